@@ -1,0 +1,50 @@
+# make quickstart: from a bare Python to routed language models.   make test: the tests.
+# PYTHON chooses the interpreter; ARGS goes to the command, as in make quickstart ARGS="--seed 1".
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
+SOURCES := hierrouter_jax scripts tests
+
+.DEFAULT_GOAL := quickstart
+.PHONY: quickstart setup test lint format bench clean
+
+quickstart: $(VENV)/.installed
+	$(BIN)/hierrouter quickstart $(ARGS)
+
+setup: $(VENV)/.installed-dev
+
+test: $(VENV)/.installed-dev
+	$(BIN)/pytest -n 2 $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/pyright
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/.installed-dev
+	@for script in scripts/bench_*.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+
+clean:
+	rm -rf $(VENV) runs build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What running needs, and what developing needs on top; each is installed anew only when its pins change.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) -e '.[live,serve]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) -e '.[live,serve,dev]'
+	@touch $(VENV)/.installed $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "hierrouter_jax needs Python 3.11 or later; choose one with: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

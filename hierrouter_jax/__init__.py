@@ -1,0 +1,55 @@
+"""Learned multi-hop routing of language models on replayable outcome tables."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hierrouter_jax._version import __version__
+
+if TYPE_CHECKING:
+    from hierrouter_jax.bridge.collect import collect
+    from hierrouter_jax.bridge.route import route
+    from hierrouter_jax.bundle import PolicyBundle
+    from hierrouter_jax.errors import InputError
+    from hierrouter_jax.experiments.evaluate import evaluate
+    from hierrouter_jax.experiments.train import TrainConfig, train_routers
+    from hierrouter_jax.hop_tree import HopTree
+    from hierrouter_jax.outcomes.store import load_table, save_table
+    from hierrouter_jax.outcomes.table import OutcomeTable, Query
+
+# Loaded on first use, so that importing the package pulls in neither JAX nor torch.
+_HOME = {
+    "HopTree": "hop_tree",
+    "InputError": "errors",
+    "OutcomeTable": "outcomes.table",
+    "PolicyBundle": "bundle",
+    "Query": "outcomes.table",
+    "TrainConfig": "experiments.train",
+    "collect": "bridge.collect",
+    "evaluate": "experiments.evaluate",
+    "load_table": "outcomes.store",
+    "route": "bridge.route",
+    "save_table": "outcomes.store",
+    "train_routers": "experiments.train",
+}
+
+__all__ = [
+    "HopTree",
+    "InputError",
+    "OutcomeTable",
+    "PolicyBundle",
+    "Query",
+    "TrainConfig",
+    "__version__",
+    "collect",
+    "evaluate",
+    "load_table",
+    "route",
+    "save_table",
+    "train_routers",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'hierrouter_jax' has no attribute {name!r}")
+    return getattr(import_module(f"hierrouter_jax.{_HOME[name]}"), name)

@@ -1,0 +1,156 @@
+"""Live routing: the policy chooses, the chosen model answers, hop by hop until STOP or the horizon."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hierrouter_jax.bridge.backends import Backend, Generation
+from hierrouter_jax.bridge.encoders import Encoder, same_spec
+from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.table import Query
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One model call.
+
+    Attributes:
+      model: its name.
+      response: its text.
+      tokens_in, tokens_out: metered.
+      cost: tokens times prices, in the pool's money unit.
+      probability: that the policy gave to this model.
+    """
+
+    model: str
+    response: str
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """How one query was routed.
+
+    Attributes:
+      query_id, query: the query's id and text.
+      hops: in order; at least one.
+      stopped: whether the policy chose STOP, rather than reach the horizon.
+    """
+
+    query_id: str
+    query: str
+    hops: tuple[Hop, ...]
+    stopped: bool
+
+    @property
+    def answer(self) -> str:
+        """The last response."""
+        return self.hops[-1].response
+
+    @property
+    def cost(self) -> float:
+        """Of all hops, in the pool's money unit."""
+        return sum(hop.cost for hop in self.hops)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, answer and cost included."""
+        return {**asdict(self), "hops": [asdict(hop) for hop in self.hops], "answer": self.answer, "cost": self.cost}
+
+
+def route(
+    queries: Sequence[Query] | Sequence[str],
+    bundle: PolicyBundle,
+    backends: Sequence[Backend],
+    encoder: Encoder,
+    prompt: HopPrompt,
+    batch_size: int = 512,
+    progress: bool = True,
+) -> list[Transcript]:
+    """Route queries live, all of them a stage at a time.
+
+    Args:
+      queries: queries, or just their texts, which then get the ids query-0, query-1, ...
+      bundle: the policy.
+      backends: the pool that it was trained on, in the same order and at the same prices.
+      encoder: the one of the bundle.
+      prompt: the layout that the table was collected with.
+      batch_size: calls handed to a backend at once.
+      progress: whether to show a bar.
+    Raises:
+      InputError: before any call, if a query is empty, or pool or encoder are not the policy's.
+    """
+    ids, texts = _read(queries)
+    _check_same(bundle, backends, encoder)
+    hops: list[list[Hop]] = [[] for _ in texts]
+    stopped = np.zeros(len(texts), dtype=bool)
+    cost = np.zeros(len(texts))
+    with tqdm(total=len(texts) * bundle.horizon, desc="route", unit="hop", disable=not progress) as bar:
+        for stage in range(bundle.horizon):
+            rows = np.flatnonzero(~stopped)
+            if not rows.size:
+                break
+            contexts = [Context(texts[row], tuple(hop.response for hop in hops[row])) for row in rows]
+            actions, probabilities = bundle.act(encoder.encode(contexts), stage, cost[rows])
+            stopped[rows[actions == len(backends)]] = True
+            bar.update(int((actions == len(backends)).sum()) * (bundle.horizon - stage))
+            for model, backend in enumerate(backends):
+                chosen = np.flatnonzero(actions == model)
+                prompts = [prompt(*contexts[at]) for at in chosen]
+                for at, generation in zip(chosen, _generate(backend, prompts, batch_size, bar), strict=True):
+                    hop = _hop(backend, generation, float(probabilities[at, model]))
+                    hops[rows[at]].append(hop)
+                    cost[rows[at]] += hop.cost
+    return [Transcript(*entry) for entry in zip(ids, texts, map(tuple, hops), stopped.tolist(), strict=True)]
+
+
+def _read(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[str]]:
+    pairs = [(f"query-{row}", q) if isinstance(q, str) else (q.id, q.text) for row, q in enumerate(queries)]
+    for name, text in pairs:
+        if not text.strip():
+            raise InputError(f"{name} is empty: there is nothing to route")
+    return [name for name, _ in pairs], [text for _, text in pairs]
+
+
+def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Encoder) -> None:
+    """Refuse a pool or an encoder that the policy was not trained on."""
+    trained, given = [member.name for member in bundle.pool], [backend.name for backend in backends]
+    if trained != given:
+        raise InputError(
+            f"the policy was trained for the models {', '.join(trained)} in this order, but the pool holds "
+            f"{', '.join(given)}"
+        )
+    for member, backend in zip(bundle.pool, backends, strict=True):
+        for name in ("price_in", "price_out"):
+            was, now = getattr(member, name), getattr(backend.price, name)
+            if was != now:
+                raise InputError(f"model {member.name!r}: {name} is {was} in the policy, but {now} in the pool")
+    if not same_spec(bundle.encoder, encoder.spec):
+        raise InputError(f"the policy was trained with the encoder {bundle.encoder}, but {encoder.spec} is given")
+
+
+def _generate(backend: Backend, prompts: list[str], batch_size: int, bar: tqdm) -> Iterator[Generation]:
+    for start in range(0, len(prompts), batch_size):
+        generations = backend.generate(prompts[start : start + batch_size])
+        bar.update(len(generations))
+        yield from generations
+
+
+def _hop(backend: Backend, generation: Generation, probability: float) -> Hop:
+    price = backend.price
+    return Hop(
+        model=backend.name,
+        response=generation.text,
+        tokens_in=generation.tokens_in,
+        tokens_out=generation.tokens_out,
+        cost=generation.tokens_in * price.price_in + generation.tokens_out * price.price_out,
+        probability=probability,
+    )

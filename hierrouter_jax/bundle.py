@@ -1,0 +1,183 @@
+"""The policy bundle: the only thing that crosses from learning to live, with a numpy reader that runs it anywhere."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.outcomes.pricing import PricedModel
+
+SCHEMA_VERSION = 1
+WEIGHTS, HEADER = "policy.safetensors", "policy.json"
+
+
+@dataclass(frozen=True)
+class FeatureReduction:
+    """An affine map of embeddings, fitted on the training split: ((e - mean) @ components) / scale.
+
+    Attributes:
+      mean: [E] of the training contexts.
+      components: [E, F] principal directions.
+      scale: [F] spread along each.
+    """
+
+    mean: Float[np.ndarray, " E"]
+    components: Float[np.ndarray, "E F"]
+    scale: Float[np.ndarray, " F"]
+
+    def __call__(self, embedding: Float[np.ndarray, "*B E"]) -> Float[np.ndarray, "*B F"]:
+        return (((embedding - self.mean) @ self.components) / self.scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class PolicyBundle:
+    """A trained router and everything needed to run it on live contexts.
+
+    Attributes:
+      pool: the models in action order; action M is STOP.
+      horizon: largest number of hops.
+      allow_stop: whether STOP may be chosen after the first hop.
+      encoder: how to rebuild the encoder of contexts.
+      money_unit: of the pool's prices.
+      cost_normaliser: mean cost of one call on the training split; costs enter the network over it.
+      reduction: the embedding's fitted map.
+      weights: network arrays by name: `stage_embedding` [L, S], `hidden_i/kernel` (in, out), `hidden_i/bias`,
+        `logits/kernel`, `logits/bias`.
+      table_fingerprint: of the outcome table it was trained on.
+      provenance: learner, seed, versions; carried along as it is.
+    """
+
+    pool: tuple[PricedModel, ...]
+    horizon: int
+    allow_stop: bool
+    encoder: dict[str, Any]
+    money_unit: str
+    cost_normaliser: float
+    reduction: FeatureReduction
+    weights: dict[str, np.ndarray]
+    table_fingerprint: str
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for name, array in self._tensors().items():
+            if not np.isfinite(array).all():
+                raise InputError(f"{name} of the policy holds a number that is not finite")
+        self._check_shapes()
+
+    def logits(
+        self, embedding: Float[np.ndarray, "B E"], stage: int, cost: Float[np.ndarray, " B"]
+    ) -> Float[np.ndarray, "B A"]:
+        """Masked logits over the M models and STOP; impossible actions are -inf.
+
+        Args:
+          embedding: of the contexts, by the bundle's encoder.
+          stage: hops already done, the same for the whole batch.
+          cost: money already spent.
+        """
+        reduced = self.reduction(embedding)
+        stage_row = np.broadcast_to(self.weights["stage_embedding"][stage], (len(reduced), self._stage_size))
+        spent = np.asarray(cost / self.cost_normaliser, dtype=np.float32)[:, None]
+        hidden = np.concatenate([reduced, stage_row, spent], axis=1)
+        for layer in range(self.num_layers):
+            hidden = np.tanh(hidden @ self.weights[f"hidden_{layer}/kernel"] + self.weights[f"hidden_{layer}/bias"])
+        logits = hidden @ self.weights["logits/kernel"] + self.weights["logits/bias"]
+        if stage == 0 or not self.allow_stop:
+            logits[:, -1] = -np.inf
+        return logits
+
+    def act(
+        self, embedding: Float[np.ndarray, "B E"], stage: int, cost: Float[np.ndarray, " B"]
+    ) -> tuple[Int[np.ndarray, " B"], Float[np.ndarray, "B A"]]:
+        """Greedy actions (ties to the lowest index) and the probabilities behind them."""
+        logits = self.logits(embedding, stage, cost)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return logits.argmax(axis=1), weights / weights.sum(axis=1, keepdims=True)
+
+    @property
+    def num_layers(self) -> int:
+        return sum(name.startswith("hidden_") and name.endswith("/kernel") for name in self.weights)
+
+    @property
+    def _stage_size(self) -> int:
+        return self.weights["stage_embedding"].shape[1]
+
+    def save(self, folder: Path) -> None:
+        """Write `policy.safetensors` and `policy.json`."""
+        with replacing(folder / WEIGHTS) as temporary:
+            save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
+        header = {
+            "schema_version": SCHEMA_VERSION,
+            "architecture": {
+                "features": self.reduction.components.shape[1],
+                "stage_embedding": list(self.weights["stage_embedding"].shape),
+                "hidden": [self.weights[f"hidden_{i}/bias"].shape[0] for i in range(self.num_layers)],
+                "activation": "tanh",
+                "actions": [member.name for member in self.pool] + ["STOP"],
+            },
+            "pool": [asdict(member) for member in self.pool],
+            **{name: getattr(self, name) for name in _HEADER_FIELDS},
+        }
+        write_json(folder / HEADER, header)
+
+    @classmethod
+    def load(cls, folder: Path) -> "PolicyBundle":
+        """Read and check a bundle.
+
+        Raises:
+          InputError: if a file is missing, of another schema, or its shapes disagree.
+        """
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such policy bundle (a folder with {HEADER} and {WEIGHTS} is needed)")
+        header = read_json(folder / HEADER)
+        if header.get("schema_version") != SCHEMA_VERSION:
+            raise InputError(
+                f"{folder / HEADER}: schema_version is {header.get('schema_version')!r}, "
+                f"but this version reads {SCHEMA_VERSION}"
+            )
+        try:
+            tensors = load_file(folder / WEIGHTS)
+            reduction = FeatureReduction(*(tensors.pop(f"reduction/{f.name}") for f in fields(FeatureReduction)))
+            named = {name: header[name] for name in _HEADER_FIELDS}
+            pool = tuple(PricedModel(**member) for member in header["pool"])
+            return cls(pool=pool, reduction=reduction, weights=tensors, **named)
+        except FileNotFoundError:
+            raise InputError(f"{folder / WEIGHTS}: no such file") from None
+        except SafetensorError as error:
+            raise InputError(f"{folder / WEIGHTS}: not a safetensors file ({error})") from None
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{folder}: not a policy bundle, {error} is missing or wrong") from None
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from None
+
+    def _tensors(self) -> dict[str, np.ndarray]:
+        return {f"reduction/{f.name}": getattr(self.reduction, f.name) for f in fields(self.reduction)} | self.weights
+
+    def _check_shapes(self) -> None:
+        """Every layer must fit the one before it, the first the features and the last the pool."""
+        size = self.reduction.components.shape[1] + self._stage_size + 1
+        expected: dict[str, tuple[int, ...]] = {"stage_embedding": (self.horizon, self._stage_size)}
+        for layer in range(self.num_layers):
+            width = self.weights[f"hidden_{layer}/bias"].shape[0]
+            expected |= {f"hidden_{layer}/kernel": (size, width)}
+            size = width
+        expected |= {"logits/kernel": (size, len(self.pool) + 1), "logits/bias": (len(self.pool) + 1,)}
+        for name, shape in expected.items():
+            if self.weights[name].shape != shape:
+                raise InputError(f"{name} of the policy has shape {self.weights[name].shape}, but must be {shape}")
+
+
+_HEADER_FIELDS = (
+    "horizon",
+    "allow_stop",
+    "encoder",
+    "money_unit",
+    "cost_normaliser",
+    "table_fingerprint",
+    "provenance",
+)

@@ -1,0 +1,159 @@
+"""Verbs that call models: quickstart, collect, route."""
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from hierrouter_jax.bridge.backends import load_backends
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.collect import collect as collect_table
+from hierrouter_jax.bridge.encoders import build_encoder
+from hierrouter_jax.bridge.grading import exact_match
+from hierrouter_jax.bridge.pool import load_pool
+from hierrouter_jax.bridge.route import Transcript
+from hierrouter_jax.bridge.route import route as route_live
+from hierrouter_jax.bridge.tiny.queries import make_queries
+from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.cli.tables import result_table
+from hierrouter_jax.config import config_path
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.query_file import read_queries
+from hierrouter_jax.outcomes.store import save_table
+
+# Verbs whose options are the fields of a configuration, not the parameters of the function.
+CONFIGURED = {"quickstart": QuickstartConfig}
+DEFAULT_COUNTS = {"train": 1200, "validation": 300, "test": 600}
+
+
+def collect(
+    out: Path,
+    pool: str = "pool/tiny.yaml",
+    queries: Path | None = None,
+    counts: dict[str, int] = DEFAULT_COUNTS,
+    seed: int = 0,
+    horizon: int = 3,
+    encoder: dict[str, Any] = {"kind": "ngrams"},  # noqa: B006 (read only)
+    batch_size: int = 512,
+    json: bool = False,
+) -> None:
+    """Run a pool over every route of a set of queries, once, into an outcome table.
+
+    Identical calls are made once, and finished calls are kept in OUT/calls.sqlite: run the same command again
+    after an interruption and it goes on.
+
+    Args:
+      out: folder of the table.
+      pool: preset or YAML file.
+      queries: .jsonl, .csv or .parquet with text, gold, split (and id, task); without it the tiny tasks are made.
+      counts: tiny queries a split.
+      seed: of the tiny queries.
+      horizon: largest number of hops.
+      encoder: kind and settings of the context encoder.
+      batch_size: calls generated at once.
+      json: print a summary for machines.
+    """
+    rows = make_queries(counts, seed) if queries is None else read_queries(queries)
+    config = load_pool(config_path(pool))
+    backends = load_backends(config)
+    cache = CallCache(out / "calls.sqlite")
+    table = collect_table(
+        rows,
+        backends,
+        HopTree(len(backends), horizon),
+        build_encoder(encoder),
+        config.prompt,
+        exact_match,
+        cache,
+        batch_size,
+        money_unit=config.money_unit,
+    )
+    cache.close()
+    save_table(table, out)
+    summary = {"table": str(out), "queries": table.num_queries, "fingerprint": table.fingerprint, **table.settings}
+    if json:
+        print(jsonlib.dumps(summary))
+    else:
+        print(f"{out}: {table.num_queries:,} queries, {summary['hops']:,} hops from {summary['calls']:,} calls")
+
+
+def route(
+    query: str,
+    policy: Path = Path("runs/quickstart/policy"),
+    pool: str = "pool/tiny.yaml",
+    json: bool = False,
+) -> None:
+    """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
+
+    Args:
+      query: a query; or a .txt file with one a line; or - for standard input, one a line.
+      policy: policy bundle, as a run's policy/ or 'hierrouter export' gives.
+      pool: preset or YAML file of the pool that the policy was trained on.
+      json: print transcripts for machines, one JSON object a line.
+    """
+    bundle = PolicyBundle.load(policy)
+    config = load_pool(config_path(pool))
+    texts = _read_texts(query)
+    transcripts = route_live(
+        texts, bundle, load_backends(config), build_encoder(bundle.encoder), config.prompt, progress=len(texts) > 64
+    )
+    for transcript in transcripts:
+        if json:
+            print(jsonlib.dumps(transcript.to_dict()))
+        else:
+            _show(transcript, bundle.money_unit)
+
+
+def quickstart(config: QuickstartConfig) -> None:
+    """Collect, train, evaluate, export and route the tiny pool, end to end."""
+    console = Console(stderr=True)
+    evaluation = run_quickstart(config, console)
+    output = Console()
+    output.print(result_table(evaluation))
+    live = evaluation["live"]
+    output.print(
+        f"live: {live['routes_equal']} of {live['queries']} routes and {live['responses_equal']} of {live['queries']} "
+        f"responses of {live['policy']} equal the table's",
+        highlight=False,
+    )
+    output.print(f"report: {config.out / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _read_texts(query: str) -> list[str]:
+    if query == "-":
+        lines = sys.stdin.read().splitlines()
+    elif query.endswith(".txt"):
+        path = Path(query)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    else:
+        return [query]
+    if not lines:
+        raise InputError(f"{query}: holds no query; one a line is needed")
+    return lines
+
+
+def _show(transcript: Transcript, money_unit: str) -> None:
+    """A transcript for a person: the query, each hop, the answer."""
+    output = Console(soft_wrap=True, highlight=False)
+    output.print(Text(transcript.query, style="bold"))
+    for number, hop in enumerate(transcript.hops, start=1):
+        output.print(
+            Text.assemble(
+                (f"  {number} {hop.model:<12}", "cyan"),
+                hop.response,
+                (f"   p {hop.probability:.2f}, cost {hop.cost:.1f}", "dim"),
+            )
+        )
+    end = "stopped" if transcript.stopped else "at the horizon"
+    output.print(
+        Text.assemble(
+            ("  = ", "cyan"), (transcript.answer, "bold"), (f"   {end}, {transcript.cost:.1f} {money_unit}", "dim")
+        )
+    )

@@ -1,0 +1,147 @@
+"""`hierrouter <verb>`: parse, call one function, print. Only the verb that is asked for is imported."""
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+
+from hierrouter_jax._version import __version__
+from hierrouter_jax.config import config_path
+from hierrouter_jax.errors import InputError
+
+# verb: (module, what it does, an example)
+VERBS = {
+    "quickstart": (
+        "live",
+        "collect, train, evaluate, export and route the tiny pool, end to end",
+        "quickstart --seed 1",
+    ),
+    "collect": (
+        "live",
+        "run a pool over every route of a set of queries into an outcome table",
+        "collect tables/mine --pool pool.yaml --queries queries.jsonl",
+    ),
+    "inspect": ("runs", "show what an outcome table holds", "inspect runs/quickstart/table --query test-00007"),
+    "train": (
+        "runs",
+        "train routers on an outcome table",
+        "train tables/mine --out runs/mine --train.hyper.reward.hop_cost 0.05 --train.num_seeds 10",
+    ),
+    "evaluate": (
+        "runs",
+        "evaluate a run's routers exactly beside their opponents",
+        "evaluate runs/mine --split validation",
+    ),
+    "export": (
+        "runs",
+        "write a trained router as a policy bundle",
+        "export runs/mine policies/mine --learner ppo+stop",
+    ),
+    "route": (
+        "live",
+        "answer queries live with a policy bundle and its pool",
+        "route 'Compute 12+7-5. Answer in words.'",
+    ),
+    "report": ("runs", "write a run's report page and figures", "report runs/mine"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a verb; returns the exit code: 0, or 2 on bad input with one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    try:
+        function, options = parse(arguments[0], arguments[1:])
+        function(**options)
+        return 0
+    except (InputError, ArgumentError) as error:
+        print(f"hierrouter: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "hierrouter: interrupted; finished model calls are kept, run the same command again to go on",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[str, Any]]:
+    """The function behind a verb, and the options to call it with.
+
+    Raises:
+      InputError, ArgumentError: if the verb or an option is unknown or mistyped.
+    """
+    if verb not in VERBS:
+        raise InputError(f"{verb!r} is not a verb; the verbs are {', '.join(VERBS)}")
+    _prepare_environment()
+    module, _, example = VERBS[verb]
+    commands = import_module(f"hierrouter_jax.cli.{module}")
+    function = getattr(commands, verb)
+    configuration = getattr(commands, "CONFIGURED", {}).get(verb)
+    parser = ArgumentParser(
+        prog=f"hierrouter {verb}",
+        description=(function.__doc__ or "").partition("Args:")[0].strip(),
+        epilog=f"example:  hierrouter {example}",
+        formatter_class=DefaultHelpFormatter,
+        exit_on_error=False,
+    )
+    parser.add_argument("--config", action="config", help="a preset or a YAML file with any of these options")
+    if configuration is None:
+        parser.add_function_arguments(function, as_group=False, as_positional=True)
+    else:
+        parser.add_class_arguments(configuration, as_group=False)
+    try:
+        options = parser.instantiate(parser.parse_args(_expanded(arguments))).as_dict()
+        options.pop("config", None)
+        return function, options if configuration is None else {"config": configuration(**options)}
+    except ValueError as error:  # a configuration refuses its values
+        raise InputError(str(error)) from None
+
+
+def _expanded(arguments: list[str]) -> list[str]:
+    """`--json` needs no value, and `--config` takes the name of a preset as well as a path."""
+    expanded = ["--json=true" if argument == "--json" else argument for argument in arguments]
+    for position, argument in enumerate(arguments[:-1]):
+        if argument == "--config":
+            expanded[position + 1] = str(config_path(arguments[position + 1]))
+    return expanded
+
+
+def _prepare_environment() -> None:
+    """Keep compiled programs between runs, and libraries from talking over our own output."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierrouter_jax" / "xla"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {text}" for verb, (_, text, _) in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: hierrouter VERB [OPTIONS]     (hierrouter VERB --help tells its options)",
+            "",
+            "Learned multi-hop routing of language models: run a pool once, train on the outcomes, route live.",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""Verbs that work on tables and run folders without calling a model: inspect, train, evaluate, export, report."""
+
+import json as jsonlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from hierrouter_jax.baselines import oracle
+from hierrouter_jax.cli.tables import result_table
+from hierrouter_jax.config import load_yaml, to_dict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.experiments.checkpoints import load_routers, read_train_config, save_routers
+from hierrouter_jax.experiments.evaluate import behaviour
+from hierrouter_jax.experiments.evaluate import evaluate as evaluate_routers
+from hierrouter_jax.experiments.report import build_report
+from hierrouter_jax.experiments.run_folder import RunFolder
+from hierrouter_jax.experiments.train import TrainConfig, train_routers
+from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+
+
+def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
+    """Show what an outcome table holds: its pool, splits, how right each model is alone, and the ceilings.
+
+    Args:
+      table: folder of the table.
+      query: id of one query, whose whole hop tree is shown instead.
+      json: print for machines.
+    """
+    loaded = load_table(table)
+    if query is not None:
+        _show_query(loaded, query)
+        return
+    summary = _summary(loaded)
+    if json:
+        print(jsonlib.dumps(summary))
+        return
+    output = Console(highlight=False)
+    for title, rows in (("pool", summary["pool"]), ("splits", summary["splits"])):
+        grid = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", show_edge=False)
+        for column in rows[0]:
+            grid.add_column(column.replace("_", " "), justify="left" if column in ("name", "split") else "right")
+        for row in rows:
+            grid.add_row(*[f"{value:,.3f}" if isinstance(value, float) else str(value) for value in row.values()])
+        output.print(grid)
+    output.print(
+        f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
+        f"costs in {loaded.money_unit}, fingerprint {summary['fingerprint']}"
+    )
+
+
+def train(
+    table: Path,
+    out: Path = Path("runs/train"),
+    train: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
+) -> None:
+    """Train routers on an outcome table.
+
+    Args:
+      table: folder of the table.
+      out: run folder.
+      train: learners, seeds and every number of the learner.
+    """
+    run = RunFolder(out)
+    loaded = load_table(table)
+    run.write_config({"table": str(table.absolute()), "train": to_dict(train)})
+    with run.timed("train"):
+        routers, metrics = train_routers(loaded, train)
+    run.write_metrics(metrics)
+    save_routers(out, routers)
+    run.write_run(train.seed, configurations_tried=1)
+    for name, router in routers.items():
+        returns = np.asarray(router.state.best_return)
+        print(
+            f"{name}: validation return {returns.max():.4f} (seed {router.chosen_seed}; {returns.min():.4f} the worst)"
+        )
+    print(f"next: hierrouter evaluate {out}")
+
+
+def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bool = False) -> None:
+    """Evaluate a run's routers exactly, beside the opponents and oracles; writes evaluation.json.
+
+    Args:
+      run: folder that 'hierrouter train' or 'quickstart' wrote.
+      table: outcome table, if it is no longer where the run found it.
+      split: train, validation or test.
+      json: print the evaluation for machines.
+    """
+    if split not in SPLITS:
+        raise InputError(f"--split is {split!r}, but must be one of {', '.join(SPLITS)}")
+    loaded = _run_table(run, table)
+    routers = load_routers(run, loaded)
+    config = read_train_config(run)
+    features = next(iter(routers.values())).features
+    evaluation = evaluate_routers(loaded, routers, features, config.hyper.reward.hop_cost, split)
+    folder = RunFolder(run)
+    folder.write_json("evaluation.json", evaluation)
+    folder.write_json("behaviour.json", behaviour(loaded, routers, split))
+    if json:
+        print(jsonlib.dumps(evaluation))
+    else:
+        Console().print(result_table(evaluation))
+
+
+def export(run: Path, out: Path, learner: str = "ppo+stop", seed: int | None = None, table: Path | None = None) -> None:
+    """Write a trained router as a policy bundle.
+
+    Args:
+      run: folder that 'hierrouter train' or 'quickstart' wrote.
+      out: folder of the bundle.
+      learner: ppo or ppo+stop.
+      seed: index of the seed; by default the best on validation.
+      table: outcome table, if it is no longer where the run found it.
+    """
+    loaded = _run_table(run, table)
+    routers = load_routers(run, loaded)
+    if learner not in routers:
+        raise InputError(f"--learner is {learner!r}, but {run} holds {', '.join(routers)}")
+    seeds = len(routers[learner].state.best_return)
+    if seed is not None and not 0 <= seed < seeds:
+        raise InputError(f"--seed is {seed}, but {run} holds seeds 0..{seeds - 1}")
+    routers[learner].bundle(loaded, seed).save(out)
+    print(out)
+
+
+def report(run: Path) -> None:
+    """Write a run's report.html and figures.
+
+    Args:
+      run: folder with evaluation.json, behaviour.json, metrics.parquet and run.json.
+    """
+    print(build_report(run))
+
+
+def _run_table(run: Path, table: Path | None) -> OutcomeTable:
+    """The outcome table of a run: as told, as the run was told, or the one it collected itself."""
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run folder")
+    recorded = load_yaml(run / "config.yaml").get("table")
+    return load_table(table or (Path(recorded) if recorded else run / "table"))
+
+
+def _summary(table: OutcomeTable) -> dict[str, Any]:
+    alone = table.quality[:, table.tree.stage_slice(1)]
+    pool = [
+        asdict(member)
+        | {"accuracy_alone": float(alone[:, model].mean()), "mean_cost": float(table.cost[:, 1 + model].mean())}
+        for model, member in enumerate(table.pool)
+    ]
+    splits = []
+    for split in dict.fromkeys(query.split for query in table.queries):
+        part = table.split(split)
+        failed, queries = oracle.co_failure(part)
+        rows = np.arange(queries)
+        splits.append(
+            {
+                "split": split,
+                "queries": queries,
+                "tasks": len(np.unique(part.task)),
+                "oracle_fixed": float(part.quality[rows, oracle.oracle_fixed(part)].mean()),
+                "oracle_stop": float(part.quality[rows, oracle.oracle_stop(part)].mean()),
+                "co_failure": failed / queries,
+            }
+        )
+    return {
+        "pool": pool,
+        "splits": splits,
+        "horizon": table.tree.horizon,
+        "available": float(table.available[:, 1:].mean()),
+        "fingerprint": table.fingerprint,
+        "settings": table.settings,
+    }
+
+
+def _show_query(table: OutcomeTable, query_id: str) -> None:
+    row = next((row for row, query in enumerate(table.queries) if query.id == query_id), None)
+    if row is None:
+        raise InputError(
+            f"--query is {query_id!r}, but the table's ids run from {table.queries[0].id!r} to {table.queries[-1].id!r}"
+        )
+    query = table.queries[row]
+    root = Tree(Text.assemble((query.text, "bold"), (f"   {query.task}, gold {query.gold!r}", "dim")))
+    branches = {0: root}
+    for node in range(1, table.tree.num_nodes):
+        parent = table.tree.parent(node)
+        if parent in branches and table.available[row, node]:
+            right = table.quality[row, node] >= 0.5
+            label = Text.assemble(
+                (f"{table.model_names[table.tree.last_model(node)]} ", "cyan"),
+                (str(table.response[row, node]), "green" if right else ""),
+                (f"   quality {table.quality[row, node]:g}, cost {table.cost[row, node]:.1f}", "dim"),
+            )
+            branches[node] = branches[parent].add(label)
+    Console(highlight=False, soft_wrap=True).print(root)

@@ -1,0 +1,92 @@
+"""What the environment is made of: the table on the device, the state and one step's result."""
+
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.table import OutcomeTable
+
+
+@struct.dataclass
+class DeviceTable:
+    """The outcome table as a pytree. Pass it as an argument of a jitted function, never closed over.
+
+    Attributes:
+      features: [Q, D, F] float32, context embeddings after the run's feature reduction.
+      quality: [Q, N] float32, score of answering with the node's response.
+      cost: [Q, N] float32, cost of entering the node over the cost normaliser.
+      spent: [Q, N] float32, accumulated cost of the route to the node over the cost normaliser.
+      available: [Q, N] bool.
+      task: [Q] int32.
+      tree: static.
+    """
+
+    features: Float[Array, "Q D F"]
+    quality: Float[Array, "Q N"]
+    cost: Float[Array, "Q N"]
+    spent: Float[Array, "Q N"]
+    available: Bool[Array, "Q N"]
+    task: Int[Array, " Q"]
+    tree: HopTree = struct.field(pytree_node=False)
+
+    @property
+    def num_queries(self) -> int:
+        return self.quality.shape[0]
+
+
+@struct.dataclass
+class RoutingState:
+    """State of one episode, or of a batch of them under any leading axes.
+
+    Attributes:
+      query: int32 row of the table.
+      node: int32 node of the hop tree.
+      done: bool, whether the episode has ended; a finished episode stays where it is.
+    """
+
+    query: Int[Array, "*B"]
+    node: Int[Array, "*B"]
+    done: Bool[Array, "*B"]
+
+
+@struct.dataclass
+class Step:
+    """What one step gave.
+
+    Attributes:
+      reward: float32, 0 for an episode that had ended before.
+      terminated: bool, whether the episode has ended by now. Episodes are never truncated.
+    """
+
+    reward: Float[Array, "*B"]
+    terminated: Bool[Array, "*B"]
+
+
+def accumulate_cost(cost: Float[np.ndarray, "Q N"], tree: HopTree) -> Float[np.ndarray, "Q N"]:
+    """Cost of the whole route to each node: every ancestor's cost and its own."""
+    spent = cost.copy()
+    for node in range(1, tree.num_nodes):
+        spent[:, node] += spent[:, tree.parent(node)]
+    return spent
+
+
+def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost_normaliser: float) -> DeviceTable:
+    """Put a host table on the device.
+
+    Args:
+      table: the outcomes.
+      features: its context embeddings after the run's feature reduction.
+      cost_normaliser: mean cost of one call on the training split, in the table's money unit.
+    """
+    cost = table.cost / cost_normaliser
+    return DeviceTable(
+        features=jnp.asarray(features, jnp.float32),
+        quality=jnp.asarray(table.quality, jnp.float32),
+        cost=jnp.asarray(cost, jnp.float32),
+        spent=jnp.asarray(accumulate_cost(cost, table.tree), jnp.float32),
+        available=jnp.asarray(table.available),
+        task=jnp.asarray(table.task, jnp.int32),
+        tree=table.tree,
+    )

@@ -1,0 +1,66 @@
+"""Everything fitted on the training split: the reduction of embeddings and the cost normaliser."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.decomposition import PCA
+
+from hierrouter_jax.bundle import FeatureReduction
+from hierrouter_jax.envs.types import DeviceTable, device_table
+from hierrouter_jax.outcomes.table import OutcomeTable
+
+
+@dataclass(frozen=True)
+class FittedFeatures:
+    """What a run fits on its training split and its bundle carries.
+
+    Attributes:
+      reduction: of context embeddings.
+      cost_normaliser: mean cost of one call, in the table's money unit.
+    """
+
+    reduction: FeatureReduction
+    cost_normaliser: float
+
+    def on_device(self, table: OutcomeTable) -> DeviceTable:
+        """Any split of the table, reduced and normalised, as the environment wants it."""
+        return device_table(table, self.reduction(table.context_embedding), self.cost_normaliser)
+
+
+def fit_features(train: OutcomeTable, size: int, seed: int = 0) -> FittedFeatures:
+    """Fit on the training split only.
+
+    Args:
+      train: the training queries.
+      size: F, principal components kept (fewer where the data has fewer). Each is divided by the root of its
+        spread: left as they are, rare but telling directions would drown in the main ones; scaled to equal
+        spread, the last ones would be mostly noise (on unseen templates, a query classifier says .95 instead
+        of .998).
+      seed: of the randomised solver.
+    """
+    decided = _reached(train)
+    size = min(size, decided.shape[1], len(decided) - 1)
+    pca = PCA(n_components=size, svd_solver="randomized", random_state=seed).fit(decided)
+    spread, directions = np.sqrt(pca.explained_variance_), np.asarray(pca.components_)
+    scale = np.sqrt(spread * spread.mean())
+    reduction = FeatureReduction(
+        mean=pca.mean_.astype(np.float32),
+        components=np.ascontiguousarray(directions.T, dtype=np.float32),
+        scale=np.maximum(scale, 1e-3 * scale[0] + 1e-12).astype(np.float32),
+    )
+    calls = train.available[:, 1:]
+    return FittedFeatures(reduction, float(train.cost[:, 1:][calls].mean()) or 1.0)
+
+
+def _reached(table: OutcomeTable) -> Float[np.ndarray, "R E"]:
+    """Embeddings of the decision nodes that were collected, each stage weighing the same.
+
+    Stage t has M^t contexts a query; unweighted, the query itself would hardly count.
+    """
+    rows = []
+    for stage in range(table.tree.horizon):
+        nodes = table.tree.stage_slice(stage)
+        here = table.context_embedding[:, nodes][table.available[:, nodes]]
+        rows.append(here[:: max(1, len(here) // max(1, table.num_queries))])
+    return np.concatenate(rows)

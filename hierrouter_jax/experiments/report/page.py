@@ -1,0 +1,199 @@
+"""The report of a run as one self-contained HTML page, with its figures beside it as PNG."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from hierrouter_jax.experiments.report import rows, transcripts
+from hierrouter_jax.experiments.report.headline import headlines, live_sentence, verdict
+from hierrouter_jax.files import replacing, write_text
+
+_HERE = Path(__file__).parent
+_TINY_POOL = {"reader", "calculator", "speller"}
+
+
+def build_report(run: Path) -> Path:
+    """Write `report.html` and `figures/*.png` into a run folder and return the page's path.
+
+    Raises:
+      InputError: if the folder or one of its files is missing, unreadable or lacks a field.
+    """
+    # matplotlib and pandas take a second to import: only who builds a page pays it.
+    from hierrouter_jax.experiments.report.gallery import css_theme, draw
+    from hierrouter_jax.experiments.report.inputs import read_run
+
+    files = read_run(Path(run))
+    gallery = draw(files)
+    for name, png in gallery.png.items():
+        with replacing(Path(run) / "figures" / f"{name}.png") as temporary:
+            temporary.write_bytes(png)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": rows.percent, "interval": rows.percent_interval, "number": rows.number}
+    page = environment.get_template("template.html.j2").render(
+        **_context(files),
+        svg=gallery.svg,
+        learning_column=gallery.learning_column.replace("_", " "),
+        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+        light=css_theme(0),
+        dark=css_theme(1),
+    )
+    path = Path(run) / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _context(files: Any) -> dict[str, Any]:
+    """Everything the template prints, formatted; the template decides nothing but places."""
+    evaluation = files.evaluation
+    deployable, tasks = rows.deployable(evaluation), files.tasks
+    ceiling = rows.co_failure_ceiling(evaluation)
+    learned = [row for row in deployable if row["kind"] == "learned"]
+    pool = [model if isinstance(model, dict) else {"name": model} for model in evaluation["table"]["pool"]]
+    comparisons = evaluation.get("comparisons") or []
+    unit = rows.cheapest_single(evaluation)
+    heat = [row for row in deployable + rows.oracles(evaluation) if row.get("per_task")]
+    return {
+        "run": files.name,
+        "table": evaluation["table"],
+        "headlines": headlines(evaluation),
+        "live_sentence": live_sentence(evaluation),
+        "pool": [{**model, "variable": _variable(model["name"], files.models)} for model in pool],
+        "policies": [_policy(row, evaluation) for row in deployable],
+        "oracles": [_policy(row, evaluation) for row in rows.oracles(evaluation)],
+        "ceiling": ceiling and {"accuracy": ceiling[0], "accuracy_ci": ceiling[1], "forest": _forest(*ceiling)},
+        "seeds": [_seeds(row) for row in learned if row.get("seeds")],
+        "comparisons": [_comparison(row) for row in comparisons],
+        "holm": all("p_holm" in row for row in comparisons),
+        "mixed_metrics": any(row["metric"] != "accuracy" for row in comparisons),
+        "tasks": [{"name": task, "queries": _task_queries(heat, task)} for task in tasks],
+        "heat": [_heat(row, tasks) for row in heat],
+        "routers": _transcripts(files),
+        "record": _record(files.record),
+        "unit": unit and {"name": unit["name"], "cost": rows.multiple(unit["cost"])},
+        "money_unit": evaluation.get("money_unit", "money units"),
+        "cost_normaliser": evaluation.get("cost_normaliser"),
+        "by_construction": set(files.models) >= _TINY_POOL,
+    }
+
+
+def _policy(row: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
+    seen, unseen = row.get("seen_templates") or {}, row.get("unseen_templates") or {}
+    return {
+        "name": row["name"],
+        "kind": row["kind"],
+        "learned": row["kind"] == "learned",
+        "accuracy": row["accuracy"],
+        "accuracy_ci": row.get("accuracy_ci"),
+        "forest": _forest(row["accuracy"], row.get("accuracy_ci")),
+        "cost": rows.multiple(rows.relative_cost(row, evaluation)),
+        "money": rows.number(row.get("cost"), 3),
+        "hops": rows.number(row.get("hops")),
+        "repaired": row.get("repaired"),
+        "damaged": row.get("damaged"),
+        "gap": row.get("oracle_gap_recovered"),
+        "seen": seen.get("accuracy"),
+        "unseen": unseen.get("accuracy"),
+        "return": rows.number(row.get("return"), 3),
+    }
+
+
+def _forest(accuracy: float, interval: Any) -> dict[str, str]:
+    """Places of the dot and of the interval's ends in the accuracy cell, in percent of its width."""
+    low, high = interval or (accuracy, accuracy)
+    return {"at": f"{100 * accuracy:.2f}", "low": f"{100 * low:.2f}", "width": f"{100 * (high - low):.2f}"}
+
+
+def _seeds(row: dict[str, Any]) -> dict[str, Any]:
+    seeds = row["seeds"]
+    return {
+        "name": row["name"],
+        "count": len(seeds["accuracy"]),
+        "middle": seeds.get("accuracy_iqm"),
+        "interval": seeds.get("accuracy_iqm_ci"),
+        "low": min(seeds["accuracy"]),
+        "high": max(seeds["accuracy"]),
+        "chosen": seeds.get("chosen_seed"),
+        "accuracy": row["accuracy"],
+    }
+
+
+def _comparison(row: dict[str, Any]) -> dict[str, Any]:
+    points = row["metric"] == "accuracy"
+    show = rows.signed_points if points else lambda value: rows.number(value, 3)
+    return {
+        **row,
+        "difference": show(row["difference"]),
+        "interval": " to ".join(show(end) for end in row["ci"]),
+        "p": rows.p_value(row.get("p_holm", row.get("p_value"))),
+        "cost": rows.multiple(row.get("relative_cost")),
+        "verdict": verdict(row) if points else "",
+    }
+
+
+def _heat(row: dict[str, Any], tasks: list[str]) -> dict[str, Any]:
+    values = [(row["per_task"].get(task) or {}).get("accuracy") for task in tasks]
+    shades = [0 if value is None else round(100 * (0.04 + 0.46 * value)) for value in values]
+    cells = list(zip(values, shades, strict=True))
+    return {"name": row["name"], "kind": row["kind"], "cells": cells, "all": row["accuracy"]}
+
+
+def _task_queries(heat: list[dict[str, Any]], task: str) -> int | None:
+    return next((row["per_task"][task].get("queries") for row in heat if task in row["per_task"]), None)
+
+
+def _transcripts(files: Any) -> dict[str, list[dict[str, Any]]] | None:
+    """Chosen transcripts of each router, None where live routing was not run."""
+    if files.live is None:
+        return None
+    return {
+        router: [_transcript(one, files.models) for one in transcripts.choose(several)]
+        for router, several in files.live.items()
+    }
+
+
+def _transcript(one: dict[str, Any], models: list[str]) -> dict[str, Any]:
+    right = transcripts.right_hops(one)
+    hops = [
+        {
+            **hop,
+            "variable": _variable(hop["model"], models),
+            "right": good,
+            "cost": rows.number(hop["cost"], 3),
+            "probability": rows.probability(hop.get("probability")),
+        }
+        for hop, good in zip(one["hops"], right, strict=True)
+    ]
+    return {
+        **one,
+        "hops": hops,
+        "right": transcripts.right(one),
+        "notes": transcripts.notes(one),
+        "cost": rows.number(one["cost"], 3),
+    }
+
+
+def _variable(model: str, models: list[str]) -> str:
+    from hierrouter_jax.experiments.report.palette import model_variable
+
+    return model_variable(models.index(model)) if model in models else "var(--stop)"
+
+
+def _record(record: dict[str, Any]) -> dict[str, Any]:
+    seconds = record["seconds"]
+    longest = max(seconds.values(), default=1) or 1
+    peak = record.get("peak_rss_bytes")
+    return {
+        **record,
+        "machine": ", ".join(f"{key} {value}" for key, value in record["machine"].items()),
+        "peak": f"{peak / 2**30:.2f} GiB" if peak else None,
+        "stages": [(name, f"{value:.1f}", round(100 * value / longest, 1)) for name, value in seconds.items()],
+        "total": f"{sum(seconds.values()):.1f}",
+    }

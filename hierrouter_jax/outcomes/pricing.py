@@ -1,0 +1,44 @@
+"""What a hop costs: metered tokens times stated prices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
+
+
+@dataclass(frozen=True)
+class PricedModel:
+    """A pool member as the table knows it.
+
+    Attributes:
+      name: unique in the pool.
+      price_in: money per token read. The paper's single base rate is `price_in == price_out`.
+      price_out: money per token written.
+      parameters: number of weights, where known.
+    """
+
+    name: str
+    price_in: float
+    price_out: float
+    parameters: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("price_in", "price_out"):
+            value = getattr(self, field)
+            if not (isinstance(value, int | float) and np.isfinite(value) and value >= 0):
+                raise InputError(f"model {self.name!r}: {field} is {value!r}, but a price is a number of at least 0")
+
+
+def hop_costs(
+    tokens_in: Int[np.ndarray, "Q N"], tokens_out: Int[np.ndarray, "Q N"], pool: tuple[PricedModel, ...], tree: HopTree
+) -> Float[np.ndarray, "Q N"]:
+    """Cost of entering each node, in the prices' money unit; the root costs nothing."""
+    model = tree.last_model(np.arange(tree.num_nodes))
+    price_in = np.array([member.price_in for member in pool])[model]
+    price_out = np.array([member.price_out for member in pool])[model]
+    cost = tokens_in * price_in + tokens_out * price_out
+    cost[:, 0] = 0.0
+    return cost

@@ -1,0 +1,194 @@
+"""The outcome table on disk: a folder of Parquet, safetensors and JSON that others can open without us."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.outcomes.table import OutcomeTable, Query
+
+SCHEMA_VERSION = 1
+NODES, QUERIES, EMBEDDINGS, HEADER = (
+    "nodes/part-00000.parquet",
+    "queries.parquet",
+    "embeddings.safetensors",
+    "table.json",
+)
+_NODE_COLUMNS = {"quality": np.float32, "tokens_in": np.int32, "tokens_out": np.int32, "latency": np.float32}
+
+
+def save_table(table: OutcomeTable, folder: Path) -> None:
+    """Write a table; `table.json` comes last, so that a folder without it is known to be unfinished."""
+    _write_parquet(_node_rows(table), folder / NODES)
+    _write_parquet(pa.Table.from_pylist([asdict(query) for query in table.queries]), folder / QUERIES)
+    with replacing(folder / EMBEDDINGS) as temporary:
+        save_file({"context_embedding": table.context_embedding}, temporary)
+    header = {
+        "schema_version": SCHEMA_VERSION,
+        "pool": [asdict(member) for member in table.pool],
+        "money_unit": table.money_unit,
+        "horizon": table.tree.horizon,
+        "encoder": table.encoder,
+        "settings": table.settings,
+        "details": sorted(table.details),
+        "fingerprint": table.fingerprint,
+    }
+    write_json(folder / HEADER, header)
+
+
+def load_table(folder: Path | str) -> OutcomeTable:
+    """Read and validate a table.
+
+    Raises:
+      InputError: in one sentence naming the file, and the row and field where there is one.
+    """
+    folder = Path(folder)
+    header = read_header(folder)
+    try:
+        pool = tuple(PricedModel(**member) for member in header["pool"])
+        tree = HopTree(len(pool), header["horizon"])
+        settings, details = header["settings"], header["details"]
+        encoder, money_unit, fingerprint = header["encoder"], header["money_unit"], header["fingerprint"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / HEADER}: not a table header ({type(error).__name__}: {error})") from None
+    queries = _read_queries(folder / QUERIES)
+    columns = _read_nodes(folder / NODES, queries, tree, tuple(member.name for member in pool), details)
+    try:
+        table = OutcomeTable(
+            tree=tree,
+            pool=pool,
+            queries=queries,
+            context_embedding=_read_embeddings(folder / EMBEDDINGS),
+            encoder=encoder,
+            money_unit=money_unit,
+            settings=settings,
+            details={name: columns.pop(name) for name in details},
+            **columns,
+        )
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+    if table.fingerprint != fingerprint:
+        raise InputError(
+            f"{folder / HEADER}: fingerprint is {fingerprint} but the outcomes have {table.fingerprint}; "
+            "the folder was changed after it was written: collect or import it again"
+        )
+    return table
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """The content of `table.json`."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such outcome table (a folder with {HEADER} is needed)")
+    header = read_json(folder / HEADER)
+    version = header.get("schema_version") if isinstance(header, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(f"{folder / HEADER}: schema_version is {version!r}, but this version reads {SCHEMA_VERSION}")
+    return header
+
+
+def _node_rows(table: OutcomeTable) -> pa.Table:
+    """One row per generated hop, query by query, breadth-first."""
+    query, node = np.nonzero(table.available)
+    query, node = query[node > 0], node[node > 0]
+    names = np.array(table.model_names, dtype=object)
+    routes = [[names[model] for model in table.tree.route(n)] for n in range(table.tree.num_nodes)]
+    ids = np.array([q.id for q in table.queries], dtype=object)
+    columns: dict[str, Any] = {
+        "query_id": ids[query],
+        "node": node.astype(np.int32),
+        "route": [routes[n] for n in node],
+        "model": names[table.tree.last_model(node)],
+        "response": table.response[query, node],
+    }
+    for name in (*_NODE_COLUMNS, *table.details):
+        array = table.details.get(name, getattr(table, name, None))
+        if array is not None:
+            columns[name] = array[query, node]
+    return pa.table(columns)
+
+
+def _read_nodes(
+    path: Path, queries: tuple[Query, ...], tree: HopTree, models: tuple[str, ...], details: list[str]
+) -> dict[str, Any]:
+    """Columns [Q, N]; nodes without a row are not available."""
+    rows = _read_parquet(path)
+    wanted = ["query_id", "node", "model", "response", "quality", "tokens_in", "tokens_out", *details]
+    missing = [name for name in wanted if name not in rows.column_names]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing")
+    index = {query.id: row for row, query in enumerate(queries)}
+    ids = rows["query_id"].to_pylist()
+    unknown = next((i for i in ids if i not in index), None)
+    if unknown is not None:
+        raise InputError(f"{path}: query_id {unknown!r} is not in {QUERIES}")
+    query = np.array([index[i] for i in ids], dtype=np.int64)
+    node = rows["node"].to_numpy()
+    for wrong, why in (
+        (~((node > 0) & (node < tree.num_nodes)), f"outside 1..{tree.num_nodes - 1} for horizon {tree.horizon}"),
+        (np.array(models)[tree.last_model(node)] != rows["model"].to_numpy(zero_copy_only=False), "of another model"),
+        (_repeated(query * tree.num_nodes + node), "there twice"),
+    ):
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise InputError(f"{path}: row {row} (query {ids[row]!r}): node {node[row]} is {why}")
+    shape = (len(queries), tree.num_nodes)
+    columns: dict[str, Any] = {"available": np.zeros(shape, dtype=bool), "response": np.full(shape, "", dtype=object)}
+    columns["available"][:, 0] = True
+    columns["available"][query, node] = True
+    columns["response"][query, node] = rows["response"].to_numpy(zero_copy_only=False)
+    for name, dtype in _NODE_COLUMNS.items():
+        if name in rows.column_names:
+            columns[name] = np.zeros(shape, dtype=dtype)
+            columns[name][query, node] = rows[name].to_numpy(zero_copy_only=False)
+    for name in details:
+        column = rows[name].to_numpy(zero_copy_only=False)
+        columns[name] = np.full(shape, "" if column.dtype == object else 0, dtype=column.dtype)
+        columns[name][query, node] = column
+    return columns
+
+
+def _read_queries(path: Path) -> tuple[Query, ...]:
+    rows = _read_parquet(path)
+    names = [field.name for field in fields(Query)]
+    missing = [name for name in names if name not in rows.column_names]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing")
+    return tuple(Query(**row) for row in rows.select(names).to_pylist())
+
+
+def _read_embeddings(path: Path) -> np.ndarray:
+    try:
+        return load_file(path)["context_embedding"].astype(np.float32)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (SafetensorError, KeyError) as error:
+        raise InputError(f"{path}: not a safetensors file with 'context_embedding' ({error})") from None
+
+
+def _repeated(keys: np.ndarray) -> np.ndarray:
+    first = np.zeros(len(keys), dtype=bool)
+    first[np.unique(keys, return_index=True)[1]] = True
+    return ~first
+
+
+def _write_parquet(rows: pa.Table, path: Path) -> None:
+    with replacing(path) as temporary:
+        pq.write_table(rows, temporary, compression="zstd")
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a Parquet file ({error})") from None

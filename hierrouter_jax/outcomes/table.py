@@ -1,0 +1,198 @@
+"""The outcome table on the host: what every pool member answered on every route of every query."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import PricedModel, hop_costs
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query and how its answers are graded.
+
+    Attributes:
+      id: unique in the table.
+      text: what the router and the models read.
+      task: name of the task family.
+      gold: the right answer.
+      split: train, validation or test.
+      group: surface template or source; queries of one group look alike.
+      unseen: whether that group occurs in no training query.
+    """
+
+    id: str
+    text: str
+    task: str
+    gold: str
+    split: str
+    group: str = ""
+    unseen: bool = False
+
+
+@dataclass(frozen=True)
+class OutcomeTable:
+    """Outcomes of Q queries over the N nodes (D of them decision nodes) of a hop tree.
+
+    Attributes:
+      tree: the hop tree.
+      pool: its models, in action order.
+      queries: Q queries.
+      context_embedding: [Q, D, E] float32, a data-independent encoding of query and responses so far.
+      quality: [Q, N] float32 in [0, 1], the score of answering with the node's response; 0 at the root.
+      tokens_in, tokens_out: [Q, N] int32, metered by each model's own tokenizer; 0 at the root.
+      available: [Q, N] bool, whether the hop was run; a missing node is a masked action.
+      response: [Q, N] str (object), the text of the hop; empty at the root.
+      encoder: how to rebuild the encoder for live routing.
+      money_unit: what a cost of 1 means.
+      settings: generation settings and provenance, carried along as they are.
+      latency: [Q, N] float32 seconds, or None.
+      task_names: what `task` indexes; in order of first appearance unless given, and kept by every selection.
+      details: further [Q, N] columns that travel with the table (prompt, finish_reason, grader detail).
+
+    Raises:
+      InputError: if shapes disagree, a number is not finite, or a quality is outside [0, 1].
+    """
+
+    tree: HopTree
+    pool: tuple[PricedModel, ...]
+    queries: tuple[Query, ...]
+    context_embedding: Float[np.ndarray, "Q D E"]
+    quality: Float[np.ndarray, "Q N"]
+    tokens_in: Int[np.ndarray, "Q N"]
+    tokens_out: Int[np.ndarray, "Q N"]
+    available: Bool[np.ndarray, "Q N"]
+    response: np.ndarray
+    encoder: dict[str, Any]
+    money_unit: str = "price units"
+    settings: dict[str, Any] = field(default_factory=dict)
+    latency: Float[np.ndarray, "Q N"] | None = None
+    task_names: tuple[str, ...] = ()
+    details: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.task_names or tuple(dict.fromkeys(query.task for query in self.queries))
+        object.__setattr__(self, "task_names", names)
+        validate(self)
+
+    @property
+    def num_queries(self) -> int:
+        return len(self.queries)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return tuple(member.name for member in self.pool)
+
+    @cached_property
+    def task(self) -> Int[np.ndarray, " Q"]:
+        """Index into `task_names` of each query."""
+        index = {name: i for i, name in enumerate(self.task_names)}
+        return np.array([index[query.task] for query in self.queries], dtype=np.int32)
+
+    @cached_property
+    def cost(self) -> Float[np.ndarray, "Q N"]:
+        """Cost of entering each node, in `money_unit`; re-pricing never re-runs a model."""
+        return hop_costs(self.tokens_in, self.tokens_out, self.pool, self.tree)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the outcomes (not of prices, embeddings or splits), so that two runs can be told to share them."""
+        digest = hashlib.sha256(repr((self.tree, self.model_names)).encode())
+        for query in self.queries:
+            digest.update(repr((query.id, query.text, query.task, query.gold)).encode())
+        for array in (self.quality.astype("<f4"), self.tokens_in.astype("<i4"), self.tokens_out.astype("<i4")):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.packbits(self.available).tobytes())
+        digest.update("\x00".join(self.response.ravel().tolist()).encode())
+        return digest.hexdigest()[:32]
+
+    def select(self, rows: np.ndarray) -> "OutcomeTable":
+        """The table of some queries only (indices or a boolean mask)."""
+        rows = np.arange(self.num_queries)[rows]
+        return replace(
+            self,
+            queries=tuple(self.queries[row] for row in rows),
+            context_embedding=self.context_embedding[rows],
+            quality=self.quality[rows],
+            tokens_in=self.tokens_in[rows],
+            tokens_out=self.tokens_out[rows],
+            available=self.available[rows],
+            response=self.response[rows],
+            latency=None if self.latency is None else self.latency[rows],
+            details={name: column[rows] for name, column in self.details.items()},
+        )
+
+    def split(self, name: str) -> "OutcomeTable":
+        """The queries of one split.
+
+        Raises:
+          InputError: if the split has no query.
+        """
+        rows = np.array([query.split == name for query in self.queries])
+        if not rows.any():
+            raise InputError(
+                f"the outcome table holds no {name} queries; its splits are {sorted({q.split for q in self.queries})}"
+            )
+        return self.select(rows)
+
+
+def validate(table: OutcomeTable) -> None:
+    """Refuse a table whose arrays cannot be what they say.
+
+    Raises:
+      InputError: naming the field, and the query and node where one entry is at fault.
+    """
+    num_queries, nodes, decisions = table.num_queries, table.tree.num_nodes, table.tree.num_decision_nodes
+    if len(table.pool) != table.tree.num_models:
+        raise InputError(f"pool has {len(table.pool)} models but the hop tree is made for {table.tree.num_models}")
+    if len(set(table.model_names)) != len(table.pool):
+        raise InputError(f"pool: model names must be unique, not {list(table.model_names)}")
+    ids = [query.id for query in table.queries]
+    if len(set(ids)) != len(ids):
+        raise InputError(f"queries: id {next(i for i in ids if ids.count(i) > 1)!r} occurs twice")
+    for query in table.queries:
+        if not query.text.strip():
+            raise InputError(f"queries: {query.id!r} has an empty text")
+        if query.split not in SPLITS:
+            raise InputError(f"queries: {query.id!r} has split {query.split!r}; it must be one of {', '.join(SPLITS)}")
+    columns = {
+        name: getattr(table, name)
+        for name in ("quality", "tokens_in", "tokens_out", "available", "response", "latency")
+    }
+    for name, array in (columns | table.details).items():
+        if array is not None and array.shape != (num_queries, nodes):
+            raise InputError(f"{name}: shape is {array.shape} but {num_queries} queries x {nodes} nodes are needed")
+    embedding = table.context_embedding
+    if embedding.ndim != 3 or embedding.shape[:2] != (num_queries, decisions):
+        raise InputError(
+            f"context_embedding: shape is {embedding.shape} "
+            f"but {num_queries} queries x {decisions} decision nodes x E are needed"
+        )
+    _refuse(table, "quality", np.logical_not((table.quality >= 0) & (table.quality <= 1)), "a number in [0, 1]")
+    _refuse(table, "context_embedding", ~np.isfinite(embedding).all(axis=2), "finite")
+    _refuse(table, "tokens_in", table.tokens_in < 0, "at least 0")
+    _refuse(table, "tokens_out", table.tokens_out < 0, "at least 0")
+    if table.latency is not None:
+        _refuse(table, "latency", ~(table.latency >= 0), "at least 0")
+    orphan = table.available[:, 1:] & ~table.available[:, table.tree.parent(np.arange(1, nodes))]
+    _refuse(table, "available", np.pad(orphan, ((0, 0), (1, 0))), "false where the hop before it is missing")
+    _refuse(table, "available", np.pad(~table.available[:, :1], ((0, 0), (0, nodes - 1))), "true at the root")
+
+
+def _refuse(table: OutcomeTable, name: str, wrong: Any, right: str) -> None:
+    if wrong.any():
+        query, node = np.argwhere(wrong)[0]
+        value = np.asarray(getattr(table, name)[query, node])
+        shown = value.item() if value.ndim == 0 else "not finite"
+        raise InputError(
+            f"{name}: query {table.queries[query].id!r}, node {node} is {shown}, but must be {right}"
+            f" ({int(wrong.sum())} such entries)"
+        )

@@ -1,0 +1,13 @@
+"""Categorical policies over legal actions; the one module that imports distrax."""
+
+import distrax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+# Finite, so that entropies and gradients of impossible actions are exact zeros and never NaN.
+IMPOSSIBLE = -1e9
+
+
+def masked_categorical(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) -> distrax.Categorical:
+    """A categorical that gives illegal actions probability 0."""
+    return distrax.Categorical(logits=jnp.where(mask, logits, IMPOSSIBLE))

@@ -1,0 +1,157 @@
+"""PPO: its formulas by hand, its laws, and that it learns what can be learned."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hierrouter_jax.agents.ppo import learner
+from hierrouter_jax.agents.ppo.losses import clipped_surrogate, dropout, generalised_advantages, masked_mean, normalise
+from hierrouter_jax.agents.ppo.types import PPOHyper, PPOStatic
+from hierrouter_jax.baselines.oracle import oracle_fixed, oracle_stop
+from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.routing import action_mask
+from hierrouter_jax.envs.types import DeviceTable, RoutingState, device_table
+from hierrouter_jax.evaluation.exact import decision_masks, end_nodes, greedy
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.policies.table_policy import decision_logits
+from tests.tables import random_table
+
+SMALL = PPOStatic(num_envs=64, num_updates=10, epochs=2, minibatches=2, hidden=(16, 16), stage_size=4)
+
+
+def on_device(table: OutcomeTable) -> DeviceTable:
+    return device_table(table, table.context_embedding, 5.0)
+
+
+def slow_advantages(rewards, values, alive, gamma, lam):
+    """A_t = sum_k (gamma * lambda)^k delta_{t+k}, summed out for each episode."""
+    steps, batch = rewards.shape
+    result = np.zeros((steps, batch))
+    for b in range(batch):
+        length = int(alive[:, b].sum())
+        delta = [
+            rewards[t, b] + gamma * (values[t + 1, b] if t + 1 < length else 0.0) - values[t, b] for t in range(length)
+        ]
+        for t in range(length):
+            result[t, b] = sum((gamma * lam) ** (k - t) * delta[k] for k in range(t, length))
+    return result
+
+
+def test_advantages_by_hand():
+    """r = (1, 2), V = (.5, 1), gamma = .5, lambda = .5: delta = (1, 1), A = (1 + .25 * 1, 1)."""
+    column = jnp.array([[1.0], [2.0]]), jnp.array([[0.5], [1.0]]), jnp.ones((2, 1), bool)
+    assert generalised_advantages(*column, 0.5, 0.5)[:, 0].tolist() == pytest.approx([1.25, 1.0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_advantages_are_the_slow_sum(seed):
+    rng = np.random.default_rng(seed)
+    rewards, values = rng.normal(size=(2, 4, 8))
+    alive = np.arange(4)[:, None] < rng.integers(1, 5, size=8)
+    ours = generalised_advantages(*map(jnp.asarray, (rewards * alive, values, alive)), 0.9, 0.8)
+    np.testing.assert_allclose(ours, slow_advantages(rewards, values, alive, 0.9, 0.8), atol=1e-5)
+
+
+def test_the_clipped_surrogate_by_hand():
+    """eps .2: ratio 1.5 gains 1.2 * 1 and no more, but loses 1.5 * -1 in full; ratio .5 likewise."""
+    ratio, advantage = jnp.array([1.5, 1.5, 0.5, 0.5]), jnp.array([1.0, -1.0, 1.0, -1.0])
+    assert clipped_surrogate(ratio, advantage, 0.2).tolist() == pytest.approx([1.2, -1.5, 0.5, -0.8])
+
+
+def test_masked_statistics_ignore_the_masked():
+    values, mask = jnp.array([1.0, 3.0, 100.0]), jnp.array([True, True, False])
+    assert float(masked_mean(values, mask)) == 2.0
+    assert normalise(values, mask)[:2].tolist() == pytest.approx([-1.0, 1.0], abs=1e-4)
+    assert float(masked_mean(values, jnp.zeros(3, bool))) == 0.0
+
+
+def test_dropout_zeroes_the_share_and_keeps_the_mean():
+    dropped = dropout(jax.random.key(0), jnp.ones((1000, 50)), 0.2)
+    assert float(jnp.mean(dropped == 0)) == pytest.approx(0.2, abs=0.01)
+    assert float(jnp.mean(dropped)) == pytest.approx(1.0, abs=0.02)
+    kept = jnp.arange(6.0).reshape(2, 3)
+    assert (dropout(jax.random.key(0), kept, 0.0) == kept).all()
+
+
+def test_rollouts_are_legal_and_their_rewards_the_tables():
+    table = on_device(random_table(queries=20, missing=0.3))
+    static = PPOStatic(num_envs=512, hidden=(16, 16), allow_stop=True)
+    state = learner.init(jax.random.key(0), table, static, PPOHyper())
+    rollout = learner.collect(jax.random.key(1), state.params, table, static, PPOHyper())
+    legal = action_mask(RoutingState(rollout.query, rollout.node, ~rollout.alive), table, True)
+    assert bool(jnp.take_along_axis(legal, rollout.action[..., None], axis=-1).all())
+    assert (rollout.reward[~rollout.alive] == 0).all()
+    stops = rollout.alive & (rollout.action == table.tree.num_models)
+    np.testing.assert_allclose(rollout.reward[stops], table.quality[rollout.query[stops], rollout.node[stops]])
+    assert int(stops.sum()) > 0
+
+
+def test_a_whole_run_traces_once_for_all_numbers_and_tables():
+    run = jax.jit(
+        chex.assert_max_traces(lambda key, table, hyper: learner.train(key, table, table, SMALL, hyper)[1], n=1)
+    )
+    for seed, rate in ((0, 1e-3), (1, 3e-3)):
+        hyper = jax.tree.map(jnp.asarray, PPOHyper(learning_rate=rate, reward=RewardWeights(hop_cost=0.1 * seed)))
+        metrics = run(jax.random.key(seed), on_device(random_table(seed=seed)), hyper)
+    assert metrics["train_return"].shape == (2, 5)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in metrics.values())
+
+
+def test_a_batch_of_seeds_by_lax_map_is_bit_equal_to_each_alone():
+    table = on_device(random_table(queries=12))
+    keys = jax.vmap(jax.random.key)(jnp.arange(3))
+
+    def run(key, table):
+        return learner.train(key, table, table, SMALL, PPOHyper())[0].params
+
+    together = jax.jit(lambda keys, table: jax.lax.map(lambda key: run(key, table), keys))(keys, table)
+    for seed in range(3):
+        alone = jax.jit(run)(keys[seed], table)
+        chex.assert_trees_all_equal(alone, jax.tree.map(lambda leaf, s=seed: leaf[s], together))
+
+
+def test_a_run_cut_in_two_is_bit_equal_to_the_whole():
+    table = on_device(random_table(queries=12))
+    whole, _ = jax.jit(lambda key, t: learner.train(key, t, t, SMALL, PPOHyper()))(jax.random.key(7), table)
+    advance = jax.jit(lambda state, t: learner.advance(state, t, t, SMALL, PPOHyper())[0])
+    state = learner.init(jax.random.key(7), table, SMALL, PPOHyper())
+    for _ in range(2):
+        state = advance(
+            jax.device_put(jax.device_get(state.replace(key=jax.random.key_data(state.key)))).replace(key=state.key),
+            table,
+        )
+    chex.assert_trees_all_equal(whole.params, state.params)
+    chex.assert_trees_all_equal(whole.best_params, state.best_params)
+
+
+@pytest.mark.parametrize("allow_stop", [False, True])
+def test_it_reaches_the_oracle_where_every_query_can_be_told_apart(allow_stop):
+    """Sixteen queries with embeddings of their own: nothing but the learner stands between it and the oracle."""
+    table = random_table(seed=3, queries=16, embedding=16, splits=("train",))
+    device = on_device(table)
+    static = PPOStatic(num_envs=256, num_updates=150, hidden=(64, 64), allow_stop=allow_stop)
+    hyper = PPOHyper(reward=RewardWeights(hop_cost=0.0), weight_decay=0.0)
+    state, metrics = jax.jit(lambda key, t: learner.train(key, t, t, static, hyper))(jax.random.key(0), device)
+    best = (oracle_stop if allow_stop else oracle_fixed)(table)
+    ceiling = table.quality[np.arange(16), best].mean()
+    assert float(state.best_return) >= 0.97 * ceiling
+    assert float(metrics["validation_return"][0]) < 0.9 * ceiling
+
+
+def test_a_costly_hop_is_not_taken():
+    """With a high cost weight the router that may stop makes one call, the one that may not makes three."""
+    device = on_device(random_table(queries=8, splits=("train",)))
+    hyper = PPOHyper(reward=RewardWeights(hop_cost=5.0), entropy=0.01)
+    for allow_stop, hops in ((True, 1), (False, 3)):
+        static = PPOStatic(num_envs=256, num_updates=40, hidden=(32, 32), allow_stop=allow_stop)
+        state, _ = jax.jit(lambda key, t, s=static: learner.train(key, t, t, s, hyper))(jax.random.key(0), device)
+        logits = decision_logits(learner.build_network(device, static), state.params, device)
+        ends = end_nodes(greedy(logits, decision_masks(device, allow_stop)), device.tree)
+        assert device.tree.stages[np.asarray(ends)].tolist() == [hops] * 8
+
+
+def test_updates_must_fill_whole_evaluations():
+    with pytest.raises(ValueError, match="multiple of evaluate_every"):
+        PPOStatic(num_updates=7, evaluate_every=5)

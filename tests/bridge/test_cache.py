@@ -1,0 +1,60 @@
+"""What was put into the cache is there for the next process, for the same model only."""
+
+import sqlite3
+
+import pytest
+
+from hierrouter_jax.bridge.backends import Generation
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.errors import InputError
+
+ONE = Generation("grüße\n", 3, 7, "stop", 0.1)
+TWO = Generation("", 1, 40, "length", 1 / 3)
+
+
+def test_what_was_put_is_on_disk_for_others_at_once(tmp_path):
+    writer = CallCache(tmp_path / "new" / "calls.sqlite")
+    writer.put_many("a", {"x": ONE, "y": TWO})
+    reader = CallCache(tmp_path / "new" / "calls.sqlite")  # the writer is still open, and may die now
+    assert reader.get_many("a", ["y", "never", "x"]) == {"x": ONE, "y": TWO}
+    assert reader.num_calls == 2
+
+
+def test_models_do_not_share_calls():
+    cache = CallCache(None)
+    cache.put_many("a", {"bx": ONE})
+    assert cache.get_many("ab", ["x"]) == {}
+    assert cache.get_many("b", ["bx"]) == {}
+
+
+def test_more_prompts_than_a_statement_holds():
+    cache = CallCache(None)
+    prompts = [f"prompt {row}" for row in range(1201)]
+    cache.put_many("a", {prompt: ONE._replace(tokens_in=row) for row, prompt in enumerate(prompts)})
+    found = cache.get_many("a", prompts)
+    assert [found[prompt].tokens_in for prompt in prompts] == list(range(1201))
+
+
+def test_a_batch_is_kept_whole_or_not_at_all():
+    cache = CallCache(None)
+    with pytest.raises(InputError):
+        cache.put_many("a", {"x": ONE, "y": ONE._replace(text=object())})
+    assert cache.num_calls == 0
+    cache.put_many("a", {"x": ONE})
+    assert cache.num_calls == 1
+
+
+def test_other_files_are_refused_and_left_alone(tmp_path):
+    text, other, later = (tmp_path / name for name in ("text", "other", "later"))
+    text.write_text("not a database, but long enough to look like one " * 50)
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE calls (mine TEXT)")
+    with sqlite3.connect(later) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    for path in (text, other, later, tmp_path):
+        before = path.read_bytes() if path.is_file() else None
+        with pytest.raises(InputError) as caught:
+            CallCache(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert before is None or path.read_bytes() == before

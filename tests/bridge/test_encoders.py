@@ -1,0 +1,84 @@
+"""Encoders are built from their spec, and embed a context by itself."""
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.bridge.encoders import build_encoder, same_spec
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Context
+
+CONTEXTS = [Context("a"), Context("What is 1+2?", ("3",)), Context("b" * 40, ("long" * 9, "three"))]
+
+
+class Lengths:
+    """A user's own encoder."""
+
+    size = 2
+
+    def __init__(self, factor: float = 1.0, width: int = 2) -> None:
+        self.factor, self.width = factor, width
+
+    def encode(self, contexts):
+        return [[self.factor * len(c.query), len(c.responses)][: self.width] for c in contexts]
+
+
+@pytest.fixture
+def specs(model_folder):
+    return [
+        {"kind": "ngrams", "size": 64},
+        {"kind": "transformers", "source": str(model_folder()), "batch_size": 2},
+        {"kind": "import", "path": f"{__name__}:Lengths", "factor": 0.5},
+    ]
+
+
+def test_a_context_is_embedded_by_itself_and_the_spec_rebuilds_the_encoder(specs):
+    for spec in specs:
+        encoder = build_encoder(spec)
+        together = encoder.encode(CONTEXTS)
+        assert together.shape == (len(CONTEXTS), encoder.size)
+        assert together.dtype == np.float32
+        again = build_encoder(encoder.spec)
+        assert same_spec(again.spec, encoder.spec)
+        for row, context in enumerate(CONTEXTS):
+            np.testing.assert_allclose(again.encode([context])[0], together[row], atol=1e-5)
+        assert len(np.unique(together, axis=0)) == len(CONTEXTS)
+
+
+def test_own_encoder_gets_its_settings(specs):
+    np.testing.assert_array_equal(build_encoder(specs[2]).encode(CONTEXTS), [[0.5, 0], [6, 1], [20, 2]])
+
+
+@pytest.mark.parametrize(("truncation", "kept"), [("left", "3456789"), ("right", "0123456")])
+def test_long_contexts_lose_the_stated_end(model_folder, truncation, kept):
+    spec = {"kind": "transformers", "source": str(model_folder()), "max_tokens": 7, "truncation": truncation}
+    encoder = build_encoder(spec)
+    long, short, other = encoder.encode([Context("0123456789"), Context(kept), Context("0456789")])
+    np.testing.assert_allclose(long, short, atol=1e-5)
+    assert np.abs(long - other).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"kind": "ngram"}, "kind 'ngram' is unknown; did you mean ngrams?"),
+        ({}, "kind None is unknown; the kinds are ngrams, transformers, import"),
+        ({"kind": "ngrams", "sise": 8}, "encoder of kind ngrams: .*sise"),
+        ({"kind": "ngrams", "size": 7}, "must be a positive multiple of 4, not 7"),
+        ({"kind": "transformers"}, "encoder of kind transformers: .*source"),
+        ({"kind": "transformers", "source": "./nowhere"}, "./nowhere: no such folder"),
+        ({"kind": "transformers", "source": "x", "truncation": "middle"}, "'middle', but must be left or right"),
+        ({"kind": "import", "path": "no_such_module:Class"}, "'no_such_module:Class' cannot be used"),
+        ({"kind": "import", "path": "json:Nothing"}, "'json:Nothing' cannot be used"),
+        ({"kind": "import", "path": "json:JSONEncoder"}, "'json:JSONEncoder' cannot be used"),
+    ],
+)
+def test_a_bad_spec_is_one_sentence(spec, words):
+    with pytest.raises(InputError, match=words) as caught:
+        build_encoder(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_own_encoder_of_another_size_is_refused():
+    encoder = build_encoder({"kind": "import", "path": f"{__name__}:Lengths", "width": 1})
+    with pytest.raises(InputError, match=r"shape \(3, 1\) for 3 contexts, but its size is 2"):
+        encoder.encode(CONTEXTS)

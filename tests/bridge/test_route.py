@@ -1,0 +1,120 @@
+"""Live routing walks the same routes as the policy does on the table."""
+
+import json
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.collect import collect
+from hierrouter_jax.bridge.grading import exact_match
+from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.bridge.route import route
+from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.ngrams import NGramEncoder
+
+HORIZON = 4  # two stages on which some queries have already stopped
+STOP = 3
+
+
+@pytest.fixture
+def bundle(backends, encoder) -> PolicyBundle:
+    """A policy with random weights, large enough for its choices to differ from context to context."""
+    rng = np.random.default_rng(7)
+    shapes = {
+        "stage_embedding": (HORIZON, 2),
+        "hidden_0/kernel": (4 + 2 + 1, 8),
+        "hidden_0/bias": (8,),
+        "logits/kernel": (8, STOP + 1),
+        "logits/bias": (STOP + 1,),
+    }
+    return PolicyBundle(
+        pool=tuple(backend.price for backend in backends),
+        horizon=HORIZON,
+        allow_stop=True,
+        encoder=encoder.spec,
+        money_unit="price units",
+        cost_normaliser=100.0,
+        reduction=FeatureReduction(np.zeros(16), rng.normal(size=(16, 4)) * 9, np.ones(4)),
+        weights={name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()},
+        table_fingerprint="",
+        provenance={},
+    )
+
+
+@dataclass(frozen=True)
+class TouchyPolicy(PolicyBundle):
+    """Chooses otherwise as soon as anything that it is told changes a little."""
+
+    def act(self, embedding, stage, cost):
+        told = [f"{np.round(row, 3) + 0.0} {stage} {spent:.3f}" for row, spent in zip(embedding, cost, strict=True)]
+        digests = np.array([zlib.crc32(text.encode()) for text in told])
+        actions = digests % (STOP + 1 if stage and self.allow_stop else STOP)
+        return actions, np.stack([digests % 97 / 97 + action for action in range(STOP + 1)], axis=1)
+
+
+@pytest.mark.parametrize("policy", [PolicyBundle, TouchyPolicy])
+@pytest.mark.parametrize("allow_stop", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_live_routes_are_the_table_routes(bundle, queries, backends, encoder, policy, allow_stop, batch_size):
+    bundle = policy(**{**vars(bundle), "allow_stop": allow_stop})
+    queries = [*queries, *(replace(query, id=f"{query.id}+", text=f"{query.text} Now.") for query in queries)]
+    tree = HopTree(len(backends), HORIZON)
+    table = collect(queries, backends, tree, encoder, HopPrompt(), exact_match, CallCache(None), progress=False)
+    live = route(queries, bundle, backends, encoder, HopPrompt(), batch_size, progress=False)
+    for row, transcript in enumerate(live):
+        node, cost, stopped = 0, 0.0, False
+        for stage in range(HORIZON):
+            action, probability = bundle.act(table.context_embedding[[row], node], stage, np.array([cost]))
+            if action[0] == STOP:
+                stopped = True
+                break
+            node = tree.child(node, int(action[0]))
+            cost += table.cost[row, node]
+            hop = transcript.hops[stage]
+            assert hop.model == backends[action[0]].name
+            assert hop.response == table.response[row, node]
+            assert (hop.tokens_in, hop.tokens_out) == (table.tokens_in[row, node], table.tokens_out[row, node])
+            assert hop.cost == table.cost[row, node]
+            assert hop.probability == pytest.approx(probability[0, action[0]], abs=1e-5)
+        assert len(transcript.hops) == tree.stages[node]
+        assert (transcript.stopped, transcript.cost) == (stopped, pytest.approx(cost))
+        assert (transcript.query_id, transcript.answer) == (queries[row].id, table.response[row, node])
+    assert {transcript.stopped for transcript in live} == ({True, False} if allow_stop else {False})
+    assert len({tuple(hop.model for hop in transcript.hops) for transcript in live}) > 1
+
+
+def test_texts_are_routed_like_queries(bundle, queries, backends, encoder):
+    arguments = bundle, backends, encoder, HopPrompt()
+    by_text = route([query.text for query in queries], *arguments, progress=False)
+    by_query = route(queries, *arguments, progress=False)
+    assert [t.hops for t in by_text] == [t.hops for t in by_query]
+    assert [t.query_id for t in by_text] == [f"query-{row}" for row in range(len(queries))]
+    assert route([], *arguments, progress=False) == []
+
+
+def test_a_transcript_is_plain_data(bundle, queries, backends, encoder):
+    transcript = route(queries[:1], bundle, backends, encoder, HopPrompt(), progress=False)[0]
+    data = json.loads(json.dumps(transcript.to_dict()))
+    assert data["answer"] == data["hops"][-1]["response"] == transcript.answer
+    assert data["cost"] == sum(hop["cost"] for hop in data["hops"])
+    assert data["query"] == queries[0].text
+
+
+def test_no_call_is_made_for_another_pool_or_encoder(bundle, queries, backends, encoder, programmed):
+    dear = programmed("speller", str, price=4.0)
+    for changes, words in (
+        ({"backends": backends[::-1]}, r"reader, calculator, speller in this order, .* speller, calculator, reader"),
+        ({"backends": backends[:2]}, r"the pool holds reader, calculator$"),
+        ({"backends": [*backends[:2], dear]}, r"model 'speller': price_in is 1 in the policy, but 4.0 in the pool"),
+        ({"encoder": NGramEncoder(size=8)}, r"trained with the encoder .*16.* but .*8.* is given"),
+        ({"queries": ["fine", " \n"]}, r"query-1 is empty"),
+    ):
+        arguments = {"queries": queries, "backends": backends, "encoder": encoder} | changes
+        with pytest.raises(InputError, match=words):
+            route(**arguments, bundle=bundle, prompt=HopPrompt(), progress=False)
+    assert not any(backend.asked for backend in backends)

@@ -1,0 +1,48 @@
+"""The default encoder is deterministic, blind to the rest of the batch, and tells contexts apart."""
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.ngrams import NGramEncoder
+
+CONTEXTS = [
+    Context("Compute 12+7."),
+    Context("Compute 12+7.", ("19",)),
+    Context("Compute 12+7-5.", ("19-5",)),
+    Context("Compute 12+7-5.", ("19-5", "14")),
+]
+
+
+def test_an_embedding_depends_on_its_context_alone():
+    together = NGramEncoder(size=64).encode(CONTEXTS)
+    alone = np.concatenate([NGramEncoder(size=64).encode([context]) for context in CONTEXTS])
+    np.testing.assert_array_equal(together, alone)
+    assert together.shape == (4, 64)
+    assert together.dtype == np.float32
+
+
+def test_query_and_latest_response_are_apart():
+    embedding = NGramEncoder(size=64).encode(CONTEXTS)
+    assert not embedding[0, 32:].any()
+    np.testing.assert_array_equal(embedding[0, :32], embedding[1, :32])
+    assert np.abs(embedding[1, 32:] - embedding[2, 32:]).max() > 0.1
+
+
+def test_a_folded_number_counts_as_a_number_whatever_its_value():
+    folded, exact = NGramEncoder(size=64), NGramEncoder(size=64, fold_numbers=False)
+    one, other = Context("q", ("12+7",)), Context("q", ("9+384",))
+    np.testing.assert_array_equal(folded.encode([one]), folded.encode([other]))
+    assert np.abs(exact.encode([one]) - exact.encode([other])).max() > 0.1
+
+
+def test_the_spec_builds_the_same_encoder_again():
+    encoder = NGramEncoder(size=32, fold_numbers=False, seed=5)
+    settings = {name: value for name, value in encoder.spec.items() if name != "kind"}
+    np.testing.assert_array_equal(NGramEncoder(**settings).encode(CONTEXTS), encoder.encode(CONTEXTS))
+
+
+@pytest.mark.parametrize("size", [0, 6])
+def test_a_size_that_four_parts_do_not_fit_is_refused(size):
+    with pytest.raises(ValueError, match="multiple of 4"):
+        NGramEncoder(size=size)

@@ -1,0 +1,114 @@
+"""The table on disk: what is written is read back, what is wrong is named, others can open it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.outcomes.store import EMBEDDINGS, HEADER, NODES, QUERIES, load_table, save_table
+from tests.tables import random_table, tables
+
+
+@given(table=tables())
+def test_a_table_survives_the_disk(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    save_table(table, folder)
+    loaded = load_table(folder)
+    assert loaded.fingerprint == table.fingerprint
+    for name in ("quality", "tokens_in", "tokens_out", "available", "latency", "context_embedding"):
+        expected = getattr(table, name) * (table.available if name == "latency" else 1)
+        if name == "latency":
+            expected[:, 0] = 0
+        np.testing.assert_array_equal(getattr(loaded, name), expected, err_msg=name)
+    assert (loaded.response == table.response).all()
+    assert (loaded.details["finish_reason"][:, 1:] == table.details["finish_reason"][:, 1:]).all()
+    assert loaded.queries == table.queries
+    assert loaded.pool == table.pool
+    assert loaded.encoder == table.encoder
+
+
+def test_others_can_read_it(tmp_path):
+    table = random_table()
+    save_table(table, tmp_path)
+    frame = pd.read_parquet(tmp_path / "nodes")
+    assert len(frame) == table.available[:, 1:].sum()
+    row = frame[(frame.query_id == "q2") & (frame.node == table.tree.node([0, 2]))].iloc[0]
+    assert list(row.route) == ["m0", "m2"]
+    assert row.response == table.response[2, table.tree.node([0, 2])]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_table(random_table(), tmp_path)
+    return tmp_path
+
+
+def edit_rows(folder, change):
+    frame = pq.read_table(folder / NODES).to_pandas()
+    pq.write_table(pa.Table.from_pandas(change(frame), preserve_index=False), folder / NODES)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.assign(quality=f.quality.where(f.index != 3)), "quality: query 'q0', node 4 is nan"),
+        (lambda f: f.assign(node=f.node + 40), "outside 1..39 for horizon 3"),
+        (lambda f: f.assign(model="m9"), "row 0 (query 'q0'): node 1 is of another model"),
+        (lambda f: pd.concat([f, f.head(1)]), "node 1 is there twice"),
+        (lambda f: f.assign(query_id="nobody"), "query_id 'nobody' is not in queries.parquet"),
+        (lambda f: f.drop(columns="response"), "column 'response' is missing"),
+        (lambda f: f.assign(quality=1 - f.quality), "the folder was changed after it was written"),
+        (lambda f: f[f.index != 0], "must be false where the hop before it is missing"),
+    ],
+)
+def test_a_spoiled_row_is_named(saved, change, message):
+    edit_rows(saved, change)
+    with pytest.raises(InputError) as caught:
+        load_table(saved)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [NODES, QUERIES, EMBEDDINGS, HEADER])
+def test_missing_and_broken_files_are_named(saved, name):
+    (saved / name).write_bytes(b"not what it says")
+    with pytest.raises(InputError) as caught:
+        load_table(saved)
+    assert str(saved / name) in str(caught.value)
+    (saved / name).unlink()
+    with pytest.raises(InputError, match="no such file"):
+        load_table(saved)
+
+
+def test_another_schema_or_horizon_is_refused(saved):
+    header = read_json(saved / HEADER)
+    write_json(saved / HEADER, header | {"schema_version": 99})
+    with pytest.raises(InputError, match="schema_version is 99, but this version reads 1"):
+        load_table(saved)
+    write_json(saved / HEADER, header | {"horizon": 2})
+    with pytest.raises(InputError, match=r"outside 1\.\.12 for horizon 2"):
+        load_table(saved)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="no such outcome table"):
+        load_table(tmp_path / "nowhere")
+
+
+def test_a_failed_write_leaves_the_old_table_whole(saved, monkeypatch):
+    def broken(*args, **kwargs):
+        raise OSError("disk full")
+
+    before = load_table(saved).fingerprint
+    monkeypatch.setattr(pq, "write_table", broken)
+    with pytest.raises(OSError, match="disk full"):
+        save_table(replace(random_table(seed=1)), saved)
+    monkeypatch.undo()
+    assert load_table(saved).fingerprint == before
+    assert not list(saved.rglob(".*"))

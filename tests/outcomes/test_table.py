@@ -1,0 +1,107 @@
+"""Validation, pricing, splits and the fingerprint of the outcome table."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.outcomes.table import Query
+from tests.tables import random_table
+
+
+def spoiled(array: np.ndarray, value: object) -> np.ndarray:
+    copy = array.copy()
+    copy[1, 2] = value
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("quality", np.nan, "quality: query 'q1', node 2 is nan, but must be a number in [0, 1]"),
+        ("quality", 1.5, "quality: query 'q1', node 2 is 1.5"),
+        ("tokens_in", -1, "tokens_in: query 'q1', node 2 is -1, but must be at least 0"),
+        ("latency", np.nan, "latency: query 'q1', node 2 is nan"),
+        ("context_embedding", np.inf, "context_embedding: query 'q1', node 2 is not finite"),
+    ],
+)
+def test_a_bad_entry_is_named(field, value, message):
+    table = random_table()
+    with pytest.raises(InputError) as caught:
+        replace(table, **{field: spoiled(getattr(table, field), value)})
+    assert message in str(caught.value)
+
+
+def test_wrong_shapes_are_named():
+    table = random_table()
+    with pytest.raises(InputError, match=r"quality: shape is \(6, 39\) but 6 queries x 40 nodes are needed"):
+        replace(table, quality=table.quality[:, 1:])
+    with pytest.raises(InputError, match="context_embedding: shape is"):
+        replace(table, context_embedding=table.context_embedding[:, 1:])
+    with pytest.raises(InputError, match="pool has 2 models but the hop tree is made for 3"):
+        replace(table, pool=table.pool[:2])
+
+
+def test_an_orphan_hop_is_refused():
+    table = random_table()
+    available = table.available.copy()
+    available[0, 1] = False  # its children stay
+    with pytest.raises(InputError, match="must be false where the hop before it is missing"):
+        replace(table, available=available)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"text": "  "}, "'q0' has an empty text"),
+        ({"split": "dev"}, "split 'dev'; it must be one of train, validation, test"),
+        ({"id": "q1"}, "id 'q1' occurs twice"),
+    ],
+)
+def test_bad_queries_are_named(change, message):
+    table = random_table()
+    queries = (Query(**(vars(table.queries[0]) | change)), *table.queries[1:])
+    with pytest.raises(InputError) as caught:
+        replace(table, queries=queries)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf"), None])
+def test_unknown_prices_are_refused(price):
+    with pytest.raises(InputError, match="a price is a number of at least 0"):
+        PricedModel("m", price, 1.0)
+
+
+def test_cost_is_tokens_times_prices_by_hand():
+    """Node 2 of q0 calls m1 at .2 a token read and .4 a token written."""
+    table = random_table()
+    by_hand = table.tokens_in[0, 2] * 0.2 + table.tokens_out[0, 2] * 0.4
+    assert table.cost[0, 2] == pytest.approx(by_hand)
+    assert (table.cost[:, 0] == 0).all()
+
+
+def test_the_fingerprint_follows_outcomes_and_not_prices_or_splits():
+    table = random_table()
+    dearer = replace(table, pool=tuple(replace(member, price_in=9.0) for member in table.pool))
+    resplit = replace(table, queries=tuple(replace(query, split="test") for query in table.queries))
+    assert dearer.fingerprint == resplit.fingerprint == table.fingerprint
+    assert not np.allclose(dearer.cost[:, 1:], table.cost[:, 1:])
+    other = spoiled(table.response, "something else")
+    assert replace(table, response=other).fingerprint != table.fingerprint
+    assert replace(table, quality=1 - table.quality).fingerprint != table.fingerprint
+
+
+def test_a_selection_keeps_the_meaning_of_task_indices():
+    table = random_table(queries=6, tasks=3)
+    for split in ("train", "validation", "test"):
+        part = table.split(split)
+        assert [part.task_names[t] for t in part.task] == [query.task for query in part.queries]
+        assert part.task_names == table.task_names
+        assert part.details["finish_reason"].shape == part.quality.shape
+
+
+def test_a_missing_split_is_refused():
+    with pytest.raises(InputError, match="holds no test queries; its splits are"):
+        random_table(splits=("train", "validation")).split("test")

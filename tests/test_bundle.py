@@ -1,0 +1,119 @@
+"""The policy bundle: what leaves the learning wing acts as it did inside, and what is wrong with one is named."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from hierrouter_jax.agents.ppo.learner import build_network
+from hierrouter_jax.agents.ppo.types import PPOStatic
+from hierrouter_jax.bundle import HEADER, WEIGHTS, PolicyBundle
+from hierrouter_jax.envs.types import accumulate_cost
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.exact import decision_masks
+from hierrouter_jax.experiments.train import TrainConfig, train_routers
+from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.policies.table_policy import decision_logits
+from tests.tables import random_table
+
+CONFIG = TrainConfig(
+    num_seeds=2, features=6, static=PPOStatic(num_envs=64, num_updates=10, epochs=1, hidden=(16, 16), stage_size=4)
+)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    table = random_table(queries=800)
+    routers, _ = train_routers(table, CONFIG, progress=False)
+    return table, routers
+
+
+@pytest.fixture
+def saved(trained, tmp_path):
+    table, routers = trained
+    routers["ppo+stop"].bundle(table).save(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["ppo", "ppo+stop"])
+def test_numpy_and_jax_agree_on_ten_thousand_states(trained, tmp_path, name):
+    """800 queries x 13 decision nodes: logits within 1e-4 in float32, greedy actions equal."""
+    table, routers = trained
+    router = routers[name]
+    router.bundle(table).save(tmp_path)
+    bundle = PolicyBundle.load(tmp_path)
+    device = router.features.on_device(table)
+    with jax.default_matmul_precision("highest"):
+        logits = decision_logits(build_network(device, router.static), router.params(router.chosen_seed), device)
+    expected = np.asarray(jnp.where(decision_masks(device, router.static.allow_stop), logits, -jnp.inf))
+    spent = accumulate_cost(table.cost, table.tree)
+    states = 0
+    for node in range(table.tree.num_decision_nodes):
+        stage = int(table.tree.stages[node])
+        ours = bundle.logits(table.context_embedding[:, node], stage, spent[:, node])
+        np.testing.assert_allclose(ours, expected[:, node], atol=1e-4)
+        action, probability = bundle.act(table.context_embedding[:, node], stage, spent[:, node])
+        assert (action == expected[:, node].argmax(axis=1)).all()
+        np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-5)
+        assert (probability[~np.isfinite(expected[:, node])] == 0).all()
+        states += len(ours)
+    assert states > 10_000
+
+
+def test_a_bundle_survives_the_disk(trained, saved):
+    table, routers = trained
+    bundle = PolicyBundle.load(saved)
+    assert bundle.pool == table.pool
+    assert bundle.table_fingerprint == table.fingerprint
+    assert bundle.allow_stop
+    assert bundle.provenance["learner"] == "ppo+stop"
+    assert bundle.provenance["seed"] == routers["ppo+stop"].chosen_seed
+
+
+def test_missing_and_broken_files_are_named(saved):
+    with pytest.raises(InputError, match="no such policy bundle"):
+        PolicyBundle.load(saved / "nowhere")
+    (saved / WEIGHTS).write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="not a safetensors file"):
+        PolicyBundle.load(saved)
+    (saved / WEIGHTS).unlink()
+    with pytest.raises(InputError, match=r"policy\.safetensors: no such file"):
+        PolicyBundle.load(saved)
+
+
+def test_another_schema_is_refused(saved):
+    write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": 7})
+    with pytest.raises(InputError, match="schema_version is 7"):
+        PolicyBundle.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("logits/bias", lambda a: a[:-1], r"logits/bias of the policy has shape \(3,\), but must be \(4,\)"),
+        ("stage_embedding", lambda a: a[:2], "stage_embedding of the policy has shape"),
+        ("hidden_0/kernel", lambda a: a * np.nan, "hidden_0/kernel of the policy holds a number that is not finite"),
+    ],
+)
+def test_spoiled_weights_are_named(saved, name, change, message):
+    tensors = load_file(saved / WEIGHTS)
+    save_file(tensors | {name: np.ascontiguousarray(change(tensors[name]))}, saved / WEIGHTS)
+    with pytest.raises(InputError, match=message):
+        PolicyBundle.load(saved)
+
+
+def test_a_missing_layer_is_named(saved):
+    tensors = load_file(saved / WEIGHTS)
+    tensors.pop("logits/kernel")
+    save_file(tensors, saved / WEIGHTS)
+    with pytest.raises(InputError, match="logits/kernel"):
+        PolicyBundle.load(saved)
+
+
+def test_a_bundle_of_another_pool_size_is_refused(trained):
+    table, routers = trained
+    with pytest.raises(InputError, match="but must be"):
+        replace(routers["ppo"].bundle(table), pool=table.pool[:2])
