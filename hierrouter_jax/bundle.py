@@ -104,6 +104,12 @@ class PolicyBundle:
         return sum(name.startswith("hidden_") and name.endswith("/kernel") for name in self.weights)
 
     @property
+    def multiply_adds(self) -> int:
+        """Multiplications of one decision: the reduction's and the layers'."""
+        layers = [f"hidden_{layer}/kernel" for layer in range(self.num_layers)] + ["logits/kernel"]
+        return self.reduction.components.size + sum(self.weights[name].size for name in layers)
+
+    @property
     def _stage_size(self) -> int:
         return self.weights["stage_embedding"].shape[1]
 

@@ -1,6 +1,6 @@
 """Exact evaluation of routers beside their opponents and ceilings: what `evaluation.json` holds."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,9 +62,16 @@ def evaluate(
         *opponents(table, part, features, weight),
     ]
     outcomes = {entry.name: policy_outcome(part, entry.ends) for entry in entries}
+    own_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
+    for name, own in own_costs.items():
+        outcomes[name] = replace(outcomes[name], cost=outcomes[name].cost + own)
     rows = [
         _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
-        | (_seed_rows(routers[entry.name], part, cost_weight) if entry.name in routers else {})
+        | (
+            {"router_cost": float(own_costs[entry.name].mean())} | _seed_rows(routers[entry.name], part, cost_weight)
+            if entry.name in routers
+            else {}
+        )
         for entry in entries
     ]
     return {
@@ -84,6 +91,17 @@ def evaluate(
         "comparisons": _comparisons(outcomes),
         "live": None,
     }
+
+
+def router_cost(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable) -> Float[np.ndarray, " Q"]:
+    """What deciding costs itself: multiply-adds at the pool's own price of one parameter and token.
+
+    Counted are the feature reduction and the network, at every hop and at STOP; hashing n-grams takes about a
+    thousand operations and is left out. Zero where the pool's parameter counts are unknown.
+    """
+    rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
+    decisions = outcome.hops + (router.static.allow_stop & (outcome.hops < table.tree.horizon))
+    return decisions * router.bundle(table).multiply_adds * (np.mean(rates) if rates else 0.0)
 
 
 def opponents(table: OutcomeTable, part: OutcomeTable, features: FittedFeatures, weight: float) -> list[Entry]:

@@ -93,7 +93,11 @@ def test_the_evaluation_keeps_its_contract(run):
     outcome = policy_outcome(test, routers["ppo"].end_probability(test, routers["ppo"].chosen_seed))
     learned = row(evaluation, "ppo")
     assert learned["accuracy"] == pytest.approx(outcome.quality.mean())
-    assert learned["cost"] == pytest.approx(outcome.cost.mean())
+    decision = 8 * 6 + (6 + 4 + 1) * 16 + 16 * 16 + 16 * 4  # multiply-adds: reduction, two layers, logits
+    own = 3 * decision * np.mean([0.1 / 1000, 0.2 / 2000, 0.3 / 3000])
+    assert learned["router_cost"] == pytest.approx(own)
+    assert learned["cost"] == pytest.approx(outcome.cost.mean() + own)
+    outcome = replace(outcome, cost=outcome.cost + own)
     assert learned["return"] == pytest.approx(outcome.returns(0.01, evaluation["cost_normaliser"]).mean())
     assert learned["hops"] == pytest.approx(3)
     assert learned["accuracy_ci"][0] <= learned["accuracy"] <= learned["accuracy_ci"][1]

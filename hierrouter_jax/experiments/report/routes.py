@@ -38,7 +38,7 @@ def routes_figure(run: RunFiles, tasks: Sequence[str], size: tuple[float, float]
 
 def _bands(axes: Axes, routes: Sequence[dict[str, Any]], run: RunFiles, width: float) -> None:
     horizon = run.evaluation["table"]["horizon"]
-    axes.set(xlim=(0, horizon + 0.55), ylim=(1.001, -0.001))
+    axes.set(xlim=(0, horizon + 0.66), ylim=(1.001, -0.001))
     order = {name: place for place, name in enumerate([*run.models, "STOP"])}
     padded = [(tuple(r["route"]) + ("STOP",) * (horizon - len(r["route"])), r["share"]) for r in routes]
     padded.sort(key=lambda item: [order.get(name, len(order)) for name in item[0]])
@@ -46,7 +46,7 @@ def _bands(axes: Axes, routes: Sequence[dict[str, Any]], run: RunFiles, width: f
         axes.text(0, 0.06, "no query", va="center", fontsize=10, color=COLOUR["faint"])
     for stage in range(horizon):
         for name, top, share in _runs([(route[: stage + 1], share) for route, share in padded]):
-            _block(axes, name, stage, top, share, run.models, width / (horizon + 0.55))
+            _block(axes, name, stage, top, share, run.models, width / (horizon + 0.66))
     for _, top, share in _runs(padded):
         if share >= _LABELLED:
             label = f"{100 * share:.0f} %"
