@@ -18,7 +18,7 @@ from hierrouter_jax.bridge.route import Transcript
 from hierrouter_jax.bridge.route import route as route_live
 from hierrouter_jax.bridge.tiny.queries import make_queries
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.cli.tables import result_table
+from hierrouter_jax.cli.tables import result_console, result_table
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
@@ -113,7 +113,7 @@ def quickstart(config: QuickstartConfig) -> None:
     """Collect, train, evaluate, export and route the tiny pool, end to end."""
     console = Console(stderr=True)
     evaluation = run_quickstart(config, console)
-    output = Console()
+    output = result_console()
     output.print(result_table(evaluation))
     live = evaluation["live"]
     output.print(

@@ -13,7 +13,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from hierrouter_jax.baselines import oracle
-from hierrouter_jax.cli.tables import result_table
+from hierrouter_jax.cli.tables import result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.checkpoints import load_routers, read_train_config, save_routers
@@ -106,7 +106,7 @@ def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bo
     if json:
         print(jsonlib.dumps(evaluation))
     else:
-        Console().print(result_table(evaluation))
+        result_console().print(result_table(evaluation))
 
 
 def export(run: Path, out: Path, learner: str = "ppo+stop", seed: int | None = None, table: Path | None = None) -> None:

@@ -3,12 +3,19 @@
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hierrouter_jax.experiments.report import rows
 
 _HEADERS = ("accuracy %", "cost", "hops", "re-\npaired", "dam-\naged", "oracle\ngap", "unseen")
+
+
+def result_console() -> Console:
+    """Standard output, wide enough for a result table where it is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=100)
 
 
 def result_table(evaluation: dict[str, Any]) -> Table:
