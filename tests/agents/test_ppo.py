@@ -99,6 +99,14 @@ def test_a_whole_run_traces_once_for_all_numbers_and_tables():
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in metrics.values())
 
 
+def test_updates_keep_every_type_so_that_the_second_compiles_nothing():
+    table = on_device(random_table(queries=12))
+    before = jax.eval_shape(lambda: learner.init(jax.random.key(0), table, SMALL, PPOHyper()))
+    after, _ = jax.eval_shape(lambda state: learner.advance(state, table, table, SMALL, PPOHyper()), before)
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        assert (old.shape, old.dtype, old.weak_type) == (new.shape, new.dtype, new.weak_type)
+
+
 def test_a_batch_of_seeds_by_lax_map_is_bit_equal_to_each_alone():
     table = on_device(random_table(queries=12))
     keys = jax.vmap(jax.random.key)(jnp.arange(3))

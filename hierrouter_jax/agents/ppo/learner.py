@@ -37,7 +37,7 @@ def init(key: PRNGKeyArray, table: DeviceTable, static: PPOStatic, hyper: PPOHyp
         key=key,
         update=zero,
         best_params=params,
-        best_return=jnp.asarray(-jnp.inf),
+        best_return=jnp.asarray(-jnp.inf, jnp.float32),  # a weak type here would compile the first update twice
         best_update=zero,
     )
 
