@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jsonargparse import auto_cli
 
@@ -81,16 +82,15 @@ def random_device_table(queries: int, tree: HopTree, features: int) -> DeviceTab
     rng = np.random.default_rng(0)
     cost = rng.random((queries, tree.num_nodes), dtype=np.float32)
     cost[:, 0] = 0
-    table = DeviceTable(
-        features=rng.normal(size=(queries, tree.num_decision_nodes, features)).astype(np.float32),
-        quality=rng.integers(0, 2, cost.shape).astype(np.float32),
-        cost=cost,
-        spent=accumulate_cost(cost, tree),
-        available=np.ones(cost.shape, dtype=bool),
-        task=np.zeros(queries, dtype=np.int32),
+    return DeviceTable(
+        features=jnp.asarray(rng.normal(size=(queries, tree.num_decision_nodes, features)), jnp.float32),
+        quality=jnp.asarray(rng.integers(0, 2, cost.shape), jnp.float32),
+        cost=jnp.asarray(cost),
+        spent=jnp.asarray(accumulate_cost(cost, tree)),
+        available=jnp.ones(cost.shape, dtype=bool),
+        task=jnp.zeros(queries, dtype=jnp.int32),
         tree=tree,
     )
-    return jax.device_put(table)
 
 
 if __name__ == "__main__":
