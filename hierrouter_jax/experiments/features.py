@@ -35,8 +35,7 @@ def fit_features(train: OutcomeTable, size: int, seed: int = 0) -> FittedFeature
       train: the training queries.
       size: F, principal components kept (fewer where the data has fewer). Each is divided by the root of its
         spread: left as they are, rare but telling directions would drown in the main ones; scaled to equal
-        spread, the last ones would be mostly noise (on unseen templates, a query classifier says .95 instead
-        of .998).
+        spread, the last ones would be mostly noise.
       seed: of the randomised solver.
     """
     decided = _reached(train)
