@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jsonargparse import auto_cli
 
-from hierrouter_jax.agents.ppo import learner
-from hierrouter_jax.agents.ppo.types import PPOHyper, PPOStatic
+from hierrouter_jax.agents import learner, ppo
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable, accumulate_cost
 from hierrouter_jax.experiments.run_folder import machine
 from hierrouter_jax.files import write_json
@@ -43,12 +43,13 @@ def main(
       out: JSON file.
     """
     table = random_device_table(queries, HopTree(models, horizon), features)
-    static, hyper = PPOStatic(num_envs=num_envs), PPOHyper()
+    static, hyper = LearnerStatic(num_envs=num_envs), LearnerHyper()
     state = learner.init(jax.random.key(0), table, static, hyper)
     steps = num_envs * horizon
+    network = learner.build_network(table, static)
 
     update = jax.jit(lambda state, table: learner.update(state, table, static, hyper))
-    rollout = jax.jit(lambda key, params, table: learner.collect(key, params, table, static, hyper))
+    rollout = jax.jit(lambda key, params, table: ppo.collect(key, params, table, network, static, hyper))
     compile_seconds, update_seconds = timed(lambda: update(state, table), runs)
     _, rollout_seconds = timed(lambda: rollout(jax.random.key(1), state.params, table), runs)
     results = [

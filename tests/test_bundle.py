@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from hierrouter_jax.agents.ppo.learner import build_network
-from hierrouter_jax.agents.ppo.types import PPOStatic
+from hierrouter_jax.agents.learner import build_network
+from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.bundle import HEADER, WEIGHTS, PolicyBundle
 from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
@@ -20,7 +20,7 @@ from hierrouter_jax.policies.table_policy import decision_logits
 from tests.tables import random_table
 
 CONFIG = TrainConfig(
-    num_seeds=2, features=6, static=PPOStatic(num_envs=64, num_updates=10, epochs=1, hidden=(16, 16), stage_size=4)
+    num_seeds=2, features=6, static=LearnerStatic(num_envs=64, num_updates=10, epochs=1, hidden=(16, 16), stage_size=4)
 )
 
 

@@ -22,6 +22,7 @@ MAX_BYTES = 1_100_000
 SPECIALISTS = ("reader", "calculator", "speller")
 SPECIALIST_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "card.json")
 LIVE_WING = ("bridge", "serve", "cli")
+EXTRAS = ("live", "serve", "gym", "bench", "dev")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_the_wheel_installs_one_command(wheel):
 
 
 def test_the_metadata_names_the_extras(metadata):
-    assert set(metadata.get_all("Provides-Extra", [])) == {"live", "serve", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == set(EXTRAS)
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
 
@@ -100,17 +101,21 @@ def test_the_base_trains_without_torch(metadata):
 
 def test_tensorflow_probability_is_never_installed(metadata):
     """It shares a folder with tfp-nightly and breaks it."""
-    everything = set().union(*(requirements(metadata, extra) for extra in (None, "live", "serve", "dev")))
+    everything = set().union(*(requirements(metadata, extra) for extra in (None, *EXTRAS)))
     assert "tensorflow-probability" not in everything | set(pins())
 
 
 def test_every_library_in_use_is_required(metadata):
-    """The base for all rooms; the extras only for the live wing, and the command line and quickstart on top of it."""
+    """The base for all rooms; the extras only for the live wing, the command line and quickstart on top of it, and for
+    the one module that speaks to Gymnasium.
+    """
     base = requirements(metadata)
     live = base | requirements(metadata, "live") | requirements(metadata, "serve")
+    gym = base | requirements(metadata, "gym")
     for path in PACKAGE.rglob("*.py"):
         room = path.relative_to(PACKAGE).parts[0]
-        missing = libraries(path) - (live if room in LIVE_WING or path.name == "quickstart.py" else base)
+        held = live if room in LIVE_WING or path.name == "quickstart.py" else base
+        missing = libraries(path) - (gym if path.name == "gym_vector.py" else held)
         assert not missing, f"{path.relative_to(ROOT)} imports {', '.join(sorted(missing))}"
 
 
@@ -133,7 +138,7 @@ def pins() -> dict[str, str]:
 
 def test_every_requirement_is_pinned_exactly(metadata):
     held = pins()
-    for extra in (None, "live", "serve", "dev"):
+    for extra in (None, *EXTRAS):
         assert requirements(metadata, extra) <= set(held)
     assert list(held) == sorted(held)
     assert not [version for version in held.values() if not re.fullmatch(r"[\w.]+", version)]

@@ -104,7 +104,7 @@ class PoolConfig:
     def price(self, model: ModelConfig, parameters: int) -> PricedModel:
         """A member at its stated prices, or else at its parameters in millions for every token."""
         price_in, price_out = model.stated_prices or (parameters / 1e6, parameters / 1e6)
-        return PricedModel(model.name, price_in, price_out, parameters)
+        return PricedModel(model.name, price_in, price_out, parameters, model.max_new_tokens)
 
 
 def load_pool(path: Path) -> PoolConfig:

@@ -14,7 +14,8 @@ class RewardWeights:
 
     Attributes:
       terminal_quality: of the final answer's quality, once at the end.
-      hop_cost: lambda, taken off per normalised cost of every hop.
+      hop_cost: lambda, taken off per normalised cost of every hop. One per episode where a policy is conditioned
+        on it: an array that broadcasts against the others.
       quality_gain: of quality minus the quality one hop earlier (0 before the first). Summed over an episode
         it telescopes to the final quality, so it rescales quality against cost: *not* policy-invariant.
       damage: taken off for a hop that turns a right answer (quality >= .5) wrong.

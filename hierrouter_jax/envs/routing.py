@@ -1,5 +1,7 @@
 """The routing MDP: pure `reset` and `step` over the outcome table, for one episode or any batch of them."""
 
+from dataclasses import replace
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -11,14 +13,33 @@ from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step
 
 def reset(key: PRNGKeyArray, table: DeviceTable, num_episodes: int) -> RoutingState:
     """Start episodes at the root of uniformly drawn queries; one random draw for the whole batch."""
-    query = jax.random.randint(key, (num_episodes,), 0, table.num_queries, dtype=jnp.int32)
-    return start(query)
+    return start(draw_queries(key, table, num_episodes))
 
 
-def start(query: Int[Array, "*B"]) -> RoutingState:
-    """Start episodes at the root of given queries."""
+def draw_queries(key: PRNGKeyArray, table: DeviceTable, num_episodes: int) -> Int[Array, " B"]:
+    """Uniformly drawn rows of the table."""
+    return jax.random.randint(key, (num_episodes,), 0, table.num_queries, dtype=jnp.int32)
+
+
+def start(query: Int[Array, "*B"], budget: Float[Array, "*B"] | None = None) -> RoutingState:
+    """Start episodes at the root of given queries, each with a budget over the cost normaliser or without one.
+
+    An episode whose budget pays for no model at all can only STOP at the root, for nothing; `smallest_budget`
+    tells what a query needs.
+    """
     query = jnp.asarray(query, jnp.int32)
-    return RoutingState(query=query, node=jnp.zeros_like(query), done=jnp.zeros_like(query, dtype=bool))
+    return RoutingState(query=query, node=jnp.zeros_like(query), done=jnp.zeros_like(query, dtype=bool), budget=budget)
+
+
+def smallest_budget(query: Int[Array, "*B"], table: DeviceTable) -> Float[Array, "*B"]:
+    """Budget that pays for the cheapest first hop of each query, whatever it writes.
+
+    Raises:
+      AssertionError: if the table has no charges.
+    """
+    assert table.charge is not None, "a budget needs a pool whose max_new_tokens are known"
+    first = table.tree.stage_slice(1)
+    return jnp.min(jnp.where(table.available[query, first], table.charge[query, first], jnp.inf), axis=-1)
 
 
 def stage(state: RoutingState, table: DeviceTable) -> Int[Array, "*B"]:
@@ -26,21 +47,33 @@ def stage(state: RoutingState, table: DeviceTable) -> Int[Array, "*B"]:
     return jnp.asarray(table.tree.stages)[state.node]
 
 
-def model_mask(query: Int[Array, "*B"], node: Int[Array, "*B"], table: DeviceTable) -> Bool[Array, "*B M"]:
-    """Models whose outcome at `node` is in the table; none at stage L."""
+def model_mask(
+    query: Int[Array, "*B"], node: Int[Array, "*B"], table: DeviceTable, budget: Float[Array, "*B"] | None = None
+) -> Bool[Array, "*B M"]:
+    """Models whose outcome at `node` is in the table and whose largest charge the budget still pays.
+
+    None at stage L.
+    """
     children = table.tree.child(node[..., None], jnp.arange(table.tree.num_models))
     inside = children < table.tree.num_nodes
-    return inside & table.available[query[..., None], jnp.where(inside, children, 0)]
+    rows, children = query[..., None], jnp.where(inside, children, 0)
+    possible = inside & table.available[rows, children]
+    if budget is None:
+        return possible
+    assert table.charge is not None, "a budget needs a pool whose max_new_tokens are known"
+    worst = table.spent[query, node][..., None] + table.charge[rows, children]
+    return possible & (worst <= budget[..., None])
 
 
 def action_mask(state: RoutingState, table: DeviceTable, allow_stop: bool) -> Bool[Array, "*B A"]:
-    """Legal actions: available models, and STOP after the first hop where it is allowed.
+    """Legal actions: the models that can be called, and STOP after the first hop where it is allowed.
 
-    A finished episode may only STOP, which changes nothing; so every row has a legal action.
+    Under a budget STOP is always allowed once there is an answer. An episode that is finished, or whose budget
+    pays for nothing, may only STOP; so every row has a legal action.
     """
-    models = model_mask(state.query, state.node, table) & ~state.done[..., None]
-    stop = state.done | ((state.node > 0) & allow_stop)
-    return jnp.concatenate([models, stop[..., None]], axis=-1)
+    models = model_mask(state.query, state.node, table, state.budget) & ~state.done[..., None]
+    stop = (state.node > 0) & (allow_stop or state.budget is not None)
+    return jnp.concatenate([models, (stop | ~models.any(axis=-1))[..., None]], axis=-1)
 
 
 def step(
@@ -73,7 +106,7 @@ def step(
     )
     done = state.done | stops | leaf | ~legal
     step_result = Step(reward=jnp.where(state.done | ~legal, 0.0, reward), terminated=done)
-    return RoutingState(query=state.query, node=child, done=done), step_result
+    return replace(state, node=child, done=done), step_result
 
 
 def entering_rewards(table: DeviceTable, weights: RewardWeights) -> Float[Array, "Q N"]:

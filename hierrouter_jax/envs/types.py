@@ -1,5 +1,6 @@
 """What the environment is made of: the table on the device, the state and one step's result."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -14,13 +15,15 @@ class DeviceTable:
     """The outcome table as a pytree. Pass it as an argument of a jitted function, never closed over.
 
     Attributes:
-      features: [Q, D, F] float32, context embeddings after the run's feature reduction.
+      features: [Q, D, F] float32 or float16, context embeddings after the run's feature reduction.
       quality: [Q, N] float32, score of answering with the node's response.
       cost: [Q, N] float32, cost of entering the node over the cost normaliser.
       spent: [Q, N] float32, accumulated cost of the route to the node over the cost normaliser.
       available: [Q, N] bool.
       task: [Q] int32.
       tree: static.
+      charge: [Q, N] float32, the most that entering the node can cost, over the cost normaliser; None where the
+        pool's limits are unknown. A budget needs it.
     """
 
     features: Float[Array, "Q D F"]
@@ -30,10 +33,15 @@ class DeviceTable:
     available: Bool[Array, "Q N"]
     task: Int[Array, " Q"]
     tree: HopTree = struct.field(pytree_node=False)
+    charge: Float[Array, "Q N"] | None = None
 
     @property
     def num_queries(self) -> int:
         return self.quality.shape[0]
+
+    def take(self, query: Int[Array, " B"]) -> "DeviceTable":
+        """The table of some queries only, repeated as often as they are named."""
+        return jax.tree.map(lambda leaf: leaf[query], self)
 
 
 @struct.dataclass
@@ -44,11 +52,13 @@ class RoutingState:
       query: int32 row of the table.
       node: int32 node of the hop tree.
       done: bool, whether the episode has ended; a finished episode stays where it is.
+      budget: float32, the most that the whole route may cost, over the cost normaliser; None where there is none.
     """
 
     query: Int[Array, "*B"]
     node: Int[Array, "*B"]
     done: Bool[Array, "*B"]
+    budget: Float[Array, "*B"] | None = None
 
 
 @struct.dataclass
@@ -77,16 +87,18 @@ def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost
 
     Args:
       table: the outcomes.
-      features: its context embeddings after the run's feature reduction.
+      features: its context embeddings after the run's feature reduction; float16 stays so, to halve the memory.
       cost_normaliser: mean cost of one call on the training split, in the table's money unit.
     """
     cost = table.cost / cost_normaliser
+    half = features.dtype == np.float16
     return DeviceTable(
-        features=jnp.asarray(features, jnp.float32),
+        features=jnp.asarray(features, jnp.float16 if half else jnp.float32),
         quality=jnp.asarray(table.quality, jnp.float32),
         cost=jnp.asarray(cost, jnp.float32),
         spent=jnp.asarray(accumulate_cost(cost, table.tree), jnp.float32),
         available=jnp.asarray(table.available),
         task=jnp.asarray(table.task, jnp.int32),
         tree=table.tree,
+        charge=None if table.charge is None else jnp.asarray(table.charge / cost_normaliser, jnp.float32),
     )

@@ -9,14 +9,15 @@ import numpy as np
 from flax.serialization import from_state_dict, to_state_dict
 from flax.traverse_util import flatten_dict
 
-from hierrouter_jax.agents.ppo import learner
-from hierrouter_jax.agents.ppo.types import PPOState
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerState
 from hierrouter_jax.bundle import FeatureReduction
 from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
-from hierrouter_jax.experiments.train import TrainConfig, TrainedRouter, seed_keys
+from hierrouter_jax.experiments.routers import TrainedRouter, static_of
+from hierrouter_jax.experiments.train import TrainConfig, seed_keys
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 FOLDER = "checkpoints"
@@ -54,7 +55,7 @@ def load_routers(run: Path, table: OutcomeTable) -> dict[str, TrainedRouter]:
         path = (run / FOLDER / name).absolute()
         if not path.is_dir():
             raise InputError(f"{path}: no such checkpoint; train first: hierrouter train --table TABLE --out {run}")
-        static = replace(config.static, allow_stop=name.endswith("+stop"))
+        static = static_of(name, config.static)
         template = {
             "state": _blank_state(table, config, size),
             "reduction": {
@@ -67,7 +68,7 @@ def load_routers(run: Path, table: OutcomeTable) -> dict[str, TrainedRouter]:
         tree = _fitted(template, ocp.load(str(path)), path)
         reduction = FeatureReduction(**{key: np.asarray(leaf) for key, leaf in tree["reduction"].items()})
         features = FittedFeatures(reduction, float(tree["cost_normaliser"]))
-        routers[name] = TrainedRouter(name, static, jax.device_get(tree["state"]), features)
+        routers[name] = TrainedRouter(name, static, config.hyper, jax.device_get(tree["state"]), features)
     return routers
 
 
@@ -99,7 +100,7 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     return {name: np.shape(leaf) for name, leaf in leaves.items()}
 
 
-def _blank_state(table: OutcomeTable, config: TrainConfig, features: int) -> PPOState:
+def _blank_state(table: OutcomeTable, config: TrainConfig, features: int) -> LearnerState:
     """Stacked states of the right shapes, all zero."""
     tree = table.tree
 

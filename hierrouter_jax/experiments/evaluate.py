@@ -16,7 +16,7 @@ from hierrouter_jax.evaluation.statistics import (
     proportion_interval,
 )
 from hierrouter_jax.experiments.features import FittedFeatures
-from hierrouter_jax.experiments.train import TrainedRouter
+from hierrouter_jax.experiments.routers import TrainedRouter
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 # Who is compared with whom: declared here, before anything is seen, and corrected as one family.

@@ -23,8 +23,9 @@ from hierrouter_jax.experiments.checkpoints import save_routers
 from hierrouter_jax.experiments.evaluate import behaviour, evaluate
 from hierrouter_jax.experiments.report import build_report
 from hierrouter_jax.experiments.report.transcripts import choose
+from hierrouter_jax.experiments.routers import TrainedRouter
 from hierrouter_jax.experiments.run_folder import RunFolder
-from hierrouter_jax.experiments.train import TrainConfig, TrainedRouter, train_routers
+from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable

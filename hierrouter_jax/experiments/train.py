@@ -3,27 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
 
 import jax
 import numpy as np
 import pandas as pd
-from flax.traverse_util import flatten_dict
-from jaxtyping import Float
 from tqdm import tqdm
 
-from hierrouter_jax._version import __version__
-from hierrouter_jax.agents.ppo import learner
-from hierrouter_jax.agents.ppo.types import PPOHyper, PPOState, PPOStatic
-from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
-from hierrouter_jax.experiments.features import FittedFeatures, fit_features
+from hierrouter_jax.experiments.features import fit_features
+from hierrouter_jax.experiments.routers import LearnerName, TrainedRouter, static_of
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.policies.table_policy import decision_logits
-
-LearnerName = Literal["ppo", "ppo+stop"]
 
 
 @dataclass(frozen=True)
@@ -31,11 +23,12 @@ class TrainConfig:
     """How routers are trained; all defaults are ours, the paper gives none.
 
     Attributes:
-      learners: `ppo` makes exactly L calls, as in the paper; `ppo+stop` may stop after any (our extension).
+      learners: `ppo` makes exactly L calls, as in the paper; `exact` climbs the exact expected return instead, and
+        `all-actions` PPO's objective over whole hop trees. With `+stop` they may stop after any call (our extension).
       num_seeds: independent runs of each; the best on validation is the policy.
       seed: of the first; also of the features' solver.
       features: principal components of the context embedding that the network sees.
-      static: what fixes the learner's shapes. `allow_stop` is set by the learner's name.
+      static: what fixes the learner's shapes. `algorithm` and `allow_stop` are set by the learner's name.
       hyper: the learner's numbers, the reward's weights among them.
     """
 
@@ -43,65 +36,14 @@ class TrainConfig:
     num_seeds: int = 5
     seed: int = 0
     features: int = 96
-    static: PPOStatic = field(default_factory=PPOStatic)
-    hyper: PPOHyper = field(default_factory=PPOHyper)
+    static: LearnerStatic = field(default_factory=LearnerStatic)
+    hyper: LearnerHyper = field(default_factory=LearnerHyper)
 
     def __post_init__(self) -> None:
         if not self.learners or len(set(self.learners)) != len(self.learners):
             raise InputError(f"learners must be one or more different names, not {list(self.learners)}")
         if self.num_seeds < 1 or self.features < 1:
             raise InputError("num_seeds and features must be at least 1")
-
-
-@dataclass(frozen=True)
-class TrainedRouter:
-    """The runs of one learner over all seeds.
-
-    Attributes:
-      name: `ppo` or `ppo+stop`.
-      static: with `allow_stop` as the name says.
-      state: learner states, stacked over seeds [S, ...].
-      features: what was fitted on the training split.
-    """
-
-    name: str
-    static: PPOStatic
-    state: PPOState
-    features: FittedFeatures
-
-    @property
-    def chosen_seed(self) -> int:
-        """Index of the seed with the best validation return."""
-        return int(np.argmax(self.state.best_return))
-
-    def params(self, seed: int) -> dict:
-        """Best parameters of one seed."""
-        return jax.tree.map(lambda leaf: leaf[seed], self.state.best_params)
-
-    def end_probability(self, table: OutcomeTable, seed: int) -> Float[np.ndarray, "Q N"]:
-        """Where the greedy policy of one seed ends on each query."""
-        device = self.features.on_device(table)
-        network = learner.build_network(device, self.static)
-        logits = decision_logits(network, self.params(seed), device)
-        policy = greedy(logits, decision_masks(device, self.static.allow_stop))
-        return np.asarray(end_probability(policy, device.tree))
-
-    def bundle(self, table: OutcomeTable, seed: int | None = None) -> PolicyBundle:
-        """The policy of one seed (the chosen one by default), ready to leave the learning wing."""
-        seed = self.chosen_seed if seed is None else seed
-        weights = {name: np.asarray(leaf) for name, leaf in flatten_dict(self.params(seed)["params"], sep="/").items()}
-        return PolicyBundle(
-            pool=table.pool,
-            horizon=table.tree.horizon,
-            allow_stop=self.static.allow_stop,
-            encoder=table.encoder,
-            money_unit=table.money_unit,
-            cost_normaliser=self.features.cost_normaliser,
-            reduction=self.features.reduction,
-            weights=weights,
-            table_fingerprint=table.fingerprint,
-            provenance={"learner": self.name, "seed": seed, "hierrouter_jax": __version__, "jax": jax.__version__},
-        )
 
 
 def train_routers(
@@ -116,9 +58,9 @@ def train_routers(
     train, validation = features.on_device(table.split("train")), features.on_device(table.split("validation"))
     routers, metrics = {}, []
     for name in config.learners:
-        static = replace(config.static, allow_stop=name.endswith("+stop"))
+        static = static_of(name, config.static)
         state, rows = _train_seeds(name, train, validation, static, config, progress)
-        routers[name] = TrainedRouter(name, static, state, features)
+        routers[name] = TrainedRouter(name, static, config.hyper, state, features)
         metrics.append(rows)
     return routers, pd.concat(metrics, ignore_index=True)
 
@@ -129,16 +71,18 @@ def seed_keys(config: TrainConfig) -> jax.Array:
 
 
 def _train_seeds(
-    name: str, train: DeviceTable, validation: DeviceTable, static: PPOStatic, config: TrainConfig, progress: bool
-) -> tuple[PPOState, pd.DataFrame]:
+    name: str, train: DeviceTable, validation: DeviceTable, static: LearnerStatic, config: TrainConfig, progress: bool
+) -> tuple[LearnerState, pd.DataFrame]:
     """All seeds of a learner, block by block so that progress shows; `lax.map` is bit-equal to each seed alone."""
 
     @jax.jit
-    def start(keys: jax.Array, train: DeviceTable) -> PPOState:
+    def start(keys: jax.Array, train: DeviceTable) -> LearnerState:
         return jax.lax.map(lambda key: learner.init(key, train, static, config.hyper), keys)
 
     @partial(jax.jit, donate_argnums=0)
-    def advance(state: PPOState, train: DeviceTable, validation: DeviceTable) -> tuple[PPOState, learner.Metrics]:
+    def advance(
+        state: LearnerState, train: DeviceTable, validation: DeviceTable
+    ) -> tuple[LearnerState, learner.Metrics]:
         return jax.lax.map(lambda one: learner.advance(one, train, validation, static, config.hyper), state)
 
     state = start(seed_keys(config), train)

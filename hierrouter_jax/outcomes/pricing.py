@@ -18,12 +18,14 @@ class PricedModel:
       price_in: money per token read. The paper's single base rate is `price_in == price_out`.
       price_out: money per token written.
       parameters: number of weights, where known.
+      max_new_tokens: most tokens that it may write in one call, where known; a budget needs it.
     """
 
     name: str
     price_in: float
     price_out: float
     parameters: int | None = None
+    max_new_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for field in ("price_in", "price_out"):
@@ -42,3 +44,17 @@ def hop_costs(
     cost = tokens_in * price_in + tokens_out * price_out
     cost[:, 0] = 0.0
     return cost
+
+
+def largest_charges(
+    tokens_in: Int[np.ndarray, "Q N"], pool: tuple[PricedModel, ...], tree: HopTree
+) -> Float[np.ndarray, "Q N"] | None:
+    """The most that entering each node can cost, known before the call: the context read, all tokens written.
+
+    None where a model's `max_new_tokens` is unknown.
+    """
+    limits = [member.max_new_tokens for member in pool]
+    if any(limit is None for limit in limits):
+        return None
+    model = tree.last_model(np.arange(tree.num_nodes))
+    return hop_costs(tokens_in, np.broadcast_to(np.array(limits)[model], tokens_in.shape), pool, tree)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.pricing import PricedModel, hop_costs
+from hierrouter_jax.outcomes.pricing import PricedModel, hop_costs, largest_charges
 
 SPLITS = ("train", "validation", "test")
 
@@ -101,6 +101,11 @@ class OutcomeTable:
     def cost(self) -> Float[np.ndarray, "Q N"]:
         """Cost of entering each node, in `money_unit`; re-pricing never re-runs a model."""
         return hop_costs(self.tokens_in, self.tokens_out, self.pool, self.tree)
+
+    @cached_property
+    def charge(self) -> Float[np.ndarray, "Q N"] | None:
+        """The most that entering each node can cost, in `money_unit`; None where a pool member's limit is unknown."""
+        return largest_charges(self.tokens_in, self.pool, self.tree)
 
     @cached_property
     def fingerprint(self) -> str:

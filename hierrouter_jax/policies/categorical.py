@@ -1,6 +1,7 @@
 """Categorical policies over legal actions; the one module that imports distrax."""
 
 import distrax
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -11,3 +12,8 @@ IMPOSSIBLE = -1e9
 def masked_categorical(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) -> distrax.Categorical:
     """A categorical that gives illegal actions probability 0."""
     return distrax.Categorical(logits=jnp.where(mask, logits, IMPOSSIBLE))
+
+
+def masked_log_probs(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) -> Float[Array, "*B A"]:
+    """Logarithms of the same probabilities, of all actions; about `IMPOSSIBLE` where an action is illegal."""
+    return jax.nn.log_softmax(jnp.where(mask, logits, IMPOSSIBLE), axis=-1)

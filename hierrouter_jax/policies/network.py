@@ -1,12 +1,32 @@
-"""The router's network: two tanh layers over features, a learned stage embedding and the cost spent."""
+"""The router's network: two tanh layers over features, a learned stage embedding, the cost spent and conditions."""
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax import struct
 from jaxtyping import Array, Float, Int
 
 from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
+
+
+@struct.dataclass
+class PolicyInputs:
+    """What the network sees of a state.
+
+    Attributes:
+      features: [*B, F].
+      stage: [*B] hops done.
+      spent: [*B] cost so far, over the cost normaliser.
+      conditions: [*B, K], K = 0 for a policy that is not conditioned.
+    """
+
+    features: Float[Array, "*B F"]
+    stage: Int[Array, "*B"]
+    spent: Float[Array, "*B"]
+    conditions: Float[Array, "*B K"]
 
 
 class RouterNetwork(nn.Module):
@@ -27,35 +47,108 @@ class RouterNetwork(nn.Module):
     stage_size: int = 8
 
     @nn.compact
-    def __call__(
-        self, features: Float[Array, "*B F"], stage: Int[Array, "*B"], spent: Float[Array, "*B"]
-    ) -> tuple[Float[Array, "*B A"], Float[Array, "*B"]]:
+    def __call__(self, seen: PolicyInputs) -> tuple[Float[Array, "*B A"], Float[Array, "*B"]]:
         """Unmasked logits and the value of the state."""
-        table = self.param("stage_embedding", nn.initializers.normal(0.5), (self.horizon, self.stage_size))
-        hidden = jnp.concatenate([features, table[stage], spent[..., None]], axis=-1)
+        embedding = self.param("stage_embedding", nn.initializers.normal(0.5), (self.horizon, self.stage_size))
+        num_features = seen.features.shape[-1]
+        size = num_features + self.stage_size + 1 + seen.conditions.shape[-1]
+        hidden = jnp.zeros(())
         for layer, width in enumerate(self.hidden):
-            hidden = nn.tanh(
-                nn.Dense(width, kernel_init=nn.initializers.orthogonal(2**0.5), name=f"hidden_{layer}")(hidden)
-            )
-        logits = nn.Dense(self.num_actions, kernel_init=nn.initializers.orthogonal(0.01), name="logits")(hidden)
-        value = nn.Dense(1, kernel_init=nn.initializers.orthogonal(1.0), name="value")(hidden)
-        return logits, value[..., 0]
+            kernel, bias = _Weights(width, 2**0.5, name=f"hidden_{layer}")(size)
+            if layer == 0:
+                hidden = nn.tanh(_first_layer(seen, embedding, kernel, bias))
+            else:
+                hidden = nn.tanh(project(hidden, kernel) + bias)
+            size = width
+        # Both heads in one product: a narrow product's gradient costs as much as a wide one's.
+        heads = [_Weights(self.num_actions, 0.01, name="logits")(size), _Weights(1, 1.0, name="value")(size)]
+        kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*heads, strict=True))
+        outputs = project(hidden, kernel) + bias
+        return outputs[..., :-1], outputs[..., -1]
+
+
+class _Weights(nn.Module):
+    """Kernel [in, out] and bias [out] of a dense layer."""
+
+    width: int
+    scale: float
+
+    @nn.compact
+    def __call__(self, size: int) -> tuple[Float[Array, "in out"], Float[Array, " out"]]:
+        kernel = self.param("kernel", nn.initializers.orthogonal(self.scale), (size, self.width))
+        return kernel, self.param("bias", nn.initializers.zeros_init(), (self.width,))
+
+
+def _first_layer(
+    seen: PolicyInputs, embedding: Float[Array, "L S"], kernel: Float[Array, "in H"], bias: Float[Array, " H"]
+) -> Float[Array, "*B H"]:
+    """Dense over [features, stage embedding, spent, conditions], without building that concatenation.
+
+    Each stage's embedding goes through its part of the kernel once, not once a row; a one-hot product picks it,
+    because the gradient of a gather is a scatter, which is slow everywhere.
+    """
+    num_features, (num_stages, stage_size) = seen.features.shape[-1], embedding.shape
+    by_stage = embedding @ kernel[num_features : num_features + stage_size] + bias
+    few = [jax.nn.one_hot(seen.stage, num_stages, dtype=kernel.dtype), seen.spent[..., None], seen.conditions]
+    few_kernel = jnp.concatenate([by_stage, kernel[num_features + stage_size :]])
+    features = seen.features.astype(kernel.dtype)  # a table may hold half precision
+    return project(features, kernel[:num_features]) + jnp.concatenate(few, axis=-1) @ few_kernel
+
+
+@jax.custom_vjp
+def project(x: Float[Array, "*B F"], kernel: Float[Array, "F H"]) -> Float[Array, "*B H"]:
+    """x @ kernel, whose gradient towards the kernel is fast on a CPU too.
+
+    There x^T @ g runs at two thirds of the speed of a product whose left side lies transposed in memory already;
+    transposing it first pays. XLA would fold the transposition back into the product, hence the barrier.
+    """
+    return x @ kernel
+
+
+def _project_forward(x, kernel):
+    return x @ kernel, (x, kernel)
+
+
+def _project_backward(saved, g):
+    x, kernel = saved
+    rows, columns = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+
+    def transposed_first(rows, columns):
+        return jax.lax.optimization_barrier(rows.T) @ columns
+
+    gradient = jax.lax.platform_dependent(
+        rows, columns, cpu=transposed_first, default=lambda rows, columns: rows.T @ columns
+    )
+    return g @ kernel.T, gradient
+
+
+project.defvjp(_project_forward, _project_backward)
 
 
 def network_outputs(
-    network: RouterNetwork,
-    params: Any,
-    features: Float[Array, "*B F"],
-    stage: Int[Array, "*B"],
-    spent: Float[Array, "*B"],
+    network: RouterNetwork, params: Any, seen: PolicyInputs
 ) -> tuple[Float[Array, "*B A"], Float[Array, "*B"]]:
     """Unmasked logits and values; `apply` with the types that Flax leaves out."""
-    outputs: Any = network.apply(params, features, stage, spent)
+    outputs: Any = network.apply(params, seen)
     return outputs
 
 
 def gather_inputs(
-    table: DeviceTable, query: Int[Array, "*B"], node: Int[Array, "*B"]
-) -> tuple[Float[Array, "*B F"], Int[Array, "*B"], Float[Array, "*B"]]:
-    """The network's inputs at decision nodes: features, stage and cost spent; gathered where the network runs."""
-    return table.features[query, node], jnp.asarray(table.tree.stages)[node], table.spent[query, node]
+    table: DeviceTable,
+    query: Int[Array, "*B"],
+    node: Int[Array, "*B"],
+    conditions: Conditions = NONE,
+    ranges: ConditionRanges | None = None,
+) -> PolicyInputs:
+    """The network's inputs at decision nodes, gathered where the network runs.
+
+    Args:
+      conditions: of each episode, if the policy is conditioned; then `ranges` scale them.
+    """
+    spent = table.spent[query, node]
+    return PolicyInputs(
+        features=table.features[query, node],
+        stage=jnp.asarray(table.tree.stages)[node],
+        spent=spent,
+        conditions=inputs(conditions, spent, ranges or ConditionRanges()),
+    )

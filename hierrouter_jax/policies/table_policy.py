@@ -1,18 +1,41 @@
 """A network run over every decision node of a table at once."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
-from flax.core import FrozenDict
 from jaxtyping import Array, Float
 
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.policies.network import RouterNetwork, gather_inputs, network_outputs
+from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
+from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, network_outputs
+
+# Decision nodes that go through the network at once, so that a large table needs no large activations.
+_ROWS_AT_ONCE = 65_536
 
 
-def decision_logits(network: RouterNetwork, params: FrozenDict | dict, table: DeviceTable) -> Float[Array, "Q D A"]:
-    """Unmasked logits at the D decision nodes of the table's Q queries."""
-    query = jnp.arange(table.num_queries)[:, None]
-    node = jnp.broadcast_to(
-        jnp.arange(table.tree.num_decision_nodes), (table.num_queries, table.tree.num_decision_nodes)
-    )
-    logits, _ = network_outputs(network, params, *gather_inputs(table, jnp.broadcast_to(query, node.shape), node))
-    return logits
+def decision_logits(
+    network: RouterNetwork,
+    params: Any,
+    table: DeviceTable,
+    conditions: Conditions = NONE,
+    ranges: ConditionRanges | None = None,
+) -> Float[Array, "Q D A"]:
+    """Unmasked logits at the D decision nodes of the table's Q queries.
+
+    Args:
+      conditions: one value a query [Q], where the policy is conditioned; then `ranges` scale them.
+    """
+    decisions = table.tree.num_decision_nodes
+    stages = jnp.asarray(table.tree.stages[:decisions])
+
+    def of_query(row: tuple[Float[Array, "D F"], Float[Array, " D"], Conditions]) -> Float[Array, "D A"]:
+        features, spent, told = row
+        seen = PolicyInputs(features, stages, spent, inputs(told, spent, ranges or ConditionRanges()))
+        return network_outputs(network, params, seen)[0]
+
+    rows = (table.features, table.spent[:, :decisions], conditions)
+    at_once = max(1, _ROWS_AT_ONCE // decisions)
+    if table.num_queries <= at_once:
+        return jax.vmap(of_query)(rows)
+    return jax.lax.map(of_query, rows, batch_size=at_once)

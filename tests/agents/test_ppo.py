@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hierrouter_jax.agents.ppo import learner
-from hierrouter_jax.agents.ppo.losses import clipped_surrogate, dropout, generalised_advantages, masked_mean, normalise
-from hierrouter_jax.agents.ppo.types import PPOHyper, PPOStatic
+from hierrouter_jax.agents import learner, ppo
+from hierrouter_jax.agents.losses import clipped_surrogate, dropout, generalised_advantages, normalise, weighted_mean
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed, oracle_stop
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.routing import action_mask
@@ -18,7 +18,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.table_policy import decision_logits
 from tests.tables import random_table
 
-SMALL = PPOStatic(num_envs=64, num_updates=10, epochs=2, minibatches=2, hidden=(16, 16), stage_size=4)
+SMALL = LearnerStatic(num_envs=64, num_updates=10, epochs=2, minibatches=2, hidden=(16, 16), stage_size=4)
 
 
 def on_device(table: OutcomeTable) -> DeviceTable:
@@ -62,9 +62,9 @@ def test_the_clipped_surrogate_by_hand():
 
 def test_masked_statistics_ignore_the_masked():
     values, mask = jnp.array([1.0, 3.0, 100.0]), jnp.array([True, True, False])
-    assert float(masked_mean(values, mask)) == 2.0
+    assert float(weighted_mean(values, mask)) == 2.0
     assert normalise(values, mask)[:2].tolist() == pytest.approx([-1.0, 1.0], abs=1e-4)
-    assert float(masked_mean(values, jnp.zeros(3, bool))) == 0.0
+    assert float(weighted_mean(values, jnp.zeros(3, bool))) == 0.0
 
 
 def test_dropout_zeroes_the_share_and_keeps_the_mean():
@@ -77,9 +77,11 @@ def test_dropout_zeroes_the_share_and_keeps_the_mean():
 
 def test_rollouts_are_legal_and_their_rewards_the_tables():
     table = on_device(random_table(queries=20, missing=0.3))
-    static = PPOStatic(num_envs=512, hidden=(16, 16), allow_stop=True)
-    state = learner.init(jax.random.key(0), table, static, PPOHyper())
-    rollout = learner.collect(jax.random.key(1), state.params, table, static, PPOHyper())
+    static = LearnerStatic(num_envs=512, hidden=(16, 16), allow_stop=True)
+    state = learner.init(jax.random.key(0), table, static, LearnerHyper())
+    rollout = ppo.collect(
+        jax.random.key(1), state.params, table, learner.build_network(table, static), static, LearnerHyper()
+    )
     legal = action_mask(RoutingState(rollout.query, rollout.node, ~rollout.alive), table, True)
     assert bool(jnp.take_along_axis(legal, rollout.action[..., None], axis=-1).all())
     assert (rollout.reward[~rollout.alive] == 0).all()
@@ -93,7 +95,7 @@ def test_a_whole_run_traces_once_for_all_numbers_and_tables():
         chex.assert_max_traces(lambda key, table, hyper: learner.train(key, table, table, SMALL, hyper)[1], n=1)
     )
     for seed, rate in ((0, 1e-3), (1, 3e-3)):
-        hyper = jax.tree.map(jnp.asarray, PPOHyper(learning_rate=rate, reward=RewardWeights(hop_cost=0.1 * seed)))
+        hyper = jax.tree.map(jnp.asarray, LearnerHyper(learning_rate=rate, reward=RewardWeights(hop_cost=0.1 * seed)))
         metrics = run(jax.random.key(seed), on_device(random_table(seed=seed)), hyper)
     assert metrics["train_return"].shape == (2, 5)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in metrics.values())
@@ -101,8 +103,8 @@ def test_a_whole_run_traces_once_for_all_numbers_and_tables():
 
 def test_updates_keep_every_type_so_that_the_second_compiles_nothing():
     table = on_device(random_table(queries=12))
-    before = jax.eval_shape(lambda: learner.init(jax.random.key(0), table, SMALL, PPOHyper()))
-    after, _ = jax.eval_shape(lambda state: learner.advance(state, table, table, SMALL, PPOHyper()), before)
+    before = jax.eval_shape(lambda: learner.init(jax.random.key(0), table, SMALL, LearnerHyper()))
+    after, _ = jax.eval_shape(lambda state: learner.advance(state, table, table, SMALL, LearnerHyper()), before)
     for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         assert (old.shape, old.dtype, old.weak_type) == (new.shape, new.dtype, new.weak_type)
 
@@ -112,7 +114,7 @@ def test_a_batch_of_seeds_by_lax_map_is_bit_equal_to_each_alone():
     keys = jax.vmap(jax.random.key)(jnp.arange(3))
 
     def run(key, table):
-        return learner.train(key, table, table, SMALL, PPOHyper())[0].params
+        return learner.train(key, table, table, SMALL, LearnerHyper())[0].params
 
     together = jax.jit(lambda keys, table: jax.lax.map(lambda key: run(key, table), keys))(keys, table)
     for seed in range(3):
@@ -122,9 +124,9 @@ def test_a_batch_of_seeds_by_lax_map_is_bit_equal_to_each_alone():
 
 def test_a_run_cut_in_two_is_bit_equal_to_the_whole():
     table = on_device(random_table(queries=12))
-    whole, _ = jax.jit(lambda key, t: learner.train(key, t, t, SMALL, PPOHyper()))(jax.random.key(7), table)
-    advance = jax.jit(lambda state, t: learner.advance(state, t, t, SMALL, PPOHyper())[0])
-    state = learner.init(jax.random.key(7), table, SMALL, PPOHyper())
+    whole, _ = jax.jit(lambda key, t: learner.train(key, t, t, SMALL, LearnerHyper()))(jax.random.key(7), table)
+    advance = jax.jit(lambda state, t: learner.advance(state, t, t, SMALL, LearnerHyper())[0])
+    state = learner.init(jax.random.key(7), table, SMALL, LearnerHyper())
     for _ in range(2):
         state = advance(
             jax.device_put(jax.device_get(state.replace(key=jax.random.key_data(state.key)))).replace(key=state.key),
@@ -139,8 +141,8 @@ def test_it_reaches_the_oracle_where_every_query_can_be_told_apart(allow_stop):
     """Sixteen queries with embeddings of their own: nothing but the learner stands between it and the oracle."""
     table = random_table(seed=3, queries=16, embedding=16, splits=("train",))
     device = on_device(table)
-    static = PPOStatic(num_envs=256, num_updates=150, hidden=(64, 64), allow_stop=allow_stop)
-    hyper = PPOHyper(reward=RewardWeights(hop_cost=0.0), weight_decay=0.0)
+    static = LearnerStatic(num_envs=256, num_updates=150, hidden=(64, 64), allow_stop=allow_stop)
+    hyper = LearnerHyper(reward=RewardWeights(hop_cost=0.0), weight_decay=0.0)
     state, metrics = jax.jit(lambda key, t: learner.train(key, t, t, static, hyper))(jax.random.key(0), device)
     best = (oracle_stop if allow_stop else oracle_fixed)(table)
     ceiling = table.quality[np.arange(16), best].mean()
@@ -151,9 +153,9 @@ def test_it_reaches_the_oracle_where_every_query_can_be_told_apart(allow_stop):
 def test_a_costly_hop_is_not_taken():
     """With a high cost weight the router that may stop makes one call, the one that may not makes three."""
     device = on_device(random_table(queries=8, splits=("train",)))
-    hyper = PPOHyper(reward=RewardWeights(hop_cost=5.0), entropy=0.01)
+    hyper = LearnerHyper(reward=RewardWeights(hop_cost=5.0), entropy=0.01)
     for allow_stop, hops in ((True, 1), (False, 3)):
-        static = PPOStatic(num_envs=256, num_updates=40, hidden=(32, 32), allow_stop=allow_stop)
+        static = LearnerStatic(num_envs=256, num_updates=40, hidden=(32, 32), allow_stop=allow_stop)
         state, _ = jax.jit(lambda key, t, s=static: learner.train(key, t, t, s, hyper))(jax.random.key(0), device)
         logits = decision_logits(learner.build_network(device, static), state.params, device)
         ends = end_nodes(greedy(logits, decision_masks(device, allow_stop)), device.tree)
@@ -162,4 +164,4 @@ def test_a_costly_hop_is_not_taken():
 
 def test_updates_must_fill_whole_evaluations():
     with pytest.raises(ValueError, match="multiple of evaluate_every"):
-        PPOStatic(num_updates=7, evaluate_every=5)
+        LearnerStatic(num_updates=7, evaluate_every=5)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hierrouter_jax.agents.ppo.types import PPOStatic
+from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
@@ -19,7 +19,7 @@ from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from tests.tables import random_table
 
 CONFIG = TrainConfig(
-    num_seeds=2, features=6, static=PPOStatic(num_envs=64, num_updates=20, epochs=2, hidden=(16, 16), stage_size=4)
+    num_seeds=2, features=6, static=LearnerStatic(num_envs=64, num_updates=20, epochs=2, hidden=(16, 16), stage_size=4)
 )
 
 

@@ -1,29 +1,42 @@
-"""What configures PPO and what it carries along: static shapes, traced numbers, the learner's state."""
+"""What configures a learner and what it carries along: static shapes, traced numbers, the learner's state."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import optax
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.policies.conditions import BUDGET, COST_WEIGHT, ConditionRanges
+
+Algorithm = Literal["ppo", "all-actions", "exact"]
 
 
 @dataclass(frozen=True)
-class PPOStatic:
+class LearnerStatic:
     """Everything that fixes shapes or the number of steps: one compilation each.
 
     Attributes (defaults are ours; the paper gives none):
-      num_envs: episodes in parallel.
-      num_updates: rollouts and optimisations.
-      epochs: passes over each rollout.
-      minibatches: parts of a pass.
+      algorithm: `ppo` as in the paper; `all-actions`, PPO's clipped objective summed over all actions of the whole
+        hop tree with exact advantages; `exact`, ascent on the closed-form expected return. Set by the learner's name.
+      num_envs: episodes an update: sampled ones for PPO, queries with their whole trees for the other two.
+      num_updates: updates in all.
+      epochs: passes over each update's episodes.
+      minibatches: gradient steps a pass.
       hidden: widths of the two-layer network.
       stage_size: width of the learned stage embedding.
-      allow_stop: whether STOP may be chosen after the first hop. The paper's router has no STOP.
+      allow_stop: whether STOP may be chosen after the first hop. The paper's router has no STOP. Set by the name.
       evaluate_every: updates between two exact evaluations on the validation split.
+      warm_start: epochs of imitating the best actions, which backward induction over the table gives for free,
+        before the first update.
+      cost_conditioned: whether a cost weight is drawn for each episode and shown to the network, so that one
+        policy serves them all.
+      budgeted: whether a budget is drawn for each episode, never to be passed, and what is left of it shown to the
+        network. Under a budget STOP is always allowed once there is an answer.
     """
 
+    algorithm: Algorithm = "ppo"
     num_envs: int = 512
     num_updates: int = 100
     epochs: int = 4
@@ -32,35 +45,52 @@ class PPOStatic:
     stage_size: int = 8
     allow_stop: bool = False
     evaluate_every: int = 5
+    warm_start: int = 0
+    cost_conditioned: bool = False
+    budgeted: bool = False
 
     def __post_init__(self) -> None:
         if self.num_updates % self.evaluate_every:
             raise ValueError(
                 f"num_updates ({self.num_updates}) must be a multiple of evaluate_every ({self.evaluate_every})"
             )
+        if self.num_envs % self.minibatches:
+            raise ValueError(f"num_envs ({self.num_envs}) must be a multiple of minibatches ({self.minibatches})")
+        if not self.hidden:
+            raise ValueError("hidden needs the width of at least one layer")
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What the policy is conditioned on."""
+        told = {COST_WEIGHT: self.cost_conditioned, BUDGET: self.budgeted}
+        return tuple(name for name, yes in told.items() if yes)
 
 
 @struct.dataclass
-class PPOHyper:
+class LearnerHyper:
     """Every number of the learner, as leaves: a sweep is the same function over stacked arrays in their place.
 
     Attributes (defaults are ours):
-      learning_rate: at the start; falls linearly to `learning_rate_end` of itself.
+      learning_rate: at the start.
+      learning_rate_end: what it falls to, as a share of itself; 1 keeps it constant.
+      learning_rate_cosine: 0 falls linearly, 1 along half a cosine.
       clip: of the probability ratio, epsilon of PPO.
       entropy, entropy_end: bonus at the start and at the end, linear in between. A high start keeps the
         router from settling on one specialist before it has seen what two hops can do.
-      value_coefficient: of the value loss.
+      value_coefficient: of the value loss (PPO).
       gamma: discount.
-      gae_lambda: of generalised advantage estimation.
+      gae_lambda: of generalised advantage estimation (PPO).
       weight_decay: decoupled (AdamW), times the learning rate.
       dropout: share of the network's input features dropped in the loss (not while acting), against learning the
         training queries' wording by heart.
       max_grad_norm: of the global gradient norm.
       reward: weights of the reward terms.
+      ranges: that a conditioned policy's conditions are drawn from.
     """
 
     learning_rate: float = 1e-3
     learning_rate_end: float = 0.1
+    learning_rate_cosine: float = 0.0
     clip: float = 0.2
     entropy: float = 0.1
     entropy_end: float = 0.0
@@ -71,10 +101,11 @@ class PPOHyper:
     dropout: float = 0.0
     max_grad_norm: float = 0.5
     reward: RewardWeights = struct.field(default_factory=RewardWeights)
+    ranges: ConditionRanges = struct.field(default_factory=ConditionRanges)
 
 
 @struct.dataclass
-class PPOState:
+class LearnerState:
     """The learner's state; save all of it and an interrupted run goes on bit for bit.
 
     Attributes:
@@ -96,23 +127,4 @@ class PPOState:
     best_update: Int[Array, ""]
 
 
-@struct.dataclass
-class Rollout:
-    """L steps of B episodes; ids only, rows are gathered in the minibatch.
-
-    Attributes:
-      query, node: [L, B] where the action was taken.
-      action: [L, B].
-      log_prob: [L, B] of the action when it was taken.
-      value: [L, B] estimated then.
-      reward: [L, B].
-      alive: [L, B] bool, whether the episode was still going before the step.
-    """
-
-    query: Int[Array, "L B"]
-    node: Int[Array, "L B"]
-    action: Int[Array, "L B"]
-    log_prob: Float[Array, "L B"]
-    value: Float[Array, "L B"]
-    reward: Float[Array, "L B"]
-    alive: Bool[Array, "L B"]
+Metrics = dict[str, Float[Array, "*T"]]

@@ -1,4 +1,4 @@
-"""PPO's formulas, one pure function each."""
+"""The learners' formulas, one pure function each."""
 
 import chex
 import jax
@@ -42,20 +42,28 @@ def clipped_surrogate(
     return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage)
 
 
-def dropout(key: PRNGKeyArray, features: Float[Array, "B F"], rate: float) -> Float[Array, "B F"]:
-    """Zero each feature with probability `rate`, scale up the rest (Srivastava et al. 2014); `rate` may be traced."""
-    keep = jax.random.bernoulli(key, 1 - rate, features.shape)
-    return jnp.where(keep, features / (1 - rate), 0.0)
+def dropout(key: PRNGKeyArray, features: Float[Array, "*B F"], rate: Float[Array, ""] | float) -> Float[Array, "*B F"]:
+    """Zero each feature with probability `rate`, scale up the rest (Srivastava et al. 2014); `rate` may be traced.
+
+    At rate 0 nothing is drawn: the random bits of a whole minibatch would cost as much as the network.
+    """
+
+    def drop(features):
+        keep = jax.random.bernoulli(key, 1 - rate, features.shape)
+        return jnp.where(keep, features / (1 - rate), 0.0).astype(features.dtype)
+
+    return jax.lax.cond(rate > 0, drop, lambda features: features, features)
 
 
-def masked_mean(values: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
-    """Mean over the entries where `mask` holds (0 if there is none)."""
-    weight = mask.astype(values.dtype)
-    return jnp.sum(values * weight) / jnp.maximum(jnp.sum(weight), 1.0)
+def weighted_mean(values: Float[Array, "*B"], weight: Float[Array, "*B"] | Bool[Array, "*B"]) -> Float[Array, ""]:
+    """Mean over the entries by their weights, all at least 0 (0 where they add up to nothing)."""
+    weight = weight.astype(values.dtype)
+    total = jnp.sum(weight)
+    return jnp.sum(values * weight) / jnp.where(total > 0, total, 1.0)
 
 
-def normalise(values: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, "*B"]:
-    """Zero mean and unit variance over the entries where `mask` holds."""
-    mean = masked_mean(values, mask)
-    variance = masked_mean((values - mean) ** 2, mask)
+def normalise(values: Float[Array, "*B"], weight: Float[Array, "*B"] | Bool[Array, "*B"]) -> Float[Array, "*B"]:
+    """Zero mean and unit variance over the entries by their weights."""
+    mean = weighted_mean(values, weight)
+    variance = weighted_mean((values - mean) ** 2, weight)
     return (values - mean) / jnp.sqrt(variance + 1e-8)

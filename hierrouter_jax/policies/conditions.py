@@ -1,0 +1,84 @@
+"""What a conditioned policy is told beside its state: the cost weight it is to serve and the budget it has."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, PRNGKeyArray
+
+COST_WEIGHT, BUDGET = "cost_weight", "budget"
+
+
+@struct.dataclass
+class Range:
+    """Bounds, both above zero, between which an episode's value is drawn, uniformly in the logarithm."""
+
+    low: float
+    high: float
+
+
+@struct.dataclass
+class ConditionRanges:
+    """Where training draws from; inputs are scaled by the same bounds, so values outside count as the nearest.
+
+    Attributes (defaults are ours):
+      cost_weight: lambda of the reward, per normalised cost.
+      budget: over the cost normaliser: in mean calls. What does not pay the query's cheapest call is raised to it.
+    """
+
+    cost_weight: Range = struct.field(default_factory=lambda: Range(0.001, 0.3))
+    budget: Range = struct.field(default_factory=lambda: Range(0.5, 8.0))
+
+
+@struct.dataclass
+class Conditions:
+    """One value an episode [*B], or None where the policy is not conditioned on it."""
+
+    cost_weight: Float[Array, "*B"] | None = None
+    budget: Float[Array, "*B"] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in (COST_WEIGHT, BUDGET) if getattr(self, name) is not None)
+
+
+NONE = Conditions()
+
+
+def draw(key: PRNGKeyArray, names: tuple[str, ...], ranges: ConditionRanges, shape: tuple[int, ...]) -> Conditions:
+    """A value of each named condition for every episode."""
+    keys = jax.random.split(key, 2)
+    values = {}
+    for name, its_key in zip((COST_WEIGHT, BUDGET), keys, strict=True):
+        bounds: Range = getattr(ranges, name)
+        if name in names:
+            position = jax.random.uniform(its_key, shape)
+            values[name] = bounds.low * (bounds.high / bounds.low) ** position
+    return Conditions(**values)
+
+
+def grid(names: tuple[str, ...], ranges: ConditionRanges, points: int = 4) -> Conditions:
+    """Scalars over the ranges [points], from low to high; validation averages over them."""
+    position = jnp.linspace(0.0, 1.0, points)
+    return Conditions(
+        **{
+            name: getattr(ranges, name).low * (getattr(ranges, name).high / getattr(ranges, name).low) ** position
+            for name in names
+        }
+    )
+
+
+def inputs(conditions: Conditions, spent: Float[Array, "*B"], ranges: ConditionRanges) -> Float[Array, "*B K"]:
+    """The network's inputs for K conditions.
+
+    The cost weight's logarithm on [-1, 1] between its bounds; the budget that is left, on [0, 1] up to its upper
+    bound.
+    """
+    columns = []
+    if conditions.cost_weight is not None:
+        bounds = ranges.cost_weight
+        position = jnp.log(conditions.cost_weight / bounds.low) / jnp.log(bounds.high / bounds.low)
+        columns.append(2 * jnp.clip(position, 0.0, 1.0) - 1)
+    if conditions.budget is not None:
+        columns.append(jnp.clip((conditions.budget - spent) / ranges.budget.high, 0.0, 1.0))
+    columns = [jnp.broadcast_to(column, spent.shape) for column in columns]
+    return jnp.stack(columns, axis=-1) if columns else jnp.zeros((*spent.shape, 0), spent.dtype)
