@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from hierrouter_jax.agents import exact, ppo
+from hierrouter_jax.agents import all_actions, exact, ppo
+from hierrouter_jax.agents.episodes import tree_rewards
 from hierrouter_jax.agents.optimise import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
+from hierrouter_jax.agents.warm_start import warm_start
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, expected_return, greedy
@@ -22,7 +24,7 @@ from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork, gather_inputs
 from hierrouter_jax.policies.table_policy import decision_logits
 
-_UPDATES = {"ppo": ppo.update, "all-actions": exact.update_all_actions, "exact": exact.update_exact}
+_UPDATES = {"ppo": ppo.update, "all-actions": all_actions.update, "exact": exact.update}
 
 
 def build_network(table: DeviceTable, static: LearnerStatic) -> RouterNetwork:
@@ -38,7 +40,7 @@ def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: Le
     told = conditioning.draw(network_key, static.conditions, hyper.ranges, ())
     params: Any = network.init(network_key, gather_inputs(table, zero, zero, told, hyper.ranges))
     if static.warm_start:
-        params = exact.warm_start(warm_key, params, optimizer().init(params), table, network, static, hyper)
+        params = warm_start(warm_key, params, optimizer().init(params), table, network, static, hyper)
     return LearnerState(
         params=params,
         optimizer=optimizer().init(params),
@@ -73,7 +75,7 @@ def validate(
             told = replace(told, budget=jnp.maximum(told.budget, routing.smallest_budget(queries, validation)))
         mask = decision_masks(validation, static.allow_stop, told.budget)
         policy = greedy(decision_logits(network, state.params, validation, told, hyper.ranges), mask)
-        value = jnp.mean(expected_return(policy, validation, exact.tree_rewards(hyper, told)))
+        value = jnp.mean(expected_return(policy, validation, tree_rewards(hyper, told)))
         accuracy = jnp.mean(jnp.sum(end_probability(policy, validation.tree) * validation.quality, axis=1))
         return value, accuracy
 

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from hierrouter_jax.agents.episodes import draw_conditions, reward_weights
 from hierrouter_jax.agents.losses import clipped_surrogate, dropout, generalised_advantages, normalise, weighted_mean
 from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.shuffle import shuffle
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.policies import conditions as conditioning
 from hierrouter_jax.policies.categorical import masked_categorical
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork, gather_inputs, network_outputs
@@ -137,21 +137,6 @@ def loss(
     }
     total = policy_loss + hyper.value_coefficient * value_loss - entropy_bonus(hyper, progress) * entropy
     return total, metrics
-
-
-def draw_conditions(
-    key: PRNGKeyArray, query: Int[Array, " B"], table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
-) -> Conditions:
-    """Conditions of an episode of each query; a budget that pays for no first hop is raised to the cheapest."""
-    told = conditioning.draw(key, static.conditions, hyper.ranges, query.shape)
-    if told.budget is None:
-        return told
-    return replace(told, budget=jnp.maximum(told.budget, routing.smallest_budget(query, table)))
-
-
-def reward_weights(hyper: LearnerHyper, told: Conditions):
-    """The run's reward, with the episodes' own cost weights where they have them."""
-    return hyper.reward if told.cost_weight is None else replace(hyper.reward, hop_cost=told.cost_weight)
 
 
 def _decision_node(node, table: DeviceTable):

@@ -1,0 +1,121 @@
+"""PPO without sampling: its clipped objective summed over all actions of whole hop trees, advantages exact."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float
+
+from hierrouter_jax.agents.episodes import draw_conditions, tree_rewards
+from hierrouter_jax.agents.losses import clipped_surrogate, dropout, normalise, weighted_mean
+from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
+from hierrouter_jax.agents.tree_policy import entropies, log_policy
+from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
+from hierrouter_jax.envs import routing
+from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.evaluation.exact import action_values, reach_probability
+from hierrouter_jax.policies.conditions import Conditions
+from hierrouter_jax.policies.network import RouterNetwork
+
+
+@struct.dataclass
+class Acted:
+    """The policy that acted, over the trees of Q queries.
+
+    Attributes:
+      told: [Q] conditions.
+      log_probs: [Q, D, A].
+      advantage: [Q, D, A], exact.
+      weight: [Q, D, A], discounted probability of coming to the node and taking the action; 0 where there is no
+        choice.
+      root_value: [Q], expected return.
+    """
+
+    told: Conditions
+    log_probs: Float[Array, "Q D A"]
+    advantage: Float[Array, "Q D A"]
+    weight: Float[Array, "Q D A"]
+    root_value: Float[Array, " Q"]
+
+
+def update(
+    state: LearnerState, table: DeviceTable, network: RouterNetwork, static: LearnerStatic, hyper: LearnerHyper
+) -> tuple[LearnerState, Metrics]:
+    """Advantages of all actions at all nodes of `num_envs` drawn queries, then epochs over those queries.
+
+    A node counts by its discounted reach, so the gradient is the expected return's own at any gamma (sampled PPO
+    leaves the discount out).
+    """
+    query_key, condition_key, shuffle_key, drop_key, key = jax.random.split(state.key, 5)
+    progress = state.update / static.num_updates
+    query = routing.draw_queries(query_key, table, static.num_envs)
+    told = draw_conditions(condition_key, query, table, static, hyper)
+    old = acted(state.params, table.take(query), told, network, static, hyper)
+
+    def epoch(carry, keys):
+        order = jax.random.permutation(keys[0], static.num_envs).reshape(static.minibatches, -1)
+        return jax.lax.scan(minibatch, carry, (order, jax.random.split(keys[1], static.minibatches)))
+
+    def minibatch(carry, inputs):
+        (params, optimizer), (rows, its_key) = carry, inputs
+        part = jax.tree.map(lambda leaf: leaf[rows], old)
+        trees = table.take(query[rows])
+        trees = replace(trees, features=dropout(its_key, trees.features, hyper.dropout))
+        gradient, metrics = jax.grad(loss, has_aux=True)(params, trees, part, network, static, hyper, progress)
+        return apply_gradient(params, optimizer, gradient, hyper, progress), metrics
+
+    keys = jax.random.split(shuffle_key, static.epochs), jax.random.split(drop_key, static.epochs)
+    (params, optimizer), metrics = jax.lax.scan(epoch, (state.params, state.optimizer), keys)
+    metrics = jax.tree.map(jnp.mean, metrics) | {"train_return": jnp.mean(old.root_value)}
+    return replace(state, params=params, optimizer=optimizer, key=key, update=state.update + 1), metrics
+
+
+def acted(
+    params: Any,
+    trees: DeviceTable,
+    told: Conditions,
+    network: RouterNetwork,
+    static: LearnerStatic,
+    hyper: LearnerHyper,
+) -> Acted:
+    """What the policy does on whole trees, and how good each action is."""
+    log_probs, mask = log_policy(params, trees, told, network, static, hyper)
+    probs = jnp.exp(log_probs)
+    values = action_values(probs, trees, tree_rewards(hyper, told), hyper.gamma)
+    baseline = jnp.sum(probs * values, axis=-1, keepdims=True)
+    decisions = trees.tree.num_decision_nodes
+    discount = jnp.power(hyper.gamma, jnp.asarray(trees.tree.stages[:decisions], jnp.float32))
+    weight = (reach_probability(probs, trees.tree)[:, :decisions] * discount)[..., None] * probs
+    # Where nothing can be decided there is nothing to learn, and STOP's value at a leaf is meaningless.
+    weight = weight * (jnp.sum(mask, axis=-1, keepdims=True) > 1)
+    return Acted(told, log_probs, values - baseline, weight, baseline[:, 0, 0])
+
+
+def loss(
+    params: Any,
+    trees: DeviceTable,
+    old: Acted,
+    network: RouterNetwork,
+    static: LearnerStatic,
+    hyper: LearnerHyper,
+    progress: Float[Array, ""],
+) -> tuple[Float[Array, ""], Metrics]:
+    """-sum over nodes and actions of reach x pi_old x clipped surrogate, - entropy bonus.
+
+    The expectation that PPO's sampled surrogate (Schulman et al. 2017, eq. 7) estimates.
+    """
+    log_probs, mask = log_policy(params, trees, old.told, network, static, hyper)
+    weight = jnp.where(mask, old.weight, 0.0)
+    log_ratio = jnp.where(mask, log_probs - old.log_probs, 0.0)
+    advantage = normalise(jnp.where(mask, old.advantage, 0.0), weight)
+    policy_loss = -weighted_mean(clipped_surrogate(jnp.exp(log_ratio), advantage, hyper.clip), weight)
+    entropy = weighted_mean(entropies(log_probs, mask), jnp.sum(weight, axis=-1))
+    metrics = {
+        "policy_loss": policy_loss,
+        "entropy": entropy,
+        "approx_kl": weighted_mean(jnp.expm1(log_ratio) - log_ratio, weight),
+        "clip_fraction": weighted_mean((jnp.abs(jnp.expm1(log_ratio)) > hyper.clip).astype(jnp.float32), weight),
+    }
+    return policy_loss - entropy_bonus(hyper, progress) * entropy, metrics

@@ -1,0 +1,75 @@
+"""How a batch of independent runs is laid over the hardware."""
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, PartitionSpec
+
+Layout = Literal["map", "vmap", "devices", "devices-vmap"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+_AXIS = "runs"
+
+
+def lay(function: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
+    """`function(key, hyper, *shared)` of one run as a function of R runs: stacked keys, stacked hypers, `*shared`.
+
+    Everything that the runs share, such as the outcome table, is an argument and never closed over: a captured
+    table would be compiled into the program as a constant. The result is a pure function; `jit` it.
+
+    Args:
+      function: of a key, a pytree of numbers, and what all runs share; returns any pytree.
+      layout: `map` runs one after the other in one program, each bit-equal to a run alone; `vmap` all at once;
+        `devices` and `devices-vmap` share the runs out among the local devices and go on in that way on each.
+        Runs that are wanting to fill the devices are repeated, and cut off again.
+
+    Raises:
+      ValueError: if there is no such layout.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}, but must be one of {', '.join(LAYOUTS)}")
+    local = _at_once(function) if layout.endswith("vmap") else _in_turn(function)
+    return _over_devices(local) if layout.startswith("devices") else local
+
+
+def available_layouts() -> tuple[Layout, ...]:
+    """The layouts that make a difference here: those over devices need more than one."""
+    return LAYOUTS if jax.local_device_count() > 1 else ("map", "vmap")
+
+
+def _in_turn(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(keys: jax.Array, hypers: Any, *shared: Any) -> Any:
+        return jax.lax.map(lambda one: function(*one, *shared), (keys, hypers))
+
+    return run
+
+
+def _at_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(keys: jax.Array, hypers: Any, *shared: Any) -> Any:
+        return jax.vmap(lambda key, hyper: function(key, hyper, *shared))(keys, hypers)
+
+    return run
+
+
+def _over_devices(local: Callable[..., Any]) -> Callable[..., Any]:
+    devices = jax.local_devices()
+    mesh = jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+    ours, everyones = PartitionSpec(_AXIS), PartitionSpec()
+
+    def run(keys: jax.Array, hypers: Any, *shared: Any) -> Any:
+        specs = (ours, ours, *[everyones] * len(shared))
+        # Scans inside start from constants, which the check of replication would have to be told are ours.
+        sharded = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=ours, check_vma=False)
+        runs = len(keys)
+        wanting = -runs % len(devices)
+        padded = jax.tree.map(lambda leaf: _pad(leaf, wanting), (keys, hypers))
+        return jax.tree.map(lambda leaf: leaf[:runs], sharded(*padded, *shared))
+
+    return run
+
+
+def _pad(leaf: jax.Array, wanting: int) -> jax.Array:
+    """`wanting` more rows, each the last one again."""
+    return leaf if not wanting else leaf[jnp.minimum(jnp.arange(len(leaf) + wanting), len(leaf) - 1)]

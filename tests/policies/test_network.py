@@ -1,0 +1,62 @@
+"""The network is the plain one of its paper, however its products are arranged."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, network_outputs, project
+
+
+def inputs(rows: int = 12, features: int = 6, conditions: int = 0, dtype=jnp.float32) -> PolicyInputs:
+    keys = jax.random.split(jax.random.key(0), 3)
+    return PolicyInputs(
+        features=jax.random.normal(keys[0], (rows, features)).astype(dtype),
+        stage=jnp.arange(rows) % 3,
+        spent=jax.random.uniform(keys[1], (rows,)),
+        conditions=jax.random.uniform(keys[2], (rows, conditions)),
+    )
+
+
+def plain(params: dict, seen: PolicyInputs) -> tuple[np.ndarray, np.ndarray]:
+    """tanh(tanh([features, stage embedding, spent, conditions] W + b) W + b) W + b, as anyone would write it."""
+    weights = jax.device_get(params["params"])
+    stage = weights["stage_embedding"][np.asarray(seen.stage)]
+    hidden = np.concatenate([seen.features, stage, np.asarray(seen.spent)[:, None], seen.conditions], axis=1)
+    for layer in ("hidden_0", "hidden_1"):
+        hidden = np.tanh(hidden @ weights[layer]["kernel"] + weights[layer]["bias"])
+    logits, value = (hidden @ weights[head]["kernel"] + weights[head]["bias"] for head in ("logits", "value"))
+    return logits, value[:, 0]
+
+
+@pytest.mark.parametrize("conditions", [0, 2])
+def test_it_is_the_plain_network(conditions):
+    seen = inputs(conditions=conditions)
+    network = RouterNetwork(4, 3, (16, 16), 5)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, network.init(jax.random.key(1), seen))
+    for ours, theirs in zip(network_outputs(network, params, seen), plain(params, seen), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+    assert params["params"]["hidden_0"]["kernel"].shape == (6 + 5 + 1 + conditions, 16)
+
+
+def test_half_precision_features_give_nearly_the_same():
+    network = RouterNetwork(4, 3, (16, 16), 5)
+    params = network.init(jax.random.key(1), inputs())
+    full, half = (network_outputs(network, params, inputs(dtype=dtype))[0] for dtype in (jnp.float32, jnp.float16))
+    assert half.dtype == jnp.float32
+    np.testing.assert_allclose(full, half, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (2, 3, 5)])
+def test_the_products_own_gradients_are_the_plain_ones(shape):
+    x, kernel = jax.random.normal(jax.random.key(0), shape), jax.random.normal(jax.random.key(1), (5, 4))
+
+    def loss(product):
+        return lambda x, kernel: jnp.sum(jnp.sin(product(x, kernel)))
+
+    ours = jax.jit(jax.grad(loss(project), argnums=(0, 1)))(x, kernel)
+    theirs = jax.grad(loss(jnp.matmul), argnums=(0, 1))(x, kernel)
+    for mine, its in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-5, atol=1e-5)
+    stacked = jax.vmap(jax.grad(loss(project), argnums=1), in_axes=(None, 0))(x, jnp.stack([kernel, 2 * kernel]))
+    np.testing.assert_allclose(stacked[0], theirs[1], rtol=1e-5, atol=1e-5)
