@@ -1,97 +1,97 @@
-"""How fast PPO trains on a table of random outcomes: environment steps a second, updates included, compilation apart.
+"""How fast PPO trains beside what others would use: environment steps a second, updates included.
 
-python scripts/bench_train.py                  # writes runs/bench/train.json
-python scripts/bench_train.py --features 384   # unreduced embeddings
+python scripts/bench_train.py              # writes runs/bench/train.json
+
+Same table, same network, same epochs and minibatches; every contender in a process of its own, timed in turns.
 """
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from jsonargparse import auto_cli
 
-from hierrouter_jax.agents import learner, ppo
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.envs.types import DeviceTable, accumulate_cost
-from hierrouter_jax.experiments.run_folder import machine
-from hierrouter_jax.files import write_json
-from hierrouter_jax.hop_tree import HopTree
+from scripts.contenders import flops_per_step, matmul, opponent, ours
+from scripts.measure import Worker, interleave, ratio, result, write
+from scripts.opponents.problem import Settings
+
+OPPONENTS = ("purejaxrl", "torch", "sb3_numpy", "sb3_adapter", "sb3_dummy")
+REDUCED = 64
+PEAK = "matmul"
+MATMUL_SIZE = 2048
 
 
 def main(
-    queries: int = 1200,
+    queries: int = 1400,
     models: int = 3,
     horizon: int = 3,
-    features: int = 96,
+    features: int = 384,
     num_envs: int = 4096,
-    runs: int = 5,
+    updates: int = 4,
+    rounds: int = 7,
+    opponents: tuple[str, ...] = OPPONENTS,
+    devices: int = 1,
     out: Path = Path("runs/bench/train.json"),
 ) -> None:
     """Measure and write the figures.
 
     Args:
-      queries: Q of the random table.
+      queries: Q of the table.
       models: M.
       horizon: L.
-      features: F, numbers that the network sees of a context.
+      features: F, numbers that the network sees of a context; measured beside 64, what embeddings are reduced to.
       num_envs: episodes in parallel.
-      runs: timed repetitions after the one that compiles.
+      updates: that a contender makes in one turn.
+      rounds: turns of each.
+      opponents: whom to measure.
+      devices: that ours is spread over besides one; more than there are processors makes no sense.
       out: JSON file.
     """
-    table = random_device_table(queries, HopTree(models, horizon), features)
-    static, hyper = LearnerStatic(num_envs=num_envs), LearnerHyper()
-    state = learner.init(jax.random.key(0), table, static, hyper)
-    steps = num_envs * horizon
-    network = learner.build_network(table, static)
+    sizes = {"queries": queries, "models": models, "horizon": horizon, "num_envs": num_envs}
+    steps = num_envs * horizon * updates
+    workers: dict[str, tuple[Worker, int]] = {PEAK: (Worker(matmul, {"size": MATMUL_SIZE}), 8)}
+    for size in dict.fromkeys((features, REDUCED)):
+        workers[f"ours_{size}"] = Worker(ours, {**sizes, "features": size}), updates
+        workers[f"acting_{size}"] = Worker(ours, {**sizes, "features": size, "acting_only": True}), 4 * updates
+        if devices > 1:
+            arguments = {**sizes, "features": size, "devices": devices}
+            workers[f"ours_{size}_on_{devices}"] = Worker(ours, arguments, host_devices(devices)), updates
+    for name in opponents:
+        workers[name] = Worker(opponent, {**sizes, "features": features, "name": name}), updates
+    seconds = interleave(workers, rounds)
+    for worker, _ in workers.values():
+        worker.close()
 
-    update = jax.jit(lambda state, table: learner.update(state, table, static, hyper))
-    rollout = jax.jit(lambda key, params, table: ppo.collect(key, params, table, network, static, hyper))
-    compile_seconds, update_seconds = timed(lambda: update(state, table), runs)
-    _, rollout_seconds = timed(lambda: rollout(jax.random.key(1), state.params, table), runs)
-    results = [
-        result("train_steps_per_second", [steps / s for s in update_seconds], "environment steps/s, updates included"),
-        result("rollout_steps_per_second", [steps / s for s in rollout_seconds], "environment steps/s, acting only"),
-        result("compile_and_first_update", [compile_seconds], "s"),
+    flops = dict.fromkeys((PEAK,), 2 * MATMUL_SIZE**3 * 8)
+    per_step = {size: flops_per_step(models, horizon, size, Settings()) for size in (features, REDUCED)}
+    peak = [flops[PEAK] / s / 1e9 for s in seconds.pop(PEAK)]
+    acting = {name: seconds.pop(name) for name in list(seconds) if name.startswith("acting")}
+    rates = {name: [steps / s for s in runs] for name, runs in seconds.items()}
+    results = [result(name, runs, "environment steps/s") for name, runs in rates.items()]
+    results += [
+        result(name, [4 * steps / s for s in runs], "environment steps/s, acting only") for name, runs in acting.items()
     ]
-    ratios = {"train_over_rollout": results[0]["value"] / results[1]["value"]}
-    write_json(out, {"machine": machine(), "results": results, "ratios": ratios})
-    for row in results:
-        print(f"{row['name']:<28}{row['value']:>14,.1f}  {row['unit']}")
-    print(out)
+    results += [
+        result(f"{name}_setup", [workers[name][0].setup_seconds], "s to import, compile and update once")
+        for name in rates
+    ]
+    results.append(result("matmul_peak", peak, "GFLOP/s"))
+    mine = {size: best_of([n for n in rates if n.startswith(f"ours_{size}")], rates) for size in (features, REDUCED)}
+    ratios = {f"ours_{features}_over_{name}": ratio(rates[mine[features]], rates[name]) for name in opponents}
+    ratios[f"ours_{REDUCED}_over_ours_{features}"] = ratio(rates[mine[REDUCED]], rates[mine[features]])
+    for size in (features, REDUCED):
+        reached = [rate * per_step[size] / 1e9 for rate in rates[mine[size]]]
+        results.append(result(f"ours_{size}_products", reached, "GFLOP/s"))
+        ratios[f"ours_{size}_of_matmul_peak"] = ratio(reached, peak)
+    write(out, results, ratios, layout={str(size): name for size, name in mine.items()})
 
 
-def timed(function: Callable[[], object], runs: int) -> tuple[float, list[float]]:
-    """Seconds of the first call and of each of `runs` later ones."""
-    seconds = []
-    for _ in range(runs + 1):
-        started = time.perf_counter()
-        jax.block_until_ready(function())
-        seconds.append(time.perf_counter() - started)
-    return seconds[0], seconds[1:]
+def best_of(names: list[str], rates: dict[str, list[float]]) -> str:
+    """The fastest of our own layouts, by its median."""
+    return max(names, key=lambda name: sorted(rates[name])[len(rates[name]) // 2])
 
 
-def result(name: str, runs: list[float], unit: str) -> dict:
-    return {"name": name, "value": median(runs), "unit": unit, "runs": runs}
-
-
-def random_device_table(queries: int, tree: HopTree, features: int) -> DeviceTable:
-    """Outcomes without meaning, of the right shapes."""
-    rng = np.random.default_rng(0)
-    cost = rng.random((queries, tree.num_nodes), dtype=np.float32)
-    cost[:, 0] = 0
-    return DeviceTable(
-        features=jnp.asarray(rng.normal(size=(queries, tree.num_decision_nodes, features)), jnp.float32),
-        quality=jnp.asarray(rng.integers(0, 2, cost.shape), jnp.float32),
-        cost=jnp.asarray(cost),
-        spent=jnp.asarray(accumulate_cost(cost, tree)),
-        available=jnp.ones(cost.shape, dtype=bool),
-        task=jnp.zeros(queries, dtype=jnp.int32),
-        tree=tree,
-    )
+def host_devices(count: int) -> dict[str, str]:
+    """Environment in which JAX sees the processor as that many devices, each computing in one thread."""
+    return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count} --xla_cpu_multi_thread_eigen=false"}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from hierrouter_jax.agents.episodes import draw_conditions, tree_rewards
 from hierrouter_jax.agents.losses import clipped_surrogate, dropout, normalise, weighted_mean
+from hierrouter_jax.agents.mesh import gather, spread
 from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.tree_policy import entropies, log_policy
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
@@ -50,9 +51,10 @@ def update(
     """
     query_key, condition_key, shuffle_key, drop_key, key = jax.random.split(state.key, 5)
     progress = state.update / static.num_updates
-    query = routing.draw_queries(query_key, table, static.num_envs)
+    query = spread(routing.draw_queries(query_key, table, static.num_envs))
     told = draw_conditions(condition_key, query, table, static, hyper)
-    old = acted(state.params, table.take(query), told, network, static, hyper)
+    old = gather(acted(state.params, table.take(query), told, network, static, hyper))
+    query = gather(query)
 
     def epoch(carry, keys):
         order = jax.random.permutation(keys[0], static.num_envs).reshape(static.minibatches, -1)
@@ -60,6 +62,7 @@ def update(
 
     def minibatch(carry, inputs):
         (params, optimizer), (rows, its_key) = carry, inputs
+        rows = spread(rows)
         part = jax.tree.map(lambda leaf: leaf[rows], old)
         trees = table.take(query[rows])
         trees = replace(trees, features=dropout(its_key, trees.features, hyper.dropout))

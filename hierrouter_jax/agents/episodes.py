@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from hierrouter_jax.agents.losses import dropout
+from hierrouter_jax.agents.mesh import spread
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.rewards import RewardWeights
@@ -40,7 +41,7 @@ def draw_trees(
 ) -> tuple[DeviceTable, Conditions]:
     """The whole hop trees of `count` drawn queries, features dropped out, and conditions for each [count]."""
     query_key, condition_key, drop_key = jax.random.split(key, 3)
-    query = routing.draw_queries(query_key, table, count)
+    query = spread(routing.draw_queries(query_key, table, count))
     told = draw_conditions(condition_key, query, table, static, hyper)
     trees = table.take(query)
     return replace(trees, features=dropout(drop_key, trees.features, hyper.dropout)), told

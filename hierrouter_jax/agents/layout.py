@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 Layout = Literal["map", "vmap", "devices", "devices-vmap"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -39,6 +39,11 @@ def available_layouts() -> tuple[Layout, ...]:
     return LAYOUTS if jax.local_device_count() > 1 else ("map", "vmap")
 
 
+def replicated(shared: Any) -> Any:
+    """What all runs share, on every local device: else a layout over devices would copy it there at each call."""
+    return jax.device_put(shared, NamedSharding(_mesh(), PartitionSpec()))
+
+
 def _in_turn(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(keys: jax.Array, hypers: Any, *shared: Any) -> Any:
         return jax.lax.map(lambda one: function(*one, *shared), (keys, hypers))
@@ -54,8 +59,7 @@ def _at_once(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _over_devices(local: Callable[..., Any]) -> Callable[..., Any]:
-    devices = jax.local_devices()
-    mesh = jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+    mesh = _mesh()
     ours, everyones = PartitionSpec(_AXIS), PartitionSpec()
 
     def run(keys: jax.Array, hypers: Any, *shared: Any) -> Any:
@@ -63,11 +67,16 @@ def _over_devices(local: Callable[..., Any]) -> Callable[..., Any]:
         # Scans inside start from constants, which the check of replication would have to be told are ours.
         sharded = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=ours, check_vma=False)
         runs = len(keys)
-        wanting = -runs % len(devices)
+        wanting = -runs % mesh.size
         padded = jax.tree.map(lambda leaf: _pad(leaf, wanting), (keys, hypers))
         return jax.tree.map(lambda leaf: leaf[:runs], sharded(*padded, *shared))
 
     return run
+
+
+def _mesh() -> Mesh:
+    devices = jax.local_devices()
+    return jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def _pad(leaf: jax.Array, wanting: int) -> jax.Array:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.agents.episodes import draw_conditions, reward_weights
 from hierrouter_jax.agents.losses import clipped_surrogate, dropout, generalised_advantages, normalise, weighted_mean
+from hierrouter_jax.agents.mesh import gather, spread
 from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.shuffle import shuffle
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
@@ -51,7 +52,7 @@ def update(
     rollout_key, shuffle_key, key = jax.random.split(state.key, 3)
     rollout = collect(rollout_key, state.params, table, network, static, hyper)
     advantages = generalised_advantages(rollout.reward, rollout.value, rollout.alive, hyper.gamma, hyper.gae_lambda)
-    batch = jax.tree.map(jnp.ravel, (rollout, advantages, advantages + rollout.value))
+    batch = gather(jax.tree.map(jnp.ravel, (rollout, advantages, advantages + rollout.value)))
     size = rollout.action.size
     progress = state.update / static.num_updates
 
@@ -62,6 +63,7 @@ def update(
 
     def minibatch(carry, inputs):
         (params, optimizer), (rows, drop_key) = carry, inputs
+        rows = spread(rows)
         part = jax.tree.map(lambda leaf: leaf[rows], batch)
         gradient, metrics = jax.grad(loss, has_aux=True)(
             params, part, drop_key, table, network, static, hyper, progress
@@ -85,7 +87,7 @@ def collect(
 ) -> Rollout:
     """Run whole episodes: L steps of every environment, finished ones standing still."""
     query_key, condition_key, key = jax.random.split(key, 3)
-    query = routing.draw_queries(query_key, table, static.num_envs)
+    query = spread(routing.draw_queries(query_key, table, static.num_envs))
     told = draw_conditions(condition_key, query, table, static, hyper)
     weights = reward_weights(hyper, told)
 

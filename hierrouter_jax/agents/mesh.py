@@ -1,0 +1,68 @@
+"""One learner over several devices: episodes are spread over a mesh, gradients come together by themselves.
+
+The program is the same; only where its arrays lie is said, and XLA adds the communication. Random numbers do not
+depend on the mesh, so a run differs from that on one device by the order of its sums alone.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+import jax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+Tree = TypeVar("Tree")
+AXIS = "data"
+
+
+def data_mesh(devices: int | None = None) -> AbstractContextManager[object]:
+    """Context in which learners spread their episodes over that many devices, all by default; one needs none.
+
+    Raises:
+      ValueError: if there are fewer devices.
+    """
+    devices = jax.device_count() if devices is None else devices
+    if devices > jax.device_count():
+        raise ValueError(f"{devices} devices are asked for, but JAX sees {jax.device_count()}")
+    if devices == 1:
+        return nullcontext()
+    mesh = jax.make_mesh((devices,), (AXIS,), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    return jax.set_mesh(mesh)
+
+
+def spread(tree: Tree, axis: int = 0) -> Tree:
+    """The arrays split over the mesh along an axis that its size divides; as they are where there is no mesh."""
+    if not _in_mesh():
+        return tree
+    spec = PartitionSpec(*[None] * axis, AXIS)
+    return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec), tree)
+
+
+def gather(tree: Tree) -> Tree:
+    """The arrays whole on every device of the mesh; as they are where there is none."""
+    if not _in_mesh():
+        return tree
+    return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, PartitionSpec()), tree)
+
+
+def replicate(tree: Tree) -> Tree:
+    """Put host or device arrays whole on every device of the mesh."""
+    return _put(tree, PartitionSpec())
+
+
+def shard_queries(table: Tree) -> Tree:
+    """Put a table's queries evenly on the devices of the mesh, which must divide them: for tables beyond one device.
+
+    Its rows then travel to where the episodes are; a table that fits every device is faster replicated.
+    """
+    return _put(table, PartitionSpec(AXIS))
+
+
+def _put(tree: Tree, spec: PartitionSpec) -> Tree:
+    if not _in_mesh():
+        return tree
+    sharding = NamedSharding(jax.sharding.get_mesh(), spec)
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, sharding), tree)
+
+
+def _in_mesh() -> bool:
+    return AXIS in jax.sharding.get_abstract_mesh().axis_names
