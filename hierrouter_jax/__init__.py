@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 from hierrouter_jax._version import __version__
 
 if TYPE_CHECKING:
+    from hierrouter_jax.agents.learner import train
+    from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
     from hierrouter_jax.bridge.collect import collect
     from hierrouter_jax.bridge.route import route
     from hierrouter_jax.bundle import PolicyBundle
     from hierrouter_jax.errors import InputError
     from hierrouter_jax.experiments.evaluate import evaluate
+    from hierrouter_jax.experiments.features import fit_features
+    from hierrouter_jax.experiments.sweep import sweep
+    from hierrouter_jax.experiments.sweep_result import SweepResult, load_sweep
     from hierrouter_jax.experiments.train import TrainConfig, train_routers
     from hierrouter_jax.hop_tree import HopTree
     from hierrouter_jax.outcomes.store import load_table, save_table
@@ -20,31 +25,45 @@ if TYPE_CHECKING:
 _HOME = {
     "HopTree": "hop_tree",
     "InputError": "errors",
+    "LearnerHyper": "agents.types",
+    "LearnerStatic": "agents.types",
     "OutcomeTable": "outcomes.table",
     "PolicyBundle": "bundle",
     "Query": "outcomes.table",
+    "SweepResult": "experiments.sweep_result",
     "TrainConfig": "experiments.train",
     "collect": "bridge.collect",
     "evaluate": "experiments.evaluate",
+    "fit_features": "experiments.features",
+    "load_sweep": "experiments.sweep_result",
     "load_table": "outcomes.store",
     "route": "bridge.route",
     "save_table": "outcomes.store",
+    "sweep": "experiments.sweep",
+    "train": "agents.learner",
     "train_routers": "experiments.train",
 }
 
 __all__ = [
     "HopTree",
     "InputError",
+    "LearnerHyper",
+    "LearnerStatic",
     "OutcomeTable",
     "PolicyBundle",
     "Query",
+    "SweepResult",
     "TrainConfig",
     "__version__",
     "collect",
     "evaluate",
+    "fit_features",
+    "load_sweep",
     "load_table",
     "route",
     "save_table",
+    "sweep",
+    "train",
     "train_routers",
 ]
 

@@ -1,11 +1,11 @@
 """The policy bundle: the only thing that crosses from learning to live, with a numpy reader that runs it anywhere."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes.pricing import PricedModel
 
 SCHEMA_VERSION = 1
 WEIGHTS, HEADER = "policy.safetensors", "policy.json"
+CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class PolicyBundle:
         `logits/kernel`, `logits/bias`.
       table_fingerprint: of the outcome table it was trained on.
       provenance: learner, seed, versions; carried along as it is.
+      conditions: what the policy is told beside its state, out of `cost_weight` (lambda, per normalised cost) and
+        `budget` (over the cost normaliser), each with the [low, high] that scale it. A policy that is told a budget
+        may always STOP once there is an answer.
+      cost_weight: the run's own, which a cost-conditioned policy serves unless told another.
     """
 
     pool: tuple[PricedModel, ...]
@@ -63,15 +68,24 @@ class PolicyBundle:
     weights: dict[str, np.ndarray]
     table_fingerprint: str
     provenance: dict[str, Any]
+    conditions: dict[str, list[float]] = field(default_factory=dict)
+    cost_weight: float | None = None
 
     def __post_init__(self) -> None:
+        self._check_conditions()
         for name, array in self._tensors().items():
             if not np.isfinite(array).all():
                 raise InputError(f"{name} of the policy holds a number that is not finite")
         self._check_shapes()
 
     def logits(
-        self, embedding: Float[np.ndarray, "B E"], stage: int, cost: Float[np.ndarray, " B"]
+        self,
+        embedding: Float[np.ndarray, "B E"],
+        stage: int,
+        cost: Float[np.ndarray, " B"],
+        cost_weight: float | None = None,
+        budget: Float[np.ndarray, " B"] | float | None = None,
+        charges: Float[np.ndarray, "B M"] | None = None,
     ) -> Float[np.ndarray, "B A"]:
         """Masked logits over the M models and STOP; impossible actions are -inf.
 
@@ -79,25 +93,85 @@ class PolicyBundle:
           embedding: of the contexts, by the bundle's encoder.
           stage: hops already done, the same for the whole batch.
           cost: money already spent.
+          cost_weight: that a cost-conditioned policy is to serve; by default the run's own.
+          budget: money that each whole route may cost; by default without limit.
+          charges: money that calling each model now can cost at most; a budget needs them.
+        Raises:
+          InputError: if the policy is not conditioned on what it is told.
         """
+        self.check_told(cost_weight, budget)
         reduced = self.reduction(embedding)
         stage_row = np.broadcast_to(self.weights["stage_embedding"][stage], (len(reduced), self._stage_size))
         spent = np.asarray(cost / self.cost_normaliser, dtype=np.float32)[:, None]
-        hidden = np.concatenate([reduced, stage_row, spent], axis=1)
+        told = self._condition_inputs(np.asarray(cost), cost_weight, budget)
+        hidden = np.concatenate([reduced, stage_row, spent, told], axis=1)
         for layer in range(self.num_layers):
             hidden = np.tanh(hidden @ self.weights[f"hidden_{layer}/kernel"] + self.weights[f"hidden_{layer}/bias"])
         logits = hidden @ self.weights["logits/kernel"] + self.weights["logits/bias"]
-        if stage == 0 or not self.allow_stop:
-            logits[:, -1] = -np.inf
-        return logits
+        return np.where(self._legal(stage, np.asarray(cost), budget, charges), logits, -np.inf)
 
     def act(
-        self, embedding: Float[np.ndarray, "B E"], stage: int, cost: Float[np.ndarray, " B"]
+        self,
+        embedding: Float[np.ndarray, "B E"],
+        stage: int,
+        cost: Float[np.ndarray, " B"],
+        cost_weight: float | None = None,
+        budget: Float[np.ndarray, " B"] | float | None = None,
+        charges: Float[np.ndarray, "B M"] | None = None,
     ) -> tuple[Int[np.ndarray, " B"], Float[np.ndarray, "B A"]]:
-        """Greedy actions (ties to the lowest index) and the probabilities behind them."""
-        logits = self.logits(embedding, stage, cost)
+        """Greedy actions (ties to the lowest index) and the probabilities behind them; arguments as of `logits`."""
+        logits = self.logits(embedding, stage, cost, cost_weight, budget, charges)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         return logits.argmax(axis=1), weights / weights.sum(axis=1, keepdims=True)
+
+    def check_told(self, cost_weight: float | None, budget: Any) -> None:
+        """Refuse a cost weight or a budget that the policy was not trained to be told.
+
+        Raises:
+          InputError: likewise if the cost weight is no number of at least 0.
+        """
+        for name, value in zip(CONDITIONS, (cost_weight, budget), strict=True):
+            if value is not None and name not in self.conditions:
+                what = name.replace("_", " ")
+                raise InputError(
+                    f"a {what} is given, but the policy was not trained to be told one; "
+                    f"train with --train.static.{_TRAINED_BY[name]} true"
+                )
+        if cost_weight is not None and not 0 <= cost_weight < np.inf:
+            raise InputError(f"the cost weight is {cost_weight}, but must be a number of at least 0")
+
+    def _condition_inputs(
+        self, cost: Float[np.ndarray, " B"], cost_weight: float | None, budget: Float[np.ndarray, " B"] | float | None
+    ) -> Float[np.ndarray, "B K"]:
+        """As in training: the cost weight's logarithm on [-1, 1] between its bounds, what is left of the budget on
+        [0, 1] up to its upper bound."""
+        columns = []
+        if "cost_weight" in self.conditions:
+            low, high = self.conditions["cost_weight"]
+            weight = self.cost_weight if cost_weight is None else cost_weight
+            assert weight is not None  # a conditioned bundle holds its run's own
+            weight = min(max(weight, low), high)
+            columns.append(np.full(cost.shape, 2 * np.log(weight / low) / np.log(high / low) - 1))
+        if "budget" in self.conditions:
+            left = (np.inf if budget is None else np.asarray(budget)) - cost
+            columns.append(np.clip(left / self.cost_normaliser / self.conditions["budget"][1], 0.0, 1.0))
+        return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(cost), 0), np.float32)
+
+    def _legal(
+        self,
+        stage: int,
+        cost: Float[np.ndarray, " B"],
+        budget: Float[np.ndarray, " B"] | float | None,
+        charges: Float[np.ndarray, "B M"] | None,
+    ) -> Bool[np.ndarray, "B A"]:
+        """Models whose largest charge the budget still pays; STOP once there is an answer, if it may, or if none."""
+        models = np.ones((len(cost), len(self.pool)), dtype=bool)
+        if budget is not None:
+            if charges is None:
+                raise InputError("a budget is given without the largest charge of each model")
+            models = cost[:, None] + charges <= np.broadcast_to(budget, cost.shape)[:, None]
+        stop = stage > 0 and (self.allow_stop or "budget" in self.conditions)
+        return np.column_stack([models, stop | ~models.any(axis=1)])
 
     @property
     def num_layers(self) -> int:
@@ -127,7 +201,7 @@ class PolicyBundle:
                 "actions": [member.name for member in self.pool] + ["STOP"],
             },
             "pool": [asdict(member) for member in self.pool],
-            **{name: getattr(self, name) for name in _HEADER_FIELDS},
+            **{name: getattr(self, name) for name in (*_HEADER_FIELDS, *_ADDED_FIELDS)},
         }
         write_json(folder / HEADER, header)
 
@@ -150,6 +224,7 @@ class PolicyBundle:
             tensors = load_file(folder / WEIGHTS)
             reduction = FeatureReduction(*(tensors.pop(f"reduction/{f.name}") for f in fields(FeatureReduction)))
             named = {name: header[name] for name in _HEADER_FIELDS}
+            named |= {name: header[name] for name in _ADDED_FIELDS if name in header}
             pool = tuple(PricedModel(**member) for member in header["pool"])
             return cls(pool=pool, reduction=reduction, weights=tensors, **named)
         except FileNotFoundError:
@@ -164,9 +239,18 @@ class PolicyBundle:
     def _tensors(self) -> dict[str, np.ndarray]:
         return {f"reduction/{f.name}": getattr(self.reduction, f.name) for f in fields(self.reduction)} | self.weights
 
+    def _check_conditions(self) -> None:
+        for name, bounds in self.conditions.items():
+            if name not in CONDITIONS:
+                raise InputError(f"the policy is conditioned on {name!r}, which this version does not know")
+            if len(bounds) != 2 or not 0 < bounds[0] < bounds[1] < np.inf:
+                raise InputError(f"{name} of the policy ranges over {bounds}, but must over 0 < low < high")
+        if "cost_weight" in self.conditions and self.cost_weight is None:
+            raise InputError("the policy is conditioned on a cost weight, but the run's own is missing")
+
     def _check_shapes(self) -> None:
         """Every layer must fit the one before it, the first the features and the last the pool."""
-        size = self.reduction.components.shape[1] + self._stage_size + 1
+        size = self.reduction.components.shape[1] + self._stage_size + 1 + len(self.conditions)
         expected: dict[str, tuple[int, ...]] = {"stage_embedding": (self.horizon, self._stage_size)}
         for layer in range(self.num_layers):
             width = self.weights[f"hidden_{layer}/bias"].shape[0]
@@ -187,3 +271,6 @@ _HEADER_FIELDS = (
     "table_fingerprint",
     "provenance",
 )
+# Later additions, which older bundles lack.
+_ADDED_FIELDS = ("conditions", "cost_weight")
+_TRAINED_BY = {"cost_weight": "cost_conditioned", "budget": "budgeted"}

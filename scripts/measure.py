@@ -49,6 +49,7 @@ class Worker:
         try:  # a spawned interpreter starts with our environment
             self._process = context.Process(target=_serve, args=(theirs, factory, dict(arguments), cores), daemon=True)
             self._process.start()
+            theirs.close()  # so that a process that dies ends the pipe
         finally:
             for name, value in previous.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -1,13 +1,18 @@
 """What the documentation tells people to type exists."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import hierrouter_jax
 from hierrouter_jax.cli.main import VERBS, parse
+from hierrouter_jax.outcomes.store import save_table
+from tests.tables import random_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,3 +57,15 @@ def test_every_link_into_the_repository_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def test_the_examples_of_many_runs_run_as_they_stand(tmp_path):
+    save_table(random_table(queries=90), tmp_path / "runs" / "quickstart" / "table")
+    code = "\n".join(block for page, block in blocks("python") if page == "many-runs.md")
+    quick = {"XLA_FLAGS": "--xla_backend_optimization_level=1", "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | quick, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "best_return" in done.stdout
+    assert (tmp_path / "runs" / "sweep" / "sweep.parquet").is_file()
+    assert (tmp_path / "policies" / "best" / "policy.json").is_file()

@@ -1,22 +1,64 @@
-"""The benchmark script runs and keeps the contract of its JSON."""
+"""The benchmark scripts run, small, and keep the contract of their JSON; their arithmetic is right."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from hierrouter_jax.files import read_json
+from scripts import measure
+from scripts.bench_scale import exponent
+from scripts.contenders import flops_per_step
+from scripts.opponents.problem import Settings
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+ROOT = Path(__file__).parents[1]
 
 
-def test_bench_train_writes_positive_figures(tmp_path):
-    out = tmp_path / "train.json"
-    sizes = ["--queries", "20", "--features", "8", "--num_envs", "64", "--runs", "2"]
-    subprocess.run([sys.executable, SCRIPTS / "bench_train.py", *sizes, "--out", out], check=True, timeout=300)
-    bench = read_json(out)
-    assert {"machine", "results", "ratios"} <= set(bench)
-    for row in bench["results"]:
+def bench(name: str, out: Path, *flags: str) -> dict:
+    subprocess.run([sys.executable, "-m", f"scripts.{name}", *flags, "--out", out], check=True, timeout=300, cwd=ROOT)
+    written = read_json(out)
+    assert {"machine", "results", "ratios"} <= set(written)
+    for row in written["results"]:
         assert {"name", "value", "unit", "runs"} <= set(row)
         assert row["value"] > 0
-    assert len(bench["results"][0]["runs"]) == 2
-    assert 0 < bench["ratios"]["train_over_rollout"] < 1
+    return written
+
+
+def test_bench_train_compares_with_an_opponent_in_turns(tmp_path):
+    sizes = ["--queries", "20", "--features", "8", "--num_envs", "64", "--rounds", "2", "--updates", "1"]
+    written = bench("bench_train", tmp_path / "train.json", *sizes, "--opponents", "[torch]", "--devices", "1")
+    rates = {row["name"]: row["runs"] for row in written["results"]}
+    expected = np.exp(np.mean(np.log(np.divide(rates["ours_8"], rates["torch"]))))
+    assert written["ratios"]["ours_8_over_torch"] == pytest.approx(expected)
+    low, high = written["intervals"]["ours_8_over_torch"]
+    assert low <= expected <= high
+
+
+def test_a_ratio_and_its_interval_by_hand():
+    """Ratios 1 and 4: geometric mean 2; the logarithms' standard error is log 2, t at 1 degree of freedom 12.706."""
+    value, (low, high) = measure.ratio([1.0, 8.0], [1.0, 2.0])
+    assert value == pytest.approx(2.0)
+    assert (low, high) == pytest.approx((2 * 2**-12.7062, 2 * 2**12.7062), rel=1e-3)
+
+
+def test_the_exponent_of_a_power_law():
+    slope, (low, high) = exponent([1, 10, 100], [2.0, 2.0 * 10**0.5, 20.0])
+    assert slope == pytest.approx(0.5)
+    assert low <= slope <= high
+
+
+def test_operations_of_a_step_by_hand():
+    """F 2, L 1, M 1, one epoch: 4 x 3 below and 3 x 3 + 3 x 3 above; 30 to act, 2 x 12 + 3 x 18 to learn."""
+    settings = Settings(epochs=1, hidden=(3, 3))
+    assert flops_per_step(models=1, horizon=1, features=2, settings=settings) == 2 * (30 + 78)
+
+
+def test_a_contender_that_dies_ends_the_benchmark():
+    with pytest.raises(SystemExit, match="died"):
+        measure.Worker(_dies, {})
+
+
+def _dies() -> measure.Run:
+    raise RuntimeError("on purpose")

@@ -80,7 +80,7 @@ def validate(
         return value, accuracy
 
     if static.conditions:
-        scores = jax.lax.map(score, conditioning.grid(static.conditions, hyper.ranges))
+        scores = jax.lax.map(score, conditioning.grid(static.conditions, hyper.ranges, points=3))
         value, accuracy = jax.tree.map(jnp.mean, scores)
     else:
         value, accuracy = score(Conditions())

@@ -55,11 +55,15 @@ def dropout(key: PRNGKeyArray, features: Float[Array, "*B F"], rate: Float[Array
     return jax.lax.cond(rate > 0, drop, lambda features: features, features)
 
 
+def share(weight: Float[Array, "*B"]) -> Float[Array, "*B"]:
+    """Weights of at least 0 that add up to 1 (to 0 where all are 0)."""
+    total = jnp.sum(weight)
+    return weight / jnp.where(total > 0, total, 1.0)
+
+
 def weighted_mean(values: Float[Array, "*B"], weight: Float[Array, "*B"] | Bool[Array, "*B"]) -> Float[Array, ""]:
     """Mean over the entries by their weights, all at least 0 (0 where they add up to nothing)."""
-    weight = weight.astype(values.dtype)
-    total = jnp.sum(weight)
-    return jnp.sum(values * weight) / jnp.where(total > 0, total, 1.0)
+    return jnp.sum(values * share(weight.astype(values.dtype)))
 
 
 def normalise(values: Float[Array, "*B"], weight: Float[Array, "*B"] | Bool[Array, "*B"]) -> Float[Array, "*B"]:

@@ -9,7 +9,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.agents.episodes import draw_conditions, reward_weights
-from hierrouter_jax.agents.losses import clipped_surrogate, dropout, generalised_advantages, normalise, weighted_mean
+from hierrouter_jax.agents.losses import clipped_surrogate, dropout, generalised_advantages, normalise, share
 from hierrouter_jax.agents.mesh import gather, spread
 from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.shuffle import shuffle
@@ -45,6 +45,23 @@ class Rollout:
     alive: Bool[Array, "L B"]
 
 
+@struct.dataclass
+class Batch:
+    """Steps to learn from, [B].
+
+    Attributes:
+      rollout: where they were taken and how.
+      advantage: of the action; in a minibatch of zero mean and unit variance.
+      target: of the value.
+      weight: 1 for steps of episodes that were going, else 0; in a minibatch adding up to 1.
+    """
+
+    rollout: Rollout
+    advantage: Float[Array, " B"]
+    target: Float[Array, " B"]
+    weight: Float[Array, " B"]
+
+
 def update(
     state: LearnerState, table: DeviceTable, network: RouterNetwork, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:
@@ -52,7 +69,8 @@ def update(
     rollout_key, shuffle_key, key = jax.random.split(state.key, 3)
     rollout = collect(rollout_key, state.params, table, network, static, hyper)
     advantages = generalised_advantages(rollout.reward, rollout.value, rollout.alive, hyper.gamma, hyper.gae_lambda)
-    batch = gather(jax.tree.map(jnp.ravel, (rollout, advantages, advantages + rollout.value)))
+    weight = rollout.alive.astype(jnp.float32)
+    batch = gather(jax.tree.map(jnp.ravel, Batch(rollout, advantages, advantages + rollout.value, weight)))
     size = rollout.action.size
     progress = state.update / static.num_updates
 
@@ -63,8 +81,8 @@ def update(
 
     def minibatch(carry, inputs):
         (params, optimizer), (rows, drop_key) = carry, inputs
-        rows = spread(rows)
-        part = jax.tree.map(lambda leaf: leaf[rows], batch)
+        part = gather(jax.tree.map(lambda leaf: leaf[rows], batch))
+        part = spread(replace(part, advantage=normalise(part.advantage, part.weight), weight=share(part.weight)))
         gradient, metrics = jax.grad(loss, has_aux=True)(
             params, part, drop_key, table, network, static, hyper, progress
         )
@@ -108,7 +126,7 @@ def collect(
 
 def loss(
     params: dict,
-    batch: tuple[Rollout, Float[Array, " B"], Float[Array, " B"]],
+    batch: Batch,
     drop_key: PRNGKeyArray,
     table: DeviceTable,
     network: RouterNetwork,
@@ -116,29 +134,29 @@ def loss(
     hyper: LearnerHyper,
     progress: Float[Array, ""],
 ) -> tuple[Float[Array, ""], Metrics]:
-    """-clipped surrogate + value loss - entropy bonus, over the steps of episodes that were going."""
-    rollout, advantage, target = batch
-    alive, node = rollout.alive, _decision_node(rollout.node, table)
+    """-clipped surrogate + value loss - entropy bonus, over the steps of episodes that were going.
+
+    All means are taken by one sum, because over several devices each would be a communication of its own.
+    """
+    rollout, node = batch.rollout, _decision_node(batch.rollout.node, table)
     seen = gather_inputs(table, rollout.query, node, rollout.conditions, hyper.ranges)
     seen = replace(seen, features=dropout(drop_key, seen.features, hyper.dropout))
     logits, value = network_outputs(network, params, seen)
-    state = routing.RoutingState(rollout.query, node, ~alive, rollout.conditions.budget)
+    state = routing.RoutingState(rollout.query, node, ~rollout.alive, rollout.conditions.budget)
     policy = masked_categorical(logits, routing.action_mask(state, table, static.allow_stop))
     log_ratio = policy.log_prob(rollout.action) - rollout.log_prob
-    surrogate = clipped_surrogate(jnp.exp(log_ratio), normalise(advantage, alive), hyper.clip)
-    policy_loss = -weighted_mean(surrogate, alive)
-    value_loss = 0.5 * weighted_mean((value - target) ** 2, alive)
     uncertainty: Any = policy.entropy()
-    entropy = weighted_mean(uncertainty, alive)
-    metrics = {
-        "policy_loss": policy_loss,
-        "value_loss": value_loss,
-        "entropy": entropy,
-        "approx_kl": weighted_mean(jnp.expm1(log_ratio) - log_ratio, alive),
-        "clip_fraction": weighted_mean((jnp.abs(jnp.expm1(log_ratio)) > hyper.clip).astype(jnp.float32), alive),
+    per_step = {
+        "policy_loss": -clipped_surrogate(jnp.exp(log_ratio), batch.advantage, hyper.clip),
+        "value_loss": 0.5 * (value - batch.target) ** 2,
+        "entropy": uncertainty,
+        "approx_kl": jnp.expm1(log_ratio) - log_ratio,
+        "clip_fraction": (jnp.abs(jnp.expm1(log_ratio)) > hyper.clip).astype(jnp.float32),
     }
-    total = policy_loss + hyper.value_coefficient * value_loss - entropy_bonus(hyper, progress) * entropy
-    return total, metrics
+    means = batch.weight @ jnp.stack(list(per_step.values()), axis=-1)
+    metrics = dict(zip(per_step, means, strict=True))
+    total = metrics["policy_loss"] + hyper.value_coefficient * metrics["value_loss"]
+    return total - entropy_bonus(hyper, progress) * metrics["entropy"], metrics
 
 
 def _decision_node(node, table: DeviceTable):

@@ -8,6 +8,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.policies.conditions import BUDGET, COST_WEIGHT, ConditionRanges
 
 Algorithm = Literal["ppo", "all-actions", "exact"]
@@ -58,6 +59,11 @@ class LearnerStatic:
             raise ValueError(f"num_envs ({self.num_envs}) must be a multiple of minibatches ({self.minibatches})")
         if not self.hidden:
             raise ValueError("hidden needs the width of at least one layer")
+
+    def transitions(self, tree: HopTree) -> int:
+        """Of an update: sampled ones, or, of learners on whole trees, all hops of the trees that it looks at."""
+        hops = tree.horizon if self.algorithm == "ppo" else tree.num_nodes - 1
+        return self.num_envs * hops * (self.epochs if self.algorithm == "exact" else 1)
 
     @property
     def conditions(self) -> tuple[str, ...]:

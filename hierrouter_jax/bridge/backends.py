@@ -48,12 +48,18 @@ class Backend(Protocol):
       parameters: number of weights, where known.
       identity: names the weights and generation settings; equal identities answer alike.
       price: what its tokens cost.
+      max_new_tokens: most tokens that a call may write.
     """
 
     name: str
     parameters: int | None
     identity: str
     price: PricedModel
+    max_new_tokens: int
+
+    def count_tokens(self, prompts: Sequence[str]) -> list[int]:
+        """Tokens of each prompt, exactly as `generate` meters them; no model is run."""
+        ...
 
     def generate(self, prompts: Sequence[str]) -> list[Generation]:
         """One generation for each prompt, in order; none depends on the other prompts."""
@@ -74,7 +80,7 @@ class TransformersBackend:
     def __init__(self, config: ModelConfig, pool: PoolConfig) -> None:
         source = resolve_source(config.source)
         self.name = config.name
-        self._max_new_tokens = config.max_new_tokens
+        self.max_new_tokens = config.max_new_tokens
         self._model, self._tokenizer = _load(config, source)
         self.parameters: int | None = self._model.num_parameters()
         self.price = pool.price(config, self._model.num_parameters())
@@ -83,6 +89,10 @@ class TransformersBackend:
         self._positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         # Nothing but the arguments of a call may steer it: some models ask for penalties in their generation_config.
         self._model.generation_config = GenerationConfig(pad_token_id=self._tokenizer.pad_token_id)
+
+    def count_tokens(self, prompts: Sequence[str]) -> list[int]:
+        """Tokens of each prompt, by the model's own tokenizer."""
+        return [len(ids) for ids in self._tokenizer(list(prompts))["input_ids"]] if prompts else []
 
     def generate(self, prompts: Sequence[str], batch_size: int = 256) -> list[Generation]:
         """Respond to each prompt.
@@ -103,14 +113,14 @@ class TransformersBackend:
         started = time.perf_counter()
         inputs = self._tokenizer(prompts, return_tensors="pt", padding=True)
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        longest = ids.shape[1] + self._max_new_tokens
+        longest = ids.shape[1] + self.max_new_tokens
         if self._positions is not None and longest > self._positions:
             raise InputError(
                 f"model {self.name!r}: prompt and response of {longest} tokens do not fit its {self._positions} "
-                f"positions; lower max_new_tokens (now {self._max_new_tokens}) or drop {prompts[-1][:60]!r}..."
+                f"positions; lower max_new_tokens (now {self.max_new_tokens}) or drop {prompts[-1][:60]!r}..."
             )
         device = self._model.device
-        tokens = greedy(self._model, ids.to(device), mask.to(device), self._eos, self._max_new_tokens)
+        tokens = greedy(self._model, ids.to(device), mask.to(device), self._eos, self.max_new_tokens)
         tokens_out = (tokens != NOTHING).sum(dim=1)
         stopped = torch.isin(tokens, self._eos.cpu()).any(dim=1)
         said = [row[: int(n) - int(stop)] for row, n, stop in zip(tokens, tokens_out, stopped, strict=True)]

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
 from hierrouter_jax.bridge.backends import Backend, Generation
@@ -13,6 +14,7 @@ from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import Query
 
 
@@ -43,13 +45,15 @@ class Transcript:
     Attributes:
       query_id, query: the query's id and text.
       hops: in order; at least one.
-      stopped: whether the policy chose STOP, rather than reach the horizon.
+      stopped: whether the route ended by STOP, rather than reach the horizon.
+      budget: that it was given, in the pool's money unit; None where there was none.
     """
 
     query_id: str
     query: str
     hops: tuple[Hop, ...]
     stopped: bool
+    budget: float | None = None
 
     @property
     def answer(self) -> str:
@@ -74,8 +78,13 @@ def route(
     prompt: HopPrompt,
     batch_size: int = 512,
     progress: bool = True,
+    cost_weight: float | None = None,
+    budget: float | None = None,
 ) -> list[Transcript]:
     """Route queries live, all of them a stage at a time.
+
+    Under a budget no call is made whose largest charge, for the prompt's tokens and all the tokens that it may
+    write, would take the route past it.
 
     Args:
       queries: queries, or just their texts, which then get the ids query-0, query-1, ...
@@ -85,11 +94,18 @@ def route(
       prompt: the layout that the table was collected with.
       batch_size: calls handed to a backend at once.
       progress: whether to show a bar.
+      cost_weight: that a cost-conditioned policy is to serve; by default its own.
+      budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
     Raises:
-      InputError: before any call, if a query is empty, or pool or encoder are not the policy's.
+      InputError: before any call, if a query is empty, pool or encoder are not the policy's, the policy was not
+        trained to be told what it is told, or the budget pays for no first call of some query.
     """
     ids, texts = _read(queries)
-    _check_same(bundle, backends, encoder)
+    bundle.check_told(cost_weight, budget)
+    _check_same(bundle, backends, encoder, budget is not None)
+    if budget is not None:
+        charges = largest_charges(backends, [prompt(text) for text in texts])
+        check_budget(budget, charges.min(axis=1), ids, bundle.money_unit)
     hops: list[list[Hop]] = [[] for _ in texts]
     stopped = np.zeros(len(texts), dtype=bool)
     cost = np.zeros(len(texts))
@@ -99,17 +115,31 @@ def route(
             if not rows.size:
                 break
             contexts = [Context(texts[row], tuple(hop.response for hop in hops[row])) for row in rows]
-            actions, probabilities = bundle.act(encoder.encode(contexts), stage, cost[rows])
+            prompts = [prompt(*context) for context in contexts]
+            charges = None if budget is None else largest_charges(backends, prompts)
+            actions, probabilities = bundle.act(
+                encoder.encode(contexts), stage, cost[rows], cost_weight, budget, charges
+            )
             stopped[rows[actions == len(backends)]] = True
             bar.update(int((actions == len(backends)).sum()) * (bundle.horizon - stage))
             for model, backend in enumerate(backends):
                 chosen = np.flatnonzero(actions == model)
-                prompts = [prompt(*contexts[at]) for at in chosen]
-                for at, generation in zip(chosen, _generate(backend, prompts, batch_size, bar), strict=True):
+                asked = [prompts[at] for at in chosen]
+                for at, generation in zip(chosen, _generate(backend, asked, batch_size, bar), strict=True):
                     hop = _hop(backend, generation, float(probabilities[at, model]))
                     hops[rows[at]].append(hop)
                     cost[rows[at]] += hop.cost
-    return [Transcript(*entry) for entry in zip(ids, texts, map(tuple, hops), stopped.tolist(), strict=True)]
+    return [Transcript(*entry, budget) for entry in zip(ids, texts, map(tuple, hops), stopped.tolist(), strict=True)]
+
+
+def largest_charges(backends: Sequence[Backend], prompts: Sequence[str]) -> Float[np.ndarray, "B M"]:
+    """The most that calling each model with each prompt can cost, before any call, in the pool's money unit."""
+    charges = [
+        np.array(backend.count_tokens(prompts)) * backend.price.price_in
+        + backend.max_new_tokens * backend.price.price_out
+        for backend in backends
+    ]
+    return np.stack(charges, axis=1)
 
 
 def _read(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[str]]:
@@ -120,8 +150,8 @@ def _read(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[str
     return [name for name, _ in pairs], [text for _, text in pairs]
 
 
-def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Encoder) -> None:
-    """Refuse a pool or an encoder that the policy was not trained on."""
+def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Encoder, budgeted: bool) -> None:
+    """Refuse a pool or an encoder that the policy was not trained on; under a budget, other limits too."""
     trained, given = [member.name for member in bundle.pool], [backend.name for backend in backends]
     if trained != given:
         raise InputError(
@@ -129,8 +159,10 @@ def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Enco
             f"{', '.join(given)}"
         )
     for member, backend in zip(bundle.pool, backends, strict=True):
-        for name in ("price_in", "price_out"):
-            was, now = getattr(member, name), getattr(backend.price, name)
+        terms = [(name, getattr(member, name), getattr(backend.price, name)) for name in ("price_in", "price_out")]
+        if budgeted:
+            terms.append(("max_new_tokens", member.max_new_tokens, backend.max_new_tokens))
+        for name, was, now in terms:
             if was != now:
                 raise InputError(f"model {member.name!r}: {name} is {was} in the policy, but {now} in the pool")
     if not same_spec(bundle.encoder, encoder.spec):

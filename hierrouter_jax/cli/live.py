@@ -86,6 +86,8 @@ def route(
     query: str,
     policy: Path = Path("runs/quickstart/policy"),
     pool: str = "pool/tiny.yaml",
+    cost_weight: float | None = None,
+    budget: float | None = None,
     json: bool = False,
 ) -> None:
     """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
@@ -94,13 +96,23 @@ def route(
       query: a query; or a .txt file with one a line; or - for standard input, one a line.
       policy: policy bundle, as a run's policy/ or 'hierrouter export' gives.
       pool: preset or YAML file of the pool that the policy was trained on.
+      cost_weight: lambda that a cost-conditioned policy is to serve; by default the one of its run.
+      budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
       json: print transcripts for machines, one JSON object a line.
     """
     bundle = PolicyBundle.load(policy)
     config = load_pool(config_path(pool))
     texts = _read_texts(query)
+    bundle.check_told(cost_weight, budget)
     transcripts = route_live(
-        texts, bundle, load_backends(config), build_encoder(bundle.encoder), config.prompt, progress=len(texts) > 64
+        texts,
+        bundle,
+        load_backends(config),
+        build_encoder(bundle.encoder),
+        config.prompt,
+        progress=len(texts) > 64,
+        cost_weight=cost_weight,
+        budget=budget,
     )
     for transcript in transcripts:
         if json:
@@ -152,8 +164,9 @@ def _show(transcript: Transcript, money_unit: str) -> None:
             )
         )
     end = "stopped" if transcript.stopped else "at the horizon"
+    of = "" if transcript.budget is None else f" of {transcript.budget:.1f}"
     output.print(
         Text.assemble(
-            ("  = ", "cyan"), (transcript.answer, "bold"), (f"   {end}, {transcript.cost:.1f} {money_unit}", "dim")
+            ("  = ", "cyan"), (transcript.answer, "bold"), (f"   {end}, {transcript.cost:.1f}{of} {money_unit}", "dim")
         )
     )

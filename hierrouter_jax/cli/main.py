@@ -66,11 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, ArgumentError) as error:
         print(f"hierrouter: error: {_one_line(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(
-            "hierrouter: interrupted; finished model calls are kept, run the same command again to go on",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as interrupt:
+        kept = str(interrupt) or "finished model calls are kept"
+        print(f"hierrouter: interrupted; {kept}, run the same command again to go on", file=sys.stderr)
         return 130
 
 
@@ -108,8 +106,8 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
 
 
 def _expanded(arguments: list[str]) -> list[str]:
-    """`--json` needs no value, and `--config` takes the name of a preset as well as a path."""
-    expanded = ["--json=true" if argument == "--json" else argument for argument in arguments]
+    """`--json` and `--fresh` need no value, and `--config` takes the name of a preset as well as a path."""
+    expanded = [f"{argument}=true" if argument in ("--json", "--fresh") else argument for argument in arguments]
     for position, argument in enumerate(arguments[:-1]):
         if argument == "--config":
             expanded[position + 1] = str(config_path(arguments[position + 1]))

@@ -1,7 +1,7 @@
 """Verbs that work on tables and run folders without calling a model: inspect, train, evaluate, export, report."""
 
 import json as jsonlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hierrouter_jax.baselines import oracle
 from hierrouter_jax.cli.tables import result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.checkpoints import load_routers, read_train_config, save_routers
+from hierrouter_jax.experiments.checkpoints import RunCheckpoints, load_routers, read_train_config
 from hierrouter_jax.experiments.evaluate import behaviour
 from hierrouter_jax.experiments.evaluate import evaluate as evaluate_routers
 from hierrouter_jax.experiments.report import build_report
@@ -60,22 +60,34 @@ def train(
     table: Path,
     out: Path = Path("runs/train"),
     train: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
+    fresh: bool = False,
 ) -> None:
     """Train routers on an outcome table.
+
+    Run the same command again after an interruption and it goes on from the latest checkpoint, to the same end.
 
     Args:
       table: folder of the table.
       out: run folder.
       train: learners, seeds and every number of the learner.
+      fresh: discard what the run folder holds of an earlier training, and start anew.
     """
-    run = RunFolder(out)
-    loaded = load_table(table)
-    run.write_config({"table": str(table.absolute()), "train": to_dict(train)})
-    with run.timed("train"):
-        routers, metrics = train_routers(loaded, train)
-    run.write_metrics(metrics)
-    save_routers(out, routers)
-    run.write_run(train.seed, configurations_tried=1)
+    run, loaded = RunFolder(out), load_table(table)
+    checkpoints = RunCheckpoints(out, loaded, train, fresh)
+    if checkpoints.finished:
+        print(f"{out}: finished already, nothing is trained; --fresh starts anew")
+    else:
+        run.write_config({"table": str(table.absolute()), "train": to_dict(train)})
+        if checkpoints.resumed:
+            print(f"{out}: goes on from {checkpoints.describe()}")
+    try:
+        with run.timed("train"), checkpoints:
+            routers, metrics = train_routers(loaded, train, not checkpoints.finished, checkpoints)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{out} keeps {checkpoints.describe()}") from None
+    if not checkpoints.finished:
+        run.write_metrics(metrics)
+        run.write_run(train.seed, configurations_tried=1)
     for name, router in routers.items():
         returns = np.asarray(router.state.best_return)
         print(
@@ -109,7 +121,14 @@ def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bo
         result_console().print(result_table(evaluation))
 
 
-def export(run: Path, out: Path, learner: str = "ppo+stop", seed: int | None = None, table: Path | None = None) -> None:
+def export(
+    run: Path,
+    out: Path,
+    learner: str = "ppo+stop",
+    seed: int | None = None,
+    checkpoint: int | None = None,
+    table: Path | None = None,
+) -> None:
     """Write a trained router as a policy bundle.
 
     Args:
@@ -117,16 +136,19 @@ def export(run: Path, out: Path, learner: str = "ppo+stop", seed: int | None = N
       out: folder of the bundle.
       learner: ppo or ppo+stop.
       seed: index of the seed; by default the best on validation.
+      checkpoint: updates after which the router is wanted; by default those with the best validation.
       table: outcome table, if it is no longer where the run found it.
     """
     loaded = _run_table(run, table)
-    routers = load_routers(run, loaded)
-    if learner not in routers:
-        raise InputError(f"--learner is {learner!r}, but {run} holds {', '.join(routers)}")
-    seeds = len(routers[learner].state.best_return)
-    if seed is not None and not 0 <= seed < seeds:
-        raise InputError(f"--seed is {seed}, but {run} holds seeds 0..{seeds - 1}")
-    routers[learner].bundle(loaded, seed).save(out)
+    config = read_train_config(run)
+    if learner not in config.learners:
+        raise InputError(f"--learner is {learner!r}, but {run} holds {', '.join(config.learners)}")
+    if seed is not None and not 0 <= seed < config.num_seeds:
+        raise InputError(f"--seed is {seed}, but {run} holds seeds 0..{config.num_seeds - 1}")
+    bundle = load_routers(run, loaded, checkpoint, (learner,))[learner].bundle(loaded, seed)
+    if checkpoint is not None:
+        bundle = replace(bundle, provenance=bundle.provenance | {"checkpoint": checkpoint})
+    bundle.save(out)
     print(out)
 
 

@@ -1,6 +1,10 @@
-"""Trained routers on disk: one Orbax checkpoint a learner, with what was fitted on the training split."""
+"""Checkpoints of a run: its learners' states as training goes, to go on from, to evaluate and to export."""
 
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +12,7 @@ import jax
 import numpy as np
 from flax.serialization import from_state_dict, to_state_dict
 from flax.traverse_util import flatten_dict
+from safetensors.numpy import load_file, save_file
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerState
@@ -16,59 +21,145 @@ from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
+from hierrouter_jax.experiments.identity import first_difference, identity
+from hierrouter_jax.experiments.interrupts import interrupts_put_off
 from hierrouter_jax.experiments.routers import TrainedRouter, static_of
-from hierrouter_jax.experiments.train import TrainConfig, seed_keys
+from hierrouter_jax.experiments.steps import Steps
+from hierrouter_jax.experiments.train import Progress, TrainConfig, seed_keys
+from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.outcomes.table import OutcomeTable
 
-FOLDER = "checkpoints"
+FOLDER, IDENTITY, FEATURES = "checkpoints", "identity.json", "features.safetensors"
+FINISHED = "run.json"  # is written last
+RESULTS = (FINISHED, "metrics.parquet", "evaluation.json", "behaviour.json")
 
 
-def save_routers(run: Path, routers: dict[str, TrainedRouter]) -> None:
-    """Write every learner's states of all seeds."""
-    from orbax.checkpoint import v1 as ocp  # seconds to import, and most commands do without
+class RunCheckpoints:
+    """What training keeps in a run folder, every learner's steps by the updates done; a `Keeper` for `train_routers`.
 
-    for name, router in routers.items():
-        tree = {
-            "state": router.state,
-            "reduction": asdict(router.features.reduction),
-            "cost_normaliser": np.asarray(router.features.cost_normaliser),
-        }
-        ocp.save(str((run / FOLDER / name).absolute()), to_state_dict(tree), overwrite=True)
+    Leave the context, and all that was kept is on disk.
+
+    Args:
+      run: run folder.
+      table, config: that training is to go on with.
+      fresh: whether to discard what the folder holds of an earlier training.
+
+    Attributes:
+      resumed: updates done when the folder was opened, by learner; those without a checkpoint are left out.
+      finished: whether training was complete then, with all that is written after it.
+
+    Raises:
+      InputError: if the folder holds a training with another configuration, table or version, and not `fresh`.
+    """
+
+    def __init__(self, run: Path, table: OutcomeTable, config: TrainConfig, fresh: bool = False) -> None:
+        if fresh:
+            discard(run)
+        differs = difference(run, table, config)
+        if differs:
+            raise InputError(f"{run}: {differs}; give another --out, or --fresh to start anew")
+        self._folder, self._table, self._config = run / FOLDER, table, config
+        if not (self._folder / IDENTITY).is_file():
+            write_json(self._folder / IDENTITY, identity(table, config))
+        self._steps = {name: Steps(self._folder / name, config.keep_every, writes=True) for name in config.learners}
+        self.resumed = {name: kept[-1] for name, steps in self._steps.items() if (kept := steps.kept())}
+        whole = all(self.resumed.get(name) == config.static.num_updates for name in config.learners)
+        self.finished = whole and (run / FINISHED).is_file()
+
+    def __enter__(self) -> "RunCheckpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with interrupts_put_off(), ExitStack() as stack:  # the others are closed, too, when writing one has failed
+            for steps in self._steps.values():
+                stack.enter_context(steps)
+
+    def features(self, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
+        """The run's fitted features, written when they are first asked for."""
+        path = self._folder / FEATURES
+        if not path.is_file():
+            fitted = fit()
+            arrays = {name: np.ascontiguousarray(array) for name, array in asdict(fitted.reduction).items()}
+            with replacing(path) as temporary:
+                save_file(arrays | {"cost_normaliser": np.array([fitted.cost_normaliser])}, temporary)
+        return _features(path, self._table)
+
+    def restored(self, name: str) -> Progress | None:
+        """How far a learner had come; None if it has no checkpoint."""
+        if name not in self.resumed:
+            return None
+        step = self.resumed[name]
+        return _progress(self._template, self._steps[name].load(step), self._folder / name / str(step))
+
+    @cached_property
+    def _template(self) -> LearnerState:
+        return _blank_state(self._table, self._config, _features(self._folder / FEATURES, self._table))
+
+    def keep(self, name: str, progress: Progress) -> None:
+        """Begin to write how far a learner has come; its arrays must not change any more."""
+        tree = {"state": to_state_dict(progress.state), "metrics": progress.metrics}
+        self._steps[name].save(progress.updates, tree, float(progress.metrics["validation_return"][-1].max()))
+
+    def describe(self) -> str:
+        """How far each learner has come on disk, in words."""
+        done = []
+        for name in self._steps:
+            with Steps(self._folder / name, self._config.keep_every) as steps:
+                done += [f"{name} at update {step}" for step in steps.kept()[-1:]]
+        return f"{', '.join(done)} of {self._config.static.num_updates}" if done else "no checkpoint yet"
 
 
-def load_routers(run: Path, table: OutcomeTable) -> dict[str, TrainedRouter]:
+def difference(run: Path, table: OutcomeTable, config: TrainConfig) -> str | None:
+    """How the training that a run folder's checkpoints are of differs from this one; None if it does not, or is none.
+
+    Raises:
+      InputError: if what it was trained with cannot be read.
+    """
+    recorded = run / FOLDER / IDENTITY
+    if recorded.is_file():
+        return first_difference(read_json(recorded), identity(table, config))
+    strangers = any(path.is_dir() for path in (run / FOLDER).glob("*"))
+    return f"{FOLDER}/{IDENTITY} is missing, which says what the checkpoints are of" if strangers else None
+
+
+def discard(run: Path) -> None:
+    """Remove what training left in a run folder; the checkpoints go in one move, so that no half of them remains."""
+    for name in RESULTS:
+        (run / name).unlink(missing_ok=True)
+    old = run / f".{FOLDER}.discarded"
+    shutil.rmtree(old, ignore_errors=True)
+    if (run / FOLDER).exists():
+        (run / FOLDER).rename(old)
+        shutil.rmtree(old)
+
+
+def load_routers(
+    run: Path, table: OutcomeTable, step: int | None = None, learners: Sequence[str] = ()
+) -> dict[str, TrainedRouter]:
     """Read the routers of a run folder back.
 
     Args:
       table: the outcome table of the run, whose pool and horizon fix the shapes.
+      step: updates done; the routers have the parameters of that update. By default training must have finished,
+        and every seed has its best on validation.
+      learners: which; by default all.
 
     Raises:
-      InputError: if the folder holds no finished training, or one of another pool or horizon.
+      InputError: if the folder holds no finished training, one of another pool or horizon, or did not keep the step.
     """
-    from orbax.checkpoint import v1 as ocp
-
     config = read_train_config(run)
-    embedding = table.context_embedding.shape[-1]
-    size = min(config.features, embedding)
-    routers = {}
-    for name in config.learners:
-        path = (run / FOLDER / name).absolute()
-        if not path.is_dir():
-            raise InputError(f"{path}: no such checkpoint; train first: hierrouter train --table TABLE --out {run}")
-        static = static_of(name, config.static)
-        template = {
-            "state": _blank_state(table, config, size),
-            "reduction": {
-                "mean": np.zeros(embedding, np.float32),
-                "components": np.zeros((embedding, size), np.float32),
-                "scale": np.zeros(size, np.float32),
-            },
-            "cost_normaliser": np.zeros(()),
-        }
-        tree = _fitted(template, ocp.load(str(path)), path)
-        reduction = FeatureReduction(**{key: np.asarray(leaf) for key, leaf in tree["reduction"].items()})
-        features = FittedFeatures(reduction, float(tree["cost_normaliser"]))
-        routers[name] = TrainedRouter(name, static, config.hyper, jax.device_get(tree["state"]), features)
+    features = _features(run / FOLDER / FEATURES, table)
+    wanted = config.static.num_updates if step is None else step
+    template, routers = _blank_state(table, config, features), {}
+    for name in learners or config.learners:
+        path = run / FOLDER / name
+        with Steps(path, config.keep_every) as steps:
+            kept = steps.kept()
+            if wanted not in kept:
+                raise InputError(f"{path}: {_lacking(kept, step, wanted, run)}")
+            progress = _progress(template, steps.load(wanted), path / str(wanted))
+        state = progress.state if step is None else _as_it_was(progress)
+        routers[name] = TrainedRouter(name, static_of(name, config.static), config.hyper, state, features)
     return routers
 
 
@@ -79,36 +170,60 @@ def read_train_config(run: Path) -> TrainConfig:
     path = run / "config.yaml"
     resolved = load_yaml(path)
     if "train" not in resolved:
-        raise InputError(f"{path}: holds no training; train first: hierrouter train --table TABLE --out {run}")
+        raise InputError(f"{path}: holds no training; train first: hierrouter train TABLE --out {run}")
     return from_dict(TrainConfig, resolved["train"], path)
 
 
-def _fitted(template: dict, loaded: Any, path: Path) -> dict:
+def _lacking(kept: list[int], step: int | None, wanted: int, run: Path) -> str:
+    named = ", ".join(map(str, kept)) or "none"
+    if step is not None:
+        return f"step {step} was not kept; those that were: {named}"
+    return f"training was interrupted before update {wanted} (kept: {named}); go on: hierrouter train TABLE --out {run}"
+
+
+def _features(path: Path, table: OutcomeTable) -> FittedFeatures:
+    """What a run fitted on its training split, refused where it does not fit the table's embedding."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; train first: hierrouter train TABLE --out {path.parent.parent}")
+    arrays = load_file(path)
+    normaliser = float(arrays.pop("cost_normaliser")[0])
+    _check_shape(path, "mean", arrays["mean"].shape, table.context_embedding.shape[-1:])
+    return FittedFeatures(FeatureReduction(**arrays), normaliser)
+
+
+def _progress(template: LearnerState, loaded: Any, path: Path) -> Progress:
     """The loaded arrays in the template's structure, refused where a shape differs (Orbax would pad or cut them)."""
-    wanted, found = _shapes(template), _shapes(loaded)
+    wanted, found = ({k: np.shape(v) for k, v in _flat(tree).items()} for tree in (template, loaded["state"]))
     for name, shape in wanted.items():
-        if found.get(name) != shape:
-            raise InputError(
-                f"{path}: does not fit the table's pool, horizon and embedding "
-                f"({name} is {found.get(name, 'missing')}, not {shape})"
-            )
-    return from_state_dict(template, loaded)
+        _check_shape(path, name, found.get(name, "missing"), shape)
+    state: Any = from_state_dict(template, loaded["state"])
+    return Progress(state, loaded["metrics"])
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    leaves: dict[str, Any] = flatten_dict(to_state_dict(tree), sep="/")
-    return {name: np.shape(leaf) for name, leaf in leaves.items()}
+def _flat(tree: Any) -> dict[str, Any]:
+    return flatten_dict(to_state_dict(tree), sep="/")
 
 
-def _blank_state(table: OutcomeTable, config: TrainConfig, features: int) -> LearnerState:
-    """Stacked states of the right shapes, all zero."""
-    tree = table.tree
+def _check_shape(path: Path, name: str, found: tuple[int, ...] | str, wanted: tuple[int, ...]) -> None:
+    if found != wanted:
+        raise InputError(
+            f"{path}: does not fit the table's pool, horizon and embedding ({name} is {found}, not {wanted})"
+        )
 
-    def states():
 
-        one = table.select(np.arange(1))
-        device = device_table(one, np.zeros((1, tree.num_decision_nodes, features), np.float32), 1.0)
+def _as_it_was(progress: Progress) -> LearnerState:
+    """The state with the parameters of its own update in the place of the best so far."""
+    state, value = progress.state, progress.metrics["validation_return"][-1]
+    return replace(state, best_params=state.params, best_return=value, best_update=state.update)
+
+
+def _blank_state(table: OutcomeTable, config: TrainConfig, features: FittedFeatures) -> LearnerState:
+    """Stacked states of the right shapes, which are the same for every learner, without arrays."""
+    inputs = np.zeros((1, table.tree.num_decision_nodes, features.reduction.scale.shape[0]), np.float32)
+
+    def states() -> LearnerState:
+        device = device_table(table.select(np.arange(1)), inputs, 1.0)
         state = jax.vmap(lambda key: learner.init(key, device, config.static, config.hyper))(seed_keys(config))
         return replace(state, key=jax.random.key_data(state.key))
 
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(states))
+    return jax.eval_shape(states)

@@ -16,7 +16,8 @@ from hierrouter_jax.evaluation.statistics import (
     proportion_interval,
 )
 from hierrouter_jax.experiments.features import FittedFeatures
-from hierrouter_jax.experiments.routers import TrainedRouter
+from hierrouter_jax.experiments.front import front
+from hierrouter_jax.experiments.routers import TrainedRouter, router_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 # Who is compared with whom: declared here, before anything is seen, and corrected as one family.
@@ -55,10 +56,7 @@ def evaluate(
     part = table.split(split)
     weight = cost_weight / features.cost_normaliser
     entries = [
-        *(
-            Entry(name, "learned", r.end_probability(part, r.chosen_seed), r.static.allow_stop)
-            for name, r in routers.items()
-        ),
+        *(Entry(name, "learned", r.end_probability(part, r.chosen_seed), r.may_stop) for name, r in routers.items()),
         *opponents(table, part, features, weight),
     ]
     outcomes = {entry.name: policy_outcome(part, entry.ends) for entry in entries}
@@ -68,7 +66,9 @@ def evaluate(
     rows = [
         _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
         | (
-            {"router_cost": float(own_costs[entry.name].mean())} | _seed_rows(routers[entry.name], part, cost_weight)
+            {"router_cost": float(own_costs[entry.name].mean())}
+            | _seed_rows(routers[entry.name], part, cost_weight)
+            | front(routers[entry.name], part)
             if entry.name in routers
             else {}
         )
@@ -91,17 +91,6 @@ def evaluate(
         "comparisons": _comparisons(outcomes),
         "live": None,
     }
-
-
-def router_cost(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable) -> Float[np.ndarray, " Q"]:
-    """What deciding costs itself: multiply-adds at the pool's own price of one parameter and token.
-
-    Counted are the feature reduction and the network, at every hop and at STOP; hashing n-grams takes about a
-    thousand operations and is left out. Zero where the pool's parameter counts are unknown.
-    """
-    rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
-    decisions = outcome.hops + (router.static.allow_stop & (outcome.hops < table.tree.horizon))
-    return decisions * router.bundle(table).multiply_adds * (np.mean(rates) if rates else 0.0)
 
 
 def opponents(table: OutcomeTable, part: OutcomeTable, features: FittedFeatures, weight: float) -> list[Entry]:

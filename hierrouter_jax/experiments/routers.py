@@ -1,5 +1,6 @@
 """A trained router: one learner's runs over its seeds, evaluated and exported."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,12 +14,17 @@ from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import Algorithm, LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
+from hierrouter_jax.evaluation.outcome import PolicyOutcome
+from hierrouter_jax.experiments.budgets import check_charges, smallest_budgets
 from hierrouter_jax.experiments.features import FittedFeatures
+from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.table_policy import decision_logits
 
+Told = tuple[float | None, float | None]  # a cost weight and a budget in money; None is the run's own, and no limit
 LearnerName = Literal["ppo", "ppo+stop", "all-actions", "all-actions+stop", "exact", "exact+stop"]
 
 
@@ -51,6 +57,11 @@ class TrainedRouter:
         """Index of the seed with the best validation return."""
         return int(np.argmax(self.state.best_return))
 
+    @property
+    def may_stop(self) -> bool:
+        """Whether its routes may end before the horizon: under a budget they always may."""
+        return self.static.allow_stop or self.static.budgeted
+
     def params(self, seed: int) -> dict:
         """Best parameters of one seed."""
         return jax.tree.map(lambda leaf: leaf[seed], self.state.best_params)
@@ -63,13 +74,26 @@ class TrainedRouter:
         Args:
           cost_weight: that a cost-conditioned router is to serve, per normalised cost; by default the reward's.
           budget: of every query, in the table's money unit, for a budgeted router; by default none is ever reached.
+
+        Raises:
+          InputError: if the router is not conditioned on what it is told, the table holds no charges for a budgeted
+            router, or the budget is too small for any answer to some query.
         """
+        return next(self.end_probabilities(table, seed, [(cost_weight, budget)]))
+
+    def end_probabilities(
+        self, table: OutcomeTable, seed: int, told: Iterable[Told]
+    ) -> Iterator[Float[np.ndarray, "Q N"]]:
+        """Where the greedy policy of one seed ends under each of several conditions; as `end_probability`."""
+        check_charges(table, self.static)
         device = self.features.on_device(table)
-        told = self.conditions(table.num_queries, cost_weight, budget)
-        network = learner.build_network(device, self.static)
-        logits = decision_logits(network, self.params(seed), device, told, self.hyper.ranges)
-        policy = greedy(logits, decision_masks(device, self.static.allow_stop, told.budget))
-        return np.asarray(end_probability(policy, device.tree))
+        network, params = learner.build_network(device, self.static), self.params(seed)
+        for cost_weight, budget in told:
+            self._check_told(table, cost_weight, budget)
+            conditions = self.conditions(table.num_queries, cost_weight, budget)
+            logits = decision_logits(network, params, device, conditions, self.hyper.ranges)
+            policy = greedy(logits, decision_masks(device, self.static.allow_stop, conditions.budget))
+            yield np.asarray(end_probability(policy, device.tree))
 
     def conditions(self, queries: int, cost_weight: float | None = None, budget: float | None = None) -> Conditions:
         """What the network is told of each query, in its own units [Q]."""
@@ -79,6 +103,17 @@ class TrainedRouter:
             cost_weight=jnp.full(queries, weight, jnp.float32) if self.static.cost_conditioned else None,
             budget=jnp.full(queries, limit, jnp.float32) if self.static.budgeted else None,
         )
+
+    def _check_told(self, table: OutcomeTable, cost_weight: float | None, budget: float | None) -> None:
+        for what, value, trained in (
+            ("cost weight", cost_weight, self.static.cost_conditioned),
+            ("budget", budget, self.static.budgeted),
+        ):
+            if value is not None and not trained:
+                raise InputError(f"a {what} is given, but {self.name} was not trained to be told one")
+        if budget is not None:
+            ids = [query.id for query in table.queries]
+            check_budget(budget, smallest_budgets(table), ids, table.money_unit)
 
     def bundle(self, table: OutcomeTable, seed: int | None = None) -> PolicyBundle:
         """The policy of one seed (the chosen one by default), ready to leave the learning wing."""
@@ -95,4 +130,20 @@ class TrainedRouter:
             weights=weights,
             table_fingerprint=table.fingerprint,
             provenance={"learner": self.name, "seed": seed, "hierrouter_jax": __version__, "jax": jax.__version__},
+            conditions={
+                name: [float(bounds.low), float(bounds.high)]
+                for name, bounds in ((name, getattr(self.hyper.ranges, name)) for name in self.static.conditions)
+            },
+            cost_weight=float(self.hyper.reward.hop_cost),
         )
+
+
+def router_cost(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable) -> Float[np.ndarray, " Q"]:
+    """What deciding costs itself: multiply-adds at the pool's own price of one parameter and token.
+
+    Counted are the feature reduction and the network, at every hop and at STOP; hashing n-grams takes about a
+    thousand operations and is left out. Zero where the pool's parameter counts are unknown.
+    """
+    rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
+    decisions = outcome.hops + (router.may_stop & (outcome.hops < table.tree.horizon))
+    return decisions * router.bundle(table).multiply_adds * (np.mean(rates) if rates else 0.0)

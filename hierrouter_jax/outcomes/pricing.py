@@ -1,5 +1,6 @@
 """What a hop costs: metered tokens times stated prices."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,3 +59,23 @@ def largest_charges(
         return None
     model = tree.last_model(np.arange(tree.num_nodes))
     return hop_costs(tokens_in, np.broadcast_to(np.array(limits)[model], tokens_in.shape), pool, tree)
+
+
+def check_budget(budget: float, smallest: Float[np.ndarray, " Q"], ids: Sequence[str], money_unit: str) -> None:
+    """Refuse a budget that leaves a query without any answer.
+
+    Args:
+      budget: the most that each query's route may cost.
+      smallest: of each query, the largest charge of its cheapest first call.
+      ids: of the queries, for the message.
+      money_unit: of all three amounts.
+
+    Raises:
+      InputError: naming the query that needs most, so that its smallest budget does for all of them.
+    """
+    if not np.all(smallest <= budget):
+        row = int(np.argmax(smallest))
+        raise InputError(
+            f"a budget of {budget} {money_unit} pays for no first call of query {ids[row]!r}; "
+            f"the smallest that does is {float(smallest[row])} {money_unit}"
+        )

@@ -57,14 +57,13 @@ def draw(key: PRNGKeyArray, names: tuple[str, ...], ranges: ConditionRanges, sha
 
 
 def grid(names: tuple[str, ...], ranges: ConditionRanges, points: int = 4) -> Conditions:
-    """Scalars over the ranges [points], from low to high; validation averages over them."""
-    position = jnp.linspace(0.0, 1.0, points)
-    return Conditions(
-        **{
-            name: getattr(ranges, name).low * (getattr(ranges, name).high / getattr(ranges, name).low) ** position
-            for name in names
-        }
-    )
+    """Every combination of `points` values of each condition, from its low to its high end [points ** K]."""
+    axes = []
+    for name in names:
+        bounds: Range = getattr(ranges, name)
+        axes.append(bounds.low * (bounds.high / bounds.low) ** jnp.linspace(0.0, 1.0, points))
+    values = [axis.ravel() for axis in jnp.meshgrid(*axes, indexing="ij")]
+    return Conditions(**dict(zip(names, values, strict=True)))
 
 
 def inputs(conditions: Conditions, spent: Float[Array, "*B"], ranges: ConditionRanges) -> Float[Array, "*B K"]:

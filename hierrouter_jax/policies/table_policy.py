@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
@@ -38,4 +38,12 @@ def decision_logits(
     at_once = max(1, _ROWS_AT_ONCE // decisions)
     if table.num_queries <= at_once:
         return jax.vmap(of_query)(rows)
-    return jax.lax.map(of_query, rows, batch_size=at_once)
+
+    def part(logits: Float[Array, "Q D A"], index: Int[Array, ""]) -> tuple[Float[Array, "Q D A"], None]:
+        """The last part is moved up to end with the table; slicing the table into equal parts would copy it."""
+        start = jnp.minimum(index * at_once, table.num_queries - at_once)
+        some = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, at_once), rows)
+        return jax.lax.dynamic_update_slice_in_dim(logits, jax.vmap(of_query)(some), start, axis=0), None
+
+    blank = jnp.zeros((table.num_queries, decisions, network.num_actions), table.spent.dtype)
+    return jax.lax.scan(part, blank, jnp.arange(-(-table.num_queries // at_once)))[0]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -12,6 +13,7 @@ from transformers import PreTrainedTokenizerFast as FastTokenizer
 
 from hierrouter_jax.bridge.backends import Generation
 from hierrouter_jax.bridge.tiny.arithmetic import EXPRESSION, number_words, reduce_leftmost
+from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import Query
@@ -69,15 +71,19 @@ class Killed(Exception):
 
 
 class ProgrammedBackend:
-    """Answers by a rule; `asked` holds every prompt it answered, batch by batch."""
+    """Answers by a rule; `asked` holds every prompt it answered, batch by batch. A token is a character."""
 
     parameters = None
+    max_new_tokens = 60
 
     def __init__(self, name: str, rule: Callable[[str], str], price: float = 1.0) -> None:
         self.name, self.identity, self._rule = name, f"programmed/{name}", rule
-        self.price = PricedModel(name, price, 2 * price)
+        self.price = PricedModel(name, price, 2 * price, max_new_tokens=self.max_new_tokens)
         self.asked: list[list[str]] = []
         self.survives = float("inf")
+
+    def count_tokens(self, prompts: Sequence[str]) -> list[int]:
+        return [len(prompt) for prompt in prompts]
 
     def generate(self, prompts: Sequence[str]) -> list[Generation]:
         if len(self.asked) == self.survives:
@@ -87,6 +93,7 @@ class ProgrammedBackend:
 
     def answer(self, prompt: str) -> Generation:
         text = self._rule(prompt)
+        assert len(text) < self.max_new_tokens
         return Generation(text, len(prompt), len(text) + 1, "length" if len(text) > 12 else "stop", 0.25)
 
 
@@ -139,3 +146,36 @@ def queries() -> list[Query]:
 @pytest.fixture
 def encoder() -> NGramEncoder:
     return NGramEncoder(size=16)
+
+
+@pytest.fixture
+def make_bundle(encoder) -> Callable[..., PolicyBundle]:
+    """Makes policies with random weights, large enough for their choices to differ from context to context."""
+
+    def make(
+        pool: Sequence[PricedModel], horizon: int, conditions: dict[str, list[float]] | None = None, seed: int = 7
+    ) -> PolicyBundle:
+        rng, told = np.random.default_rng(seed), conditions or {}
+        shapes = {
+            "stage_embedding": (horizon, 2),
+            "hidden_0/kernel": (4 + 2 + 1 + len(told), 8),
+            "hidden_0/bias": (8,),
+            "logits/kernel": (8, len(pool) + 1),
+            "logits/bias": (len(pool) + 1,),
+        }
+        return PolicyBundle(
+            pool=tuple(pool),
+            horizon=horizon,
+            allow_stop=True,
+            encoder=encoder.spec,
+            money_unit="price units",
+            cost_normaliser=100.0,
+            reduction=FeatureReduction(np.zeros(16), rng.normal(size=(16, 4)) * 9, np.ones(4)),
+            weights={name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()},
+            table_fingerprint="",
+            provenance={},
+            conditions=told,
+            cost_weight=0.02,
+        )
+
+    return make

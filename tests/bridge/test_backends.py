@@ -79,6 +79,14 @@ def test_models_with_other_state_take_the_slow_path_to_the_same_answers(folder, 
     assert [tuple(g)[:4] for g in backend(folder).generate(PROMPTS)] == expected
 
 
+def test_tokens_are_counted_without_the_model_as_they_are_metered(folder, expected, monkeypatch):
+    counting = backend(folder)
+    monkeypatch.setattr(counting, "_model", None)
+    assert counting.count_tokens(PROMPTS) == [tokens_in for _, tokens_in, _, _ in expected]
+    assert counting.count_tokens([]) == []
+    assert counting.max_new_tokens == LIMIT
+
+
 def test_latency_is_the_batch_time_shared(folder):
     generations = backend(folder).generate(PROMPTS)
     assert {g.latency for g in generations} == {generations[0].latency}

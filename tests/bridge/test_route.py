@@ -12,7 +12,7 @@ from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import exact_match
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.route import route
-from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
+from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
@@ -22,35 +22,15 @@ STOP = 3
 
 
 @pytest.fixture
-def bundle(backends, encoder) -> PolicyBundle:
-    """A policy with random weights, large enough for its choices to differ from context to context."""
-    rng = np.random.default_rng(7)
-    shapes = {
-        "stage_embedding": (HORIZON, 2),
-        "hidden_0/kernel": (4 + 2 + 1, 8),
-        "hidden_0/bias": (8,),
-        "logits/kernel": (8, STOP + 1),
-        "logits/bias": (STOP + 1,),
-    }
-    return PolicyBundle(
-        pool=tuple(backend.price for backend in backends),
-        horizon=HORIZON,
-        allow_stop=True,
-        encoder=encoder.spec,
-        money_unit="price units",
-        cost_normaliser=100.0,
-        reduction=FeatureReduction(np.zeros(16), rng.normal(size=(16, 4)) * 9, np.ones(4)),
-        weights={name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()},
-        table_fingerprint="",
-        provenance={},
-    )
+def bundle(backends, make_bundle) -> PolicyBundle:
+    return make_bundle([backend.price for backend in backends], HORIZON)
 
 
 @dataclass(frozen=True)
 class TouchyPolicy(PolicyBundle):
     """Chooses otherwise as soon as anything that it is told changes a little."""
 
-    def act(self, embedding, stage, cost):
+    def act(self, embedding, stage, cost, *unconditioned):
         told = [f"{np.round(row, 3) + 0.0} {stage} {spent:.3f}" for row, spent in zip(embedding, cost, strict=True)]
         digests = np.array([zlib.crc32(text.encode()) for text in told])
         actions = digests % (STOP + 1 if stage and self.allow_stop else STOP)

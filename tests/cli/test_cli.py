@@ -133,3 +133,5 @@ def test_a_bundle_of_another_pool_and_an_empty_query_are_refused(run, tmp_path, 
     assert "m0" in line
     assert "reader" in line
     assert "empty" in refused(capsys, "route", "   ", "--policy", policy)
+    assert "not trained to be told one" in refused(capsys, "route", "hello", "--policy", policy, "--budget", "40")
+    assert "not trained to be told one" in refused(capsys, "route", "hello", "--policy", policy, "--cost_weight", "0.1")

@@ -11,7 +11,7 @@ from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.outcome import ending_at, policy_outcome
-from hierrouter_jax.experiments.checkpoints import load_routers, save_routers
+from hierrouter_jax.experiments.checkpoints import RunCheckpoints, load_routers
 from hierrouter_jax.experiments.evaluate import behaviour, evaluate
 from hierrouter_jax.experiments.features import fit_features
 from hierrouter_jax.experiments.run_folder import RunFolder
@@ -24,9 +24,16 @@ CONFIG = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def run():
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def run(folder):
     table = random_table(queries=90, tasks=3)
-    routers, metrics = train_routers(table, CONFIG, progress=False)
+    RunFolder(folder).write_config({"train": to_dict(CONFIG)})
+    with RunCheckpoints(folder, table, CONFIG) as checkpoints:
+        routers, metrics = train_routers(table, CONFIG, progress=False, keeper=checkpoints)
     features = routers["ppo"].features
     return table, routers, metrics, evaluate(table, routers, features, 0.01, "test")
 
@@ -134,11 +141,10 @@ def test_behaviour_shares_add_up(run):
             assert sum(route["share"] for route in routes) == pytest.approx(1)
 
 
-def test_checkpoints_bring_the_routers_back(run, tmp_path):
+def test_checkpoints_bring_the_routers_back(run, folder):
     table, routers, *_ = run
-    RunFolder(tmp_path).write_config({"train": to_dict(CONFIG)})
-    save_routers(tmp_path, routers)
-    loaded = load_routers(tmp_path, table)
+    loaded = load_routers(folder, table)
+    assert list(loaded) == list(routers)
     for name, router in routers.items():
         assert loaded[name].chosen_seed == router.chosen_seed
         for seed in range(2):
@@ -152,13 +158,14 @@ def test_a_run_folder_without_training_is_named(run, tmp_path):
     with pytest.raises(InputError, match="no such run folder"):
         load_routers(tmp_path / "nowhere", table)
     RunFolder(tmp_path).write_config({"train": to_dict(CONFIG)})
-    with pytest.raises(InputError, match=r"no such checkpoint; train first"):
+    with pytest.raises(InputError, match="no such file; train first: hierrouter train TABLE --out"):
         load_routers(tmp_path, table)
 
 
-def test_checkpoints_of_another_pool_are_refused(run, tmp_path):
-    _, routers, *_ = run
-    RunFolder(tmp_path).write_config({"train": to_dict(CONFIG)})
-    save_routers(tmp_path, routers)
-    with pytest.raises(InputError, match="does not fit the table's pool, horizon and embedding"):
-        load_routers(tmp_path, random_table(queries=9, models=2))
+@pytest.mark.parametrize(
+    ("other", "name"), [({"models": 2}, "logits"), ({"horizon": 2}, "stage_embedding"), ({"embedding": 9}, "mean")]
+)
+def test_checkpoints_of_another_pool_horizon_or_embedding_are_refused(run, folder, other, name):
+    with pytest.raises(InputError, match="does not fit the table's pool, horizon and embedding") as refusal:
+        load_routers(folder, random_table(queries=9, **other))
+    assert name in str(refusal.value)

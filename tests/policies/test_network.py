@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, network_outputs, project
+from hierrouter_jax.envs.types import device_table
+from hierrouter_jax.policies import table_policy
+from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, gather_inputs, network_outputs, project
+from tests.tables import random_table
 
 
 def inputs(rows: int = 12, features: int = 6, conditions: int = 0, dtype=jnp.float32) -> PolicyInputs:
@@ -60,3 +63,18 @@ def test_the_products_own_gradients_are_the_plain_ones(shape):
         np.testing.assert_allclose(mine, its, rtol=1e-5, atol=1e-5)
     stacked = jax.vmap(jax.grad(loss(project), argnums=1), in_axes=(None, 0))(x, jnp.stack([kernel, 2 * kernel]))
     np.testing.assert_allclose(stacked[0], theirs[1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 6, 9, 21])
+def test_a_table_beyond_one_part_gives_the_same_logits(monkeypatch, at_once):
+    """Seven queries of three decision nodes, one to seven queries at once; the last part may overlap the one before."""
+    host = random_table(queries=7, models=2, horizon=2)
+    table = device_table(host, host.context_embedding, 5.0)
+    network = RouterNetwork(3, 2, (16, 16), 5)
+    params = network.init(jax.random.key(0), gather_inputs(table, jnp.zeros(1, int), jnp.zeros(1, int)))
+    whole = table_policy.decision_logits(network, params, table)
+    monkeypatch.setattr(table_policy, "_ROWS_AT_ONCE", at_once)
+    np.testing.assert_allclose(table_policy.decision_logits(network, params, table), whole, atol=1e-6)
+    query, node = np.array([0, 3, 6]), np.array([0, 1, 2])
+    some, _ = network_outputs(network, params, gather_inputs(table, jnp.asarray(query), jnp.asarray(node)))
+    np.testing.assert_allclose(some, whole[query, node], atol=1e-6)

@@ -1,0 +1,119 @@
+"""Which layout a sweep runs under: measured on the table at hand, or told."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from tqdm import tqdm
+
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.layout import Layout, available_layouts, lay
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.experiments.members import Plan, Splits
+from hierrouter_jax.experiments.workers import WorkerError, Workers, cores
+from hierrouter_jax.hop_tree import HopTree
+
+SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]
+
+_WORTH_MEASURING = 10_000_000  # network rows, half a minute on a core; below, measuring takes longer than it saves
+_FULL = 20.0  # updates/s of one run, below which it fills a CPU, so that vmapped runs only get into each other's way
+_AT_ONCE = {"cpu": 8, "gpu": 64, "tpu": 64}  # members vmapped on a device
+
+
+def chunk_size(layout: SweepLayout, members: int) -> int:
+    """Members trained at once in a group of so many.
+
+    One after the other where the layout runs them so, since padding would be trained too. Vmapped, up to the
+    device's usual number, and for a small group the power of two above it, so that other sizes compile little anew.
+    """
+    devices = jax.local_device_count() if layout.startswith("devices") else 1
+    if not layout.endswith("vmap"):
+        return devices
+    most = _AT_ONCE.get(jax.default_backend(), 8)
+    return devices * min(most, 1 << (-(-members // devices) - 1).bit_length())
+
+
+@contextmanager
+def chosen_layout(
+    splits: Splits, plan: Plan, members: int, chunk: int | None = None, say: bool = True
+) -> Iterator[tuple[SweepLayout, Workers | None]]:
+    """The layout with the most updates a second, each timed on this table; and workers, if it is theirs.
+
+    Timing takes seconds, most of them for compiling. One member alone is not timed, nor is a sweep that is over
+    sooner than that, nor what cannot be faster.
+
+    Args:
+      splits: the tables; the training split is timed on.
+      plan: of the sweep, whose first member is timed.
+      members: that are to be trained.
+      chunk: members vmapped at once, if not the usual number.
+      say: whether to print the choice, in one line.
+    """
+    static, hyper = plan.statics[0], plan.hyper(0)
+    accelerated = jax.default_backend() != "cpu"
+    if members == 1 or members * _rows(static, splits.train.tree) < _WORTH_MEASURING:
+        yield "vmap" if accelerated and members > 1 else "map", None
+        return
+    rates: dict[SweepLayout, float] = {}
+    for layout in available_layouts():
+        if layout.endswith("vmap") and not accelerated and rates["map"] < _FULL:
+            continue
+        runs = min(chunk or chunk_size(layout, members), members)
+        rates[layout] = updates_per_second(static, hyper, splits.train, layout, runs)
+    with ExitStack() as stack:
+        workers = None
+        if not accelerated and len(cores()) > 1:
+            workers = stack.enter_context(Workers(splits, cores()[:members]))
+            with suppress(WorkerError):  # they do not start here; the others are left
+                rates["processes"] = workers.rate(static, hyper, updates=2)
+        best = max(rates, key=lambda layout: rates[layout])
+        if say:
+            measured = ", ".join(f"{layout} {rate:.3g}" for layout, rate in rates.items())
+            tqdm.write(f"layout {best} (updates/s of all members together: {measured})", file=sys.stderr)
+        if best != "processes":
+            stack.close()
+        yield best, workers if best == "processes" else None
+
+
+def updates_per_second(
+    static: LearnerStatic,
+    hyper: LearnerHyper,
+    table: DeviceTable,
+    layout: Layout,
+    runs: int,
+    updates: int = 2,
+    wait: Callable[[], Any] = lambda: None,
+) -> float:
+    """Updates a second of `runs` members together, compilation apart.
+
+    Args:
+      updates: timed, of each member.
+      wait: called between compiling and timing.
+    """
+    keys = jax.random.split(jax.random.key(0), runs)
+    hypers = jax.tree.map(lambda leaf: jnp.full(runs, leaf, jnp.float32), hyper)
+    blank = jax.eval_shape(lambda key, table: learner.init(key, table, static, hyper), keys[0], table)
+
+    def advance(key: jax.Array, hyper: LearnerHyper, table: DeviceTable) -> Any:
+        # Any parameters take the same time; making proper ones would have to be compiled too.
+        state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank.replace(key=None))
+        body = lambda state, _: (learner.update(state, table, static, hyper)[0], None)  # noqa: E731
+        return jax.lax.scan(body, state.replace(key=key), length=updates)[0].params
+
+    run = jax.jit(lay(advance, layout))
+    jax.block_until_ready(run(keys, hypers, table))
+    wait()
+    started = time.perf_counter()
+    jax.block_until_ready(run(keys, hypers, table))
+    return runs * updates / (time.perf_counter() - started)
+
+
+def _rows(static: LearnerStatic, tree: HopTree) -> int:
+    """Rows that go through the network in all of a run's epochs: PPO's are steps, the others' whole trees."""
+    an_episode = tree.horizon if static.algorithm == "ppo" else tree.num_decision_nodes
+    return static.num_updates * static.epochs * static.num_envs * an_episode

@@ -1,0 +1,184 @@
+"""Worker processes for a sweep on the CPU: one a core, each running its members one after the other.
+
+One program over all cores waits for the slowest core at every operation; processes never wait for each other.
+"""
+
+import multiprocessing
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import fields
+from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+# JAX and what imports it wait until a worker is pinned: XLA counts its cores and reads its flags when it starts.
+if TYPE_CHECKING:
+    from hierrouter_jax.experiments.members import Chunk, Splits, Trained
+
+_SINGLE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+_PATIENCE = 300  # seconds that workers wait for each other before they are timed together
+
+
+class WorkerError(RuntimeError):
+    """A worker process died: killed, out of memory, or never started."""
+
+
+def cores() -> tuple[int, ...]:
+    """The cores that this process may run on."""
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
+
+
+def refuse_unguarded() -> None:
+    """Stop a script that a worker process runs again, because all of it runs on import.
+
+    Raises:
+      WorkerError: in such a process; the first one's workers then die, and it says so.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise WorkerError("a sweep with worker processes must be started under: if __name__ == '__main__':")
+
+
+class Workers:
+    """A pool of pinned processes that hold the tables; use it as a context."""
+
+    def __init__(self, splits: "Splits", on: tuple[int, ...]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._folder = TemporaryDirectory(prefix="hierrouter-sweep-")
+        _save(splits, Path(self._folder.name))
+        # The workers end when the other end of this pipe is closed: by us, or because we are gone.
+        alive, self._ours = context.Pipe(duplex=False)
+        free = context.SimpleQueue()
+        for core in on:
+            free.put(core)
+        self.count = len(on)
+        self._executor = ProcessPoolExecutor(
+            self.count,
+            mp_context=context,
+            initializer=_start,
+            initargs=(Path(self._folder.name), free, alive, context.Barrier(self.count)),
+        )
+
+    def close(self) -> None:
+        """End the processes, in the middle of a run if need be."""
+        self._ours.close()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._folder.cleanup()
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def run(self, chunks: Iterable["Chunk"]) -> Iterator[tuple["Chunk", "Trained"]]:
+        """Train chunks, each yielded when it is done.
+
+        Raises:
+          WorkerError: if a worker died; what was yielded before is whole.
+        """
+        with _naming_death():
+            waiting = {self._executor.submit(_train, chunk): chunk for chunk in chunks}
+            for done in as_completed(waiting):
+                yield waiting.pop(done), done.result()
+
+    def rate(self, static: Any, hyper: Any, updates: int) -> float:
+        """Updates a second of all workers together, measured at the same time.
+
+        Raises:
+          WorkerError: if a worker died.
+        """
+        with _naming_death():
+            measured = [self._executor.submit(_measure, static, hyper, updates) for _ in range(self.count)]
+            return sum(future.result() for future in measured)
+
+
+@contextmanager
+def _naming_death() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a worker process died (killed, out of memory, or started from a script that is not under "
+            "if __name__ == '__main__':); members that were finished are kept where the sweep has a folder, "
+            "so run it again to go on, or with another layout"
+        ) from None
+
+
+class _Worker:
+    """What a worker process holds."""
+
+    splits: "Splits"
+    together: Barrier
+
+
+def _start(folder: Path, free: "SimpleQueue[int]", alive: Connection, together: Barrier) -> None:
+    """In a new worker: take a core, read the tables."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
+    threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
+    os.sched_setaffinity(0, {free.get()})
+    inherited = re.sub(r"--xla_force_host_platform_device_count=\S*", "", os.environ.get("XLA_FLAGS", ""))
+    os.environ |= {"XLA_FLAGS": f"{inherited} {_SINGLE_THREAD}".strip(), "JAX_PLATFORMS": "cpu"}
+    _Worker.splits = _load(folder)
+    _Worker.together = together
+
+
+def _end_with_parent(alive: Connection) -> None:
+    try:
+        alive.recv()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _train(chunk: "Chunk") -> "Trained":
+    from hierrouter_jax.experiments.members import run_chunk
+
+    return run_chunk(chunk, _Worker.splits, "map")
+
+
+def _measure(static: Any, hyper: Any, updates: int) -> float:
+    from hierrouter_jax.experiments.layouts import updates_per_second
+
+    def wait() -> None:
+        _Worker.together.wait(_PATIENCE)
+
+    return updates_per_second(static, hyper, _Worker.splits.train, "map", 1, updates, wait)
+
+
+def _save(splits: "Splits", folder: Path) -> None:
+    """One .npy file a leaf: mapped into memory they are aligned, so that XLA computes on them without a copy."""
+    for split, table in splits._asdict().items():
+        for field in fields(table):
+            value = getattr(table, field.name)
+            if field.name == "tree":
+                np.save(folder / f"{split}.tree.npy", [value.num_models, value.horizon])
+            elif value is not None:
+                np.save(folder / f"{split}.{field.name}.npy", np.asarray(value))
+
+
+def _load(folder: Path) -> "Splits":
+    import jax
+
+    from hierrouter_jax.envs.types import DeviceTable
+    from hierrouter_jax.experiments.members import Splits
+    from hierrouter_jax.hop_tree import HopTree
+
+    def table(split: str) -> DeviceTable:
+        leaves: dict[str, Any] = {"tree": HopTree(*map(int, np.load(folder / f"{split}.tree.npy")))}
+        for path in folder.glob(f"{split}.*.npy"):
+            name = path.name.split(".")[1]
+            if name != "tree":
+                leaves[name] = jax.device_put(np.load(path, mmap_mode="r"))
+        return DeviceTable(**leaves)
+
+    return Splits(*(table(split) for split in Splits._fields))

@@ -1,0 +1,115 @@
+"""How fast many runs train together: 16 runs of a million steps beside 16 fresh processes of others.
+
+python -m scripts.bench_sweep              # writes runs/bench/sweep.json
+
+Everything is timed from process start to exit. A sweep's rate is what separates a short sweep from a longer one, its
+start-up what is left; the time of the whole is put together from both, and once the whole is run too. Sixteen fresh
+processes take sixteen times as long as one, as each uses all cores. Stable-Baselines3's plain loop trains a tenth of
+the steps, and its training seconds count tenfold.
+"""
+
+import os
+import sys
+from pathlib import Path
+from statistics import median
+
+from jsonargparse import auto_cli
+
+from scripts.contenders import flops_per_step, matmul
+from scripts.measure import Worker, fresh_process, last_json, ratio, result, write
+from scripts.opponents.problem import Settings
+
+MODELS, HORIZON = 3, 3
+SHORT, LONG = 4, 16
+SHARE_OF_SB3 = 10
+
+
+def main(
+    features: int = 384,
+    num_envs: int = 4096,
+    runs: int = 16,
+    steps: int = 1_000_000,
+    rounds: int = 5,
+    layouts: tuple[str, ...] = ("map", "vmap", "devices"),
+    out: Path = Path("runs/bench/sweep.json"),
+) -> None:
+    """Measure and write the figures.
+
+    Args:
+      features: F.
+      num_envs: episodes in parallel, of each run.
+      runs: of a sweep.
+      steps: environment steps of a run.
+      rounds: turns of the sweep and of each opponent.
+      layouts: to measure once beside the one that the sweep chooses.
+      out: JSON file.
+    """
+    per_update = num_envs * HORIZON
+    updates = -(-steps // per_update)
+    flags = {"features": features, "num_envs": num_envs, "runs": runs}
+    whole, chosen = sweep_process({**flags, "updates": updates})
+    peak = Worker(matmul, {})
+    rates: list[float] = []
+    starts: list[float] = []
+    top: list[float] = []
+    fresh: dict[str, list[float]] = {"purejaxrl": [], "sb3_dummy": []}
+    for number in range(rounds):
+        rate, start = rate_and_start(flags, per_update, chosen)
+        rates.append(rate)
+        starts.append(start)
+        top.append(8 * 2 * 2048**3 / peak(8) / 1e9)
+        fresh["purejaxrl"].append(opponent_process("purejaxrl", [], features, num_envs, steps))
+        fresh["sb3_dummy"].append(opponent_process("sb3", ["dummy"], features, num_envs, steps))
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+    peak.close()
+    others = {name: rate_and_start(flags, per_update, name)[0] for name in layouts if name != chosen}
+    ours = [start + runs * updates * per_update / rate for rate, start in zip(rates, starts, strict=True)]
+    results = [result(f"sweep by {chosen}, its choice", rates, "environment steps/s, all runs")]
+    results += [result(f"sweep by {name}", [rate], "environment steps/s, all runs") for name, rate in others.items()]
+    results += [
+        result("start-up of the sweep", starts, "s"),
+        result(f"sweep of {runs}, put together", ours, "s"),
+        result(f"sweep of {runs}, run whole", [whole], "s"),
+        result(f"policies a minute, {steps:,} steps each", [60 * runs / seconds for seconds in ours], "1/min"),
+        *(result(f"one fresh process of {name}", seconds, "s") for name, seconds in fresh.items()),
+        result("matmul_peak", top, "GFLOP/s"),
+    ]
+    ratios = {
+        f"{runs} fresh processes of {name} over the sweep": ratio([runs * s for s in seconds], ours)
+        for name, seconds in fresh.items()
+    }
+    gflop = flops_per_step(MODELS, HORIZON, features, Settings()) / 1e9
+    ratios["sweep of matmul peak"] = ratio([rate * gflop for rate in rates], top)
+    if others:
+        ratios["its choice over the best other layout"] = ratio([median(rates)], [max(others.values())])
+    write(out, results, ratios, chosen=chosen)
+
+
+def rate_and_start(flags: dict[str, int], per_update: int, layout: str) -> tuple[float, float]:
+    """Environment steps a second of all runs once they run, and the seconds before."""
+    short, long = (sweep_process({**flags, "updates": number}, layout)[0] for number in (SHORT, LONG))
+    each = flags["runs"] * per_update
+    rate = each * (LONG - SHORT) / (long - short)
+    return rate, short - each * SHORT / rate
+
+
+def sweep_process(flags: dict[str, int], layout: str | None = None) -> tuple[float, str]:
+    """Seconds from start to exit, and the layout; without one the sweep measures and chooses."""
+    command = [sys.executable, "-m", "scripts.sweep_process", *(f"--{name}={value}" for name, value in flags.items())]
+    command += [] if layout is None else [f"--layout={layout}"]
+    devices = f"--xla_force_host_platform_device_count={os.cpu_count()} --xla_cpu_multi_thread_eigen=false"
+    spread = layout is not None and layout.startswith("devices")
+    seconds, printed = fresh_process(command, {"XLA_FLAGS": devices} if spread else {})
+    return seconds, last_json(printed)["layout"]
+
+
+def opponent_process(module: str, more: list[str], features: int, num_envs: int, steps: int) -> float:
+    """Seconds from start to exit of a run of an opponent."""
+    few = steps // SHARE_OF_SB3 if module == "sb3" else steps
+    flags = [f"--steps={few}", f"--features={features}", "--queries=1400", f"--settings.num_envs={num_envs}"]
+    seconds, printed = fresh_process([sys.executable, "-m", f"scripts.opponents.{module}", *more, *flags])
+    return seconds + (SHARE_OF_SB3 - 1) * last_json(printed)["seconds_training"] if module == "sb3" else seconds
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)

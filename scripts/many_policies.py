@@ -1,0 +1,32 @@
+"""256 policies of the exact learner on an outcome table, trained and exactly evaluated; prints one line of JSON.
+
+python -m scripts.many_policies runs/quickstart/table
+"""
+
+import json
+from pathlib import Path
+
+from jsonargparse import auto_cli
+
+from hierrouter_jax import sweep
+from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.experiments.draws import log, sobol
+
+
+def main(table: Path, draws: int = 16, seeds: int = 16) -> None:
+    """Sweep learning rate, entropy bonus and weight decay.
+
+    Args:
+      table: folder of the outcome table.
+      draws: of the hyperparameters.
+      seeds: of each.
+    """
+    static = LearnerStatic(algorithm="exact", num_envs=256, num_updates=8, evaluate_every=1)
+    ranges = {"learning_rate": log(1e-3, 6e-3), "entropy": log(0.02, 0.3), "weight_decay": log(0.01, 0.3)}
+    found = sweep(table, static, sobol(ranges, draws), seeds)
+    returns = found.frame["best_return"].tolist()
+    print(json.dumps({"layout": found.layout, "returns": returns, "accuracy": found.frame["accuracy"].tolist()}))
+
+
+if __name__ == "__main__":
+    auto_cli(main)

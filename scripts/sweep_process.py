@@ -1,0 +1,49 @@
+"""A sweep in a process of its own, to be timed from start to end; prints one line of JSON.
+
+python -m scripts.sweep_process --runs 16 --updates 82
+"""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+from jsonargparse import auto_cli
+
+from scripts.contenders import our_settings
+from scripts.opponents.problem import make_problem
+
+
+def main(
+    queries: int = 1400,
+    models: int = 3,
+    horizon: int = 3,
+    features: int = 384,
+    num_envs: int = 4096,
+    runs: int = 16,
+    updates: int = 82,
+    layout: str | None = None,
+) -> None:
+    """Train that many runs of PPO at different learning rates on a random table.
+
+    Args:
+      queries: Q.
+      models: M.
+      horizon: L.
+      features: F.
+      num_envs: episodes in parallel, of each run.
+      runs: of the sweep.
+      updates: of each.
+      layout: how they are laid over the hardware; by default the fastest of a short measurement.
+    """
+    from hierrouter_jax import sweep
+
+    table = make_problem(queries, models, horizon, features, seed=0).on_device()
+    static, hyper = our_settings(num_envs)
+    static = replace(static, num_updates=updates, evaluate_every=updates)
+    rates = replace(hyper, learning_rate=np.geomspace(3e-4, 3e-3, runs))
+    found = sweep((table, table, table), static, rates, 1, layout=layout, progress=False)  # type: ignore[arg-type]
+    print(json.dumps({"layout": found.layout, "best_return": float(found.frame["best_return"].max())}))
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)
