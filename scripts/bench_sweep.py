@@ -3,7 +3,7 @@
 python -m scripts.bench_sweep              # writes runs/bench/sweep.json
 
 Everything is timed from process start to exit. A sweep's rate is what separates a short sweep from a longer one, its
-start-up what is left; the time of the whole is put together from both, and once the whole is run too. Sixteen fresh
+start-up what is left; the time of the whole is put together from both, and once the whole is run. Sixteen fresh
 processes take sixteen times as long as one, as each uses all cores. Stable-Baselines3's plain loop trains a tenth of
 the steps, and its training seconds count tenfold.
 """
@@ -20,7 +20,7 @@ from scripts.measure import Worker, fresh_process, last_json, ratio, result, wri
 from scripts.opponents.problem import Settings
 
 MODELS, HORIZON = 3, 3
-SHORT, LONG = 4, 16
+SHORT, LONG = 2, 10
 SHARE_OF_SB3 = 10
 
 
@@ -30,7 +30,7 @@ def main(
     runs: int = 16,
     steps: int = 1_000_000,
     rounds: int = 5,
-    layouts: tuple[str, ...] = ("map", "vmap", "devices"),
+    layouts: tuple[str, ...] = ("map", "devices"),
     out: Path = Path("runs/bench/sweep.json"),
 ) -> None:
     """Measure and write the figures.

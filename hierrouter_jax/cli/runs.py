@@ -13,6 +13,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from hierrouter_jax.baselines import oracle
+from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.tables import result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.errors import InputError
@@ -21,6 +22,8 @@ from hierrouter_jax.experiments.evaluate import behaviour
 from hierrouter_jax.experiments.evaluate import evaluate as evaluate_routers
 from hierrouter_jax.experiments.report import build_report
 from hierrouter_jax.experiments.run_folder import RunFolder
+from hierrouter_jax.experiments.sweep_folder import HEADER
+from hierrouter_jax.experiments.sweep_result import load_sweep
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
@@ -127,18 +130,34 @@ def export(
     learner: str = "ppo+stop",
     seed: int | None = None,
     checkpoint: int | None = None,
+    member: int | None = None,
     table: Path | None = None,
 ) -> None:
     """Write a trained router as a policy bundle.
 
     Args:
-      run: folder that 'hierrouter train' or 'quickstart' wrote.
+      run: folder that 'hierrouter train' or 'quickstart' wrote, or a sweep.
       out: folder of the bundle.
       learner: ppo or ppo+stop.
       seed: index of the seed; by default the best on validation.
       checkpoint: updates after which the router is wanted; by default those with the best validation.
+      member: of a sweep; by default the best on validation.
       table: outcome table, if it is no longer where the run found it.
     """
+    if (run / HEADER).is_file():
+        found = load_sweep(run, None if table is None else load_table(table))
+        bundle = found.bundle(found.best_member if member is None else member)
+    elif member is not None:
+        raise InputError(f"--member is {member}, but {run} holds no sweep")
+    else:
+        bundle = _learner_bundle(run, learner, seed, checkpoint, table)
+    bundle.save(out)
+    print(out)
+
+
+def _learner_bundle(
+    run: Path, learner: str, seed: int | None, checkpoint: int | None, table: Path | None
+) -> PolicyBundle:
     loaded = _run_table(run, table)
     config = read_train_config(run)
     if learner not in config.learners:
@@ -148,8 +167,7 @@ def export(
     bundle = load_routers(run, loaded, checkpoint, (learner,))[learner].bundle(loaded, seed)
     if checkpoint is not None:
         bundle = replace(bundle, provenance=bundle.provenance | {"checkpoint": checkpoint})
-    bundle.save(out)
-    print(out)
+    return bundle
 
 
 def report(run: Path) -> None:

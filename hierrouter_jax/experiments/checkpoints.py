@@ -21,15 +21,15 @@ from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
-from hierrouter_jax.experiments.identity import first_difference, identity
+from hierrouter_jax.experiments.identity import FILE, begun, difference, identity
 from hierrouter_jax.experiments.interrupts import interrupts_put_off
 from hierrouter_jax.experiments.routers import TrainedRouter, static_of
 from hierrouter_jax.experiments.steps import Steps
 from hierrouter_jax.experiments.train import Progress, TrainConfig, seed_keys
-from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.files import replacing, write_json
 from hierrouter_jax.outcomes.table import OutcomeTable
 
-FOLDER, IDENTITY, FEATURES = "checkpoints", "identity.json", "features.safetensors"
+FOLDER, FEATURES = "checkpoints", "features.safetensors"
 FINISHED = "run.json"  # is written last
 RESULTS = (FINISHED, "metrics.parquet", "evaluation.json", "behaviour.json")
 
@@ -55,12 +55,13 @@ class RunCheckpoints:
     def __init__(self, run: Path, table: OutcomeTable, config: TrainConfig, fresh: bool = False) -> None:
         if fresh:
             discard(run)
-        differs = difference(run, table, config)
+        self._folder, self._table, self._config = run / FOLDER, table, config
+        differs = difference(self._folder, table, config)
         if differs:
             raise InputError(f"{run}: {differs}; give another --out, or --fresh to start anew")
-        self._folder, self._table, self._config = run / FOLDER, table, config
-        if not (self._folder / IDENTITY).is_file():
-            write_json(self._folder / IDENTITY, identity(table, config))
+        if not begun(self._folder):
+            (self._folder / FEATURES).unlink(missing_ok=True)
+            write_json(self._folder / FILE, identity(table, config))
         self._steps = {name: Steps(self._folder / name, config.keep_every, writes=True) for name in config.learners}
         self.resumed = {name: kept[-1] for name, steps in self._steps.items() if (kept := steps.kept())}
         whole = all(self.resumed.get(name) == config.static.num_updates for name in config.learners)
@@ -107,19 +108,6 @@ class RunCheckpoints:
             with Steps(self._folder / name, self._config.keep_every) as steps:
                 done += [f"{name} at update {step}" for step in steps.kept()[-1:]]
         return f"{', '.join(done)} of {self._config.static.num_updates}" if done else "no checkpoint yet"
-
-
-def difference(run: Path, table: OutcomeTable, config: TrainConfig) -> str | None:
-    """How the training that a run folder's checkpoints are of differs from this one; None if it does not, or is none.
-
-    Raises:
-      InputError: if what it was trained with cannot be read.
-    """
-    recorded = run / FOLDER / IDENTITY
-    if recorded.is_file():
-        return first_difference(read_json(recorded), identity(table, config))
-    strangers = any(path.is_dir() for path in (run / FOLDER).glob("*"))
-    return f"{FOLDER}/{IDENTITY} is missing, which says what the checkpoints are of" if strangers else None
 
 
 def discard(run: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from flax.traverse_util import flatten_dict
 from hierrouter_jax._version import __version__
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.experiments.train import TrainConfig
+from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+
+FILE = "identity.json"
 
 
 def identity(table: OutcomeTable, config: TrainConfig) -> dict[str, Any]:
@@ -34,9 +38,22 @@ def identity(table: OutcomeTable, config: TrainConfig) -> dict[str, Any]:
     return json.loads(json.dumps(found))
 
 
-def first_difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
-    """The first field in which two identities differ, with both values; None if there is none."""
-    there, here = flatten_dict(there, sep="."), flatten_dict(here, sep=".")
+def begun(folder: Path) -> bool:
+    """Whether the folder holds anything of a learner: before that, it may become any run's."""
+    return any(folder.glob("*/*"))
+
+
+def difference(folder: Path, table: OutcomeTable, config: TrainConfig) -> str | None:
+    """The first field in which what a folder's checkpoints are of differs from this, with both values; None if none.
+
+    Raises:
+      InputError: if the record of what they are of cannot be read.
+    """
+    if not begun(folder):
+        return None
+    if not (folder / FILE).is_file():
+        return f"{folder.name}/{FILE} is missing, which says what the checkpoints are of"
+    there, here = (flatten_dict(it, sep=".") for it in (read_json(folder / FILE), identity(table, config)))
     for name in [*here, *(name for name in there if name not in here)]:
         theirs, ours = there.get(name, "absent"), here.get(name, "absent")
         if theirs != ours:

@@ -19,8 +19,9 @@ from hierrouter_jax.bridge.tiny.queries import make_queries
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.config import config_path, to_dict
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.checkpoints import FINISHED, RunCheckpoints, difference
+from hierrouter_jax.experiments.checkpoints import FINISHED, FOLDER, RunCheckpoints
 from hierrouter_jax.experiments.evaluate import behaviour, evaluate
+from hierrouter_jax.experiments.identity import difference
 from hierrouter_jax.experiments.report import build_report
 from hierrouter_jax.experiments.report.transcripts import choose
 from hierrouter_jax.experiments.routers import TrainedRouter
@@ -85,7 +86,7 @@ def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]
     table = _table(config, backends, pool.prompt, pool.money_unit, run, console)
     _say(console, f"Training routers on {sum(q.split == 'train' for q in table.queries):,} queries")
     with run.timed("train"):
-        anew = (run.path / FINISHED).is_file() or difference(run.path, table, train_config) is not None
+        anew = (run.path / FINISHED).is_file() or difference(run.path / FOLDER, table, train_config) is not None
         with RunCheckpoints(run.path, table, train_config, fresh=anew) as checkpoints:
             routers, metrics = train_routers(table, train_config, keeper=checkpoints)
         run.write_metrics(metrics)

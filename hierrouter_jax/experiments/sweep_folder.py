@@ -19,7 +19,6 @@ from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.hypers import numbers, stack, with_numbers
-from hierrouter_jax.experiments.identity import first_difference
 from hierrouter_jax.experiments.members import Plan, Trained
 from hierrouter_jax.experiments.run_folder import machine
 from hierrouter_jax.files import read_json, replacing, write_json
@@ -131,11 +130,9 @@ def begin(folder: Path, description: dict[str, Any], more: dict[str, Any]) -> Fi
     """
     if (folder / HEADER).exists():
         theirs = read_header(folder)
-        difference = first_difference({name: theirs.get(name) for name in description}, description)
+        difference = _difference({name: theirs.get(name) for name in description}, description)
         if difference:
-            raise InputError(
-                f"{folder}: holds another sweep ({shorten(difference, 200)}); choose another folder, or remove it"
-            )
+            raise InputError(f"{folder}: holds another sweep ({difference}); choose another folder, or remove it")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is not empty and holds no sweep; choose another folder")
     else:
@@ -166,6 +163,16 @@ def load_features(folder: Path) -> FittedFeatures | None:
     arrays = load_file(folder / FEATURES)
     normaliser = float(arrays.pop("cost_normaliser"))
     return FittedFeatures(FeatureReduction(**arrays), normaliser)
+
+
+def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
+    """The first field in which two descriptions differ, with both values."""
+    there, here = flatten_dict(there, sep="."), flatten_dict(here, sep=".")
+    for name in [*here, *(name for name in there if name not in here)]:
+        theirs, ours = there.get(name, "absent"), here.get(name, "absent")
+        if theirs != ours:
+            return f"{name} is {shorten(str(theirs), 60)} there, but {shorten(str(ours), 60)} here"
+    return None
 
 
 def _read_scores(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:

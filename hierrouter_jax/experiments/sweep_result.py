@@ -50,7 +50,13 @@ class SweepResult:
 
     @property
     def best_member(self) -> int:
-        """The member with the best validation return, which compares members of one reward only."""
+        """The member with the best validation return, which compares members of one reward only.
+
+        Raises:
+          InputError: if none is finished.
+        """
+        if self.frame.empty:
+            raise InputError("no member of the sweep is finished; run it again, and it goes on")
         ranked = self.frame.sort_values("best_return", ascending=False, na_position="last", kind="stable")
         return int(ranked["member"].iloc[0])
 

@@ -56,26 +56,26 @@ def await_progress(run: Path, process: int, done: int) -> None:
         time.sleep(0.01)
 
 
-def chain(whole: Path, broken: Path, kills: int, command: list[str], updates: int) -> dict[str, Any]:
-    """Train WHOLE; kill BROKEN often, interrupt it once as Ctrl-C does, and let it end.
+def chain(whole: Path, broken: Path, kills: int, updates: int, command: list[str]) -> dict[str, Any]:
+    """Train WHOLE; kill BROKEN again and again, interrupt it once in between as Ctrl-C does, and let it end.
 
-    A kill comes soon after a new step, such that all are spread over the run; every second one while the process starts.
+    Every second kill comes while a process starts, the others soon after a new step, spread over the run.
 
     Args:
       updates: of all learners together.
 
     Returns:
-      `found`, the updates that each process of the broken run found done; `interrupted`, the exit code and the
-      message of the one that was interrupted, and the updates that it left.
+      `found`, the updates that each process of the broken run found done, in the end all; and of the one that was
+      interrupted its exit `code`, its `message` and the updates that it `left`.
     """
     rng, errors = random.Random(0), broken.with_suffix(".errors")
     again = [*command, "--out", str(broken)]
     _finish(start([*command, "--out", str(whole)], errors), errors)
-    found, startup = [], 0.0
+    found, startup, told = [], 0.0, {}
     for kill in range(kills):
         found.append(updates_done(broken))
-        process, started = start(again, errors), time.perf_counter()
         due = updates * kill // (kills + 2)
+        process, started = start(again, errors), time.perf_counter()
         if found[-1] > due or kill % 2:
             time.sleep(rng.uniform(0, startup))
         else:
@@ -84,15 +84,18 @@ def chain(whole: Path, broken: Path, kills: int, command: list[str], updates: in
             time.sleep(rng.uniform(0, WINDOW))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
+        if kill == kills // 2:
+            told = _interrupt(start(again, errors), broken, errors)
     found.append(updates_done(broken))
-    process = start(again, errors)
-    await_progress(broken, process, found[-1] + 1)
+    _finish(start(again, errors), errors)
+    return {"found": [*found, updates_done(broken)], **told}
+
+
+def _interrupt(process: int, broken: Path, errors: Path) -> dict[str, Any]:
+    await_progress(broken, process, updates_done(broken) + 1)
     os.kill(process, signal.SIGINT)
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    found.append(updates_done(broken))
-    interrupted = {"code": code, "message": errors.read_text().splitlines()[-1]}
-    _finish(start(again, errors), errors)
-    return {"found": found, "interrupted": interrupted}
+    return {"code": code, "message": errors.read_text().splitlines()[-1], "left": updates_done(broken)}
 
 
 def _finish(process: int, errors: Path) -> None:
@@ -101,5 +104,5 @@ def _finish(process: int, errors: Path) -> None:
 
 
 if __name__ == "__main__":
-    gc.freeze()  # what was imported is garbage to no process
-    print(json.dumps(chain(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[5:], int(sys.argv[4]))))
+    gc.disable()  # the processes are short
+    print(json.dumps(chain(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])))

@@ -27,7 +27,7 @@ from hierrouter_jax.experiments.interrupts import interrupts_put_off
 from hierrouter_jax.experiments.steps import Steps
 from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.files import write_json, write_text
-from hierrouter_jax.outcomes.store import load_table, save_table
+from hierrouter_jax.outcomes.store import save_table
 from tests.tables import random_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,7 +39,7 @@ CONFIG = TrainConfig(
     checkpoint_every=2,
     keep_every=10,
     static=LearnerStatic(
-        num_envs=64, num_updates=40, epochs=1, minibatches=2, hidden=(16, 16), stage_size=4, evaluate_every=2
+        num_envs=64, num_updates=40, epochs=1, minibatches=1, hidden=(16, 16), stage_size=4, evaluate_every=2
     ),
 )
 UPDATES = CONFIG.static.num_updates * len(CONFIG.learners)
@@ -99,8 +99,8 @@ def test_a_killed_run_goes_on_each_time(killed):
     found = killed["found"]
     assert len(found) == KILLS + 2
     assert found == sorted(found)
-    assert len(set(found)) > KILLS / 2
-    assert UPDATES / 2 < found[-1] < UPDATES
+    assert len(set(found)) > KILLS / 4
+    assert found[-1] == UPDATES
 
 
 @pytest.mark.slow
@@ -131,11 +131,10 @@ def test_metrics_have_every_row_once_and_the_best_step_is_kept(folder, killed):
 
 @pytest.mark.slow
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(folder, killed):
-    interrupted, done = killed["interrupted"], killed["found"][-1]
-    assert interrupted["code"] == 130
-    message = interrupted["message"]
+    message = killed["message"]
+    assert killed["code"] == 130
     assert message.startswith(f"hierrouter: interrupted; {folder / 'broken'} keeps exact at update ")
-    assert sum(map(int, re.findall(r"at update (\d+)", message))) == done
+    assert sum(map(int, re.findall(r"at update (\d+)", message))) == killed["left"]
     assert message.endswith(" of 40, run the same command again to go on")
 
 
@@ -176,6 +175,12 @@ def test_routers_of_an_unfinished_run_are_not_loaded_as_if_it_were_finished(fold
     assert list(load_routers(tmp_path / "run", TABLE, step=30)) == list(CONFIG.learners)
 
 
+def begin(run: Path, config: TrainConfig = CONFIG) -> None:
+    """A run folder with one step of one learner."""
+    with RunCheckpoints(run, TABLE, config), Steps(run / "checkpoints" / "exact", 0, writes=True) as steps:
+        steps.save(2, {"a": np.ones(3)}, 0.5)
+
+
 def with_learning_rate(value: float) -> TrainConfig:
     return replace(CONFIG, hyper=LearnerHyper(learning_rate=value))
 
@@ -209,14 +214,14 @@ def with_split(table, query: int, split: str):
     ],
 )  # fmt: skip
 def test_another_configuration_or_table_is_refused(table, config, named, tmp_path):
-    RunCheckpoints(tmp_path, TABLE, CONFIG)
-    RunCheckpoints(tmp_path, TABLE, CONFIG)
+    begin(tmp_path)
+    assert RunCheckpoints(tmp_path, TABLE, CONFIG).resumed == {"exact": 2}
     with pytest.raises(InputError, match=f"^{tmp_path}: {named}.*; give another --out, or --fresh to start anew$"):
         RunCheckpoints(tmp_path, table, config)
 
 
 def test_another_version_is_refused_first(tmp_path, monkeypatch):
-    RunCheckpoints(tmp_path, TABLE, CONFIG)
+    begin(tmp_path)
     monkeypatch.setattr(identity, "__version__", "9.9")
     with pytest.raises(InputError, match=f"version is {__version__} there, but 9.9 here"):
         RunCheckpoints(tmp_path, TABLE, with_learning_rate(0.003))
@@ -224,7 +229,7 @@ def test_another_version_is_refused_first(tmp_path, monkeypatch):
 
 def test_the_command_line_refuses_in_one_line(folder, command, tmp_path, capsys):
     run = tmp_path / "run"
-    RunCheckpoints(run, load_table(folder / "table"), CONFIG)
+    begin(run)
     assert main([*command, "--out", str(run), "--train.hyper.learning_rate", "0.003"]) == 2
     assert capsys.readouterr().err == (
         f"hierrouter: error: {run}: train.hyper.learning_rate is 0.001 there, but 0.003 here; "
@@ -233,19 +238,23 @@ def test_the_command_line_refuses_in_one_line(folder, command, tmp_path, capsys)
     assert not (run / "config.yaml").exists()
 
 
-def test_fresh_discards_what_was_there(tmp_path):
+def test_before_its_first_checkpoint_a_folder_is_anyones(tmp_path):
     RunCheckpoints(tmp_path, TABLE, CONFIG)
+    begin(tmp_path, with_learning_rate(0.003))
+    with pytest.raises(InputError, match=r"learning_rate is 0\.003 there, but 0\.001 here"):
+        RunCheckpoints(tmp_path, TABLE, CONFIG)
+
+
+def test_fresh_discards_what_was_there(tmp_path):
+    begin(tmp_path)
     write_json(tmp_path / "run.json", {})
     write_json(tmp_path / "evaluation.json", {})
-    with Steps(tmp_path / "checkpoints" / "exact", 0, writes=True) as steps:
-        steps.save(2, {"a": np.ones(3)}, 0.5)
-    assert RunCheckpoints(tmp_path, TABLE, CONFIG).resumed == {"exact": 2}
     assert RunCheckpoints(tmp_path, TABLE, with_learning_rate(0.003), fresh=True).resumed == {}
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
 
 
 def test_checkpoints_of_unknown_origin_are_refused(tmp_path):
-    (tmp_path / "checkpoints" / "exact").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "exact" / "2").mkdir(parents=True)
     with pytest.raises(InputError, match=r"checkpoints/identity\.json is missing"):
         RunCheckpoints(tmp_path, TABLE, CONFIG)
 
