@@ -35,6 +35,7 @@ def main(
     table: Path = Path("runs/quickstart/table"),
     seeds: int = 5,
     fresh: int = 5,
+    layout: str | None = "processes",
     out: Path = Path("runs/bench/quality.json"),
 ) -> None:
     """Measure and write the figures.
@@ -43,6 +44,7 @@ def main(
       table: an outcome table; the quickstart's is collected if there is none.
       seeds: runs of each learner.
       fresh: runs of the command line with a warm cache.
+      layout: of the 256 policies: a worker process a core; on an accelerator `vmap`.
       out: JSON file.
     """
     table = table if (table / "table.json").exists() else Path("runs/bench/table")

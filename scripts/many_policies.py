@@ -13,17 +13,18 @@ from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.experiments.draws import log, sobol
 
 
-def main(table: Path, draws: int = 16, seeds: int = 16) -> None:
+def main(table: Path, draws: int = 16, seeds: int = 16, layout: str | None = None) -> None:
     """Sweep learning rate, entropy bonus and weight decay.
 
     Args:
       table: folder of the outcome table.
       draws: of the hyperparameters.
       seeds: of each.
+      layout: how the runs are laid over the hardware; by default the fastest of a measurement, which takes a while.
     """
-    static = LearnerStatic(algorithm="exact", num_envs=256, num_updates=8, evaluate_every=1)
+    static = LearnerStatic(algorithm="exact", num_envs=256, num_updates=6, evaluate_every=3)
     ranges = {"learning_rate": log(1e-3, 6e-3), "entropy": log(0.02, 0.3), "weight_decay": log(0.01, 0.3)}
-    found = sweep(table, static, sobol(ranges, draws), seeds)
+    found = sweep(table, static, sobol(ranges, draws), seeds, layout=layout)  # type: ignore[arg-type]
     returns = found.frame["best_return"].tolist()
     print(json.dumps({"layout": found.layout, "returns": returns, "accuracy": found.frame["accuracy"].tolist()}))
 

@@ -145,6 +145,8 @@ def export(
       table: outcome table, if it is no longer where the run found it.
     """
     if (run / HEADER).is_file():
+        if checkpoint is not None:
+            raise InputError(f"--checkpoint is {checkpoint}, but {run} is a sweep, which keeps none")
         found = load_sweep(run, None if table is None else load_table(table))
         bundle = found.bundle(found.best_member if member is None else member)
     elif member is not None:
