@@ -41,7 +41,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[live,serve,dev]'
+	$(PIP) -e '.[live,serve,dev,bench]'
 	@touch $(VENV)/.installed $@
 
 $(BIN)/pip:

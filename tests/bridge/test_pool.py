@@ -25,13 +25,16 @@ def test_the_tiny_pool_prices_tokens_at_millions_of_parameters():
     pool = load_pool(config_path("pool/tiny.yaml"))
     assert [model.name for model in pool.models] == ["reader", "calculator", "speller"]
     assert {model.max_new_tokens for model in pool.models} == {40}
-    assert pool.price(pool.models[0], 452_448) == PricedModel("reader", 0.452448, 0.452448, 452_448)
+    assert pool.price(pool.models[0], 452_448) == PricedModel("reader", 0.452448, 0.452448, 452_448, 40)
 
 
 def test_stated_prices_and_prompt(pool_file):
     both = "{name: b, source: org/b, max_new_tokens: 8, dtype: bfloat16, price_in: 1, price_out: 3e-1}"
     pool = load_pool(pool_file(f"money_unit: euro\nprompt: {{closing: 'A:'}}\nmodels: [{ONE}, {both}]"))
-    assert [pool.price(model, 7) for model in pool.models] == [PricedModel("a", 1, 1, 7), PricedModel("b", 1, 0.3, 7)]
+    assert [pool.price(model, 7) for model in pool.models] == [
+        PricedModel("a", 1, 1, 7, 8),
+        PricedModel("b", 1, 0.3, 7, 8),
+    ]
     assert (pool.money_unit, pool.prompt) == ("euro", HopPrompt(closing="A:"))
 
 
