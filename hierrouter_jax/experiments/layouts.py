@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from threading import BrokenBarrierError
 from typing import Any, Literal
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.layout import Layout, available_layouts, lay
+from hierrouter_jax.agents.layout import Layout, available_layouts, lay, replicated
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.experiments.members import Plan, Splits
@@ -69,7 +70,7 @@ def chosen_layout(
         workers = None
         if not accelerated and len(cores()) > 1:
             workers = stack.enter_context(Workers(splits, cores()[:members]))
-            with suppress(WorkerError):  # they do not start here; the others are left
+            with suppress(WorkerError, BrokenBarrierError):  # they do not start here, or one hangs: others are left
                 rates["processes"] = workers.rate(static, hyper, updates=2)
         best = max(rates, key=lambda layout: rates[layout])
         if say:
@@ -95,6 +96,7 @@ def updates_per_second(
       updates: timed, of each member.
       wait: called between compiling and timing.
     """
+    table = replicated(table) if layout.startswith("devices") else table
     keys = jax.random.split(jax.random.key(0), runs)
     hypers = jax.tree.map(lambda leaf: jnp.full(runs, leaf, jnp.float32), hyper)
     blank = jax.eval_shape(lambda key, table: learner.init(key, table, static, hyper), keys[0], table)

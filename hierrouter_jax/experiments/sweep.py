@@ -82,7 +82,7 @@ def sweep(
         with _laid(layout, splits, plan, len(wanting), chunk, progress) as (layout, workers):
             parts = chunks(plan, wanting, lambda members: chunk or chunk_size(layout, members))
             results = workers.run(parts) if workers else _in_process(parts, splits, layout)
-            _gather(results, plan, finished, progress)
+            _gather(results, len(plan), finished, progress)
     frame = frame_of(plan, finished, fitted)
     if folder:
         write_result(folder, frame, len(wanting), time.perf_counter() - started, layout)
@@ -124,10 +124,10 @@ def _in_process(parts: Iterable[Chunk], splits: Splits, layout: SweepLayout) -> 
         yield part, run_chunk(part, here, layout)
 
 
-def _gather(results: Results, plan: Plan, finished: Finished, progress: bool) -> None:
+def _gather(results: Results, members: int, finished: Finished, progress: bool) -> None:
     """Keep every chunk as soon as it is done."""
-    best = -np.inf
-    with tqdm(total=len(plan), initial=len(finished), desc="sweep", unit="member", disable=not progress) as bar:
+    best = np.fmax.reduce(finished.scores().get("best_return", np.zeros(0)), initial=-np.inf)
+    with tqdm(total=members, initial=len(finished), desc="sweep", unit="member", disable=not progress) as bar:
         for part, trained in results:
             finished.add(part.members, trained)
             best = np.fmax(best, np.fmax.reduce(trained.scores["best_return"]))

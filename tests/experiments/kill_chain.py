@@ -84,7 +84,7 @@ def chain(whole: Path, broken: Path, kills: int, updates: int, command: list[str
             time.sleep(rng.uniform(0, WINDOW))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
-        if kill == kills // 2:
+        if kill == kills // 4:
             told = _interrupt(start(again, errors), broken, errors)
     found.append(updates_done(broken))
     _finish(start(again, errors), errors)
