@@ -52,7 +52,8 @@ def sweep(
       seeds: their number, or which.
       features: principal components of the context embedding that the network sees, or what was fitted before.
       split: of an outcome table, that the members are evaluated on.
-      layout: how members are laid over the hardware; by default the fastest of a short measurement.
+      layout: how members are laid over the hardware; by default the simplest about as fast as the fastest, by a
+        short measurement.
       chunk: members trained together; by default one for each core or device, or a number that vmap gains from.
       out: folder that keeps finished members, so that the same sweep run again goes on, and at the end the frame.
       progress: whether to show it.

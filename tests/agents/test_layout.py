@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import chex
@@ -29,27 +30,30 @@ def compiled_quickly():
         yield
 
 
-def train(key, hyper, table):
-    start = learner.init(key, table, SMALL, hyper)
+def train(key, hyper, start, table):
+    """Ten updates."""
     state, metrics = jax.lax.scan(
-        lambda state, _: learner.update(state, table, SMALL, hyper), start, length=SMALL.num_updates
+        lambda state, _: learner.update(state, table, SMALL, hyper), start.replace(key=key), length=SMALL.num_updates
     )
     return state.params, metrics["train_return"]
 
 
+@cache
 def arguments():
-    """Keys, numbers that differ by run, and the table that the runs share."""
+    """Keys, numbers that differ by run, and the state and the table that the runs share."""
     keys = jax.vmap(jax.random.key)(jnp.arange(RUNS))
     hypers = jax.tree.map(lambda leaf: jnp.full(RUNS, leaf, jnp.float32), LearnerHyper())
     hypers = hypers.replace(learning_rate=jnp.array([1e-3, 2e-3, 3e-3]))
     table = random_table(queries=12)
-    return keys, hypers, device_table(table, table.context_embedding, 5.0)
+    device = device_table(table, table.context_embedding, 5.0)
+    start = jax.jit(lambda key, table: learner.init(key, table, SMALL, LearnerHyper()))(keys[0], device)
+    return keys, hypers, start, device
 
 
 def alone():
-    keys, hypers, table = arguments()
+    keys, hypers, *shared = arguments()
     run = jax.jit(train)
-    runs = [run(keys[i], jax.tree.map(lambda leaf, i=i: leaf[i], hypers), table) for i in range(RUNS)]
+    runs = [run(keys[i], jax.tree.map(lambda leaf, i=i: leaf[i], hypers), *shared) for i in range(RUNS)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
 
 
@@ -68,10 +72,10 @@ def over_two_devices(path: str):
     expected = [leaf for _, leaf in sorted(np.load(path).items())]
     assert jax.local_device_count() == 2
     assert available_layouts() == ("map", "vmap", "devices", "devices-vmap")
-    keys, hypers, table = arguments()
+    keys, hypers, *shared = arguments()
     for layout in ("devices", "devices-vmap"):
         run = jax.jit(lay(train, layout))
-        found = run(keys, hypers, replicated(table))
+        found = run(keys, hypers, *replicated(shared))
         chex.assert_trees_all_close(jax.tree.leaves(jax.device_get(found)), expected, atol=1e-5)
     counted = jax.jit(lay(lambda key, hyper: hyper["x"] * 2, "devices"))(keys, {"x": jnp.arange(3.0)})
     assert counted.tolist() == [0, 2, 4]

@@ -26,7 +26,7 @@ def slowly(add: Any) -> Any:
 
     def waiting(*arguments: Any) -> None:
         add(*arguments)
-        time.sleep(0.2)
+        time.sleep(0.1)
 
     return waiting
 
