@@ -43,6 +43,7 @@ ROOMS = {
     "bundle": GROUND,
     "files": GROUND,
     "errors": GROUND,
+    "plugins": GROUND,
     "outcomes": GROUND,
     "envs": Room("learning", 1, pure=True),
     "policies": Room("learning", 2, pure=True),

@@ -79,10 +79,18 @@ class Chunk:
 
 
 class Trained(NamedTuple):
-    """What is left of a chunk's members: best parameters, and scores by name, all stacked [n, ...]."""
+    """What is left of a chunk's members, all stacked [n, ...].
+
+    Attributes:
+      params: the best parameters.
+      scores: by name, a number a member.
+      curves: `validation_return` and `validation_accuracy` [n, B] after each of B blocks of updates, and `ends`
+        [n, Q], the node at which the greedy policy answers each query of the evaluated split.
+    """
 
     params: Any
     scores: Scores
+    curves: Scores
 
 
 def chunks(plan: Plan, members: Sequence[int], size: Callable[[int], int]) -> Iterator[Chunk]:
@@ -129,13 +137,15 @@ def train_member(key: PRNGKeyArray, hyper: LearnerHyper, splits: Splits, static:
         "best_update": state.best_update,
         "train_return": jnp.mean(metrics["train_return"][-1]),
     }
-    return Trained(state.best_params, scores | greedy_scores(state.best_params, splits.test, static, hyper))
+    curves = {name: metrics[name] for name in ("validation_return", "validation_accuracy")}
+    reached, ends = greedy_scores(state.best_params, splits.test, static, hyper)
+    return Trained(state.best_params, scores | reached, curves | {"ends": ends})
 
 
 def greedy_scores(
     params: Any, table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
-) -> dict[str, Float[Array, ""]]:
-    """Accuracy, cost over the normaliser, and return of the greedy policy, exactly.
+) -> tuple[dict[str, Float[Array, ""]], Int[Array, " Q"]]:
+    """Accuracy, cost over the normaliser, and return of the greedy policy, exactly; and where it answers.
 
     The return is quality minus the reward's cost weight times the cost. A conditioned policy is told that weight, and
     a budget that is never reached.
@@ -149,4 +159,4 @@ def greedy_scores(
     policy = greedy(logits, decision_masks(table, static.allow_stop, told.budget))
     ends = end_probability(policy, table.tree)
     accuracy, cost = (jnp.mean(jnp.sum(ends * value, axis=1)) for value in (table.quality, table.spent))
-    return {"accuracy": accuracy, "cost": cost, "return": accuracy - weight * cost}
+    return {"accuracy": accuracy, "cost": cost, "return": accuracy - weight * cost}, jnp.argmax(ends, axis=1)

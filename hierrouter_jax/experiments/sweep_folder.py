@@ -23,12 +23,12 @@ from hierrouter_jax.experiments.members import Plan, Trained
 from hierrouter_jax.experiments.run_folder import machine
 from hierrouter_jax.files import read_json, replacing, write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 HEADER, FRAME, FEATURES, CHUNKS = "sweep.json", "sweep.parquet", "features.safetensors", "chunks"
 
 
 class Finished:
-    """What finished members left: their scores, and their parameters, kept in memory or in files of a folder."""
+    """What finished members left: their scores, curves and parameters, kept in memory or in files of a folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
@@ -47,7 +47,8 @@ class Finished:
         else:
             params = {f"params/{name}": leaf for name, leaf in flatten_dict(trained.params, sep="/").items()}
             scores = {f"scores/{name}": leaf for name, leaf in trained.scores.items()}
-            arrays = {name: np.array(leaf, order="C") for name, leaf in (params | scores).items()}
+            curves = {f"curves/{name}": leaf for name, leaf in trained.curves.items()}
+            arrays = {name: np.array(leaf, order="C") for name, leaf in (params | scores | curves).items()}
             with replacing(path) as temporary:
                 save_file(arrays | {"member": np.asarray(members, np.int64)}, temporary)
         self._note(path, members, trained.scores)
@@ -71,10 +72,14 @@ class Finished:
         path, row = self._place[member]
         if path in self._kept:
             return jax.tree.map(lambda leaf: leaf[row], self._kept[path].params)
-        with safe_open(path, framework="np") as file:
-            names = [name for name in file.keys() if name.startswith("params/")]  # noqa: SIM118
-            flat = {name.removeprefix("params/"): file.get_slice(name)[row] for name in names}
-        return unflatten_dict(flat, sep="/")
+        return unflatten_dict(_read_row(path, row, "params/"), sep="/")
+
+    def curves(self, member: int) -> dict[str, np.ndarray]:
+        """What a finished member's `Trained.curves` holds."""
+        path, row = self._place[member]
+        if path in self._kept:
+            return {name: leaf[row] for name, leaf in self._kept[path].curves.items()}
+        return _read_row(path, row, "curves/")
 
     def _note(self, path: Path, members: np.ndarray, scores: dict[str, np.ndarray]) -> None:
         self._place |= {int(member): (path, row) for row, member in enumerate(members)}
@@ -173,6 +178,12 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
         if theirs != ours:
             return f"{name} is {shorten(str(theirs), 60)} there, but {shorten(str(ours), 60)} here"
     return None
+
+
+def _read_row(path: Path, row: int, prefix: str) -> dict[str, np.ndarray]:
+    with safe_open(path, framework="np") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        return {name.removeprefix(prefix): file.get_slice(name)[row] for name in names}
 
 
 def _read_scores(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -77,6 +77,18 @@ class SweepResult:
             raise InputError(f"member is {member}, but the sweep's finished members are {self._members()}")
         return self.finished.params(member)
 
+    def curves(self, member: int) -> dict[str, np.ndarray]:
+        """`validation_return` and `validation_accuracy` [B] after each block of updates, and `ends` [Q].
+
+        `ends` is the node at which the greedy policy answers each query of the evaluated split.
+
+        Raises:
+          InputError: if there is no such member, or it is not finished.
+        """
+        if member not in self.finished:
+            raise InputError(f"member is {member}, but the sweep's finished members are {self._members()}")
+        return self.finished.curves(member)
+
     def router(self, member: int) -> TrainedRouter:
         """A member as a trained router of one seed.
 
