@@ -1,8 +1,18 @@
 """The one exception that means: the user's input is wrong, and here is how to put it right."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(ValueError):
     """Bad input. The message is one sentence naming the file, row and field, and what would be right.
 
     The command line prints it and exits with code 2; Python users catch it like any ValueError.
     """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The way out of a mistyped name: the one that was probably meant, or else all that there are."""
+    choices = list(known)
+    close = get_close_matches(name, choices, n=1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(choices)}"

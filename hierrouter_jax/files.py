@@ -1,7 +1,9 @@
 """Files that are whole or absent: write to a temporary name, fsync, rename."""
 
+import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from hierrouter_jax.errors import InputError
+
+
+def file_name(name: str) -> str:
+    """A name that any file system takes and that no other name gets: itself, where it is one already."""
+    safe = re.sub(r"[^A-Za-z0-9+._-]+", "-", name)
+    return name if safe == name else f"{safe[-60:].lstrip('.-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @contextmanager

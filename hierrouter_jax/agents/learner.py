@@ -13,6 +13,7 @@ from jaxtyping import PRNGKeyArray
 
 from hierrouter_jax.agents import all_actions, exact, ppo
 from hierrouter_jax.agents.episodes import tree_rewards
+from hierrouter_jax.agents.imported import imported_update
 from hierrouter_jax.agents.optimise import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.agents.warm_start import warm_start
@@ -21,15 +22,21 @@ from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, expected_return, greedy
 from hierrouter_jax.policies import conditions as conditioning
 from hierrouter_jax.policies.conditions import Conditions
-from hierrouter_jax.policies.network import RouterNetwork, gather_inputs
+from hierrouter_jax.policies.imported import check_network, network_class
+from hierrouter_jax.policies.network import Network, gather_inputs
 from hierrouter_jax.policies.table_policy import decision_logits
 
 _UPDATES = {"ppo": ppo.update, "all-actions": all_actions.update, "exact": exact.update}
 
 
-def build_network(table: DeviceTable, static: LearnerStatic) -> RouterNetwork:
+def build_network(table: DeviceTable, static: LearnerStatic) -> Network:
     """The network for a table's pool and horizon."""
-    return RouterNetwork(table.tree.num_models + 1, table.tree.horizon, static.hidden, static.stage_size)
+    return network_class(static.network)(
+        num_actions=table.tree.num_models + 1,
+        horizon=table.tree.horizon,
+        hidden=static.hidden,
+        stage_size=static.stage_size,
+    )
 
 
 def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper) -> LearnerState:
@@ -38,7 +45,9 @@ def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: Le
     zero = jnp.zeros((), jnp.int32)
     network = build_network(table, static)
     told = conditioning.draw(network_key, static.conditions, hyper.ranges, ())
-    params: Any = network.init(network_key, gather_inputs(table, zero, zero, told, hyper.ranges))
+    seen = gather_inputs(table, zero, zero, told, hyper.ranges)
+    params: Any = network.init(network_key, seen)
+    check_network(static.network, network, params, seen)
     if static.warm_start:
         params = warm_start(warm_key, params, optimizer().init(params), table, network, static, hyper)
     return LearnerState(
@@ -56,7 +65,8 @@ def update(
     state: LearnerState, table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:
     """One update of the algorithm that `static` names; metrics are scalars."""
-    return _UPDATES[static.algorithm](state, table, build_network(table, static), static, hyper)
+    one_update = _UPDATES.get(static.algorithm) or imported_update(static.algorithm)
+    return one_update(state, table, build_network(table, static), static, hyper)
 
 
 def validate(

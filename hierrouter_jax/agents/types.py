@@ -1,17 +1,19 @@
 """What configures a learner and what it carries along: static shapes, traced numbers, the learner's state."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
 from hierrouter_jax.policies.conditions import BUDGET, COST_WEIGHT, ConditionRanges
+from hierrouter_jax.policies.network import TWO_LAYER
 
-Algorithm = Literal["ppo", "all-actions", "exact"]
+ALGORITHMS = ("ppo", "all-actions", "exact")
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,14 @@ class LearnerStatic:
 
     Attributes (defaults are ours; the paper gives none):
       algorithm: `ppo` as in the paper; `all-actions`, PPO's clipped objective summed over all actions of the whole
-        hop tree with exact advantages; `exact`, ascent on the closed-form expected return. Set by the learner's name.
+        hop tree with exact advantages; `exact`, ascent on the closed-form expected return; or the import path of
+        an update of yours. Set by the learner's name.
       num_envs: episodes an update: sampled ones for PPO, queries with their whole trees for the other two.
       num_updates: updates in all.
       epochs: passes over each update's episodes.
       minibatches: gradient steps a pass.
-      hidden: widths of the two-layer network.
+      network: `two-layer`, or the import path of a Flax module of yours.
+      hidden: widths of the network's layers.
       stage_size: width of the learned stage embedding.
       allow_stop: whether STOP may be chosen after the first hop. The paper's router has no STOP. Set by the name.
       evaluate_every: updates between two exact evaluations on the validation split.
@@ -37,7 +41,7 @@ class LearnerStatic:
         network. Under a budget STOP is always allowed once there is an answer.
     """
 
-    algorithm: Algorithm = "ppo"
+    algorithm: str = "ppo"
     num_envs: int = 512
     num_updates: int = 100
     epochs: int = 4
@@ -49,8 +53,12 @@ class LearnerStatic:
     warm_start: int = 0
     cost_conditioned: bool = False
     budgeted: bool = False
+    network: str = TWO_LAYER
 
     def __post_init__(self) -> None:
+        for what, name, known in (("algorithm", self.algorithm, ALGORITHMS), ("network", self.network, (TWO_LAYER,))):
+            if name not in known and not is_import_path(name):
+                raise InputError(f"{what} {name!r} is unknown; {nearest(name, (*known, IMPORT_PATH))}")
         if self.num_updates % self.evaluate_every:
             raise ValueError(
                 f"num_updates ({self.num_updates}) must be a multiple of evaluate_every ({self.evaluate_every})"
@@ -61,8 +69,12 @@ class LearnerStatic:
             raise ValueError("hidden needs the width of at least one layer")
 
     def transitions(self, tree: HopTree) -> int:
-        """Of an update: sampled ones, or, of learners on whole trees, all hops of the trees that it looks at."""
-        hops = tree.horizon if self.algorithm == "ppo" else tree.num_nodes - 1
+        """Of an update: sampled ones, or, of learners on whole trees, all hops of the trees that it looks at.
+
+        An imported learner's are counted as sampled ones.
+        """
+        whole_trees = self.algorithm in ("all-actions", "exact")
+        hops = tree.num_nodes - 1 if whole_trees else tree.horizon
         return self.num_envs * hops * (self.epochs if self.algorithm == "exact" else 1)
 
     @property

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from difflib import get_close_matches
-from importlib import import_module
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -13,9 +11,10 @@ from transformers import AutoModel, AutoTokenizer
 
 from hierrouter_jax.bridge.backends import loading
 from hierrouter_jax.bridge.pool import resolve_source
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.context import Context
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
+from hierrouter_jax.plugins import IMPORT_PATH, is_import_path, load_object
 
 
 class Encoder(Protocol):
@@ -100,7 +99,7 @@ class ImportedEncoder:
     """A user's own encoder: any importable class with `size` and `encode`.
 
     Args:
-      path: `package.module:Class`.
+      path: `package.module:Class` or `path/to/file.py:Class`.
       settings: arguments of the class.
 
     Raises:
@@ -108,22 +107,21 @@ class ImportedEncoder:
     """
 
     def __init__(self, path: str, **settings: Any) -> None:
-        self.spec = {"kind": "import", "path": path, **settings}
-        module, _, name = path.partition(":")
+        self.spec = {"kind": path, **settings}
         try:
-            self._encoder = getattr(import_module(module), name)(**settings)
+            self._encoder = load_object(path)(**settings)
             self.size = int(self._encoder.size)
             self._encode = self._encoder.encode
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise InputError(
-                f"encoder {path!r} cannot be used ({error}); it must be package.module:Class, with size and encode"
+                f"encoder {path!r} cannot be used ({error}); it must be a class with size and encode, by import path"
             ) from None
 
     def encode(self, contexts: Sequence[Context]) -> Float[np.ndarray, "B E"]:
         embedding = np.asarray(self._encode(contexts), dtype=np.float32)
         if embedding.shape != (len(contexts), self.size):
             raise InputError(
-                f"encoder {self.spec['path']!r}: encode returned shape {embedding.shape} for {len(contexts)} contexts, "
+                f"encoder {self.spec['kind']!r}: encode returned shape {embedding.shape} for {len(contexts)} contexts, "
                 f"but its size is {self.size}"
             )
         return embedding
@@ -132,24 +130,23 @@ class ImportedEncoder:
 _KINDS: dict[str, Any] = {
     "ngrams": NGramEncoder,
     "transformers": TransformersEncoder,
-    "import": ImportedEncoder,
 }
 
 
 def build_encoder(spec: dict[str, Any]) -> Encoder:
-    """The encoder that a spec asks for: `kind` (ngrams, transformers or import) and its settings.
+    """The encoder that a spec asks for: `kind` (ngrams, transformers or an import path) and its settings.
 
-    A spec of kind `import` runs the code it names: build none from a table or a policy that you do not trust.
+    An import path runs the code it names: build no encoder from a table or a policy that you do not trust.
 
     Raises:
       InputError: if the kind is unknown or a setting is none of its settings.
     """
     settings = dict(spec)
     kind = settings.pop("kind", None)
+    if is_import_path(str(kind)):
+        return ImportedEncoder(str(kind), **settings)
     if kind not in _KINDS:
-        close = get_close_matches(str(kind), _KINDS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"the kinds are {', '.join(_KINDS)}"
-        raise InputError(f"encoder: kind {kind!r} is unknown; {hint}")
+        raise InputError(f"encoder: kind {kind!r} is unknown; {nearest(str(kind), (*_KINDS, IMPORT_PATH))}")
     try:
         return _KINDS[kind](**settings)
     except InputError:

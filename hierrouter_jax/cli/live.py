@@ -128,11 +128,12 @@ def quickstart(config: QuickstartConfig) -> None:
     output = result_console()
     output.print(result_table(evaluation))
     live = evaluation["live"]
-    output.print(
-        f"live: {live['routes_equal']} of {live['queries']} routes and {live['responses_equal']} of {live['queries']} "
-        f"responses of {live['policy']} equal the table's",
-        highlight=False,
-    )
+    if live:
+        output.print(
+            f"live: {live['routes_equal']} of {live['queries']} routes and {live['responses_equal']} of "
+            f"{live['queries']} responses of {live['policy']} equal the table's",
+            highlight=False,
+        )
     output.print(f"report: {config.out / 'report.html'}", highlight=False, soft_wrap=True)
 
 

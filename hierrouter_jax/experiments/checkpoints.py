@@ -26,7 +26,7 @@ from hierrouter_jax.experiments.interrupts import interrupts_put_off
 from hierrouter_jax.experiments.routers import TrainedRouter, static_of
 from hierrouter_jax.experiments.steps import Steps
 from hierrouter_jax.experiments.train import Progress, TrainConfig, seed_keys
-from hierrouter_jax.files import replacing, write_json
+from hierrouter_jax.files import file_name, replacing, write_json
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 FOLDER, FEATURES = "checkpoints", "features.safetensors"
@@ -62,7 +62,7 @@ class RunCheckpoints:
         if not begun(self._folder):
             (self._folder / FEATURES).unlink(missing_ok=True)
             write_json(self._folder / FILE, identity(table, config))
-        self._steps = {name: Steps(self._folder / name, config.keep_every, writes=True) for name in config.learners}
+        self._steps = {name: Steps(self._path(name), config.keep_every, writes=True) for name in config.learners}
         self.resumed = {name: kept[-1] for name, steps in self._steps.items() if (kept := steps.kept())}
         whole = all(self.resumed.get(name) == config.static.num_updates for name in config.learners)
         self.finished = whole and (run / FINISHED).is_file()
@@ -74,6 +74,9 @@ class RunCheckpoints:
         with interrupts_put_off(), ExitStack() as stack:  # the others are closed, too, when writing one has failed
             for steps in self._steps.values():
                 stack.enter_context(steps)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / file_name(name)
 
     def features(self, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
         """The run's fitted features, written when they are first asked for."""
@@ -90,7 +93,7 @@ class RunCheckpoints:
         if name not in self.resumed:
             return None
         step = self.resumed[name]
-        return _progress(self._template, self._steps[name].load(step), self._folder / name / str(step))
+        return _progress(self._template, self._steps[name].load(step), self._path(name) / str(step))
 
     @cached_property
     def _template(self) -> LearnerState:
@@ -105,7 +108,7 @@ class RunCheckpoints:
         """How far each learner has come on disk, in words."""
         done = []
         for name in self._steps:
-            with Steps(self._folder / name, self._config.keep_every) as steps:
+            with Steps(self._path(name), self._config.keep_every) as steps:
                 done += [f"{name} at update {step}" for step in steps.kept()[-1:]]
         return f"{', '.join(done)} of {self._config.static.num_updates}" if done else "no checkpoint yet"
 
@@ -140,7 +143,7 @@ def load_routers(
     wanted = config.static.num_updates if step is None else step
     template, routers = _blank_state(table, config, features), {}
     for name in learners or config.learners:
-        path = run / FOLDER / name
+        path = run / FOLDER / file_name(name)
         with Steps(path, config.keep_every) as steps:
             kept = steps.kept()
             if wanted not in kept:

@@ -11,11 +11,14 @@ from flax.traverse_util import flatten_dict
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.config import to_dict
+from hierrouter_jax.experiments.routers import static_of
 from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+from hierrouter_jax.plugins import digests
 
 FILE = "identity.json"
+SOURCES = "sources"
 
 
 def identity(table: OutcomeTable, config: TrainConfig) -> dict[str, Any]:
@@ -25,6 +28,9 @@ def identity(table: OutcomeTable, config: TrainConfig) -> dict[str, Any]:
     found = {
         "version": __version__,
         "train": to_dict(config),
+        SOURCES: digests(
+            config.static.network, *(static_of(name, config.static).algorithm for name in config.learners)
+        ),
         "table": {
             "fingerprint": table.fingerprint,
             "money_unit": table.money_unit,
@@ -56,6 +62,8 @@ def difference(folder: Path, table: OutcomeTable, config: TrainConfig) -> str | 
     there, here = (flatten_dict(it, sep=".") for it in (read_json(folder / FILE), identity(table, config)))
     for name in [*here, *(name for name in there if name not in here)]:
         theirs, ours = there.get(name, "absent"), here.get(name, "absent")
+        if theirs != ours and name.startswith(f"{SOURCES}."):
+            return f"the file of {name.removeprefix(f'{SOURCES}.')} is not what it was there"
         if theirs != ours:
             return f"{name} is {theirs} there, but {ours} here"
     return None

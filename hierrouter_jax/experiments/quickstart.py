@@ -96,23 +96,38 @@ def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]
         evaluation = evaluate(table, routers, features, train_config.hyper.reward.hop_cost, "test")
         run.write_json("behaviour.json", behaviour(table, routers, "test"))
     chosen = max(routers.values(), key=lambda router: router.state.best_return.max())
-    chosen.bundle(table).save(run.path / "policy")
-    bundle = PolicyBundle.load(run.path / "policy")
-    _say(console, f"Routing every test query live with {chosen.name}, from the exported bundle")
-    with run.timed("route live"):
-        test = table.split("test")
-        transcripts = route(
-            test.queries, bundle, backends, build_encoder(bundle.encoder), pool.prompt, config.batch_size
-        )
-        evaluation["live"] = compare_live(chosen, test, transcripts)
-        shown = choose(_graded(test, transcripts), config.transcripts)
-        run.write_json("live.json", {"transcripts": {chosen.name: shown}})
+    (run.path / "live.json").unlink(missing_ok=True)
+    if chosen.exportable:
+        evaluation["live"] = _route_live(config, chosen, table, backends, pool.prompt, run, console)
+    else:
+        _say(console, f"Not exported, nor routed live: a policy bundle cannot hold {chosen.static.network}")
     run.write_json("evaluation.json", evaluation)
     run.write_run(config.seed, configurations_tried=1)
     with run.timed("report"):
         build_report(run.path)
     run.write_run(config.seed, configurations_tried=1)
     return evaluation
+
+
+def _route_live(
+    config: QuickstartConfig,
+    chosen: TrainedRouter,
+    table: OutcomeTable,
+    backends: tuple[Backend, ...],
+    prompt: HopPrompt,
+    run: RunFolder,
+    console: Console,
+) -> dict[str, Any]:
+    """Export the router, route every test query with the bundle, and compare with the table."""
+    chosen.bundle(table).save(run.path / "policy")
+    bundle = PolicyBundle.load(run.path / "policy")
+    _say(console, f"Routing every test query live with {chosen.name}, from the exported bundle")
+    with run.timed("route live"):
+        test = table.split("test")
+        transcripts = route(test.queries, bundle, backends, build_encoder(bundle.encoder), prompt, config.batch_size)
+        shown = choose(_graded(test, transcripts), config.transcripts)
+        run.write_json("live.json", {"transcripts": {chosen.name: shown}})
+        return compare_live(chosen, test, transcripts)
 
 
 def compare_live(router: TrainedRouter, table: OutcomeTable, transcripts: list[Transcript]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,26 +11,33 @@ from jaxtyping import Float
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.types import Algorithm, LearnerHyper, LearnerState, LearnerStatic
+from hierrouter_jax.agents.types import ALGORITHMS, LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.outcome import PolicyOutcome
 from hierrouter_jax.experiments.budgets import check_charges, smallest_budgets
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
 from hierrouter_jax.policies.conditions import Conditions
+from hierrouter_jax.policies.network import TWO_LAYER
 from hierrouter_jax.policies.table_policy import decision_logits
 
 Told = tuple[float | None, float | None]  # a cost weight and a budget in money; None is the run's own, and no limit
-LearnerName = Literal["ppo", "ppo+stop", "all-actions", "all-actions+stop", "exact", "exact+stop"]
+LEARNERS = tuple(algorithm + suffix for algorithm in ALGORITHMS for suffix in ("", "+stop"))
 
 
 def static_of(name: str, static: LearnerStatic) -> LearnerStatic:
-    """A learner's shapes: its name says by which algorithm it learns and whether it may stop."""
-    algorithm: Algorithm = name.removesuffix("+stop")  # type: ignore[assignment]
-    return replace(static, algorithm=algorithm, allow_stop=name.endswith("+stop"))
+    """A learner's shapes: its name says by which algorithm it learns and whether it may stop.
+
+    Raises:
+      InputError: if there is no such learner.
+    """
+    if name not in LEARNERS and not is_import_path(name):
+        raise InputError(f"learner {name!r} is unknown; {nearest(name, (*LEARNERS, IMPORT_PATH))}")
+    return replace(static, algorithm=name.removesuffix("+stop"), allow_stop=name.endswith("+stop"))
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,22 @@ class TrainedRouter:
             ids = [query.id for query in table.queries]
             check_budget(budget, smallest_budgets(table), ids, table.money_unit)
 
+    @property
+    def exportable(self) -> bool:
+        """Whether it can leave the learning wing: a bundle's reader knows the two-layer network alone."""
+        return self.static.network == TWO_LAYER
+
     def bundle(self, table: OutcomeTable, seed: int | None = None) -> PolicyBundle:
-        """The policy of one seed (the chosen one by default), ready to leave the learning wing."""
+        """The policy of one seed (the chosen one by default), ready to leave the learning wing.
+
+        Raises:
+          InputError: if its network is the user's own.
+        """
+        if not self.exportable:
+            raise InputError(
+                f"{self.name} has the network {self.static.network}, but a policy bundle holds a {TWO_LAYER} network "
+                "only: it can be trained, evaluated and compared, not exported"
+            )
         seed = self.chosen_seed if seed is None else seed
         weights = {name: np.asarray(leaf) for name, leaf in flatten_dict(self.params(seed)["params"], sep="/").items()}
         return PolicyBundle(
@@ -142,8 +162,16 @@ def router_cost(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTab
     """What deciding costs itself: multiply-adds at the pool's own price of one parameter and token.
 
     Counted are the feature reduction and the network, at every hop and at STOP; hashing n-grams takes about a
-    thousand operations and is left out. Zero where the pool's parameter counts are unknown.
+    thousand operations and is left out. Zero where the pool's parameter counts are unknown. A network of the user's
+    own counts as one multiply-add a parameter, as a dense one has; where it uses a weight twice, that is too few.
     """
     rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
     decisions = outcome.hops + (router.may_stop & (outcome.hops < table.tree.horizon))
-    return decisions * router.bundle(table).multiply_adds * (np.mean(rates) if rates else 0.0)
+    return decisions * _multiply_adds(router, table) * (np.mean(rates) if rates else 0.0)
+
+
+def _multiply_adds(router: TrainedRouter, table: OutcomeTable) -> int:
+    if router.exportable:
+        return router.bundle(table).multiply_adds
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(router.params(0)))
+    return router.features.reduction.components.size + parameters

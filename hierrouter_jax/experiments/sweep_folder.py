@@ -22,6 +22,7 @@ from hierrouter_jax.experiments.hypers import numbers, stack, with_numbers
 from hierrouter_jax.experiments.members import Plan, Trained
 from hierrouter_jax.experiments.run_folder import machine
 from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.plugins import digests
 
 SCHEMA_VERSION = 2
 HEADER, FRAME, FEATURES, CHUNKS = "sweep.json", "sweep.parquet", "features.safetensors", "chunks"
@@ -98,6 +99,7 @@ def describe(plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
         "version": __version__,
         **data,
         "statics": {str(group): to_dict(static) for group, static in enumerate(plan.statics)},
+        "sources": digests(*(name for static in plan.statics for name in (static.network, static.algorithm))),
         "hypers": {name: leaf[0] if len(set(leaf)) == 1 else leaf for name, leaf in hypers.items()},
         "points": plan.points,
         "seeds": list(plan.seeds),

@@ -18,7 +18,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.budgets import check_trainable
 from hierrouter_jax.experiments.features import FittedFeatures, fit_features
 from hierrouter_jax.experiments.interrupts import interrupts_put_off
-from hierrouter_jax.experiments.routers import LearnerName, TrainedRouter, static_of
+from hierrouter_jax.experiments.routers import TrainedRouter, static_of
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 
@@ -28,7 +28,8 @@ class TrainConfig:
 
     Attributes:
       learners: `ppo` makes exactly L calls, as in the paper; `exact` climbs the exact expected return instead, and
-        `all-actions` PPO's objective over whole hop trees. With `+stop` they may stop after any call (our extension).
+        `all-actions` PPO's objective over whole hop trees; or the import path of an update of yours. With `+stop`
+        they may stop after any call (our extension).
       num_seeds: independent runs of each; the best on validation is the policy.
       seed: of the first; also of the features' solver.
       features: principal components of the context embedding that the network sees.
@@ -38,7 +39,7 @@ class TrainConfig:
       keep_every: updates between two checkpoints that stay for good; 0: only the latest and the best do.
     """
 
-    learners: tuple[LearnerName, ...] = ("ppo", "ppo+stop")
+    learners: tuple[str, ...] = ("ppo", "ppo+stop")
     num_seeds: int = 5
     seed: int = 0
     features: int = 96
@@ -50,6 +51,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.learners or len(set(self.learners)) != len(self.learners):
             raise InputError(f"learners must be one or more different names, not {list(self.learners)}")
+        for name in self.learners:
+            static_of(name, self.static)
         if self.num_seeds < 1 or self.features < 1:
             raise InputError("num_seeds and features must be at least 1")
         every, block = self.checkpoint_every, self.static.evaluate_every

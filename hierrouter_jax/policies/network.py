@@ -1,6 +1,6 @@
 """The router's network: two tanh layers over features, a learned stage embedding, the cost spent and conditions."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Int
 
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
+
+TWO_LAYER = "two-layer"  # what configurations call `RouterNetwork`
 
 
 @struct.dataclass
@@ -65,6 +67,9 @@ class RouterNetwork(nn.Module):
         kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*heads, strict=True))
         outputs = project(hidden, kernel) + bias
         return outputs[..., :-1], outputs[..., -1]
+
+
+Network: TypeAlias = Any  # a `RouterNetwork`, or a module of the user's with its fields and its `__call__`
 
 
 class _Weights(nn.Module):

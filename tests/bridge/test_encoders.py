@@ -27,7 +27,7 @@ def specs(model_folder):
     return [
         {"kind": "ngrams", "size": 64},
         {"kind": "transformers", "source": str(model_folder()), "batch_size": 2},
-        {"kind": "import", "path": f"{__name__}:Lengths", "factor": 0.5},
+        {"kind": f"{__name__}:Lengths", "factor": 0.5},
     ]
 
 
@@ -61,15 +61,16 @@ def test_long_contexts_lose_the_stated_end(model_folder, truncation, kept):
     ("spec", "words"),
     [
         ({"kind": "ngram"}, "kind 'ngram' is unknown; did you mean ngrams?"),
-        ({}, "kind None is unknown; the kinds are ngrams, transformers, import"),
+        ({}, "kind None is unknown; known are ngrams, transformers, an import path"),
         ({"kind": "ngrams", "sise": 8}, "encoder of kind ngrams: .*sise"),
         ({"kind": "ngrams", "size": 7}, "must be a positive multiple of 4, not 7"),
         ({"kind": "transformers"}, "encoder of kind transformers: .*source"),
         ({"kind": "transformers", "source": "./nowhere"}, "./nowhere: no such folder"),
         ({"kind": "transformers", "source": "x", "truncation": "middle"}, "'middle', but must be left or right"),
-        ({"kind": "import", "path": "no_such_module:Class"}, "'no_such_module:Class' cannot be used"),
-        ({"kind": "import", "path": "json:Nothing"}, "'json:Nothing' cannot be used"),
-        ({"kind": "import", "path": "json:JSONEncoder"}, "'json:JSONEncoder' cannot be used"),
+        ({"kind": "no_such_module:Class"}, "'no_such_module:Class' cannot be used"),
+        ({"kind": "json:Nothing"}, "'json:Nothing' cannot be used"),
+        ({"kind": "json:JSONEncoder"}, "'json:JSONEncoder' cannot be used"),
+        ({"kind": "no_such_file.py:Class"}, "no_such_file.py is no file"),
     ],
 )
 def test_a_bad_spec_is_one_sentence(spec, words):
@@ -79,6 +80,6 @@ def test_a_bad_spec_is_one_sentence(spec, words):
 
 
 def test_own_encoder_of_another_size_is_refused():
-    encoder = build_encoder({"kind": "import", "path": f"{__name__}:Lengths", "width": 1})
+    encoder = build_encoder({"kind": f"{__name__}:Lengths", "width": 1})
     with pytest.raises(InputError, match=r"shape \(3, 1\) for 3 contexts, but its size is 2"):
         encoder.encode(CONTEXTS)
