@@ -10,6 +10,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 from hierrouter_jax._version import __version__
+from hierrouter_jax.cli.options import check_options, explain
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 
@@ -91,18 +92,28 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         epilog=f"example:  hierrouter {example}",
         formatter_class=DefaultHelpFormatter,
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="a preset or a YAML file with any of these options")
     if configuration is None:
         parser.add_function_arguments(function, as_group=False, as_positional=True)
     else:
         parser.add_class_arguments(configuration, as_group=False)
+    arguments = _expanded(arguments)
+    check_options(_names(parser), arguments)
     try:
-        options = parser.instantiate(parser.parse_args(_expanded(arguments))).as_dict()
+        options = parser.instantiate(parser.parse_args(arguments)).as_dict()
         options.pop("config", None)
         return function, options if configuration is None else {"config": configuration(**options)}
-    except ValueError as error:  # a configuration refuses its values
-        raise InputError(str(error)) from None
+    except (ArgumentError, ValueError) as error:  # the parser, or a configuration, refuses a value
+        raise InputError(explain(error, arguments)) from None
+
+
+def _names(parser: ArgumentParser) -> set[str]:
+    """Dotted names of the options that hold values; groups of them are prefixes."""
+    names = {option[2:] for action in parser._actions for option in action.option_strings if option[:2] == "--"}
+    names |= {action.dest for action in parser._actions if not action.option_strings}
+    return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
 
 
 def _expanded(arguments: list[str]) -> list[str]:
