@@ -11,9 +11,15 @@ if TYPE_CHECKING:
     from hierrouter_jax.bridge.collect import collect
     from hierrouter_jax.bridge.route import route
     from hierrouter_jax.bundle import PolicyBundle
+    from hierrouter_jax.envs.rewards import RewardWeights
     from hierrouter_jax.errors import InputError
+    from hierrouter_jax.evaluation.outcome import PolicyOutcome, ending_at, policy_outcome
+    from hierrouter_jax.evaluation.statistics import paired_difference
+    from hierrouter_jax.experiments.checkpoints import load_routers
     from hierrouter_jax.experiments.evaluate import evaluate
     from hierrouter_jax.experiments.features import fit_features
+    from hierrouter_jax.experiments.report import build_report
+    from hierrouter_jax.experiments.routers import TrainedRouter, static_of
     from hierrouter_jax.experiments.sweep import sweep
     from hierrouter_jax.experiments.sweep_result import SweepResult, load_sweep
     from hierrouter_jax.experiments.train import TrainConfig, train_routers
@@ -29,16 +35,25 @@ _HOME = {
     "LearnerStatic": "agents.types",
     "OutcomeTable": "outcomes.table",
     "PolicyBundle": "bundle",
+    "PolicyOutcome": "evaluation.outcome",
     "Query": "outcomes.table",
+    "RewardWeights": "envs.rewards",
     "SweepResult": "experiments.sweep_result",
     "TrainConfig": "experiments.train",
+    "TrainedRouter": "experiments.routers",
+    "build_report": "experiments.report",
     "collect": "bridge.collect",
+    "ending_at": "evaluation.outcome",
     "evaluate": "experiments.evaluate",
     "fit_features": "experiments.features",
+    "load_routers": "experiments.checkpoints",
     "load_sweep": "experiments.sweep_result",
     "load_table": "outcomes.store",
+    "paired_difference": "evaluation.statistics",
+    "policy_outcome": "evaluation.outcome",
     "route": "bridge.route",
     "save_table": "outcomes.store",
+    "static_of": "experiments.routers",
     "sweep": "experiments.sweep",
     "train": "agents.learner",
     "train_routers": "experiments.train",
@@ -51,17 +66,26 @@ __all__ = [
     "LearnerStatic",
     "OutcomeTable",
     "PolicyBundle",
+    "PolicyOutcome",
     "Query",
+    "RewardWeights",
     "SweepResult",
     "TrainConfig",
+    "TrainedRouter",
     "__version__",
+    "build_report",
     "collect",
+    "ending_at",
     "evaluate",
     "fit_features",
+    "load_routers",
     "load_sweep",
     "load_table",
+    "paired_difference",
+    "policy_outcome",
     "route",
     "save_table",
+    "static_of",
     "sweep",
     "train",
     "train_routers",
