@@ -22,7 +22,7 @@ MAX_BYTES = 1_100_000
 SPECIALISTS = ("reader", "calculator", "speller")
 SPECIALIST_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "card.json")
 LIVE_WING = ("bridge", "serve", "cli")
-EXTRAS = ("live", "serve", "gym", "bench", "dev")
+EXTRAS = ("live", "serve", "gym", "bench", "track", "dev")
 
 
 @pytest.fixture(scope="module")

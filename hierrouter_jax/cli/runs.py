@@ -24,6 +24,7 @@ from hierrouter_jax.experiments.report import build_report
 from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.sweep_folder import HEADER
 from hierrouter_jax.experiments.sweep_result import load_sweep
+from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
@@ -64,6 +65,7 @@ def train(
     out: Path = Path("runs/train"),
     train: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
     fresh: bool = False,
+    track: str = "",
 ) -> None:
     """Train routers on an outcome table.
 
@@ -74,6 +76,7 @@ def train(
       out: run folder.
       train: learners, seeds and every number of the learner.
       fresh: discard what the run folder holds of an earlier training, and start anew.
+      track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
     """
     run, loaded = RunFolder(out), load_table(table)
     checkpoints = RunCheckpoints(out, loaded, train, fresh)
@@ -84,8 +87,8 @@ def train(
         if checkpoints.resumed:
             print(f"{out}: goes on from {checkpoints.describe()}")
     try:
-        with run.timed("train"), checkpoints:
-            routers, metrics = train_routers(loaded, train, not checkpoints.finished, checkpoints)
+        with run.timed("train"), checkpoints, tracked(track, out, to_dict(train)) as tracking:
+            routers, metrics = train_routers(loaded, train, not checkpoints.finished, checkpoints, tracking)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{out} keeps {checkpoints.describe()}") from None
     if not checkpoints.finished:

@@ -26,6 +26,7 @@ from hierrouter_jax.experiments.report import build_report
 from hierrouter_jax.experiments.report.transcripts import choose
 from hierrouter_jax.experiments.routers import TrainedRouter
 from hierrouter_jax.experiments.run_folder import RunFolder
+from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.store import load_table, save_table
@@ -61,6 +62,7 @@ class QuickstartConfig:
       batch_size: calls generated at once.
       transcripts: live transcripts kept for the report.
       train: of the routers. Its seed is the quickstart's.
+      track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
     """
 
     out: Path = Path("runs/quickstart")
@@ -73,6 +75,7 @@ class QuickstartConfig:
     batch_size: int = 512
     transcripts: int = 8
     train: TrainConfig = field(default_factory=TrainConfig)
+    track: str = ""
 
 
 def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
@@ -87,8 +90,11 @@ def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]
     _say(console, f"Training routers on {sum(q.split == 'train' for q in table.queries):,} queries")
     with run.timed("train"):
         anew = (run.path / FINISHED).is_file() or difference(run.path / FOLDER, table, train_config) is not None
-        with RunCheckpoints(run.path, table, train_config, fresh=anew) as checkpoints:
-            routers, metrics = train_routers(table, train_config, keeper=checkpoints)
+        with (
+            RunCheckpoints(run.path, table, train_config, fresh=anew) as checkpoints,
+            tracked(config.track, run.path, to_dict(train_config)) as tracking,
+        ):
+            routers, metrics = train_routers(table, train_config, keeper=checkpoints, tracking=tracking)
         run.write_metrics(metrics)
     _say(console, "Evaluating exactly on the test split")
     with run.timed("evaluate"):

@@ -19,6 +19,7 @@ from hierrouter_jax.experiments.budgets import check_trainable
 from hierrouter_jax.experiments.features import FittedFeatures, fit_features
 from hierrouter_jax.experiments.interrupts import interrupts_put_off
 from hierrouter_jax.experiments.routers import TrainedRouter, static_of
+from hierrouter_jax.experiments.tracking import Tracking
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 
@@ -94,7 +95,11 @@ class Keeper(Protocol):
 
 
 def train_routers(
-    table: OutcomeTable, config: TrainConfig, progress: bool = True, keeper: Keeper | None = None
+    table: OutcomeTable,
+    config: TrainConfig,
+    progress: bool = True,
+    keeper: Keeper | None = None,
+    tracking: Tracking | None = None,
 ) -> tuple[dict[str, TrainedRouter], pd.DataFrame]:
     """Train every learner of the configuration, from where it had come to.
 
@@ -103,6 +108,7 @@ def train_routers(
       config: of all learners.
       progress: whether to show a bar.
       keeper: gets every checkpoint; without one, training starts anew and nothing is kept on the way.
+      tracking: gets every block's metrics, from the first on.
 
     Returns:
       Trained routers by name, and the metrics: a row per learner, seed and update, however often interrupted.
@@ -120,7 +126,9 @@ def train_routers(
     for name in config.learners:
         static = static_of(name, config.static)
         check_trainable(table, static, config.hyper.ranges)
-        done = _train_seeds(name, train, validation, static, config, progress, keeper)
+        if tracking:
+            tracking.begin(name, config.num_seeds)
+        done = _train_seeds(name, train, validation, static, config, progress, keeper, tracking)
         routers[name] = TrainedRouter(name, static, config.hyper, done.state, features)
         metrics += _rows(name, done.metrics, static.transitions(table.tree))
     return routers, pd.concat(metrics, ignore_index=True)
@@ -139,6 +147,7 @@ def _train_seeds(
     config: TrainConfig,
     progress: bool,
     keeper: Keeper | None,
+    tracking: Tracking | None,
 ) -> Progress:
     """All seeds of a learner, block by block so that progress shows; `lax.map` is bit-equal to each seed alone."""
 
@@ -154,10 +163,15 @@ def _train_seeds(
 
     restored = keeper.restored(name) if keeper else None
     state, blocks = _unpacked(restored) if restored else (start(seed_keys(config), train), [])
+    transitions = static.transitions(train.tree)
+    for block, metrics in enumerate(blocks if tracking else ()):
+        tracking.log(_block_rows(name, block, metrics, transitions))
     with interrupts_put_off() as check_interrupt:
         for updates in _bar(name, len(blocks) * static.evaluate_every, static, progress):
             state, metrics = advance(state, train, validation)
             blocks.append(jax.device_get(metrics))
+            if tracking:
+                tracking.log(_block_rows(name, len(blocks) - 1, blocks[-1], transitions))
             if keeper and (updates % config.checkpoint_every == 0 or updates == static.num_updates):
                 keeper.keep(name, _packed(state, blocks))
             check_interrupt()
@@ -189,14 +203,18 @@ def _bar(name: str, done: int, static: LearnerStatic, progress: bool) -> Iterato
 
 def _rows(name: str, metrics: dict[str, np.ndarray], steps_per_update: int) -> Iterator[pd.DataFrame]:
     """Every block's metrics as rows; validation stands in the row of the block's last update."""
-    blocks, seeds, updates = metrics["train_return"].shape
-    seed = np.repeat(np.arange(seeds), updates)
-    for block in range(blocks):
-        frame = {key: value[block].ravel() for key, value in metrics.items() if value.ndim == 3}
-        update = np.tile(1 + block * updates + np.arange(updates), seeds)
-        for key in ("validation_return", "validation_accuracy"):
-            column = np.full((seeds, updates), np.nan, dtype=np.float32)
-            column[:, -1] = metrics[key][block]
-            frame[key] = column.ravel()
-        steps = update * steps_per_update
-        yield pd.DataFrame({"learner": name, "seed": seed, "update": update, "env_steps": steps} | frame)
+    for block in range(len(metrics["train_return"])):
+        yield _block_rows(name, block, {key: value[block] for key, value in metrics.items()}, steps_per_update)
+
+
+def _block_rows(name: str, block: int, metrics: dict[str, np.ndarray], steps_per_update: int) -> pd.DataFrame:
+    """A row a seed and update of one block, whose metrics are [S, U], and [S] for validation."""
+    seeds, updates = metrics["train_return"].shape
+    update = np.tile(1 + block * updates + np.arange(updates), seeds)
+    frame = {key: value.ravel() for key, value in metrics.items() if value.ndim == 2}
+    for key in ("validation_return", "validation_accuracy"):
+        column = np.full((seeds, updates), np.nan, dtype=np.float32)
+        column[:, -1] = metrics[key]
+        frame[key] = column.ravel()
+    seed, steps = np.repeat(np.arange(seeds), updates), update * steps_per_update
+    return pd.DataFrame({"learner": name, "seed": seed, "update": update, "env_steps": steps} | frame)

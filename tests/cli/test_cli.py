@@ -9,6 +9,7 @@ import pytest
 from hierrouter_jax.cli.main import VERBS, main
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
+from tests.events import event_values, metric_values
 from tests.tables import random_table
 
 SMALL = [
@@ -41,6 +42,16 @@ def test_train_writes_the_run_folder(run):
     assert len(pd.read_parquet(run / "run" / "metrics.parquet")) == 2 * 2 * 10
     record = read_json(run / "run" / "run.json")
     assert {"command", "version", "seed", "seconds", "peak_rss_bytes", "machine"} <= set(record)
+
+
+def test_a_finished_run_is_tracked_when_it_is_asked_for(run, capsys):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (extra track)")
+    folder = run / "run"
+    assert main(["train", str(run / "table"), "--out", str(folder), *SMALL, "--track", "tensorboard"]) == 0
+    assert "nothing is trained" in capsys.readouterr().out
+    metrics = pd.read_parquet(folder / "metrics.parquet")
+    for learner, seed in (("ppo", 1), ("ppo+stop", 0)):
+        assert event_values(folder / "tensorboard" / f"{learner}-seed-{seed}") == metric_values(metrics, learner, seed)
 
 
 def test_evaluate_report_and_export(run, tmp_path, capsys):
@@ -106,6 +117,9 @@ def test_bad_input_gets_one_line(run, tmp_path, capsys):
     assert "holds ppo, ppo+stop" in refused(capsys, "export", folder, str(tmp_path / "p"), "--learner", "exact")
     assert "holds seeds 0..1" in refused(capsys, "export", folder, str(tmp_path / "p"), "--seed", "9")
     assert not (tmp_path / "p").exists()
+    assert "'tensorbord' is unknown; did you mean tensorboard" in refused(
+        capsys, "train", table, "--out", folder, *SMALL, "--track", "tensorbord"
+    )
     assert "num_updates" in refused(capsys, "train", table, "--train.static.num_updates", "7")
     assert "learning_rat" in refused(capsys, "train", table, "--train.hyper.learning_rat", "1")
     assert "no such policy bundle" in refused(capsys, "route", "hello", "--policy", str(tmp_path / "none"))

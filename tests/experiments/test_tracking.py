@@ -1,0 +1,115 @@
+"""What trackers are told, read back with their own readers, is what metrics.parquet holds; each value once."""
+
+import struct
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.experiments import tracking
+from hierrouter_jax.experiments.tracking import tracked
+from hierrouter_jax.experiments.train import _block_rows
+from hierrouter_jax.files import file_name
+from tests.events import event_values, metric_values
+
+needs_tensorboard, needs_wandb, needs_mlflow = (
+    pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed (extra track)")
+    for name in ("tensorboard", "wandb", "mlflow")
+)
+LEARNER = "my/learner.py:reinforce+stop"
+
+
+def rows(block: int) -> pd.DataFrame:
+    """A block of two seeds and three updates."""
+    rng = np.random.default_rng(block)
+    metrics = {"train_return": rng.random((2, 3)), "entropy": rng.random((2, 3))}
+    validation = {"validation_return": rng.random(2), "validation_accuracy": rng.random(2)}
+    measured = {name: array.astype(np.float32) for name, array in (metrics | validation).items()}
+    return _block_rows(LEARNER, block, measured, 12)
+
+
+def track(name: str, folder: Path) -> pd.DataFrame:
+    """Two blocks, an interruption, and the same two again with a third; returns what metrics.parquet would hold."""
+    config = {"num_seeds": 2, "static": {"num_envs": 4}, "learners": [LEARNER]}
+    for blocks in (2, 3):
+        with tracked(name, folder, config) as tracking:
+            tracking.begin(LEARNER, 2)
+            for block in range(blocks):
+                tracking.log(rows(block))
+    return pd.concat([rows(block) for block in range(3)], ignore_index=True)
+
+
+@needs_tensorboard
+def test_event_files_hold_every_value_once(tmp_path):
+    metrics = track("tensorboard", tmp_path)
+    for seed in (0, 1):
+        found = event_values(tmp_path / "tensorboard" / f"{file_name(LEARNER)}-seed-{seed}")
+        assert found == metric_values(metrics, LEARNER, seed)
+
+
+@needs_wandb
+def test_wandb_is_offline_and_holds_every_step_once(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    metrics = track("wandb", tmp_path)
+    files = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    assert len(files) == 2
+    for path in files:
+        records = wandb_records(path)
+        (name,) = {record.run.display_name for record in records if record.WhichOneof("record_type") == "run"}
+        found = []
+        for record in records:
+            values = {item.key or item.nested_key[0]: float(item.value_json) for item in record.history.item}
+            found += [(key, int(values["_step"]), value) for key, value in values.items() if key[0] != "_"]
+        assert sorted(found) == metric_values(metrics, LEARNER, int(name[-1]))
+
+
+def wandb_records(path: Path) -> list:
+    """The records of a .wandb file: protocol buffers in LevelDB's log format, after seven bytes of W&B's own."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, parts, records = path.read_bytes(), 7, [], []
+    while at + 7 <= len(data):
+        left = 32768 - at % 32768
+        if left < 7:  # no room for a header: padding up to the next block
+            at += left
+            continue
+        size, kind = struct.unpack("<HB", data[at + 4 : at + 7])
+        parts.append(data[at + 7 : at + 7 + size])
+        at += 7 + size
+        if kind in (1, 4):  # a whole record, or the last part of one
+            records.append(Record.FromString(b"".join(parts)))
+            parts = []
+    return records
+
+
+@needs_mlflow
+def test_mlflow_holds_every_value_once(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    metrics = track("mlflow", tmp_path)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
+    experiment = client.get_experiment_by_name("hierrouter")
+    runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.data.params["seed"])
+    assert [run.data.params["seed"] for run in runs] == ["0", "1"]
+    assert runs[0].data.params["static.num_envs"] == "4"
+    for seed, run in enumerate(runs):
+        history = [(name, client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics]
+        assert sorted((name, one.step, one.value) for name, several in history for one in several) == metric_values(
+            metrics, LEARNER, seed
+        )
+
+
+def test_an_unknown_or_missing_tracker_is_one_sentence(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="'tensorbord' is unknown; did you mean tensorboard"):
+        tracking.Tracking("tensorbord", tmp_path, {})
+
+    def absent(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(tracking, "import_module", absent)
+    with pytest.raises(InputError, match=r"wandb is not installed; pip install 'hierrouter_jax\[track\]'"):
+        tracking.Tracking("wandb", tmp_path, {})
