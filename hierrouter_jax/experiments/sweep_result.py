@@ -30,8 +30,9 @@ class SweepResult:
       frame: a row a member: `member`, `group` (position of its shapes), `learner`, `seed`, every number of the
         learner by its dotted name; `best_return`, `best_accuracy`, `best_cost` and `best_update`, the validation's,
         of the kept policy; `train_return`, the last updates' mean; `accuracy`, `cost` and `return` of the kept
-        policy on `split`, exact and greedy. Costs are in the table's money unit (over the normaliser, where device tables were
-        given), without the router's own; `return` is accuracy minus the cost weight times the normalised cost.
+        policy on `split`, exact and greedy. Costs are in the table's money unit (over the normaliser, where device
+        tables were given), without the router's own; `return` is accuracy minus the cost weight times the
+        normalised cost.
       plan: which combination each member is.
       finished: their parameters.
       split: that the last three columns are of.
