@@ -35,8 +35,9 @@ def imported_update(path: str) -> Update:
                 f"learner {path}: {name} of the state it returns is {after.get(name, 'missing')}, "
                 f"but was {before.get(name, 'missing')}"
             )
-        if "train_return" not in metrics:
-            raise InputError(f"learner {path}: its metrics are {sorted(metrics)}, but must hold train_return")
+        for needed in ("train_return", *(("train_cost",) if static.lagrangian else ())):
+            if needed not in metrics:
+                raise InputError(f"learner {path}: its metrics are {sorted(metrics)}, but must hold {needed}")
         wide = [name for name, value in metrics.items() if jax.numpy.shape(value)]
         if wide:
             raise InputError(f"learner {path}: its metric {wide[0]} is an array, but metrics must be scalars")

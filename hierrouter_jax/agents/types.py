@@ -39,6 +39,7 @@ class LearnerStatic:
         policy serves them all.
       budgeted: whether a budget is drawn for each episode, never to be passed, and what is left of it shown to the
         network. Under a budget STOP is always allowed once there is an answer.
+      lagrangian: whether the cost weight is adapted until a query costs `LearnerHyper.mean_cost` on average.
     """
 
     algorithm: str = "ppo"
@@ -53,6 +54,7 @@ class LearnerStatic:
     warm_start: int = 0
     cost_conditioned: bool = False
     budgeted: bool = False
+    lagrangian: bool = False
     network: str = TWO_LAYER
 
     def __post_init__(self) -> None:
@@ -67,6 +69,8 @@ class LearnerStatic:
             raise ValueError(f"num_envs ({self.num_envs}) must be a multiple of minibatches ({self.minibatches})")
         if not self.hidden:
             raise ValueError("hidden needs the width of at least one layer")
+        if self.lagrangian and self.cost_conditioned:
+            raise ValueError("lagrangian adapts the cost weight that cost_conditioned draws; choose one of them")
 
     def transitions(self, tree: HopTree) -> int:
         """Of an update: sampled ones, or, of learners on whole trees, all hops of the trees that it looks at.
@@ -104,6 +108,8 @@ class LearnerHyper:
       max_grad_norm: of the global gradient norm.
       reward: weights of the reward terms.
       ranges: that a conditioned policy's conditions are drawn from.
+      mean_cost: of a query, over the cost normaliser, that `LearnerStatic.lagrangian` aims at.
+      cost_weight_rate: of its ascent: what the cost weight grows by an update for every unit of cost too many.
     """
 
     learning_rate: float = 1e-3
@@ -120,6 +126,8 @@ class LearnerHyper:
     max_grad_norm: float = 0.5
     reward: RewardWeights = struct.field(default_factory=RewardWeights)
     ranges: ConditionRanges = struct.field(default_factory=ConditionRanges)
+    mean_cost: float = 1.0
+    cost_weight_rate: float = 0.01
 
 
 @struct.dataclass
@@ -134,6 +142,7 @@ class LearnerState:
       best_params: those with the best validation return so far.
       best_return: that return, of the greedy policy.
       best_update: when.
+      cost_weight: of the reward, where `LearnerStatic.lagrangian` adapts it.
     """
 
     params: dict
@@ -143,6 +152,7 @@ class LearnerState:
     best_params: dict
     best_return: Float[Array, ""]
     best_update: Int[Array, ""]
+    cost_weight: Float[Array, ""]
 
 
 Metrics = dict[str, Float[Array, "*T"]]

@@ -24,13 +24,12 @@ SOURCES = "sources"
 def identity(table: OutcomeTable, config: TrainConfig) -> dict[str, Any]:
     """Everything that the course of training depends on, as JSON holds it."""
     splits = [query.split for query in table.queries]
+    algorithms = [static_of(name, config.static).algorithm for name in config.learners]
     embedding = np.ascontiguousarray(table.context_embedding)
     found = {
         "version": __version__,
         "train": to_dict(config),
-        SOURCES: digests(
-            config.static.network, *(static_of(name, config.static).algorithm for name in config.learners)
-        ),
+        SOURCES: digests(config.static.network, *algorithms, *config.hyper.reward.custom),
         "table": {
             "fingerprint": table.fingerprint,
             "money_unit": table.money_unit,

@@ -99,12 +99,18 @@ def describe(plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
         "version": __version__,
         **data,
         "statics": {str(group): to_dict(static) for group, static in enumerate(plan.statics)},
-        "sources": digests(*(name for static in plan.statics for name in (static.network, static.algorithm))),
+        "sources": _sources(plan),
         "hypers": {name: leaf[0] if len(set(leaf)) == 1 else leaf for name, leaf in hypers.items()},
         "points": plan.points,
         "seeds": list(plan.seeds),
         "members": len(plan),
     }
+
+
+def _sources(plan: Plan) -> dict[str, str | None]:
+    """Digests of the files that the sweep takes from its user."""
+    statics = [name for static in plan.statics for name in (static.network, static.algorithm)]
+    return digests(*statics, *plan.hypers.reward.custom)
 
 
 def planned(header: dict[str, Any], path: Path) -> Plan:

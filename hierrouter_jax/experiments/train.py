@@ -18,6 +18,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.budgets import check_trainable
 from hierrouter_jax.experiments.features import FittedFeatures, fit_features
 from hierrouter_jax.experiments.interrupts import interrupts_put_off
+from hierrouter_jax.experiments.rewards import check_reward
 from hierrouter_jax.experiments.routers import TrainedRouter, static_of
 from hierrouter_jax.experiments.tracking import Tracking
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -114,12 +115,14 @@ def train_routers(
       Trained routers by name, and the metrics: a row per learner, seed and update, however often interrupted.
 
     Raises:
-      InputError: if a learner is to keep budgets, but the pool's largest charges are unknown.
+      InputError: if a learner is to keep budgets, but the pool's largest charges are unknown; or the table cannot
+        pay out the reward.
     """
 
     def fit() -> FittedFeatures:
         return fit_features(table.split("train"), config.features, config.seed)
 
+    check_reward(table, config.hyper.reward)
     features = keeper.features(fit) if keeper else fit()
     train, validation = features.on_device(table.split("train")), features.on_device(table.split("validation"))
     routers, metrics = {}, []
@@ -164,8 +167,9 @@ def _train_seeds(
     restored = keeper.restored(name) if keeper else None
     state, blocks = _unpacked(restored) if restored else (start(seed_keys(config), train), [])
     transitions = static.transitions(train.tree)
-    for block, metrics in enumerate(blocks if tracking else ()):
-        tracking.log(_block_rows(name, block, metrics, transitions))
+    if tracking:
+        for block, metrics in enumerate(blocks):
+            tracking.log(_block_rows(name, block, metrics, transitions))
     with interrupts_put_off() as check_interrupt:
         for updates in _bar(name, len(blocks) * static.evaluate_every, static, progress):
             state, metrics = advance(state, train, validation)
@@ -212,7 +216,7 @@ def _block_rows(name: str, block: int, metrics: dict[str, np.ndarray], steps_per
     seeds, updates = metrics["train_return"].shape
     update = np.tile(1 + block * updates + np.arange(updates), seeds)
     frame = {key: value.ravel() for key, value in metrics.items() if value.ndim == 2}
-    for key in ("validation_return", "validation_accuracy"):
+    for key in ("validation_return", "validation_accuracy", "validation_cost"):
         column = np.full((seeds, updates), np.nan, dtype=np.float32)
         column[:, -1] = metrics[key]
         frame[key] = column.ravel()

@@ -26,7 +26,7 @@ def rows(block: int) -> pd.DataFrame:
     """A block of two seeds and three updates."""
     rng = np.random.default_rng(block)
     metrics = {"train_return": rng.random((2, 3)), "entropy": rng.random((2, 3))}
-    validation = {"validation_return": rng.random(2), "validation_accuracy": rng.random(2)}
+    validation = {f"validation_{name}": rng.random(2) for name in ("return", "accuracy", "cost")}
     measured = {name: array.astype(np.float32) for name, array in (metrics | validation).items()}
     return _block_rows(LEARNER, block, measured, 12)
 
