@@ -10,6 +10,7 @@ from hierrouter_jax.evaluation.reliable import RESAMPLES
 Verdict = Literal["better", "worse", "tied", "undecided"]
 
 FLIPS = 9999
+_AT_ONCE = 2_000_000  # signs held at a time
 SIGNIFICANCE = 0.05
 TIE_MARGIN = 0.01  # one point
 
@@ -45,9 +46,19 @@ def crossed_means(values: Float[np.ndarray, "*B S Q"], resamples: Resamples) -> 
     return np.reshape(means, (*values.shape[:-2], -1))
 
 
-def sign_flips(queries: int, count: int = FLIPS, seed: int = 0) -> Float[np.ndarray, "P Q"]:
-    """Random signs, under which a paired difference of each query keeps or turns round."""
-    return np.random.default_rng(seed).integers(0, 2, size=(count, queries)).astype(np.float64) * 2 - 1
+def flipped_means(differences: Float[np.ndarray, "K Q"], count: int = FLIPS, seed: int = 0) -> Float[np.ndarray, "P K"]:
+    """The mean over queries after each query's differences have kept or turned their sign at random, all K alike.
+
+    The paired permutation test's distribution under the hypothesis that on every query the two policies could as
+    well have been named the other way round.
+    """
+    rng, queries = np.random.default_rng(seed), differences.shape[1]
+    step = max(1, _AT_ONCE // queries)
+    parts = []
+    for start in range(0, count, step):
+        signs = 2.0 * rng.integers(0, 2, size=(min(step, count - start), queries)) - 1
+        parts.append(signs @ differences.T / queries)
+    return np.concatenate(parts)
 
 
 def permutation_p(observed: float, permuted: Float[np.ndarray, " P"]) -> float:
