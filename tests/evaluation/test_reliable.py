@@ -69,6 +69,8 @@ def test_a_learning_curve_is_every_updates_own_interquartile_mean():
         assert band.value[update] == pytest.approx(interquartile_mean(curves[:, :, update]))
     assert (band.low <= band.value).all()
     assert (band.value <= band.high).all()
+    curves[2, 0, 1] = np.nan  # a run that gave no number is not trimmed away as if it were the best
+    assert np.isnan(interquartile_mean_estimate(curves)).any(axis=0).tolist() == [False, True, False, False]
 
 
 scores = arrays(float, (4, 2), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))

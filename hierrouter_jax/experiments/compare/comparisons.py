@@ -59,7 +59,8 @@ def comparisons(arms: list[ArmOutcomes], drawn: Resamples, reference: dict[str, 
         its = [row for row in rows if row["metric"] in family]
         for row, adjusted in zip(its, holm([row["p_value"] for row in its]), strict=True):
             row["p_holm"] = adjusted
-            row["verdict"] = verdict(*row["ci"], adjusted)
+            low, high = row["ci"]
+            row["verdict"] = verdict(low, high, adjusted)
     return rows
 
 

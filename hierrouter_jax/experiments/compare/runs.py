@@ -102,8 +102,9 @@ def run_arms(trainer: Trainer, arms: list[ResolvedArm]) -> list[ArmRuns]:
         ]
         result = trainer.sweep(static, hypers, range(config.seeds), config.split, str(group))
         members = np.arange(len(result.plan)).reshape(len(here), len(config.cost_weights), config.seeds)
-        for arm, *its in zip(here, members, chosen, tried, strict=True):
-            found[arm.name] = ArmRuns(arm, result, f"{SWEEPS}/{group}", *its)
+        folder = f"{SWEEPS}/{group}"
+        for arm, its, settings, configurations in zip(here, members, chosen, tried, strict=True):
+            found[arm.name] = ArmRuns(arm, result, folder, its, settings, configurations)
     return [found[arm.name] for arm in arms]
 
 
