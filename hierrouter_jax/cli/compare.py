@@ -77,8 +77,8 @@ def compare(
     console = result_console()
     console.print(comparison_table(found))
     for sentence in found["claims"]:
-        console.print(f"· {sentence}", soft_wrap=True)
-    console.print(f"numbers: {out / RESULT}, a row a policy: {out / FRAME}", style="dim", soft_wrap=True)
+        console.print(f"· {sentence}", soft_wrap=True, markup=False)
+    console.print(f"numbers: {out / RESULT}, a row a policy: {out / FRAME}", style="dim", soft_wrap=True, markup=False)
 
 
 def comparison_table(found: dict[str, Any]) -> Table:

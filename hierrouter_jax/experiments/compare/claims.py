@@ -54,7 +54,8 @@ def _returns(arm: str, baseline: str, rows: list[dict[str, Any]]) -> str:
 
 def _overall(row: dict[str, Any]) -> str:
     """One arm over all costs."""
-    a, b, detail = row["a"], row["b"], f"{_size(row)}, Holm p = {row['p_holm']:.3f}"
+    chance = f"= {row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< 0.001"
+    a, b, detail = row["a"], row["b"], f"{_size(row)}, Holm p {chance}"
     said = {
         "better": f"{a} is better than {b}",
         "worse": f"{a} is worse than {b}",

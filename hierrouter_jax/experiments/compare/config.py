@@ -205,18 +205,20 @@ def _resolve(name: str, arm: Arm, config: CompareConfig, where: str) -> Resolved
 
 
 def _reward(arm: Arm, where: str) -> RewardWeights:
-    if isinstance(arm.reward, str):
+    """Weights of a preset, a file or a mapping; terms that it does not name keep their default."""
+    named, source = arm.reward, f"{where}: reward"
+    if isinstance(named, str):
         try:
-            path = config_path(arm.reward if arm.reward.endswith(".yaml") else f"reward/{arm.reward}.yaml")
+            path = config_path(named if named.endswith(".yaml") else f"reward/{named}.yaml")
         except InputError as error:
             raise InputError(f"{where}: reward is no preset ({error})") from None
-        return from_dict(RewardWeights, load_yaml(path), path)
-    assert arm.reward is not None
-    if arm.cost_term != "hop_cost" and "hop_cost" not in arm.reward:
+        named, source = load_yaml(path), str(path)
+    assert named is not None
+    if arm.cost_term != "hop_cost" and "hop_cost" not in named:
         raise InputError(
             f"{where}: cost_term is {arm.cost_term}, so say in reward what hop_cost weighs beside it (0 leaves it out)"
         )
-    return from_dict(RewardWeights, arm.reward, f"{where}: reward")
+    return from_dict(RewardWeights, named, source)
 
 
 def _cost_leaf(arm: Arm, hyper: LearnerHyper, where: str) -> str:
