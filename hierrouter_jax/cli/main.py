@@ -32,6 +32,11 @@ VERBS = {
         "train routers on an outcome table",
         "train tables/mine --out runs/mine --train.hyper.reward.hop_cost 0.05 --train.num_seeds 10",
     ),
+    "compare": (
+        "compare",
+        "compare reward shapings, learners or settings over seeds and cost weights",
+        "compare runs/quickstart/table --config compare/rewards.yaml --out runs/rewards",
+    ),
     "evaluate": (
         "runs",
         "evaluate a run's routers exactly beside their opponents",
@@ -86,6 +91,9 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     commands = import_module(f"hierrouter_jax.cli.{module}")
     function = getattr(commands, verb)
     configuration = getattr(commands, "CONFIGURED", {}).get(verb)
+    first = getattr(commands, "POSITIONAL", {}).get(verb)
+    if first and arguments and not arguments[0].startswith("-"):
+        arguments = [*arguments[1:], f"--{first}", arguments[0]]  # last, so that it counts and not a --config's
     parser = ArgumentParser(
         prog=f"hierrouter {verb}",
         description=(function.__doc__ or "").partition("Args:")[0].strip(),

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hierrouter_jax.baselines import open_loop, oracle
 from hierrouter_jax.evaluation.outcome import PolicyOutcome, ending_at, policy_outcome
@@ -93,11 +93,22 @@ def evaluate(
     }
 
 
-def opponents(table: OutcomeTable, part: OutcomeTable, features: FittedFeatures, weight: float) -> list[Entry]:
-    """The opponents that must always be in the table, chosen on training and tuned on validation."""
+def opponents(
+    table: OutcomeTable,
+    part: OutcomeTable,
+    features: FittedFeatures,
+    weight: float,
+    predicted: Int[np.ndarray, " Q"] | None = None,
+) -> list[Entry]:
+    """The opponents that must always be in the table, chosen on training and tuned on validation.
+
+    Args:
+      part: the queries to answer.
+      weight: of cost, per money unit.
+      predicted: the task of each by `predicted_tasks`, where it is known already.
+    """
     tree, train = table.tree, table.split("train")
-    classify = open_loop.fit_task_classifier(train, table.split("validation"), features.reduction)
-    predicted = classify(part)
+    predicted = predicted_tasks(table, part, features) if predicted is None else predicted
     everywhere = np.zeros(part.num_queries, dtype=int)
 
     def at(nodes: np.ndarray) -> Float[np.ndarray, "Q N"]:
@@ -126,6 +137,11 @@ def opponents(table: OutcomeTable, part: OutcomeTable, features: FittedFeatures,
         Entry("oracle_fixed", "oracle", at(oracle.oracle_fixed(part)), False),
         Entry("oracle_stop", "oracle", at(oracle.oracle_stop(part)), True),
     ]
+
+
+def predicted_tasks(table: OutcomeTable, part: OutcomeTable, features: FittedFeatures) -> Int[np.ndarray, " Q"]:
+    """The task of each query by the query-only classifier, which no cost weight changes."""
+    return open_loop.fit_task_classifier(table.split("train"), table.split("validation"), features.reduction)(part)
 
 
 def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str) -> dict[str, Any]:

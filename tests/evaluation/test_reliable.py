@@ -1,0 +1,89 @@
+"""Aggregates over runs: rliable's own example numbers, and rliable itself beside ours."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hierrouter_jax.evaluation.reliable import (
+    interquartile_mean,
+    interquartile_mean_estimate,
+    probability_of_improvement,
+    probability_of_improvement_estimate,
+)
+
+# The scores of rliable's tests/rliable/metrics_test.py, and the numbers it says they have.
+X = np.array([[1, 2], [2, 2], [1, 1], [2, 1]])
+Y = np.array([[1, 1], [2, 2], [3, 3]])
+# Those of its tests/library_test.py: five runs of sixteen tasks.
+RUNS = np.arange(80.0).reshape(5, 16)
+
+
+def test_rliables_example_numbers():
+    assert interquartile_mean(X) == 1.5
+    assert interquartile_mean(Y) == 2
+    assert probability_of_improvement(X, Y) == pytest.approx(1 / 3)
+
+
+def test_a_quarter_is_trimmed_at_each_end_over_all_strata_together():
+    """0, 0, 0, 1, 2, 3, 100, 100 without two at each end: (0 + 1 + 2 + 3) / 4."""
+    assert interquartile_mean(np.array([[0.0, 100.0], [0.0, 3.0], [0.0, 2.0], [1.0, 100.0]])) == pytest.approx(1.5)
+
+
+@pytest.fixture(scope="module")
+def rliable():
+    from rliable import library, metrics  # loads for seconds
+
+    np.random.seed(0)  # the library draws from numpy's global state
+    return library, metrics
+
+
+def test_the_interquartile_mean_and_its_interval_are_rliables(rliable):
+    library, metrics = rliable
+    scores = {"runs": RUNS, "flat": np.random.default_rng(1).random((10, 5))}
+    points, intervals = library.get_interval_estimates(
+        scores, lambda drawn: np.array([metrics.aggregate_iqm(drawn)]), reps=2000
+    )
+    for name, its in scores.items():
+        ours = interquartile_mean_estimate(its, resamples=4000)
+        assert ours.value == pytest.approx(points[name][0])
+        width = intervals[name][1, 0] - intervals[name][0, 0]
+        assert [ours.low, ours.high] == pytest.approx(intervals[name][:, 0], abs=0.06 * width)
+
+
+def test_the_probability_of_improvement_and_its_interval_are_rliables(rliable):
+    library, metrics = rliable
+    rng = np.random.default_rng(2)
+    pair = [np.round(rng.random((8, 3)), 1), np.round(rng.random((6, 3)) + 0.15, 1)]  # with ties
+    points, intervals = library.get_interval_estimates({"pair": pair}, metrics.probability_of_improvement, reps=1000)
+    ours = probability_of_improvement_estimate(*pair, resamples=4000)
+    assert ours.value == pytest.approx(points["pair"])
+    assert [ours.low, ours.high] == pytest.approx(intervals["pair"].ravel(), abs=0.04)
+
+
+def test_a_learning_curve_is_every_updates_own_interquartile_mean():
+    curves = np.random.default_rng(3).random((6, 1, 4))
+    band = interquartile_mean_estimate(curves)
+    for update in range(4):
+        assert band.value[update] == pytest.approx(interquartile_mean(curves[:, :, update]))
+    assert (band.low <= band.value).all()
+    assert (band.value <= band.high).all()
+    curves[2, 0, 1] = np.nan  # a run that gave no number is not trimmed away as if it were the best
+    assert np.isnan(interquartile_mean_estimate(curves)).any(axis=0).tolist() == [False, True, False, False]
+
+
+scores = arrays(float, (4, 2), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+
+
+@given(scores, scores)
+def test_improvements_of_two_over_each_other_add_up_to_1(x, y):
+    assert probability_of_improvement(x, y) + probability_of_improvement(y, x) == pytest.approx(1)
+    assert probability_of_improvement(x, x + 2) == 0
+
+
+@given(scores)
+def test_an_interval_lies_within_the_scores_and_constant_scores_have_none(x):
+    estimate = interquartile_mean_estimate(x, resamples=50)
+    assert x.min() - 1e-9 <= estimate.low <= estimate.high <= x.max() + 1e-9
+    assert interquartile_mean_estimate(np.full((3, 2), 0.5), resamples=5) == (0.5, 0.5, 0.5)
