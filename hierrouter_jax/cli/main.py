@@ -52,7 +52,11 @@ VERBS = {
         "answer queries live with a policy bundle and its pool",
         "route 'Compute 12+7-5. Answer in words.'",
     ),
-    "report": ("runs", "write a run's report page and figures", "report runs/mine"),
+    "report": (
+        "pages",
+        "write the page, figures and numbers of a run, of several, of a comparison or of a sweep",
+        "report runs/mine --query test-00007",
+    ),
 }
 
 
@@ -104,7 +108,11 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     )
     parser.add_argument("--config", action="config", help="a preset or a YAML file with any of these options")
     if configuration is None:
-        parser.add_function_arguments(function, as_group=False, as_positional=True)
+        several = getattr(commands, "SEVERAL", {}).get(verb)
+        if several is not None:
+            parser.add_argument(several, nargs="+", type=Path, help="one or more folders")
+        skip = {several} if several else set()
+        parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip)
     else:
         parser.add_class_arguments(configuration, as_group=False)
     arguments = _expanded(arguments)

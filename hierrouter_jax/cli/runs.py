@@ -1,4 +1,4 @@
-"""Verbs that work on tables and run folders without calling a model: inspect, train, evaluate, export, report."""
+"""Verbs that work on tables and run folders without calling a model: inspect, train, evaluate, export."""
 
 import json as jsonlib
 from dataclasses import asdict, replace
@@ -20,7 +20,6 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.checkpoints import RunCheckpoints, load_routers, read_train_config
 from hierrouter_jax.experiments.evaluate import behaviour
 from hierrouter_jax.experiments.evaluate import evaluate as evaluate_routers
-from hierrouter_jax.experiments.report import build_report
 from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.sweep_folder import HEADER
 from hierrouter_jax.experiments.sweep_result import load_sweep
@@ -173,15 +172,6 @@ def _learner_bundle(
     if checkpoint is not None:
         bundle = replace(bundle, provenance=bundle.provenance | {"checkpoint": checkpoint})
     return bundle
-
-
-def report(run: Path) -> None:
-    """Write a run's report.html and figures.
-
-    Args:
-      run: folder with evaluation.json, behaviour.json, metrics.parquet and run.json.
-    """
-    print(build_report(run))
 
 
 def _run_table(run: Path, table: Path | None) -> OutcomeTable:

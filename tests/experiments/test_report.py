@@ -2,54 +2,21 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from PIL import Image
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.report import build_report, rows, transcripts
+from hierrouter_jax.experiments.report import build_report, gallery, rows, transcripts
 from hierrouter_jax.experiments.report.headline import headlines, live_sentence, verdict
+from hierrouter_jax.experiments.report.palette import COLOUR, DARK
+from hierrouter_jax.experiments.report.plane import pareto
+from tests.experiments.page_reader import Page, change
 from tests.experiments.run_folder_fixture import MODELS, TASKS, build_run_folder, evaluation, metrics
 
 FIGURES = ("cost_accuracy", "learning_curves", "routes")
-FETCHING = {"src", "href", "xlink:href", "data", "poster", "srcset", "action"}
-
-
-class Page(HTMLParser):
-    """Visible text, ids, and whatever a browser would fetch."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.words: list[str] = []
-        self.tags: list[str] = []
-        self.fetched: list[str] = []
-        self.ids: list[str] = []
-        self.silent = False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.silent = tag in ("style", "script")
-        self.fetched += [value for name, value in attrs if name in FETCHING and not value.startswith("#")]
-        self.ids += [value for name, value in attrs if name == "id"]
-
-    def handle_endtag(self, tag):
-        self.silent = False
-
-    def handle_data(self, data):
-        if not self.silent:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
-
-
-def change(path: Path, edit) -> None:
-    value = json.loads(path.read_text())
-    edit(value)
-    path.write_text(json.dumps(value))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +29,12 @@ def run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def html(run) -> str:
     return (run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def no_paper(monkeypatch):
+    """Nothing is drawn for paper, which takes longer than the page."""
+    monkeypatch.setattr(gallery, "paper_files", lambda _: {})
 
 
 @pytest.fixture
@@ -96,7 +69,7 @@ def test_every_part_has_something_of_every_file(html):
     assert "Bootstrap over queries" in text
 
 
-def test_a_changed_number_changes_the_page(tmp_path):
+def test_a_changed_number_changes_the_page(no_paper, tmp_path):
     folder = build_run_folder(tmp_path / "run", seeds=2)
     change(folder / "evaluation.json", lambda value: policy(value, "task-sequence").update(accuracy=0.6127))
     change(folder / "behaviour.json", lambda value: value["policies"]["ppo"]["routes"].pop("fact-to-words"))
@@ -135,16 +108,62 @@ def test_text_of_queries_is_escaped(html):
     assert "308 &lt;in words&gt; &amp; nothing else" in html
 
 
-def test_figures_lie_beside_the_page_as_png(run):
-    files = {path.name: path.read_bytes()[:8] for path in (run / "figures").iterdir()}
-    assert files == {f"{name}.png": b"\x89PNG\r\n\x1a\n" for name in FIGURES}
+def test_figures_lie_beside_the_page_light_and_dark_at_the_size_of_print(run):
+    files = {path.name: path for path in (run / "figures").iterdir()}
+    assert files.keys() == {f"{name}{end}" for name in FIGURES for end in (".png", ".svg", ".dark.png", ".dark.svg")}
+    for name in FIGURES:
+        light, dark = (files[f"{name}{end}"].read_text() for end in (".svg", ".dark.svg"))
+        assert 'width="7in"' in light
+        assert COLOUR["ink"] in light
+        assert not any(colour in dark for colour in DARK)
+        with Image.open(files[f"{name}.png"]) as one, Image.open(files[f"{name}.dark.png"]) as other:
+            assert one.size == other.size
+            assert one.size[0] == pytest.approx(7 * one.info["dpi"][0], abs=2)
+            assert sum(one.convert("RGB").getpixel((2, 2))) > 700 > 150 > sum(other.convert("RGB").getpixel((2, 2)))
+
+
+def test_every_number_lies_beside_the_page(run, html, numbers):
+    linked = Page(html).linked
+    assert all((run / link).is_file() for link in linked)
+    assert {f"data/{path.name}" for path in (run / "data").iterdir()} | {"report.json"} <= set(linked)
+    tables = json.loads((run / "report.json").read_text())["tables"]
+    for written in (pd.read_csv(run / "data" / "policies.csv"), pd.DataFrame(tables["policies"])):
+        frame = written.set_index("name")
+        for row in numbers["policies"]:
+            for field in ("accuracy", "cost", "hops", "repaired", "damaged", "return", "oracle_gap_recovered"):
+                assert frame.loc[row["name"], field] == pytest.approx(row[field], rel=1e-12)
+            assert frame.loc[row["name"], "accuracy_ci_low"] == row["accuracy_ci"][0]
+    per_task = pd.read_csv(run / "data" / "per_task.csv").set_index(["policy", "task"])
+    assert (
+        per_task.loc[("ppo", "fact-to-words"), "accuracy"]
+        == policy(numbers, "ppo")["per_task"]["fact-to-words"]["accuracy"]
+    )
+    routes = pd.read_csv(run / "data" / "routes.csv")
+    assert routes.groupby(["policy", "task"])["share"].sum().to_numpy() == pytest.approx(1, abs=0.011)
+    compared = pd.read_csv(run / "data" / "comparisons.csv")
+    assert compared["difference"].tolist() == [row["difference"] for row in numbers["comparisons"]]
+
+
+def test_a_router_that_is_told_a_cost_weight_shows_its_front(no_paper, tmp_path):
+    folder = build_run_folder(tmp_path / "run", seeds=1)
+    points = [
+        {"cost_weight": w, "budget": None, "accuracy": 0.5 - w, "cost": 80 - 10 * w, "return": 0.1} for w in (0.1, 0.2)
+    ]
+    change(folder / "evaluation.json", lambda value: policy(value, "ppo").update(front=points))
+    page = build_report(folder).read_text()
+    assert "A coloured line is one router under a range" in page
+    assert pd.read_csv(folder / "data" / "fronts.csv")["accuracy"].tolist() == [0.4, 0.3]
+
+
+def test_the_front_is_what_nothing_beats_for_less():
+    assert pareto([(3, 0.5), (1, 0.2), (2, 0.5), (2, 0.4), (4, 0.9)]) == [(1, 0.2), (2, 0.5), (4, 0.9)]
 
 
 def test_the_same_run_gives_the_same_page(run, html):
     assert build_report(run).read_text(encoding="utf-8") == html
 
 
-def test_the_bare_contract_is_enough(tmp_path):
+def test_the_bare_contract_is_enough(no_paper, tmp_path):
     """Only what ARCHITECTURE names: no comparisons, templates, seeds, live routing; one learner, training return."""
     folder = build_run_folder(tmp_path / "run", live=False, seeds=1)
 

@@ -1,5 +1,5 @@
-"""One self-contained page that shows a run."""
+"""Self-contained pages that show a run, several runs, a comparison or a sweep."""
 
-from hierrouter_jax.experiments.report.page import build_report
+from hierrouter_jax.experiments.report.page import build_report, build_run_page
 
-__all__ = ["build_report"]
+__all__ = ["build_report", "build_run_page"]

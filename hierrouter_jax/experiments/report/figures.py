@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,11 @@ def references(evaluation: dict[str, Any], learner: str, column: str) -> list[Re
 def learning_figure(run: RunFiles, learners: Sequence[str], size: tuple[float, float]) -> Figure:
     """Interquartile mean over seeds, the band of the middle half, every seed as a thin line; one panel a learner."""
     column = learning_column(run.metrics)
-    figure, panels = _panels(size, 1, len(learners), sharey=True)
-    for axes, learner in zip(panels.flat, learners, strict=True):
+    width = min(len(learners), 3)
+    figure, panels = _panels(size, ceil(len(learners) / width), width, sharey=True)
+    for axes in panels.flat[len(learners) :]:
+        axes.set_visible(False)
+    for axes, learner in zip(panels.flat, learners, strict=False):
         frame = run.metrics.query("learner == @learner")
         _seed_lines(axes, frame, column)
         _curve(axes, frame, column)
@@ -62,7 +66,8 @@ def learning_figure(run: RunFiles, learners: Sequence[str], size: tuple[float, f
         last = frame.dropna(subset=column).query("env_steps == env_steps.max()")
         _reference_lines(axes, references(run.evaluation, learner, column), float(np.mean(last[column])))
     panels.flat[0].set_ylim(*_limits(run, column))
-    panels.flat[0].set_ylabel(column.replace("_", " "))
+    for axes in panels[:, 0]:
+        axes.set_ylabel(column.replace("_", " "))
     if column == "validation_accuracy":
         panels.flat[0].yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     return figure

@@ -50,58 +50,64 @@ def read_run(run: Path) -> RunFiles:
         metrics=_metrics(run / "metrics.parquet"),
         behaviour=_behaviour(run / "behaviour.json"),
         live=_live(live) if live.exists() else None,
-        record=_object(run / "run.json", "command", "version", "seed", "seconds", "machine"),
+        record=read_object(run / "run.json", "command", "version", "seed", "seconds", "machine"),
     )
 
 
-def _object(path: Path, *keys: str) -> dict[str, Any]:
+def read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON object that has these keys.
+
+    Raises:
+      InputError: if it is missing, not JSON, not an object, or lacks one.
+    """
     value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(f"{path}: holds a {type(value).__name__} where an object with {', '.join(keys)} should be")
-    _need(value, keys, str(path))
+    need(value, keys, str(path))
     return value
 
 
-def _need(value: Any, keys: tuple[str, ...], where: str) -> None:
+def need(value: Any, keys: tuple[str, ...], where: str) -> None:
+    """Refuse a value without one of the keys, by the place it has in its file."""
     missing = [key for key in keys if not isinstance(value, dict) or key not in value]
     if missing:
         raise InputError(f"{where} has no {missing[0]!r}; write the file again with this version of hierrouter")
 
 
 def _evaluation(path: Path) -> dict[str, Any]:
-    evaluation = _object(path, "table", "policies", "ceiling")
-    _need(evaluation["table"], ("split", "queries", "horizon", "pool"), f"{path}: 'table'")
+    evaluation = read_object(path, "table", "policies", "ceiling")
+    need(evaluation["table"], ("split", "queries", "horizon", "pool"), f"{path}: 'table'")
     if not evaluation["policies"]:
         raise InputError(f"{path}: 'policies' is empty, so there is nothing to report")
     for index, policy in enumerate(evaluation["policies"]):
         place = f"{path}: policies[{index}]"
-        _need(policy, _POLICY_KEYS, place)
+        need(policy, _POLICY_KEYS, place)
         accuracy = policy["accuracy"]
         if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
             raise InputError(f"{place} ({policy['name']}) has accuracy {accuracy!r}, which is not a number in [0, 1]")
     for index, row in enumerate(evaluation.get("comparisons") or []):
-        _need(row, ("policy", "opponent", "metric", "difference", "ci"), f"{path}: comparisons[{index}]")
+        need(row, ("policy", "opponent", "metric", "difference", "ci"), f"{path}: comparisons[{index}]")
     return evaluation
 
 
 def _behaviour(path: Path) -> dict[str, Any]:
-    policies = _object(path, "policies")["policies"]
+    policies = read_object(path, "policies")["policies"]
     for name, policy in policies.items():
-        _need(policy, ("routes",), f"{path}: policies[{name!r}]")
+        need(policy, ("routes",), f"{path}: policies[{name!r}]")
         for task, routes in policy["routes"].items():
             for index, route in enumerate(routes):
-                _need(route, ("route", "stopped", "share"), f"{path}: policies[{name!r}].routes[{task!r}][{index}]")
+                need(route, ("route", "stopped", "share"), f"{path}: policies[{name!r}].routes[{task!r}][{index}]")
     return policies
 
 
 def _live(path: Path) -> dict[str, Any]:
-    transcripts = _object(path, "transcripts")["transcripts"]
+    transcripts = read_object(path, "transcripts")["transcripts"]
     for router, several in transcripts.items():
         for index, transcript in enumerate(several):
             place = f"{path}: transcripts[{router!r}][{index}]"
-            _need(transcript, _TRANSCRIPT_KEYS, place)
+            need(transcript, _TRANSCRIPT_KEYS, place)
             for hop in transcript["hops"]:
-                _need(hop, ("model", "response", "cost", "probability"), f"{place}: a hop")
+                need(hop, ("model", "response", "cost", "probability"), f"{place}: a hop")
     return transcripts
 
 

@@ -1,53 +1,83 @@
-"""The report of a run as one self-contained HTML page, with its figures beside it as PNG."""
+"""The report of a run as one self-contained HTML page, with its figures and its numbers beside it."""
 
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.report import rows, transcripts
 from hierrouter_jax.experiments.report.headline import headlines, live_sentence, verdict
-from hierrouter_jax.files import replacing, write_text
 
-_HERE = Path(__file__).parent
 _TINY_POOL = {"reader", "calculator", "speller"}
 
 
 def build_report(run: Path) -> Path:
-    """Write `report.html` and `figures/*.png` into a run folder and return the page's path.
+    """Write `report.html`, `report.json`, `figures/` and `data/*.csv` into a run folder and return the page's path.
+
+    Nothing is asked of the run's routers: that is `build_run_page`.
 
     Raises:
       InputError: if the folder or one of its files is missing, unreadable or lacks a field.
     """
-    # matplotlib and pandas take a second to import: only who builds a page pays it.
-    from hierrouter_jax.experiments.report.gallery import css_theme, draw
     from hierrouter_jax.experiments.report.inputs import read_run
 
-    files = read_run(Path(run))
+    return _write(Path(run), read_run(Path(run)), {}, {}, {})
+
+
+def build_run_page(
+    run: Path, query: str | None = None, a: str | None = None, b: str | None = None, table: Path | None = None
+) -> Path:
+    """As `build_report`, with the hop tree of a query, and policies `a` and `b` query by query where either is told.
+
+    Where nothing of this is asked for, a run whose routers or table are gone still has its page, which says so.
+
+    Args:
+      query: id of any query of the table; by default one that the router repairs.
+      a: a policy of the run, by default its most accurate router, whose tree is drawn.
+      b: a policy of the run.
+      table: outcome table, if it is no longer where the run found it.
+
+    Raises:
+      InputError: as `build_report`, and where something that was asked for cannot be had.
+    """
+    from hierrouter_jax.experiments.report.inputs import read_run
+    from hierrouter_jax.experiments.report.inside import Inside, draw_tree
+    from hierrouter_jax.experiments.report.pair import Side, draw_pair
+
+    files = read_run(run)
+    context: dict[str, Any] = {}
+    try:
+        inside = Inside(run, files, table)
+        drawn = a if a in inside.routers else None
+        tree = draw_tree(inside.tree(query, drawn), inside.table)
+    except InputError as error:
+        if query or a or b or table:
+            raise
+        return _write(run, files, {"no_tree": str(error)}, {}, {})
+    context, frames, figures = {"tree": tree.context}, {"hop_tree": tree.rows}, dict(tree.files)
+    if a or b:
+        pair = draw_pair(Side(inside, a or inside.best), Side(inside, b or rows.best_blind(files.evaluation)))
+        context, frames = context | {"pair": pair.context}, frames | {"differing": pair.rows}
+    return _write(run, files, context, frames, figures)
+
+
+def _write(
+    run: Path, files: Any, more: dict[str, Any], tables: dict[str, list[dict[str, Any]]], figures: dict[str, bytes]
+) -> Path:
+    # matplotlib and pandas take a second to import: only who builds a page pays it.
+    import pandas as pd
+
+    from hierrouter_jax.experiments.report.frames import run_frames
+    from hierrouter_jax.experiments.report.gallery import draw
+    from hierrouter_jax.experiments.report.site import Site, write_site
+
     gallery = draw(files)
-    for name, png in gallery.png.items():
-        with replacing(Path(run) / "figures" / f"{name}.png") as temporary:
-            temporary.write_bytes(png)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": rows.percent, "interval": rows.percent_interval, "number": rows.number}
-    page = environment.get_template("template.html.j2").render(
-        **_context(files),
-        svg=gallery.svg,
-        learning_column=gallery.learning_column.replace("_", " "),
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
-        light=css_theme(0),
-        dark=css_theme(1),
-    )
-    path = Path(run) / "report.html"
-    write_text(path, page)
-    return path
+    learning = {"svg": gallery.svg, "learning_column": gallery.learning_column.replace("_", " ")}
+    context = {"tree": None, "no_tree": None, "pair": None} | _context(files) | learning | more
+    numbers = {"run": files.name, "headlines": context["headlines"], "evaluation": files.evaluation}
+    frames = run_frames(files) | {name: pd.DataFrame(rows) for name, rows in tables.items()}
+    if more.get("pair"):
+        numbers["pair"] = more["pair"]["numbers"]
+    return write_site(run, Site("run.html.j2", context, frames, numbers, gallery.files | figures))
 
 
 def _context(files: Any) -> dict[str, Any]:
@@ -61,10 +91,10 @@ def _context(files: Any) -> dict[str, Any]:
     unit = rows.cheapest_single(evaluation)
     heat = [row for row in deployable + rows.oracles(evaluation) if row.get("per_task")]
     return {
-        "run": files.name,
+        "title": files.name,
+        "heading": f"hierrouter report \N{MIDDLE DOT} {files.name}",
         "table": evaluation["table"],
-        "headlines": headlines(evaluation),
-        "live_sentence": live_sentence(evaluation),
+        "headlines": [*headlines(evaluation), live_sentence(evaluation)],
         "pool": [{**model, "variable": _variable(model["name"], files.models)} for model in pool],
         "policies": [_policy(row, evaluation) for row in deployable],
         "oracles": [_policy(row, evaluation) for row in rows.oracles(evaluation)],

@@ -1,11 +1,12 @@
 """One colour per model everywhere, in a light and a dark theme that an inline SVG follows.
 
-Figures are drawn in the light theme. In the SVG every theme colour becomes a CSS variable of the page, so
-that the same picture reads in the dark; the PNG keeps the light colours.
+Figures are drawn in the light theme. In the page's SVG every theme colour becomes a CSS variable of the page, so
+that the same picture reads in the dark; files for papers and slides are recoloured (`paper.py`).
 """
 
 import io
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -24,6 +25,19 @@ _MODEL_COLOURS = (
     ("#8c6d52", "#c2a285"),
     ("#999933", "#c0c066"),
 )
+DISTINCT = len(_MODEL_COLOURS)  # of more models some look alike
+# What is compared has colours of its own, so that no arm is taken for a model.
+_ARM_COLOURS = (
+    ("#1d4ed8", "#7fa5f8"),
+    ("#c2410c", "#f28a52"),
+    ("#0f766e", "#4fc3b5"),
+    ("#6d28d9", "#b394f4"),
+    ("#be123c", "#f4718c"),
+    ("#4d7c0f", "#a5cf5a"),
+    ("#a16207", "#dfb34b"),
+    ("#475569", "#a3b1c4"),
+)
+_ARM_MARKERS = "osD^vPXh"
 _THEME = {
     "ink": ("#1b1f24", "#e6e8eb"),
     "soft": ("#5b636e", "#a3abb6"),
@@ -35,9 +49,11 @@ _THEME = {
     "on-dark": ("#fffffd", "#14171c"),
     "on-light": ("#1b1f25", "#14171d"),
     **{f"model-{index}": pair for index, pair in enumerate(_MODEL_COLOURS)},
+    **{f"arm-{index}": pair for index, pair in enumerate(_ARM_COLOURS)},
 }
 _DARK_FILLS = frozenset({"#4477aa", "#228833", "#332288", "#8c6d52"})
 COLOUR = {name: light for name, (light, _) in _THEME.items()}
+DARK = dict(_THEME.values())  # what each light colour is in the dark
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
@@ -79,6 +95,19 @@ def model_colour(index: int) -> str:
     return COLOUR[f"model-{index % len(_MODEL_COLOURS)}"]
 
 
+def arm_look(index: int) -> dict[str, Any]:
+    """Colour and marker of what is compared, by its position."""
+    return {
+        "color": COLOUR[f"arm-{index % len(_ARM_COLOURS)}"],
+        "marker": _ARM_MARKERS[index % len(_ARM_MARKERS)],
+        "linestyle": "-" if index < len(_ARM_COLOURS) else "--",
+    }
+
+
+def arm_variable(index: int) -> str:
+    return f"var(--arm-{index % len(_ARM_COLOURS)})"
+
+
 def text_on(fill: str) -> str:
     """Ink that reads on a model's colour."""
     return COLOUR["on-dark"] if fill in _DARK_FILLS else COLOUR["on-light"]
@@ -93,8 +122,13 @@ def model_variable(index: int) -> str:
     return f"var(--model-{index % len(_MODEL_COLOURS)})"
 
 
-def to_svg(figure: Figure, label: str) -> str:
-    """A figure as an inline SVG that follows the page's theme and width; `label` is read to the blind."""
+def to_svg(figure: Figure, label: str, titles: Mapping[str, str] | None = None) -> str:
+    """A figure as an inline SVG that follows the page's theme and width.
+
+    Args:
+      label: read to the blind, and unique on the page.
+      titles: what the artist with that gid says when pointed at.
+    """
     buffer = io.StringIO()
     with rc_context({**STYLE, "svg.hashsalt": label}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -105,15 +139,10 @@ def to_svg(figure: Figure, label: str) -> str:
     width, height = (72 * side for side in figure.get_size_inches())
     opening = f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
     svg = re.sub(r"<svg\b[^>]*", lambda _: f'{opening}style="max-width:{1.2 * width:g}px"', svg, count=1)
+    for gid, title in (titles or {}).items():
+        svg = svg.replace(f'<g id="{gid}">', f"<g><title>{escape(title, quote=False)}</title>", 1)
     used = set(re.findall(r"#([\w-]+)", svg))
     svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
     for name, colour in COLOUR.items():
         svg = svg.replace(colour, f"var(--{name})")
     return svg
-
-
-def to_png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    with rc_context(STYLE):
-        figure.savefig(buffer, format="png", dpi=160, facecolor=COLOUR["paper"], metadata={"Software": None})
-    return buffer.getvalue()

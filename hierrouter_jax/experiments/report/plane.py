@@ -1,6 +1,6 @@
 """The cost-accuracy plane."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -28,9 +28,11 @@ def cost_accuracy_figure(run: RunFiles, size: tuple[float, float]) -> Figure:
     for row in marked:
         _mark(axes, row, run.models, scale)
     front = _front(axes, [(row["cost"] / scale, row["accuracy"]) for row in deployable])
-    _cost_axis(axes, [row["cost"] / scale for row in marked])
+    told = [point for row in deployable for point in _told_front(axes, row, scale)]
+    _cost_axis(axes, [row["cost"] / scale for row in marked] + [cost for cost, _ in told])
     limit = rows.co_failure_ceiling(run.evaluation)
-    accuracies = [row["accuracy"] for row in marked] + ([limit[0]] if limit else [])
+    accuracies = [row["accuracy"] for row in marked] + [accuracy for _, accuracy in told]
+    accuracies += [limit[0]] if limit else []
     axes.set_ylim(max(-0.02, min(accuracies) - 0.07), min(1.05, max(accuracies) + 0.08))
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_ylabel("accuracy")
@@ -62,17 +64,32 @@ def _mark(axes: Axes, row: dict[str, Any], models: Sequence[str], scale: float) 
     axes.plot(x, y, marker, markersize=size, markerfacecolor=face, markeredgecolor=colour, zorder=4 if learned else 3)
 
 
-def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> list[Segment]:
-    """Draw the Pareto front as steps, what accuracy a budget buys, and return its segments."""
+def pareto(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The (cost, accuracy) pairs that no other reaches for less or beats for as much, cheapest first."""
     front: list[tuple[float, float]] = []
     for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
         if not front or accuracy > front[-1][1]:
             front.append((cost, accuracy))
+    return front
+
+
+def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> list[Segment]:
+    """Draw the Pareto front as steps, what accuracy a budget buys, and return its segments."""
+    front = pareto(points)
     corners = [front[0]]
     for (_, before), (cost, accuracy) in pairwise(front):
         corners += [(cost, before), (cost, accuracy)]
     axes.plot(*zip(*corners, strict=True), color=COLOUR["faint"], linewidth=1.2, zorder=1)
     return [list(segment) for segment in pairwise(corners)]
+
+
+def _told_front(axes: Axes, row: dict[str, Any], scale: float) -> list[tuple[float, float]]:
+    """Draw what a router reaches that is told a cost weight or a budget, its best as a line; returns the points."""
+    points = [(point["cost"] / scale, point["accuracy"]) for point in row.get("front", [])]
+    if points:
+        axes.plot(*zip(*points, strict=True), "o", markersize=3, color=COLOUR["learned"], alpha=0.45, zorder=2)
+        axes.plot(*zip(*pareto(points), strict=True), color=COLOUR["learned"], linewidth=1.6, zorder=2)
+    return points
 
 
 def _cost_axis(axes: Axes, costs: Sequence[float]) -> None:

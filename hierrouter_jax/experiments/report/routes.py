@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from hierrouter_jax.experiments.report.inputs import RunFiles
 from hierrouter_jax.experiments.report.palette import COLOUR, canvas, model_colour, text_on
 
 _LETTER = 0.58  # mean width of a letter in font sizes
@@ -16,7 +15,18 @@ _LABELLED = 0.07  # routes of a smaller share get no number
 _NAMED = 0.16  # blocks of a smaller share get no name
 
 
-def routes_figure(run: RunFiles, tasks: Sequence[str], size: tuple[float, float], columns: int = 1) -> Figure:
+class Routed(Protocol):
+    """What is known of routes: shares by router and task, the models, and the horizon in `evaluation`."""
+
+    @property
+    def behaviour(self) -> dict[str, Any]: ...
+    @property
+    def models(self) -> list[str]: ...
+    @property
+    def evaluation(self) -> dict[str, Any]: ...
+
+
+def routes_figure(run: Routed, tasks: Sequence[str], size: tuple[float, float], columns: int = 1) -> Figure:
     """For each task and router the shares of its routes: a band read from left to right is a route."""
     routers = list(run.behaviour)
     figure = canvas(size)
@@ -36,7 +46,7 @@ def routes_figure(run: RunFiles, tasks: Sequence[str], size: tuple[float, float]
     return figure
 
 
-def _bands(axes: Axes, routes: Sequence[dict[str, Any]], run: RunFiles, width: float) -> None:
+def _bands(axes: Axes, routes: Sequence[dict[str, Any]], run: Routed, width: float) -> None:
     horizon = run.evaluation["table"]["horizon"]
     axes.set(xlim=(0, horizon + 0.66), ylim=(1.001, -0.001))
     order = {name: place for place, name in enumerate([*run.models, "STOP"])}

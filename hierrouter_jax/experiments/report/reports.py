@@ -1,0 +1,48 @@
+"""Which page a folder gets: a run's, several runs', a comparison's or a sweep's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.experiments.report.compare_page import build_compare_page
+from hierrouter_jax.experiments.report.page import build_run_page
+from hierrouter_jax.experiments.sweep_folder import HEADER
+
+
+def build_page(
+    runs: Sequence[Path],
+    out: Path | None = None,
+    query: str | None = None,
+    a: str | None = None,
+    b: str | None = None,
+    table: Path | None = None,
+) -> Path:
+    """Write the page of one folder beside what it holds, or of several runs into `out`; returns the page's path.
+
+    Raises:
+      InputError: if a folder is missing or its files are not right, or an option does not belong to it.
+    """
+    options = {"--out": out, "--query": query, "--a": a, "--b": b, "--table": table}
+    if len(runs) == 1:
+        (run,) = runs
+        of = "comparison" if (run / "compare.json").is_file() else "sweep" if (run / HEADER).is_file() else "run"
+        _refuse(options, ("--out",) if of == "run" else tuple(options), f"{run} is a single {of}")
+        if of == "comparison":
+            return build_compare_page(run)
+        if of == "sweep":
+            from hierrouter_jax.experiments.report.sweep_page import build_sweep_page
+
+            return build_sweep_page(run)
+        return build_run_page(run, query, a, b, table)
+    from hierrouter_jax.experiments.report.several import build_several_page
+
+    _refuse(options, ("--query", "--table"), "there are several runs")
+    if out is None:
+        raise InputError("a report of several runs needs a folder of its own: give one by --out")
+    return build_several_page(runs, out, a, b)
+
+
+def _refuse(options: dict[str, object], which: tuple[str, ...], because: str) -> None:
+    told = [name for name in which if options[name] is not None]
+    if told:
+        raise InputError(f"{told[0]} is {options[told[0]]}, but {because}, whose report has no such option")
