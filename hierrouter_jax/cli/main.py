@@ -31,6 +31,11 @@ VERBS = {
         "train routers on an outcome table",
         "train tables/mine --out runs/mine --train.hyper.reward.hop_cost 0.05 --train.num_seeds 10",
     ),
+    "sweep": (
+        "search",
+        "train many settings over seeds, rank them, export the best",
+        "sweep tables/mine 'learning_rate=log(3e-4,3e-3)' learner=exact,exact+stop --seeds 4 --out runs/sweep",
+    ),
     "evaluate": (
         "runs",
         "evaluate a run's routers exactly beside their opponents",
@@ -85,6 +90,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     commands = import_module(f"hierrouter_jax.cli.{module}")
     function = getattr(commands, verb)
     configuration = getattr(commands, "CONFIGURED", {}).get(verb)
+    arguments = getattr(commands, "ARGUMENTS", {}).get(verb, list)(arguments)
     parser = ArgumentParser(
         prog=f"hierrouter {verb}",
         description=(function.__doc__ or "").partition("Args:")[0].strip(),
@@ -96,7 +102,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     if configuration is None:
         parser.add_function_arguments(function, as_group=False, as_positional=True)
     else:
-        parser.add_class_arguments(configuration, as_group=False)
+        parser.add_class_arguments(configuration, as_group=False, as_positional=True)
     try:
         options = parser.instantiate(parser.parse_args(_expanded(arguments))).as_dict()
         options.pop("config", None)
