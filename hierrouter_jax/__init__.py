@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hierrouter_jax.errors import InputError
     from hierrouter_jax.experiments.evaluate import evaluate
     from hierrouter_jax.experiments.features import fit_features
+    from hierrouter_jax.experiments.search.config import SweepConfig
+    from hierrouter_jax.experiments.search.run import search
     from hierrouter_jax.experiments.sweep import sweep
     from hierrouter_jax.experiments.sweep_result import SweepResult, load_sweep
     from hierrouter_jax.experiments.train import TrainConfig, train_routers
@@ -30,6 +32,7 @@ _HOME = {
     "OutcomeTable": "outcomes.table",
     "PolicyBundle": "bundle",
     "Query": "outcomes.table",
+    "SweepConfig": "experiments.search.config",
     "SweepResult": "experiments.sweep_result",
     "TrainConfig": "experiments.train",
     "collect": "bridge.collect",
@@ -39,6 +42,7 @@ _HOME = {
     "load_table": "outcomes.store",
     "route": "bridge.route",
     "save_table": "outcomes.store",
+    "search": "experiments.search.run",
     "sweep": "experiments.sweep",
     "train": "agents.learner",
     "train_routers": "experiments.train",
@@ -52,6 +56,7 @@ __all__ = [
     "OutcomeTable",
     "PolicyBundle",
     "Query",
+    "SweepConfig",
     "SweepResult",
     "TrainConfig",
     "__version__",
@@ -62,6 +67,7 @@ __all__ = [
     "load_table",
     "route",
     "save_table",
+    "search",
     "sweep",
     "train",
     "train_routers",

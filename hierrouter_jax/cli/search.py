@@ -16,6 +16,7 @@ from hierrouter_jax.experiments.interrupts import interrupts_put_off
 from hierrouter_jax.experiments.search.config import SweepConfig
 from hierrouter_jax.experiments.search.run import SearchResult, search
 from hierrouter_jax.experiments.sweep_folder import FRAME
+from hierrouter_jax.experiments.workers import WorkerError
 
 _ROWS, _TABLES = 5, 8
 _AXIS = re.compile(r"[A-Za-z_][\w.+:/-]*=")
@@ -53,6 +54,8 @@ def sweep(config: SweepCommand) -> None:
                 result = search(config, watching)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{config.out} keeps {progress.done} of {progress.total} runs") from None
+    except WorkerError as error:
+        raise SystemExit(f"hierrouter: error: {error}") from None
     results = result.to_dict()
     if config.json:
         print(jsonlib.dumps(results))

@@ -61,7 +61,7 @@ class Ranking:
 
     def interval(self, row: Any, score: str) -> tuple[float, float] | None:
         """95 % bootstrap interval over seeds of a point's interquartile mean; None for one seed."""
-        values = self._members.loc[row["_key"], SCORES[score]].to_numpy(float)
+        values = self._members.loc[[row["_key"]], SCORES[score]].to_numpy(float)
         if len(values) < 2 or not np.isfinite(values).all():
             return None
         _, low, high = interquartile_mean_interval(values)

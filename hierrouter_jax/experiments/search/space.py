@@ -180,9 +180,7 @@ def _read(name: str, choice: Any) -> Uniform | list[Any]:
 
 def _range(name: str, text: str, function: str, inside: str) -> Uniform:
     if function not in RANGES:
-        close = get_close_matches(function, RANGES, n=1, cutoff=0.3)
-        hint = f"did you mean {close[0]}(low, high)?" if close else "a range is log(low, high) or uniform(low, high)"
-        raise InputError(f"{name} is {text!r}; {hint}")
+        raise InputError(f"{name} is {text!r}, but a range is log(low, high) or uniform(low, high)")
     bounds = [_number(name, part.strip()) for part in inside.split(",")]
     if len(bounds) != 2:
         raise InputError(f"{name} is {text!r}, but {function} takes two bounds: {function}(low, high)")
