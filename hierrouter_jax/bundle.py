@@ -17,6 +17,8 @@ SCHEMA_VERSION = 1
 WEIGHTS, HEADER = "policy.safetensors", "policy.json"
 CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
 
+_PART = 65_536  # rows reduced at once
+
 
 @dataclass(frozen=True)
 class FeatureReduction:
@@ -33,7 +35,13 @@ class FeatureReduction:
     scale: Float[np.ndarray, " F"]
 
     def __call__(self, embedding: Float[np.ndarray, "*B E"]) -> Float[np.ndarray, "*B F"]:
-        return (((embedding - self.mean) @ self.components) / self.scale).astype(np.float32)
+        """The reduced embeddings, float32; by parts, so that a large table needs no copies of itself on the way."""
+        rows = embedding.reshape(-1, embedding.shape[-1])
+        reduced = np.empty((len(rows), len(self.scale)), np.float32)
+        for start in range(0, len(rows), _PART):
+            part = slice(start, start + _PART)
+            reduced[part] = ((rows[part] - self.mean) @ self.components) / self.scale
+        return reduced.reshape(*embedding.shape[:-1], len(self.scale))
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def tables(**fixed) -> st.SearchStrategy[OutcomeTable]:
         **{
             "seed": st.integers(0, 10_000),
             "queries": st.just(3),
-            "models": st.integers(1, 4),
+            "models": st.sampled_from([1, 3]),  # every shape is compiled anew
             "horizon": st.integers(1, 3),
             "missing": st.sampled_from([0.0, 0.3]),
         }

@@ -5,12 +5,16 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 
 import hierrouter_jax
 from hierrouter_jax.cli.main import VERBS, parse
+from hierrouter_jax.envs.routing import entering_rewards
+from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.outcomes.store import save_table
 from tests.tables import random_table
 
@@ -69,3 +73,19 @@ def test_the_examples_of_many_runs_run_as_they_stand(tmp_path):
     assert "best_return" in done.stdout
     assert (tmp_path / "runs" / "sweep" / "sweep.parquet").is_file()
     assert (tmp_path / "policies" / "best" / "policy.json").is_file()
+
+
+def test_the_term_of_ones_own_trains_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = [block for page, block in blocks("python") if page == "rewards.md"]
+    (reward,) = [block for page, block in blocks("yaml") if page == "rewards.md"]
+    Path("my_terms.py").write_text(code)
+    Path("my-reward.yaml").write_text(reward)
+    save_table(random_table(queries=90), Path("table"))
+    _, options = parse("train", ["table", "--train.hyper.reward", "my-reward.yaml", "--config", "train/fast.yaml"])
+    own = options["train"].hyper.reward
+    assert own.custom == {"my_terms.py:short_answers": 0.2}
+    table = random_table(queries=1)
+    hop = device_table(table, table.context_embedding, 1.0).replace(tokens=jnp.arange(40.0)[None] - 13)
+    rewards = entering_rewards(hop, replace(own, hop_cost=0.0, terminal_quality=0.0))[0]
+    assert rewards.tolist() == [pytest.approx(0.2) if 13 <= node <= 23 else 0.0 for node in range(40)]

@@ -32,6 +32,7 @@ class Acted:
       weight: [Q, D, A], discounted probability of coming to the node and taking the action; 0 where there is no
         choice.
       root_value: [Q], expected return.
+      cost: [Q], expected, over the cost normaliser.
     """
 
     told: Conditions
@@ -39,6 +40,7 @@ class Acted:
     advantage: Float[Array, "Q D A"]
     weight: Float[Array, "Q D A"]
     root_value: Float[Array, " Q"]
+    cost: Float[Array, " Q"]
 
 
 def update(
@@ -71,7 +73,8 @@ def update(
 
     keys = jax.random.split(shuffle_key, static.epochs), jax.random.split(drop_key, static.epochs)
     (params, optimizer), metrics = jax.lax.scan(epoch, (state.params, state.optimizer), keys)
-    metrics = jax.tree.map(jnp.mean, metrics) | {"train_return": jnp.mean(old.root_value)}
+    metrics = jax.tree.map(jnp.mean, metrics)
+    metrics |= {"train_return": jnp.mean(old.root_value), "train_cost": jnp.mean(old.cost)}
     return replace(state, params=params, optimizer=optimizer, key=key, update=state.update + 1), metrics
 
 
@@ -90,10 +93,11 @@ def acted(
     baseline = jnp.sum(probs * values, axis=-1, keepdims=True)
     decisions = trees.tree.num_decision_nodes
     discount = jnp.power(hyper.gamma, jnp.asarray(trees.tree.stages[:decisions], jnp.float32))
-    weight = (reach_probability(probs, trees.tree)[:, :decisions] * discount)[..., None] * probs
+    reach = reach_probability(probs, trees.tree)
+    weight = (reach[:, :decisions] * discount)[..., None] * probs
     # Where nothing can be decided there is nothing to learn, and STOP's value at a leaf is meaningless.
     weight = weight * (jnp.sum(mask, axis=-1, keepdims=True) > 1)
-    return Acted(told, log_probs, values - baseline, weight, baseline[:, 0, 0])
+    return Acted(told, log_probs, values - baseline, weight, baseline[:, 0, 0], jnp.sum(reach * trees.cost, axis=1))
 
 
 def loss(

@@ -30,9 +30,15 @@ def objective(
     log_probs, mask = log_policy(params, table, told, network, static, hyper)
     probs = jnp.exp(log_probs)
     value = jnp.mean(expected_return(probs, table, tree_rewards(hyper, told), hyper.gamma))
-    reach = reach_probability(probs, table.tree)[:, : table.tree.num_decision_nodes]
-    entropy = jnp.mean(jnp.sum(reach * entropies(log_probs, mask), axis=1))
-    return -(value + bonus * entropy), {"train_return": value, "entropy": entropy / table.tree.horizon}
+    reach = reach_probability(probs, table.tree)
+    decided = reach[:, : table.tree.num_decision_nodes]
+    entropy = jnp.mean(jnp.sum(decided * entropies(log_probs, mask), axis=1))
+    metrics = {
+        "train_return": value,
+        "train_cost": jnp.mean(jnp.sum(reach * table.cost, axis=1)),
+        "entropy": entropy / table.tree.horizon,
+    }
+    return -(value + bonus * entropy), metrics
 
 
 def update(

@@ -49,22 +49,35 @@ def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: Le
         best_params=params,
         best_return=jnp.asarray(-jnp.inf, jnp.float32),  # a weak type here would compile the first update twice
         best_update=zero,
+        cost_weight=jnp.asarray(hyper.reward.hop_cost, jnp.float32),
     )
 
 
 def update(
     state: LearnerState, table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:
-    """One update of the algorithm that `static` names; metrics are scalars."""
-    return _UPDATES[static.algorithm](state, table, build_network(table, static), static, hyper)
+    """One update of the algorithm that `static` names; metrics are scalars.
+
+    Where `static.lagrangian` says so, the cost weight then takes a step of dual ascent on the constraint that a query
+    cost `mean_cost` on average: lambda <- max(0, lambda + rate (mean cost - mean_cost)).
+    """
+    algorithm, network = _UPDATES[static.algorithm], build_network(table, static)
+    if not static.lagrangian:
+        return algorithm(state, table, network, static, hyper)
+    priced = replace(hyper, reward=replace(hyper.reward, hop_cost=state.cost_weight))
+    state, metrics = algorithm(state, table, network, static, priced)
+    excess = metrics["train_cost"] - hyper.mean_cost
+    weight = jnp.maximum(0.0, state.cost_weight + hyper.cost_weight_rate * excess)
+    return replace(state, cost_weight=weight), metrics | {"cost_weight": state.cost_weight}
 
 
 def validate(
     state: LearnerState, validation: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:
-    """Exact greedy return and accuracy on the validation split; keeps the best parameters.
+    """Exact greedy return, accuracy and cost (over the normaliser) on the validation split; keeps the best parameters.
 
-    A conditioned policy counts by its mean over a grid of its conditions.
+    A conditioned policy counts by its mean over a grid of its conditions. Under `lagrangian` the return is the
+    accuracy of a policy that keeps the mean cost, and minus the excess of one that does not.
     """
     network = build_network(validation, static)
 
@@ -75,15 +88,22 @@ def validate(
             told = replace(told, budget=jnp.maximum(told.budget, routing.smallest_budget(queries, validation)))
         mask = decision_masks(validation, static.allow_stop, told.budget)
         policy = greedy(decision_logits(network, state.params, validation, told, hyper.ranges), mask)
-        value = jnp.mean(expected_return(policy, validation, tree_rewards(hyper, told)))
-        accuracy = jnp.mean(jnp.sum(end_probability(policy, validation.tree) * validation.quality, axis=1))
-        return value, accuracy
+        ends = end_probability(policy, validation.tree)
+        return {
+            "validation_return": jnp.mean(expected_return(policy, validation, tree_rewards(hyper, told))),
+            "validation_accuracy": jnp.mean(jnp.sum(ends * validation.quality, axis=1)),
+            "validation_cost": jnp.mean(jnp.sum(ends * validation.spent, axis=1)),
+        }
 
     if static.conditions:
         scores = jax.lax.map(score, conditioning.grid(static.conditions, hyper.ranges, points=3))
-        value, accuracy = jax.tree.map(jnp.mean, scores)
+        metrics = jax.tree.map(jnp.mean, scores)
     else:
-        value, accuracy = score(Conditions())
+        metrics = score(Conditions())
+    if static.lagrangian:  # returns at different cost weights cannot be compared
+        excess = metrics["validation_cost"] - hyper.mean_cost
+        metrics["validation_return"] = jnp.where(excess > 0, -excess, metrics["validation_accuracy"])
+    value = metrics["validation_return"]
     better = value > state.best_return
     keep = partial(jax.tree.map, lambda new, old: jnp.where(better, new, old))
     state = replace(
@@ -92,7 +112,7 @@ def validate(
         best_return=keep(value, state.best_return),
         best_update=keep(state.update, state.best_update),
     )
-    return state, {"validation_return": value, "validation_accuracy": accuracy}
+    return state, metrics
 
 
 def advance(

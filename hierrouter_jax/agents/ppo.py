@@ -67,7 +67,7 @@ def update(
 ) -> tuple[LearnerState, Metrics]:
     """One rollout of `num_envs` whole episodes, then epochs of minibatch steps over it."""
     rollout_key, shuffle_key, key = jax.random.split(state.key, 3)
-    rollout = collect(rollout_key, state.params, table, network, static, hyper)
+    rollout, end = collect(rollout_key, state.params, table, network, static, hyper)
     advantages = generalised_advantages(rollout.reward, rollout.value, rollout.alive, hyper.gamma, hyper.gae_lambda)
     weight = rollout.alive.astype(jnp.float32)
     batch = gather(jax.tree.map(jnp.ravel, Batch(rollout, advantages, advantages + rollout.value, weight)))
@@ -91,7 +91,10 @@ def update(
 
     keys = jax.random.split(shuffle_key, static.epochs)
     (params, optimizer), metrics = jax.lax.scan(epoch, (state.params, state.optimizer), keys)
-    metrics = jax.tree.map(jnp.mean, metrics) | {"train_return": jnp.mean(jnp.sum(rollout.reward, axis=0))}
+    metrics = jax.tree.map(jnp.mean, metrics) | {
+        "train_return": jnp.mean(jnp.sum(rollout.reward, axis=0)),
+        "train_cost": jnp.mean(table.spent[end.query, end.node]),
+    }
     return replace(state, params=params, optimizer=optimizer, key=key, update=state.update + 1), metrics
 
 
@@ -102,8 +105,8 @@ def collect(
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,
-) -> Rollout:
-    """Run whole episodes: L steps of every environment, finished ones standing still."""
+) -> tuple[Rollout, routing.RoutingState]:
+    """Run whole episodes, L steps of every environment, finished ones standing still; also how they ended."""
     query_key, condition_key, key = jax.random.split(key, 3)
     query = spread(routing.draw_queries(query_key, table, static.num_envs))
     told = draw_conditions(condition_key, query, table, static, hyper)
@@ -116,12 +119,12 @@ def collect(
         action: Any
         log_prob: Any
         action, log_prob = policy.sample_and_log_prob(seed=step_key)
-        next_state, result = routing.step(state, action, table, weights, static.allow_stop)
+        next_state, result = routing.step(state, action, table, weights, static.allow_stop, hyper.gamma)
         return next_state, Rollout(state.query, state.node, told, action, log_prob, value, result.reward, ~state.done)
 
     start = routing.start(query, told.budget)
-    _, rollout = jax.lax.scan(advance, start, jax.random.split(key, table.tree.horizon))
-    return rollout
+    end, rollout = jax.lax.scan(advance, start, jax.random.split(key, table.tree.horizon))
+    return rollout, end
 
 
 def loss(

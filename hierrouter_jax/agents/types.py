@@ -35,6 +35,7 @@ class LearnerStatic:
         policy serves them all.
       budgeted: whether a budget is drawn for each episode, never to be passed, and what is left of it shown to the
         network. Under a budget STOP is always allowed once there is an answer.
+      lagrangian: whether the cost weight is adapted until a query costs `LearnerHyper.mean_cost` on average.
     """
 
     algorithm: Algorithm = "ppo"
@@ -49,6 +50,7 @@ class LearnerStatic:
     warm_start: int = 0
     cost_conditioned: bool = False
     budgeted: bool = False
+    lagrangian: bool = False
 
     def __post_init__(self) -> None:
         if self.num_updates % self.evaluate_every:
@@ -59,6 +61,8 @@ class LearnerStatic:
             raise ValueError(f"num_envs ({self.num_envs}) must be a multiple of minibatches ({self.minibatches})")
         if not self.hidden:
             raise ValueError("hidden needs the width of at least one layer")
+        if self.lagrangian and self.cost_conditioned:
+            raise ValueError("lagrangian adapts the cost weight that cost_conditioned draws; choose one of them")
 
     def transitions(self, tree: HopTree) -> int:
         """Of an update: sampled ones, or, of learners on whole trees, all hops of the trees that it looks at."""
@@ -92,6 +96,8 @@ class LearnerHyper:
       max_grad_norm: of the global gradient norm.
       reward: weights of the reward terms.
       ranges: that a conditioned policy's conditions are drawn from.
+      mean_cost: of a query, over the cost normaliser, that `LearnerStatic.lagrangian` aims at.
+      cost_weight_rate: of its ascent: what the cost weight grows by an update for every unit of cost too many.
     """
 
     learning_rate: float = 1e-3
@@ -108,6 +114,8 @@ class LearnerHyper:
     max_grad_norm: float = 0.5
     reward: RewardWeights = struct.field(default_factory=RewardWeights)
     ranges: ConditionRanges = struct.field(default_factory=ConditionRanges)
+    mean_cost: float = 1.0
+    cost_weight_rate: float = 0.01
 
 
 @struct.dataclass
@@ -122,6 +130,7 @@ class LearnerState:
       best_params: those with the best validation return so far.
       best_return: that return, of the greedy policy.
       best_update: when.
+      cost_weight: of the reward, where `LearnerStatic.lagrangian` adapts it.
     """
 
     params: dict
@@ -131,6 +140,7 @@ class LearnerState:
     best_params: dict
     best_return: Float[Array, ""]
     best_update: Int[Array, ""]
+    cost_weight: Float[Array, ""]
 
 
 Metrics = dict[str, Float[Array, "*T"]]

@@ -112,10 +112,10 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
 
 
 def _expanded(arguments: list[str]) -> list[str]:
-    """`--json` and `--fresh` need no value, and `--config` takes the name of a preset as well as a path."""
+    """`--json` and `--fresh` need no value; `--config` and a reward take the name of a preset as well as a path."""
     expanded = [f"{argument}=true" if argument in ("--json", "--fresh") else argument for argument in arguments]
     for position, argument in enumerate(arguments[:-1]):
-        if argument == "--config":
+        if argument == "--config" or (argument.endswith(".reward") and arguments[position + 1].endswith(".yaml")):
             expanded[position + 1] = str(config_path(arguments[position + 1]))
     return expanded
 

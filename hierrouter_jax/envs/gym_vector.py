@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.envs import routing
-from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.rewards import RewardWeights, Scalar
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step
 
 View = tuple[Float[Array, "B O"], Bool[Array, "B A"]]
@@ -36,6 +36,7 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         weights: RewardWeights = RewardWeights(),  # noqa: B008 (frozen)
         allow_stop: bool = False,
         seed: int = 0,
+        gamma: float = 1.0,
     ) -> None:
         """Make the spaces; `reset` starts the episodes.
 
@@ -45,13 +46,14 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
           weights: of the reward terms.
           allow_stop: whether STOP is an action, the last one.
           seed: of the queries, until `reset` is given another.
+          gamma: the learner's discount; the reward's `potential` needs it.
         """
         self.num_envs = num_envs
         self.single_observation_space = _observation_space(table)
         self.single_action_space = spaces.Discrete(table.tree.num_models + allow_stop)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._table, self._weights, self._allow_stop = table, weights, allow_stop
+        self._table, self._weights, self._allow_stop, self._gamma = table, weights, allow_stop, gamma
         self._key = jax.random.key(seed)
         self._state: RoutingState | None = None
 
@@ -72,7 +74,13 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Take one action in every episode, and start another one where it ended."""
         assert self._state is not None, "call reset before step"
         self._key, self._state, result, view, final_view = _advance(
-            self._key, self._state, np.asarray(actions, np.int32), self._table, self._weights, self._allow_stop
+            self._key,
+            self._state,
+            np.asarray(actions, np.int32),
+            self._table,
+            self._weights,
+            self._allow_stop,
+            self._gamma,
         )
         observation, mask = _on_host(view)
         reward, terminated = _on_host((result.reward, result.terminated))
@@ -116,10 +124,11 @@ def _advance(
     table: DeviceTable,
     weights: RewardWeights,
     allow_stop: bool,
+    gamma: Scalar,
 ) -> tuple[PRNGKeyArray, RoutingState, Step, View, View]:
     """Step, and reset what ended; the second view is of the states before that reset."""
     query_key, key = jax.random.split(key)
-    final, result = routing.step(state, action, table, weights, allow_stop)
+    final, result = routing.step(state, action, table, weights, allow_stop, gamma)
     fresh = routing.reset(query_key, table, action.size)
     state = jax.tree.map(partial(jnp.where, result.terminated), fresh, final)
     return key, state, result, _view(state, table, allow_stop), _view(final, table, allow_stop)

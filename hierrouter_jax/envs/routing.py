@@ -1,13 +1,14 @@
 """The routing MDP: pure `reset` and `step` over the outcome table, for one episode or any batch of them."""
 
 from dataclasses import replace
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from hierrouter_jax.envs.rewards import RewardWeights, hop_reward, stop_reward
+from hierrouter_jax.envs.rewards import Hop, RewardWeights, Scalar, reward
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step
 
 
@@ -77,11 +78,19 @@ def action_mask(state: RoutingState, table: DeviceTable, allow_stop: bool) -> Bo
 
 
 def step(
-    state: RoutingState, action: Int[Array, "*B"], table: DeviceTable, weights: RewardWeights, allow_stop: bool
+    state: RoutingState,
+    action: Int[Array, "*B"],
+    table: DeviceTable,
+    weights: RewardWeights,
+    allow_stop: bool,
+    gamma: Scalar = 1.0,
 ) -> tuple[RoutingState, Step]:
     """Call a model (action 0..M-1) or STOP (action M).
 
     An illegal action ends the episode with reward 0; a masked policy never takes one.
+
+    Args:
+      gamma: discount of the return; the reward's `potential` needs it.
 
     Raises:
       AssertionError: if `action` and `state` have different shapes.
@@ -93,31 +102,72 @@ def step(
     stops = action == tree.num_models
     child = jnp.where(stops | ~legal, state.node, tree.child(state.node, action))
     leaf = ~model_mask(state.query, child, table).any(axis=-1)
-    reward = jnp.where(
-        stops,
-        stop_reward(table.quality[state.query, state.node], weights),
-        hop_reward(
-            table.quality[state.query, state.node],
-            table.quality[state.query, child],
-            table.cost[state.query, child],
-            leaf,
-            weights,
-        ),
+    row = state.query
+    hop = Hop(
+        quality_before=table.quality[row, state.node],
+        quality_after=table.quality[row, child],
+        cost=jnp.where(stops, 0.0, table.cost[row, child]),
+        spent=table.spent[row, child],
+        cheapest_right=_or_zero(table.cheapest_right, row),
+        tokens=jnp.where(stops, 0.0, _or_zero(table.tokens, (row, child))),
+        seconds=jnp.where(stops, 0.0, _or_zero(table.seconds, (row, child))),
+        first=state.node == 0,
+        terminal=stops | leaf,
+        stop=stops,
+        overrun_limit=weights.overrun_limit,
+        gamma=gamma,
     )
     done = state.done | stops | leaf | ~legal
-    step_result = Step(reward=jnp.where(state.done | ~legal, 0.0, reward), terminated=done)
-    return replace(state, node=child, done=done), step_result
+    earned = jnp.where(state.done | ~legal, 0.0, reward(hop, weights))
+    return replace(state, node=child, done=done), Step(reward=earned, terminated=done)
 
 
-def entering_rewards(table: DeviceTable, weights: RewardWeights) -> Float[Array, "Q N"]:
+def entering_rewards(table: DeviceTable, weights: RewardWeights, gamma: Scalar = 1.0) -> Float[Array, "Q N"]:
     """Reward of *entering* each node, as `step` gives it; column 0 is meaningless."""
-    tree = table.tree
-    nodes = jnp.arange(tree.num_nodes)
-    before = table.quality[:, jnp.maximum(tree.parent(nodes), 0)]
-    return hop_reward(before, table.quality, table.cost, leaves(table), weights)
+    nodes = jnp.arange(table.tree.num_nodes)
+    parent = jnp.maximum(table.tree.parent(nodes), 0)
+    hop = Hop(
+        quality_before=table.quality[:, parent],
+        quality_after=table.quality,
+        cost=table.cost,
+        spent=table.spent,
+        cheapest_right=_or_zero(table.cheapest_right, (slice(None), None)),
+        tokens=_or_zero(table.tokens),
+        seconds=_or_zero(table.seconds),
+        first=parent == 0,
+        terminal=leaves(table),
+        stop=jnp.zeros((), bool),
+        overrun_limit=weights.overrun_limit,
+        gamma=gamma,
+    )
+    return reward(hop, weights)
+
+
+def stopping_rewards(table: DeviceTable, weights: RewardWeights, gamma: Scalar = 1.0) -> Float[Array, "Q N"]:
+    """Reward of STOP at each node, as `step` gives it; column 0 is meaningless."""
+    nothing = jnp.zeros(())
+    hop = Hop(
+        quality_before=table.quality,
+        quality_after=table.quality,
+        cost=nothing,
+        spent=table.spent,
+        cheapest_right=_or_zero(table.cheapest_right, (slice(None), None)),
+        tokens=nothing,
+        seconds=nothing,
+        first=jnp.arange(table.tree.num_nodes) == 0,
+        terminal=jnp.ones((), bool),
+        stop=jnp.ones((), bool),
+        overrun_limit=weights.overrun_limit,
+        gamma=gamma,
+    )
+    return reward(hop, weights)
 
 
 def leaves(table: DeviceTable) -> Bool[Array, "Q N"]:
     """Nodes without an available child; entering one ends the episode."""
     query = jnp.arange(table.num_queries)[:, None]
     return ~model_mask(query, jnp.arange(table.tree.num_nodes)[None], table).any(axis=-1)
+
+
+def _or_zero(leaf: Array | None, at: Any = ()) -> Array:
+    return jnp.zeros(()) if leaf is None else leaf[at]

@@ -6,6 +6,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
+from hierrouter_jax.envs.rewards import RIGHT
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -24,6 +25,12 @@ class DeviceTable:
       tree: static.
       charge: [Q, N] float32, the most that entering the node can cost, over the cost normaliser; None where the
         pool's limits are unknown. A budget needs it.
+      cheapest_right: [Q] float32, cost of the query's cheapest right route (of its cheapest at all, where none is
+        right), over the cost normaliser.
+      tokens: [Q, N] float32, that the hop into the node wrote.
+      seconds: [Q, N] float32, that it took; None where the table holds no latencies.
+
+    The last three are only for reward terms that look at them, which are 0 where they are None.
     """
 
     features: Float[Array, "Q D F"]
@@ -34,6 +41,9 @@ class DeviceTable:
     task: Int[Array, " Q"]
     tree: HopTree = struct.field(pytree_node=False)
     charge: Float[Array, "Q N"] | None = None
+    cheapest_right: Float[Array, " Q"] | None = None
+    tokens: Float[Array, "Q N"] | None = None
+    seconds: Float[Array, "Q N"] | None = None
 
     @property
     def num_queries(self) -> int:
@@ -91,14 +101,25 @@ def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost
       cost_normaliser: mean cost of one call on the training split, in the table's money unit.
     """
     cost = table.cost / cost_normaliser
+    spent = accumulate_cost(cost, table.tree)
     half = features.dtype == np.float16
     return DeviceTable(
         features=jnp.asarray(features, jnp.float16 if half else jnp.float32),
         quality=jnp.asarray(table.quality, jnp.float32),
         cost=jnp.asarray(cost, jnp.float32),
-        spent=jnp.asarray(accumulate_cost(cost, table.tree), jnp.float32),
+        spent=jnp.asarray(spent, jnp.float32),
         available=jnp.asarray(table.available),
         task=jnp.asarray(table.task, jnp.int32),
         tree=table.tree,
         charge=None if table.charge is None else jnp.asarray(table.charge / cost_normaliser, jnp.float32),
+        cheapest_right=jnp.asarray(cheapest_right(table, spent), jnp.float32),
+        tokens=jnp.asarray(table.tokens_out, jnp.float32),
+        seconds=None if table.latency is None else jnp.asarray(table.latency, jnp.float32),
     )
+
+
+def cheapest_right(table: OutcomeTable, spent: Float[np.ndarray, "Q N"]) -> Float[np.ndarray, " Q"]:
+    """Cost of each query's cheapest right route, or, where none is right, of its cheapest route."""
+    cost = np.where(table.available, spent, np.inf)[:, 1:]
+    right = np.where(table.quality[:, 1:] >= RIGHT, cost, np.inf).min(axis=1)
+    return np.where(np.isfinite(right), right, cost.min(axis=1))

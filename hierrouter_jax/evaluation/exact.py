@@ -6,12 +6,10 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hierrouter_jax.envs.rewards import RewardWeights, stop_reward
-from hierrouter_jax.envs.routing import entering_rewards, leaves, model_mask
+from hierrouter_jax.envs.rewards import RewardWeights, Scalar
+from hierrouter_jax.envs.routing import entering_rewards, leaves, model_mask, stopping_rewards
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.hop_tree import HopTree
-
-Scalar = Float[Array, ""] | float
 
 
 def decision_masks(
@@ -95,7 +93,7 @@ def _backward(
 ) -> tuple[Float[Array, "Q D"], Float[Array, "Q D A"]]:
     """Values and action values, stage by stage from the last; `summarise` makes a node's value of its actions'."""
     tree = table.tree
-    entering, stopping = entering_rewards(table, weights), stop_reward(table.quality, weights)
+    entering, stopping = entering_rewards(table, weights, gamma), stopping_rewards(table, weights, gamma)
     leaf = leaves(table)
     below = jnp.zeros_like(table.quality[:, tree.stage_slice(tree.horizon)])
     values, per_actions = [], []

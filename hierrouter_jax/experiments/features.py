@@ -10,6 +10,8 @@ from hierrouter_jax.bundle import FeatureReduction
 from hierrouter_jax.envs.types import DeviceTable, device_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 
+_ENOUGH = 20_000  # contexts of a stage that principal components are fitted on
+
 
 @dataclass(frozen=True)
 class FittedFeatures:
@@ -53,13 +55,14 @@ def fit_features(train: OutcomeTable, size: int, seed: int = 0) -> FittedFeature
 
 
 def _reached(table: OutcomeTable) -> Float[np.ndarray, "R E"]:
-    """Embeddings of the decision nodes that were collected, each stage weighing the same.
+    """Embeddings of decision nodes that were collected, each stage weighing the same; at most `_ENOUGH` a stage.
 
     Stage t has M^t contexts a query; unweighted, the query itself would hardly count.
     """
     rows = []
     for stage in range(table.tree.horizon):
         nodes = table.tree.stage_slice(stage)
-        here = table.context_embedding[:, nodes][table.available[:, nodes]]
-        rows.append(here[:: max(1, len(here) // max(1, table.num_queries))])
+        query, node = np.nonzero(table.available[:, nodes])
+        every = max(1, len(query) // max(1, min(table.num_queries, _ENOUGH)))
+        rows.append(table.context_embedding[query[::every], nodes.start + node[::every]])
     return np.concatenate(rows)

@@ -9,14 +9,23 @@ import numpy as np
 
 from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.plugins import is_import_path
+
+OWN_TERMS = "reward.custom"
 
 
 def numbers(hyper: Any, at: str = "") -> dict[str, Any]:
-    """Every leaf of a learner's numbers by its dotted name, in the order of the fields."""
+    """Every leaf of a learner's numbers by its dotted name, in the order of the fields.
+
+    A reward term of the user's own is `reward.custom.` and its import path.
+    """
     found = {}
     for field in fields(hyper):
         value, name = getattr(hyper, field.name), f"{at}{field.name}"
-        found |= numbers(value, f"{name}.") if is_dataclass(value) else {name: value}
+        if is_dataclass(value):
+            found |= numbers(value, f"{name}.")
+        else:
+            found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
     return found
 
 
@@ -34,7 +43,7 @@ def check_names(names: Mapping[str, Any] | Sequence[str], hyper: LearnerHyper | 
     """Refuse names that are no number of the learner."""
     known = numbers(hyper or LearnerHyper())
     for name in names:
-        if name not in known:
+        if name not in known and not _is_own_term(name):
             close = get_close_matches(name, known, n=1) or [full for full in known if full.endswith(f".{name}")]
             hint = f"did you mean {close[0]}?" if close else f"the numbers are {', '.join(known)}"
             raise InputError(f"{name} is not a number of the learner; {hint}")
@@ -56,7 +65,8 @@ def stack(hypers: LearnerHyper | Sequence[LearnerHyper]) -> LearnerHyper:
     tables = [
         {name: np.asarray(leaf, float) for name, leaf in numbers(h).items()} for h in ([first] if one else hypers)
     ]
-    leaves = {name: table if one else np.stack([t[name] for t in tables]) for name, table in tables[0].items()}
+    names = dict.fromkeys(name for table in tables for name in table)  # a term that a set does not name weighs 0
+    leaves = {name: tables[0][name] if one else np.stack([t.get(name, np.zeros(())) for t in tables]) for name in names}
     lengths = {name: len(leaf) for name, leaf in leaves.items() if leaf.ndim == 1}
     for name, leaf in leaves.items():
         if leaf.ndim > 1:
@@ -77,6 +87,14 @@ def _replaced(hyper: Any, values: Mapping[str, Any], at: str = "") -> Any:
         value, name = getattr(hyper, field.name), f"{at}{field.name}"
         if is_dataclass(value):
             changed[field.name] = _replaced(value, values, f"{name}.")
+        elif isinstance(value, dict):
+            start = f"{name}."
+            own = {key.removeprefix(start): one for key, one in values.items() if key.startswith(start)}
+            changed[field.name] = value | own
         elif name in values:
             changed[field.name] = values[name]
     return replace(hyper, **changed)
+
+
+def _is_own_term(name: str) -> bool:
+    return name.startswith(f"{OWN_TERMS}.") and is_import_path(name)

@@ -84,8 +84,9 @@ class Trained(NamedTuple):
     Attributes:
       params: the best parameters.
       scores: by name, a number a member.
-      curves: `validation_return` and `validation_accuracy` [n, B] after each of B blocks of updates, and `ends`
-        [n, Q], the node at which the greedy policy answers each query of the evaluated split.
+      curves: `validation_return`, `validation_accuracy` and `validation_cost` (over the normaliser) [n, B] after
+        each of B blocks of updates, and `ends` [n, Q], the node at which the greedy policy answers each query of the
+        evaluated split.
     """
 
     params: Any
@@ -130,14 +131,17 @@ def train_member(key: PRNGKeyArray, hyper: LearnerHyper, splits: Splits, static:
     """A whole run, and the exact evaluation of its best policy on the test split."""
     state, metrics = learner.train(key, splits.train, splits.validation, static, hyper)
     block = state.best_update // static.evaluate_every - 1  # -1 where no return was ever a number
-    accuracy = jnp.where(block < 0, jnp.nan, metrics["validation_accuracy"][block])
+    accuracy, cost = (
+        jnp.where(block < 0, jnp.nan, metrics[name][block]) for name in ("validation_accuracy", "validation_cost")
+    )
     scores = {
         "best_return": state.best_return,
         "best_accuracy": accuracy,
+        "best_cost": cost,
         "best_update": state.best_update,
         "train_return": jnp.mean(metrics["train_return"][-1]),
     }
-    curves = {name: metrics[name] for name in ("validation_return", "validation_accuracy")}
+    curves = {name: metrics[name] for name in ("validation_return", "validation_accuracy", "validation_cost")}
     reached, ends = greedy_scores(state.best_params, splits.test, static, hyper)
     return Trained(state.best_params, scores | reached, curves | {"ends": ends})
 

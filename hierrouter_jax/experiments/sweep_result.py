@@ -29,7 +29,7 @@ class SweepResult:
 
     Attributes:
       frame: a row a member: `member`, `group` (position of its shapes), `learner`, the fields in which shapes
-        differ, `seed`, every number of the learner by its dotted name; `best_return`, `best_accuracy` and
+        differ, `seed`, every number of the learner by its dotted name; `best_return`, `best_accuracy`, `best_cost` and
         `best_update`, the validation's, of the kept policy; `train_return`, the last updates' mean; `accuracy`,
         `cost` and `return` of the kept policy on `split`, exact and greedy. Costs are in the table's money unit (over
         the normaliser, where device tables were given), without the router's own; `return` is accuracy minus the cost
@@ -80,7 +80,7 @@ class SweepResult:
         return self.finished.params(member)
 
     def curves(self, member: int) -> dict[str, np.ndarray]:
-        """`validation_return` and `validation_accuracy` [B] after each block of updates, and `ends` [Q].
+        """`validation_return`, `validation_accuracy`, `validation_cost` [B] after each block of updates; `ends` [Q].
 
         `ends` is the node at which the greedy policy answers each query of the evaluated split.
 
@@ -110,6 +110,7 @@ class SweepResult:
             best_params=params,
             best_return=jnp.asarray([row["best_return"]], jnp.float32),
             best_update=jnp.asarray(best_update),
+            cost_weight=jnp.zeros(1),
         )
         hyper = jax.tree.map(float, self.plan.hyper(member))
         static = self.plan.statics[self.plan.group(member)]
@@ -166,8 +167,9 @@ def frame_of(plan: Plan, finished: Finished, features: FittedFeatures | None) ->
         **numbers(plan.hyper(members)),
         **scores,
     }
-    if features is not None and "cost" in frame:
-        frame["cost"] = frame["cost"] * np.float32(features.cost_normaliser)
+    for name in ("cost", "best_cost"):
+        if features is not None and name in frame:
+            frame[name] = frame[name] * np.float32(features.cost_normaliser)
     return pd.DataFrame(frame)
 
 

@@ -15,6 +15,7 @@ from hierrouter_jax.experiments.budgets import check_trainable
 from hierrouter_jax.experiments.features import FittedFeatures, fit_features
 from hierrouter_jax.experiments.identity import identity
 from hierrouter_jax.experiments.members import Plan, Splits
+from hierrouter_jax.experiments.rewards import check_reward
 from hierrouter_jax.experiments.sweep_folder import load_features, save_features
 from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.outcomes.store import load_table
@@ -73,13 +74,14 @@ class Source:
         return {"table": table, "features": features, "split": self.split}
 
     def check(self, plan: Plan) -> None:
-        """Refuse conditions that cannot be drawn from the ranges, or held on this table.
+        """Refuse conditions that cannot be drawn from the ranges, or held on this table, and rewards it cannot pay.
 
         Raises:
-          InputError: naming the range or the model.
+          InputError: naming the range, the model or the term.
         """
         if self.table is None:
             return
+        check_reward(self.table, plan.hypers.reward)
         bounds = np.stack(jax.tree.leaves(plan.hypers.ranges), axis=1)
         for point in np.unique(bounds, axis=0, return_index=True)[1]:
             ranges = jax.tree.map(lambda leaf, point=point: float(leaf[point]), plan.hypers.ranges)

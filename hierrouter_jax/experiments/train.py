@@ -18,6 +18,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.budgets import check_trainable
 from hierrouter_jax.experiments.features import FittedFeatures, fit_features
 from hierrouter_jax.experiments.interrupts import interrupts_put_off
+from hierrouter_jax.experiments.rewards import check_reward
 from hierrouter_jax.experiments.routers import LearnerName, TrainedRouter, static_of
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -105,12 +106,14 @@ def train_routers(
       Trained routers by name, and the metrics: a row per learner, seed and update, however often interrupted.
 
     Raises:
-      InputError: if a learner is to keep budgets, but the pool's largest charges are unknown.
+      InputError: if a learner is to keep budgets, but the pool's largest charges are unknown; or the table cannot
+        pay out the reward.
     """
 
     def fit() -> FittedFeatures:
         return fit_features(table.split("train"), config.features, config.seed)
 
+    check_reward(table, config.hyper.reward)
     features = keeper.features(fit) if keeper else fit()
     train, validation = features.on_device(table.split("train")), features.on_device(table.split("validation"))
     routers, metrics = {}, []
@@ -191,7 +194,7 @@ def _rows(name: str, metrics: dict[str, np.ndarray], steps_per_update: int) -> I
     for block in range(blocks):
         frame = {key: value[block].ravel() for key, value in metrics.items() if value.ndim == 3}
         update = np.tile(1 + block * updates + np.arange(updates), seeds)
-        for key in ("validation_return", "validation_accuracy"):
+        for key in ("validation_return", "validation_accuracy", "validation_cost"):
             column = np.full((seeds, updates), np.nan, dtype=np.float32)
             column[:, -1] = metrics[key][block]
             frame[key] = column.ravel()

@@ -120,19 +120,21 @@ class OutcomeTable:
         return digest.hexdigest()[:32]
 
     def select(self, rows: np.ndarray) -> "OutcomeTable":
-        """The table of some queries only (indices or a boolean mask)."""
+        """The table of some queries only (indices or a boolean mask). Neighbours share the memory of this table."""
         rows = np.arange(self.num_queries)[rows]
+        neighbours = len(rows) > 0 and bool((np.diff(rows) == 1).all())
+        part = slice(rows[0], rows[-1] + 1) if neighbours else rows
         return replace(
             self,
             queries=tuple(self.queries[row] for row in rows),
-            context_embedding=self.context_embedding[rows],
-            quality=self.quality[rows],
-            tokens_in=self.tokens_in[rows],
-            tokens_out=self.tokens_out[rows],
-            available=self.available[rows],
-            response=self.response[rows],
-            latency=None if self.latency is None else self.latency[rows],
-            details={name: column[rows] for name, column in self.details.items()},
+            context_embedding=self.context_embedding[part],
+            quality=self.quality[part],
+            tokens_in=self.tokens_in[part],
+            tokens_out=self.tokens_out[part],
+            available=self.available[part],
+            response=self.response[part],
+            latency=None if self.latency is None else self.latency[part],
+            details={name: column[part] for name, column in self.details.items()},
         )
 
     def split(self, name: str) -> "OutcomeTable":
@@ -182,7 +184,8 @@ def validate(table: OutcomeTable) -> None:
             f"but {num_queries} queries x {decisions} decision nodes x E are needed"
         )
     _refuse(table, "quality", np.logical_not((table.quality >= 0) & (table.quality <= 1)), "a number in [0, 1]")
-    _refuse(table, "context_embedding", ~np.isfinite(embedding).all(axis=2), "finite")
+    finite = np.isfinite(embedding.sum(axis=2, dtype=np.float64))  # a sum needs no copy of a large table
+    _refuse(table, "context_embedding", ~finite, "finite")
     _refuse(table, "tokens_in", table.tokens_in < 0, "at least 0")
     _refuse(table, "tokens_out", table.tokens_out < 0, "at least 0")
     if table.latency is not None:

@@ -79,7 +79,7 @@ def test_rollouts_are_legal_and_their_rewards_the_tables():
     table = on_device(random_table(queries=20, missing=0.3))
     static = LearnerStatic(num_envs=512, hidden=(16, 16), allow_stop=True)
     state = learner.init(jax.random.key(0), table, static, LearnerHyper())
-    rollout = ppo.collect(
+    rollout, _ = ppo.collect(
         jax.random.key(1), state.params, table, learner.build_network(table, static), static, LearnerHyper()
     )
     legal = action_mask(RoutingState(rollout.query, rollout.node, ~rollout.alive), table, True)

@@ -168,7 +168,7 @@ def test_the_gradient_is_the_mean_of_sampled_policy_gradients(allow_stop):
     state = learner.init(jax.random.key(0), device, static, hyper)
     params = jax.tree.map(lambda leaf: 1.5 * leaf, state.params)
     network, loss = loss_of(static, hyper, device, Conditions())
-    rollout = ppo.collect(jax.random.key(1), params, device, network, static, hyper)
+    rollout, _ = ppo.collect(jax.random.key(1), params, device, network, static, hyper)
     to_go = jnp.cumsum(rollout.reward[::-1], axis=0)[::-1]
 
     def sampled(params):

@@ -51,13 +51,11 @@ def test_it_runs_end_to_end(folder):
 
 
 @pytest.mark.slow
-def test_again_from_its_table_it_says_the_same_and_another_seed_something_else(folder):
-    for out, seed in (("same", "0"), ("other", "1")):
-        done = hierrouter("quickstart", *SMALL, "--table", "run/table", "--out", out, "--seed", seed, cwd=folder)
-        assert done.returncode == 0, done.stderr
-    first, same, other = ((folder / run / "evaluation.json").read_bytes() for run in ("run", "same", "other"))
+def test_again_from_its_table_it_says_the_same(folder):
+    done = hierrouter("quickstart", *SMALL, "--table", "run/table", "--out", "same", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    first, same = ((folder / run / "evaluation.json").read_bytes() for run in ("run", "same"))
     assert first == same
-    assert first != other
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Exact evaluation against numbers by hand, the slow recursion, and Monte-Carlo rollouts."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +20,15 @@ from tests.tables import random_table, tables
 WEIGHTS = RewardWeights(terminal_quality=1.0, hop_cost=0.05, quality_gain=0.3, damage=0.2)
 
 
+STEP = jax.jit(routing.step, static_argnames="allow_stop")
+RETURN = jax.jit(expected_return)
+
+
 def on_device(table: OutcomeTable) -> DeviceTable:
     return device_table(table, table.context_embedding, 2.0)
 
 
+@partial(jax.jit, static_argnums=1)
 def random_probs(device: DeviceTable, allow_stop: bool, seed: int) -> jax.Array:
     mask = decision_masks(device, allow_stop)
     logits = jax.random.normal(jax.random.key(seed), mask.shape)
@@ -36,7 +43,7 @@ def slow_value(device: DeviceTable, probs: np.ndarray, query: int, node: int, al
     total = 0.0
     for action, probability in enumerate(probs[query, node]):
         if probability > 0:
-            after, result = routing.step(state, jnp.asarray(action), device, WEIGHTS, allow_stop)
+            after, result = STEP(state, jnp.asarray(action), device, WEIGHTS, allow_stop=allow_stop)
             below = 0.0 if result.terminated else slow_value(device, probs, query, int(after.node), allow_stop, gamma)
             total += float(probability) * (float(result.reward) + gamma * below)
     return total
@@ -66,7 +73,7 @@ def test_stopping_by_hand():
 def test_expected_return_is_the_slow_recursion(table, allow_stop, gamma):
     device = on_device(table)
     probs = random_probs(device, allow_stop, seed=1)
-    exact = expected_return(probs, device, WEIGHTS, gamma)
+    exact = RETURN(probs, device, WEIGHTS, gamma)
     for query in range(2):
         slow = slow_value(device, np.asarray(probs), query, 0, allow_stop, gamma)
         assert float(exact[query]) == pytest.approx(slow, abs=1e-5)
@@ -84,7 +91,7 @@ def test_exact_return_is_the_monte_carlo_mean(seed, allow_stop, missing):
         node = jnp.minimum(state.node, device.tree.num_decision_nodes - 1)
         logits = jnp.log(probs[state.query, node])
         logits = jnp.where(routing.action_mask(state, device, allow_stop), logits, -jnp.inf)
-        state, result = routing.step(state, jax.random.categorical(key, logits), device, WEIGHTS, allow_stop)
+        state, result = STEP(state, jax.random.categorical(key, logits), device, WEIGHTS, allow_stop=allow_stop)
         total += result.reward
     sampled = np.asarray(total).reshape(2, -1)
     error = sampled.std(axis=1) / np.sqrt(sampled.shape[1])
@@ -109,7 +116,7 @@ def test_return_is_quality_minus_weighted_cost(table, allow_stop):
     device = on_device(table)
     probs = random_probs(device, allow_stop, 4)
     outcome = policy_outcome(table, np.asarray(end_probability(probs, device.tree)))
-    exact = expected_return(probs, device, RewardWeights(hop_cost=0.05))
+    exact = RETURN(probs, device, RewardWeights(hop_cost=0.05))
     np.testing.assert_allclose(outcome.returns(0.05, 2.0), exact, atol=1e-4)
 
 

@@ -78,7 +78,7 @@ def test_the_best_policies_are_exported_and_the_results_written(config):
 def members(columns: dict) -> pd.DataFrame:
     count = len(columns["best_return"])
     given = {"folder": "", "learner": "exact", "member": range(count), "point": np.arange(count) // 2}
-    scores = {"best_accuracy": 0.5, "accuracy": 0.5, "cost": 1.0, "return": 0.4}
+    scores = {"best_accuracy": 0.5, "best_cost": 1.0, "accuracy": 0.5, "cost": 1.0, "return": 0.4}
     return pd.DataFrame(given | scores | columns, index=range(count))
 
 

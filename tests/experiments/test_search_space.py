@@ -33,6 +33,9 @@ def test_text_and_yaml_mean_the_same():
     assert space.shapes["hidden"] == ((128, 128), (64,))
     assert space.ranges == ("learning_rate",)
     assert space_of({"entropy": "uniform(0, 0.2)"}).numbers["entropy"] == uniform(0, 0.2)
+    assert space_of({"agent.reward.custom.my_terms.py:short": "0, 1"}).numbers == {
+        "reward.custom.my_terms.py:short": (0.0, 1.0)
+    }
     assert space_of({"clip": 0.2, "num_envs": "256"}).varied == ()
 
 
@@ -83,6 +86,12 @@ def test_points_are_drawn_and_shapes_crossed():
     assert grid.drawing == "grid"
     assert len(grid.points().clip) == 4
     assert [static.allow_stop for static in grid.statics] == [False, True]
+
+
+def test_what_a_return_means_is_told_from_how_it_is_reached():
+    space = {"clip": [0.1, 0.2], "gamma": [0.9, 1], "reward.damage": [0, 1], "budgeted": [True, False]}
+    assert configured(space).measures() == ("budgeted", "reward.damage")
+    assert "gamma" in configured(space | {"reward.potential": 1}).measures()
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from hierrouter_jax.experiments.search.space import LEARNER, Space, canonical, f
 Draw = Literal["grid", "random", "sobol", "optuna"]
 DRAWS = 16
 # Numbers that change what a return means, so that returns of different values of them are not comparable.
-MEASURES = ("reward.", "ranges.")
-_MEASURING_SHAPES = ("cost_conditioned", "budgeted")
+MEASURES = ("reward.", "ranges.", "mean_cost")
+_MEASURING_SHAPES = ("cost_conditioned", "budgeted", "lagrangian")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,11 @@ class SweepConfig:
 
     def measures(self) -> tuple[str, ...]:
         """Names that vary and change what a return means: returns are compared among equals in all of them."""
-        return tuple(name for name in self.searched.varied if name.startswith(MEASURES) or name in _MEASURING_SHAPES)
+        varied, potential = self.searched.varied, self.train.hyper.reward.potential
+        # Returns are undiscounted, and gamma is part of what they mean only where the potential's term has it.
+        shaped = potential != 0 or "reward.potential" in self.searched.numbers
+        also = (*_MEASURING_SHAPES, "gamma") if shaped else _MEASURING_SHAPES
+        return tuple(name for name in varied if name.startswith(MEASURES) or name in also)
 
     def _check_comparable(self) -> None:
         """Refuse to choose the next points by returns that are not comparable, and rungs that do not grow."""

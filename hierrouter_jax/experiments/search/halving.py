@@ -21,7 +21,9 @@ def halve(config: SweepConfig, progress: bool | Watcher) -> list[Part]:
     assert config.halving is not None
     parts, points = Parts(config, progress), config.points()
     measures, halving = measured_alike(config, points), config.halving
-    left = [(group, point) for group in range(len(config.statics)) for point in range(len(points.learning_rate))]
+    left = [
+        (group, point) for group in range(len(config.statics)) for point in range(len(np.asarray(points.learning_rate)))
+    ]
     for rung in range(halving.rungs):
         returns = {}
         for group, static in enumerate(config.statics):

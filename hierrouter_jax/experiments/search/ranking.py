@@ -15,6 +15,7 @@ COST_WEIGHT = "reward.hop_cost"
 SCORES = {
     "validation_return": "best_return",
     "validation_accuracy": "best_accuracy",
+    "validation_cost": "best_cost",
     "accuracy": "accuracy",
     "cost": "cost",
     "return": "return",
@@ -57,7 +58,7 @@ class Ranking:
 
     def best(self, count: int) -> pd.DataFrame:
         """The first `count` of each class."""
-        return self.points[self.points["rank"] <= count]
+        return self.points.loc[self.points["rank"] <= count]
 
     def interval(self, row: Any, score: str) -> tuple[float, float] | None:
         """95 % bootstrap interval over seeds of a point's interquartile mean; None for one seed."""
@@ -89,7 +90,7 @@ def ranked(members: pd.DataFrame, config: SweepConfig) -> Ranking:
       members: as `parts.together` gives them; of halving, only the last rung counts.
     """
     if "rung" in members:
-        members = members[members["rung"] == members["rung"].max()]
+        members = members.loc[members["rung"] == members["rung"].max()]
     by, within = comparison(config)
     varied = _varied(members, config)
     keyed = members.assign(_key=members["folder"] + ":" + members["point"].astype(str))

@@ -78,7 +78,10 @@ class SearchResult:
         scores = {}
         for score in SCORES:
             interval = self.ranking.interval(row, score)
-            scores[score] = {"iqm": _number(row[score]), "interval": None if interval is None else list(interval)}
+            scores[score] = {
+                "iqm": _number(float(row[score])),
+                "interval": None if interval is None else list(interval),
+            }
         settings = {name: row[name] for name in self.ranking.varied}
         where = {"folder": row["folder"], "member": row["member"]}
         return {"rank": int(row["rank"]), "settings": _plain(settings), **scores, "seeds": int(row["seeds"])} | where
@@ -104,7 +107,9 @@ def search(config: SweepConfig, progress: bool | Watcher = True) -> SearchResult
     frame = together(parts, config)
     sweeps = {part.name: part.result for part in parts}
     ranking = ranked(frame, config)
-    policies = tuple(_export(config, sweeps, row) for _, row in ranking.best(config.export).iterrows())
+    best = ranking.best(config.export)
+    chosen = zip(best["rank"].tolist(), best["folder"].tolist(), best["member"].tolist(), strict=True)
+    policies = tuple(_export(config, sweeps, *which) for which in chosen)
     result = SearchResult(config, frame, ranking, sweeps, policies)
     results = result.to_dict()
     path = config.out / RESULTS
@@ -131,10 +136,9 @@ def _method(config: SweepConfig) -> Any:
     return adaptive.adapt if config.drawing == "optuna" else whole
 
 
-def _export(config: SweepConfig, sweeps: dict[str, SweepResult], row: pd.Series) -> Path:
-    name = "-".join(filter(None, (str(row["rank"]), row["folder"], "member", str(row["member"]))))
-    path = config.out / POLICIES / name
-    sweeps[row["folder"]].bundle(int(row["member"])).save(path)
+def _export(config: SweepConfig, sweeps: dict[str, SweepResult], rank: int, folder: str, member: int) -> Path:
+    path = config.out / POLICIES / "-".join(filter(None, (str(rank), folder, f"member-{member}")))
+    sweeps[folder].bundle(member).save(path)
     return path
 
 
@@ -143,4 +147,4 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return value if np.isfinite(value) else None

@@ -19,7 +19,7 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.draws import Uniform, log, uniform
-from hierrouter_jax.experiments.hypers import numbers
+from hierrouter_jax.experiments.hypers import check_names, numbers
 from hierrouter_jax.experiments.routers import LearnerName, static_of
 
 LEARNER = "learner"
@@ -105,7 +105,7 @@ def space_of(choices: Mapping[str, Any]) -> Space:
         name = canonical(given)
         if name in drawn or name in shapes:
             raise InputError(f"{given} is given twice, once by another name; the space has one choice a name")
-        if name in _numbers():
+        if is_number(name):
             drawn[name] = _number_choice(name, choice)
         else:
             shapes[name] = _shape_values(name, choice)
@@ -121,8 +121,8 @@ def canonical(name: str) -> str:
     short = name
     for prefix in _PREFIXES:
         short = short.removeprefix(prefix)
-    known = [LEARNER, *_numbers(), *_shapes()]
-    if short in known:
+    known = [LEARNER, *numbers(LearnerHyper()), *_shapes()]
+    if short in known or is_number(short):
         return short
     if short == "features":
         raise InputError("features cannot vary within a sweep, which fits them once; give each its own sweep")
@@ -147,8 +147,13 @@ def flat(choices: Mapping[str, Any], at: str = "") -> dict[str, Any]:
     return found
 
 
-def _numbers() -> dict[str, Any]:
-    return numbers(LearnerHyper())
+def is_number(name: str) -> bool:
+    """Whether it is a number of the learner, be it the weight of a user's own reward term."""
+    try:
+        check_names([name])
+    except InputError:
+        return False
+    return True
 
 
 def _shapes() -> list[str]:

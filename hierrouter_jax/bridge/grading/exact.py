@@ -1,4 +1,4 @@
-"""Graders: the quality of answering a query with a response."""
+"""The plainest grader: the response is the gold answer."""
 
 from hierrouter_jax.outcomes.table import Query
 
