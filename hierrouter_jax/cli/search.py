@@ -119,17 +119,18 @@ def points_table(ranked: dict[str, Any], results: dict[str, Any]) -> Table:
 def caption(results: dict[str, Any], found: SearchResult) -> str:
     """What the numbers are, and how points were ranked."""
     table, seeds = results["table"], results["seeds"]
-    over = f"interquartile mean over {seeds} seeds with its 95 % interval" if seeds > 1 else "one seed"
-    parts = (
-        f"{results['configurations_tried']} configurations, {results['runs']} runs",
-        found.ranking.explanation + (" in the last rung" if found.config.halving else ""),
-        over,
-        *(["points whose intervals overlap are not told apart"] if seeds > 1 else []),
-        f"{table['split']}: {table['queries']} queries",
-        f"cost in {table['money_unit']}",
-        "the member is the seed that is best on validation",
+    rung = " in the last rung" if found.config.halving else ""
+    spread = (
+        f"Interquartile means over {seeds} seeds with 95 % intervals; where those overlap, points are not told apart."
+        if seeds > 1
+        else "One seed a point, so that chance is not told from merit."
     )
-    return "; ".join(parts)
+    return (
+        f"{results['configurations_tried']} configurations, {results['runs']} runs, "
+        f"{found.ranking.explanation}{rung}.\n{spread}\n"
+        f"{table['split']}: {table['queries']} queries; cost in {table['money_unit']}; "
+        "best member: the seed that is best on validation."
+    )
 
 
 def _cell(score: dict[str, Any], times: float, digits: int, interval: bool = True) -> Text:

@@ -97,7 +97,7 @@ def test_interrupted_and_killed_it_ends_with_the_same_bytes(tmp_path, capsys):
         policies += [line] if line.startswith(f"policy: {whole}/policies/1-member-") else []
     assert tables == ["0.01", "0.5"] * 2
     assert len(policies) == 2
-    assert "8 configurations, 16 runs; ranked by validation return, among equals in reward.hop_cost" in printed.out
+    assert "8 configurations, 16 runs, ranked by validation return, among equals in reward.hop_cost" in printed.out
     assert main([*command, "--out", str(whole), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == read_json(whole / "results.json")
 
