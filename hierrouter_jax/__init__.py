@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hierrouter_jax.experiments.features import fit_features
     from hierrouter_jax.experiments.report import build_report
     from hierrouter_jax.experiments.routers import TrainedRouter, static_of
+    from hierrouter_jax.experiments.search.config import SweepConfig
+    from hierrouter_jax.experiments.search.run import search
     from hierrouter_jax.experiments.sweep import sweep
     from hierrouter_jax.experiments.sweep_result import SweepResult, load_sweep
     from hierrouter_jax.experiments.train import TrainConfig, train_routers
@@ -38,6 +40,7 @@ _HOME = {
     "PolicyOutcome": "evaluation.outcome",
     "Query": "outcomes.table",
     "RewardWeights": "envs.rewards",
+    "SweepConfig": "experiments.search.config",
     "SweepResult": "experiments.sweep_result",
     "TrainConfig": "experiments.train",
     "TrainedRouter": "experiments.routers",
@@ -54,6 +57,7 @@ _HOME = {
     "route": "bridge.route",
     "save_table": "outcomes.store",
     "static_of": "experiments.routers",
+    "search": "experiments.search.run",
     "sweep": "experiments.sweep",
     "train": "agents.learner",
     "train_routers": "experiments.train",
@@ -69,6 +73,7 @@ __all__ = [
     "PolicyOutcome",
     "Query",
     "RewardWeights",
+    "SweepConfig",
     "SweepResult",
     "TrainConfig",
     "TrainedRouter",
@@ -85,6 +90,7 @@ __all__ = [
     "policy_outcome",
     "route",
     "save_table",
+    "search",
     "static_of",
     "sweep",
     "train",

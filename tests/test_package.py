@@ -22,7 +22,8 @@ MAX_BYTES = 1_100_000
 SPECIALISTS = ("reader", "calculator", "speller")
 SPECIALIST_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "card.json")
 LIVE_WING = ("bridge", "serve", "cli")
-EXTRAS = ("live", "serve", "gym", "bench", "track", "dev")
+SPEAKING_TO = {"gym_vector.py": "gym", "adaptive.py": "search"}
+EXTRAS = ("live", "serve", "gym", "search", "track", "bench", "dev")
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +108,15 @@ def test_tensorflow_probability_is_never_installed(metadata):
 
 def test_every_library_in_use_is_required(metadata):
     """The base for all rooms; the extras only for the live wing, the command line and quickstart on top of it, and for
-    the one module that speaks to Gymnasium.
+    the modules that speak to Gymnasium and to Optuna.
     """
     base = requirements(metadata)
     live = base | requirements(metadata, "live") | requirements(metadata, "serve")
-    gym = base | requirements(metadata, "gym")
+    alone = {name: base | requirements(metadata, extra) for name, extra in SPEAKING_TO.items()}
     for path in PACKAGE.rglob("*.py"):
         room = path.relative_to(PACKAGE).parts[0]
         held = live if room in LIVE_WING or path.name == "quickstart.py" else base
-        missing = libraries(path) - (gym if path.name == "gym_vector.py" else held)
+        missing = libraries(path) - alone.get(path.name, held)
         assert not missing, f"{path.relative_to(ROOT)} imports {', '.join(sorted(missing))}"
 
 

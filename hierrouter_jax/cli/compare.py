@@ -13,9 +13,7 @@ from hierrouter_jax.experiments.compare.config import Base, CompareConfig, Tunin
 from hierrouter_jax.experiments.compare.run import FRAME, RESULT
 from hierrouter_jax.experiments.compare.run import compare as run_comparison
 from hierrouter_jax.experiments.layouts import SweepLayout
-
-# Options that may be given first, without their name.
-POSITIONAL = {"compare": "table"}
+from hierrouter_jax.experiments.report.compare_page import build_compare_page
 
 _STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 _SHOWN = ("task-sequence", "task-sequence+stop", "oracle_fixed", "oracle_stop")
@@ -71,6 +69,7 @@ def compare(
         export=export,
     )
     found = run_comparison(config)
+    page = build_compare_page(out)
     if json:
         print(jsonlib.dumps(found))
         return
@@ -78,7 +77,19 @@ def compare(
     console.print(comparison_table(found))
     for sentence in found["claims"]:
         console.print(f"· {sentence}", soft_wrap=True, markup=False)
-    console.print(f"numbers: {out / RESULT}, a row a policy: {out / FRAME}", style="dim", soft_wrap=True, markup=False)
+    told = f"page: {page}, numbers: {out / RESULT}, a row a policy: {out / FRAME}"
+    console.print(told, style="dim", soft_wrap=True, markup=False)
+
+
+def _table_first(arguments: list[str]) -> list[str]:
+    """The table may be given first, without --table; then it counts and not a --config's, so it is parsed last."""
+    if arguments and not arguments[0].startswith("-"):
+        return [*arguments[1:], "--table", arguments[0]]
+    return arguments
+
+
+# What the command line means, as options.
+ARGUMENTS = {"compare": _table_first}
 
 
 def comparison_table(found: dict[str, Any]) -> Table:

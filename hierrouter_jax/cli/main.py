@@ -32,6 +32,11 @@ VERBS = {
         "train routers on an outcome table",
         "train tables/mine --out runs/mine --train.hyper.reward.hop_cost 0.05 --train.num_seeds 10",
     ),
+    "sweep": (
+        "search",
+        "train many settings over seeds, rank them, export the best",
+        "sweep tables/mine 'learning_rate=log(3e-4,3e-3)' learner=exact,exact+stop --seeds 4 --out runs/sweep",
+    ),
     "compare": (
         "compare",
         "compare reward shapings, learners or settings over seeds and cost weights",
@@ -95,9 +100,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     commands = import_module(f"hierrouter_jax.cli.{module}")
     function = getattr(commands, verb)
     configuration = getattr(commands, "CONFIGURED", {}).get(verb)
-    first = getattr(commands, "POSITIONAL", {}).get(verb)
-    if first and arguments and not arguments[0].startswith("-"):
-        arguments = [*arguments[1:], f"--{first}", arguments[0]]  # last, so that it counts and not a --config's
+    arguments = getattr(commands, "ARGUMENTS", {}).get(verb, list)(arguments)
     parser = ArgumentParser(
         prog=f"hierrouter {verb}",
         description=(function.__doc__ or "").partition("Args:")[0].strip(),
@@ -114,7 +117,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         skip = {several} if several else set()
         parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip)
     else:
-        parser.add_class_arguments(configuration, as_group=False)
+        parser.add_class_arguments(configuration, as_group=False, as_positional=True)
     arguments = _expanded(arguments)
     check_options(_names(parser), arguments)
     try:
@@ -129,6 +132,7 @@ def _names(parser: ArgumentParser) -> set[str]:
     """Dotted names of the options that hold values; groups of them are prefixes."""
     names = {option[2:] for action in parser._actions for option in action.option_strings if option[:2] == "--"}
     names |= {action.dest for action in parser._actions if not action.option_strings}
+    names = {name for name in names if not name.endswith(".help")}  # of an option that may hold fields of its own
     return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
 
 

@@ -32,6 +32,11 @@ class Uniform:
         if self.logarithmic and self.low <= 0:
             raise InputError(f"a logarithmic range needs bounds above 0, not {self.low:g}")
 
+    @property
+    def text(self) -> str:
+        """As it is written in a configuration."""
+        return f"{'log' if self.logarithmic else 'uniform'}({self.low!r}, {self.high!r})"
+
     def at(self, position: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """Values at positions in [0, 1)."""
         if self.logarithmic:

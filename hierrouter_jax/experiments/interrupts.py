@@ -7,11 +7,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def interrupts_put_off() -> Iterator[Callable[[], None]]:
+def interrupts_put_off(told: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
     """Yield a function that raises the KeyboardInterrupt that has come meanwhile; leaving raises it, too.
 
     JAX calls Python where an interrupt would be swallowed, and Orbax would be left half-way through a step. A second
     interrupt is not put off. Nothing is where somebody else handles interrupts, or outside the main thread.
+
+    Args:
+      told: called when an interrupt is put off, so that the user can be told.
     """
     came = False
 
@@ -19,6 +22,7 @@ def interrupts_put_off() -> Iterator[Callable[[], None]]:
         nonlocal came
         check()
         came = True
+        told()
 
     def check() -> None:
         if came:

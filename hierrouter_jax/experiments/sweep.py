@@ -1,7 +1,7 @@
 """Many policies at once: every combination of shapes, numbers and seeds, trained and exactly evaluated."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import get_args
@@ -15,18 +15,20 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.hypers import stack
 from hierrouter_jax.experiments.layouts import SweepLayout, chosen_layout, chunk_size
-from hierrouter_jax.experiments.members import Chunk, Plan, Splits, Trained, chunks, run_chunk
-from hierrouter_jax.experiments.sweep_folder import Finished, begin, describe, write_result
+from hierrouter_jax.experiments.members import Chunk, Plan, Scores, Splits, Trained, chunks, run_chunk
+from hierrouter_jax.experiments.sweep_folder import Finished, begin, describe, keep_layout, kept_layout, write_result
 from hierrouter_jax.experiments.sweep_result import SweepResult, frame_of
 from hierrouter_jax.experiments.sweep_source import Source, Tables
 from hierrouter_jax.experiments.workers import Workers, cores, refuse_unguarded
 
 Results = Iterator[tuple[Chunk, Trained]]
+# Called with the plan, finished members [n] and their scores: once with what was finished before, then as they finish.
+Watcher = Callable[[Plan, np.ndarray, Scores], None]
 LAYOUTS = get_args(SweepLayout)
 
 
 def sweep(
-    table: Tables,
+    table: Tables | Source,
     static: LearnerStatic | Sequence[LearnerStatic] = LearnerStatic(),  # noqa: B008 (frozen)
     hypers: LearnerHyper | Sequence[LearnerHyper] = LearnerHyper(),  # noqa: B008 (frozen)
     seeds: int | Sequence[int] = 1,
@@ -36,7 +38,7 @@ def sweep(
     layout: SweepLayout | None = None,
     chunk: int | None = None,
     out: Path | str | None = None,
-    progress: bool = True,
+    progress: bool | Watcher = True,
 ) -> SweepResult:
     """Train and exactly evaluate every combination of shapes, numbers and seeds.
 
@@ -46,17 +48,18 @@ def sweep(
     rounding.
 
     Args:
-      table: the outcome table or its folder; or training, validation and test tables that are on the device already.
+      table: the outcome table or its folder; or training, validation and test tables that are on the device already;
+        or a source made of any of them, which says itself what its features and split are.
       static: one or several; each is compiled once.
       hypers: several, or one whose leaves may be arrays [H], such as `grid`, `random` and `sobol` draw.
       seeds: their number, or which.
       features: principal components of the context embedding that the network sees, or what was fitted before.
       split: of an outcome table, that the members are evaluated on.
       layout: how members are laid over the hardware; by default the simplest about as fast as the fastest, by a
-        short measurement.
+        short measurement, or what the same sweep ran under before it was cut off, so that it ends the same.
       chunk: members trained together; by default one for each core or device, or a number that vmap gains from.
       out: folder that keeps finished members, so that the same sweep run again goes on, and at the end the frame.
-      progress: whether to show it.
+      progress: whether to show it, or what is to be called as members finish.
 
     Raises:
       InputError: if an argument is wrong, or the folder holds another sweep.
@@ -69,7 +72,7 @@ def sweep(
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk is {chunk}, but must be at least 1")
     folder = None if out is None else Path(out)
-    source = Source.of(table, features, split)
+    source = table if isinstance(table, Source) else Source.of(table, features, split)
     source.check(plan)
     finished = Finished()
     if folder:
@@ -78,16 +81,23 @@ def sweep(
     fitted = source.fit(folder)
     wanting = [member for member in range(len(plan)) if member not in finished]
     started = time.perf_counter()
-    if wanting:
-        splits = source.splits(fitted)
-        with _laid(layout, splits, plan, len(wanting), chunk, progress) as (layout, workers):
-            parts = chunks(plan, wanting, lambda members: chunk or chunk_size(layout, members))
-            results = workers.run(parts) if workers else _in_process(parts, splits, layout)
-            _gather(results, len(plan), finished, progress)
+    with _watching(progress, len(plan), len(finished)) as watch:
+        scores = finished.scores()
+        watch(plan, scores.pop("member"), scores)
+        if wanting:
+            splits = source.splits(fitted)
+            layout = layout or (kept_layout(folder) if folder else None)
+            with _laid(layout, splits, plan, len(wanting), chunk, bool(progress)) as (layout, workers):
+                if folder:
+                    keep_layout(folder, layout)
+                parts = chunks(plan, wanting, lambda members: chunk or chunk_size(layout, members))
+                for part, trained in workers.run(parts) if workers else _in_process(parts, splits, layout):
+                    finished.add(part.members, trained)
+                    watch(plan, part.members, trained.scores)
     frame = frame_of(plan, finished, fitted)
     if folder:
         write_result(folder, frame, len(wanting), time.perf_counter() - started, layout)
-    return SweepResult(frame, plan, finished, split, layout, fitted, source.table)
+    return SweepResult(frame, plan, finished, source.split, layout, fitted, source.table)
 
 
 def _plan(
@@ -125,12 +135,21 @@ def _in_process(parts: Iterable[Chunk], splits: Splits, layout: SweepLayout) -> 
         yield part, run_chunk(part, here, layout)
 
 
-def _gather(results: Results, members: int, finished: Finished, progress: bool) -> None:
-    """Keep every chunk as soon as it is done."""
-    best = np.fmax.reduce(finished.scores().get("best_return", np.zeros(0)), initial=-np.inf)
-    with tqdm(total=members, initial=len(finished), desc="sweep", unit="member", disable=not progress) as bar:
-        for part, trained in results:
-            finished.add(part.members, trained)
-            best = np.fmax(best, np.fmax.reduce(trained.scores["best_return"]))
-            bar.set_postfix_str(f"best validation return {best:.4f}", refresh=False)
-            bar.update(len(part.members))
+@contextmanager
+def _watching(progress: bool | Watcher, members: int, done: int) -> Iterator[Watcher]:
+    """Whoever was given, or else a bar."""
+    if callable(progress):
+        yield progress
+        return
+    best, told = -np.inf, 0
+    with tqdm(total=members, initial=done, desc="sweep", unit="member", disable=not progress) as bar:
+
+        def watch(_: Plan, some: np.ndarray, scores: Scores) -> None:
+            nonlocal best, told
+            told += len(some)
+            if len(some):
+                best = np.fmax(best, np.fmax.reduce(scores["best_return"]))
+                bar.set_postfix_str(f"best validation return {best:.4f}", refresh=False)
+            bar.update(told - bar.n)
+
+        yield watch

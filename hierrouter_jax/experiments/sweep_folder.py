@@ -143,7 +143,7 @@ def begin(folder: Path, description: dict[str, Any], more: dict[str, Any]) -> Fi
     """
     if (folder / HEADER).exists():
         theirs = read_header(folder)
-        difference = _difference({name: theirs.get(name) for name in description}, description)
+        difference = difference_of({name: theirs.get(name) for name in description}, description)
         if difference:
             raise InputError(f"{folder}: holds another sweep ({difference}); choose another folder, or remove it")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -151,6 +151,16 @@ def begin(folder: Path, description: dict[str, Any], more: dict[str, Any]) -> Fi
     else:
         write_json(folder / HEADER, description | more)
     return Finished(folder / CHUNKS)
+
+
+def keep_layout(folder: Path, layout: str) -> None:
+    """Note what a sweep runs under: going on under another would round differently."""
+    write_json(folder / HEADER, read_header(folder) | {"layout": layout})
+
+
+def kept_layout(folder: Path) -> Any:
+    """What the sweep ran under so far; None where it has not started."""
+    return read_header(folder).get("layout")
 
 
 def write_result(folder: Path, frame: pd.DataFrame, trained: int, seconds: float, layout: str | None) -> None:
@@ -178,7 +188,7 @@ def load_features(folder: Path) -> FittedFeatures | None:
     return FittedFeatures(FeatureReduction(**arrays), normaliser)
 
 
-def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
+def difference_of(there: dict[str, Any], here: dict[str, Any]) -> str | None:
     """The first field in which two descriptions differ, with both values."""
     there, here = flatten_dict(there, sep="."), flatten_dict(here, sep=".")
     for name in [*here, *(name for name in there if name not in here)]:

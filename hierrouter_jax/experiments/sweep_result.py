@@ -1,6 +1,7 @@
 """What a sweep found: a frame with a row a member, and every member's best policy."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from hierrouter_jax.agents.types import LearnerState
+from hierrouter_jax.agents.types import LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments import sweep_folder
@@ -27,12 +28,12 @@ class SweepResult:
     """A sweep's members, those that are finished.
 
     Attributes:
-      frame: a row a member: `member`, `group` (position of its shapes), `learner`, `seed`, every number of the
-        learner by its dotted name; `best_return`, `best_accuracy`, `best_cost` and `best_update`, the validation's,
-        of the kept policy; `train_return`, the last updates' mean; `accuracy`, `cost` and `return` of the kept
-        policy on `split`, exact and greedy. Costs are in the table's money unit (over the normaliser, where device
-        tables were given), without the router's own; `return` is accuracy minus the cost weight times the
-        normalised cost.
+      frame: a row a member: `member`, `group` (position of its shapes), `learner`, the fields in which shapes
+        differ, `seed`, every number of the learner by its dotted name; `best_return`, `best_accuracy`, `best_cost` and
+        `best_update`, the validation's, of the kept policy; `train_return`, the last updates' mean; `accuracy`,
+        `cost` and `return` of the kept policy on `split`, exact and greedy. Costs are in the table's money unit (over
+        the normaliser, where device tables were given), without the router's own; `return` is accuracy minus the cost
+        weight times the normalised cost.
       plan: which combination each member is.
       finished: their parameters.
       split: that the last three columns are of.
@@ -137,6 +138,21 @@ def learner_name(static: Any) -> str:
     return static.algorithm + ("+stop" if static.allow_stop else "")
 
 
+def varied_shapes(statics: Sequence[LearnerStatic]) -> list[str]:
+    """Fields in which shapes differ, beside what the learner's name says."""
+    names = [field.name for field in fields(LearnerStatic) if field.name not in ("algorithm", "allow_stop")]
+    return [name for name in names if len({getattr(static, name) for static in statics}) > 1]
+
+
+def shape_columns(statics: Sequence[LearnerStatic], names: Sequence[str]) -> dict[str, list[Any]]:
+    """Those fields of every row's shapes, lists as text."""
+    columns = {name: [getattr(static, name) for static in statics] for name in names}
+    return {
+        name: [str(list(value)) if isinstance(value, tuple) else value for value in column]
+        for name, column in columns.items()
+    }
+
+
 def frame_of(plan: Plan, finished: Finished, features: FittedFeatures | None) -> pd.DataFrame:
     """A row a finished member, in their order."""
     scores = finished.scores()
@@ -146,6 +162,7 @@ def frame_of(plan: Plan, finished: Finished, features: FittedFeatures | None) ->
         "member": members,
         "group": groups,
         "learner": [learner_name(plan.statics[group]) for group in groups],
+        **shape_columns([plan.statics[group] for group in groups], varied_shapes(plan.statics)),
         "seed": plan.seed(members),
         **numbers(plan.hyper(members)),
         **scores,

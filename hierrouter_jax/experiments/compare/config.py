@@ -14,10 +14,11 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import config_path, from_dict, load_yaml, to_dict
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.compare.space import COST_SCALE, check_space, number
+from hierrouter_jax.experiments.compare.space import COST_SCALE, check_space
 from hierrouter_jax.experiments.hypers import numbers, with_numbers
 from hierrouter_jax.experiments.layouts import SweepLayout
-from hierrouter_jax.experiments.routers import LearnerName, static_of
+from hierrouter_jax.experiments.routers import static_of
+from hierrouter_jax.experiments.search.space import number
 from hierrouter_jax.outcomes.table import SPLITS
 
 _NAME = re.compile(r"[\w.+-]+")
@@ -35,7 +36,7 @@ class Base:
       hyper: the learner's numbers.
     """
 
-    learner: LearnerName = "exact+stop"
+    learner: str = "exact+stop"
     features: int = 96
     static: LearnerStatic = field(default_factory=LearnerStatic)
     hyper: LearnerHyper = field(default_factory=LearnerHyper)
@@ -56,7 +57,7 @@ class Arm:
     """
 
     reward: str | dict[str, Any] | None = None
-    learner: LearnerName | None = None
+    learner: str | None = None
     static: dict[str, Any] = field(default_factory=dict)
     hyper: dict[str, Any] = field(default_factory=dict)
     cost_term: str = "hop_cost"
@@ -186,7 +187,11 @@ def _resolve(name: str, arm: Arm, config: CompareConfig, where: str) -> Resolved
     for field_name in _BY_NAME:
         if field_name in arm.static:
             raise InputError(f"{where}: static.{field_name} is set by the learner's name; set learner instead")
-    static = from_dict(LearnerStatic, to_dict(static_of(learner, base.static)) | arm.static, f"{where}: static")
+    try:
+        named = static_of(learner, base.static)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    static = from_dict(LearnerStatic, to_dict(named) | arm.static, f"{where}: static")
     if static.cost_conditioned or static.budgeted:
         raise InputError(f"{where}: a comparison trains one policy a cost weight; leave conditions out of static")
     hyper = base.hyper if arm.reward is None else replace(base.hyper, reward=_reward(arm, where))
@@ -237,8 +242,4 @@ def _cost_leaf(arm: Arm, hyper: LearnerHyper, where: str) -> str:
 
 
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
-    found = {name: number(value) for name, value in values.items()}
-    for name, value in found.items():
-        if value is None:
-            raise InputError(f"hyper.{name} is {values[name]!r}, but must be a number")
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: number(f"hyper.{name}", value) for name, value in values.items()}
