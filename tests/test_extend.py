@@ -15,7 +15,6 @@ from hierrouter_jax.files import file_name, read_json
 from hierrouter_jax.outcomes.context import Context
 from hierrouter_jax.outcomes.store import save_table
 from tests.conditioned import random_router
-from tests.quick import quick_compilation
 from tests.tables import random_table
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extend.md").read_text()
@@ -37,8 +36,7 @@ def here(tmp_path, monkeypatch):
 
 
 def run(*arguments: str) -> int:
-    with quick_compilation():
-        return main(list(arguments))
+    return main(list(arguments))
 
 
 def refused(capsys, *arguments: str) -> str:
@@ -77,8 +75,7 @@ def test_the_bundle_of_own_learner_rebuilds_own_encoder(here):
     np.testing.assert_array_equal(
         encoder.encode(contexts), [[3, 2, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2]]
     )
-    with quick_compilation():
-        router = replace(random_router(table), name=OWN)
+    router = replace(random_router(table), name=OWN)
     router.bundle(replace(table, encoder=encoder.spec)).save(here / "policy")
     bundle = PolicyBundle.load(here / "policy")
     assert bundle.provenance["learner"] == OWN

@@ -7,7 +7,6 @@ import matplotlib as mpl
 
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.outcomes.store import save_table
-from tests.quick import quick_compilation
 from tests.tables import random_table
 
 PAGE = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text()
@@ -19,9 +18,8 @@ def test_the_tutorial_walks_from_a_table_to_a_figure(tmp_path, monkeypatch, caps
     mpl.use("Agg")
     cells = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     names: dict = {}
-    with quick_compilation():
-        for number, cell in enumerate(cells):
-            exec(compile(cell, f"tutorial cell {number}", "exec"), names)
+    for number, cell in enumerate(cells):
+        exec(compile(cell, f"tutorial cell {number}", "exec"), names)
     assert "exact+stop" in capsys.readouterr().out
     assert names["accuracy"].interval[0] <= names["accuracy"].value <= names["accuracy"].interval[1]
     assert names["cost"].value > 0  # a small weight of cost spends more

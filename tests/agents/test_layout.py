@@ -16,18 +16,10 @@ from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.layout import available_layouts, lay, replicated
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.types import device_table
-from tests.quick import quick_compilation
 from tests.tables import random_table
 
 SMALL = LearnerStatic("exact", num_envs=64, num_updates=10, epochs=1, minibatches=1, hidden=(16, 16), stage_size=4)
 RUNS = 3
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """The comparison is between layouts, each compiled alike."""
-    with quick_compilation():
-        yield
 
 
 def train(key, hyper, start, table):

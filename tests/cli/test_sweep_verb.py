@@ -21,7 +21,6 @@ from hierrouter_jax.experiments.search.config import BaseSettings, SweepConfig
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
 from tests.experiments.sweep_run import TABLE
-from tests.quick import quick_compilation
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = """
@@ -53,7 +52,7 @@ def compiled_quickly(tmp_path_factory):
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         "JAX_PLATFORMS": "cpu",
     }
-    with pytest.MonkeyPatch.context() as patch, quick_compilation():
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in told.items():
             patch.setenv(name, value)
         yield

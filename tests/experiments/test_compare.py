@@ -24,7 +24,6 @@ from hierrouter_jax.experiments.routers import router_cost
 from hierrouter_jax.experiments.sweep_result import load_sweep
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import load_table, save_table
-from tests.quick import quick_compilation
 from tests.tables import random_table
 
 STATIC = LearnerStatic(
@@ -33,12 +32,6 @@ STATIC = LearnerStatic(
 BASE = Base("exact+stop", 6, STATIC, LearnerHyper(learning_rate=0.003))
 ARMS = {"plain": Arm(), "gain": Arm(reward={"quality_gain": 1.0})}
 WEIGHTS = (0.01, 0.3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    with quick_compilation():
-        yield
 
 
 @pytest.fixture(scope="module")

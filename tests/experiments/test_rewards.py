@@ -14,7 +14,6 @@ from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.hypers import numbers, stack, with_numbers
 from hierrouter_jax.experiments.rewards import check_reward, load_reward
-from tests.quick import quick_compilation
 from tests.tables import random_table
 
 PRESETS = Path(__file__).parents[2] / "configs" / "reward"
@@ -75,8 +74,7 @@ def test_the_cost_weight_adapts_until_the_mean_cost_is_met(algorithm):
         cost_weight_rate=0.03,
         reward=RewardWeights(hop_cost=0.0),
     )
-    with quick_compilation():
-        state, metrics = jax.jit(lambda key: learner.train(key, device, device, static, hyper))(jax.random.key(0))
+    state, metrics = jax.jit(lambda key: learner.train(key, device, device, static, hyper))(jax.random.key(0))
     assert float(state.cost_weight) > 0  # the constraint binds
     assert np.asarray(metrics["train_cost"])[-4:].mean() == pytest.approx(mean_cost, rel=0.1)
     excess = np.asarray(metrics["validation_cost"]) - mean_cost

@@ -16,13 +16,6 @@ from hierrouter_jax.experiments.search.run import search, work
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
 from tests.experiments.sweep_run import EXACT, TABLE
-from tests.quick import quick_compilation
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    with quick_compilation():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,8 @@ from hierrouter_jax.experiments.layouts import chosen_layout, chunk_size, update
 from hierrouter_jax.experiments.members import Plan, Splits, chunks
 from hierrouter_jax.experiments.sweep import sweep
 from tests.experiments.sweep_run import EXACT, HYPERS, TABLE, run
-from tests.quick import quick_compilation
 
 PPO = LearnerStatic(num_envs=64)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    with quick_compilation():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from hierrouter_jax.experiments.workers import WorkerError
 from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.outcomes.store import save_table
 from tests.experiments.sweep_run import EXACT, HYPERS, TABLE, run
-from tests.quick import quick_compilation
 from tests.tables import random_table
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +38,7 @@ def compiled_quickly(tmp_path_factory):
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         "JAX_PLATFORMS": "cpu",
     }
-    with pytest.MonkeyPatch.context() as patch, quick_compilation():
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in told.items():
             patch.setenv(name, value)
         yield
