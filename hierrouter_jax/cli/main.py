@@ -50,6 +50,14 @@ VERBS = {
 }
 
 
+FLAGS = ("--json", "--fresh", "--chat", "--full")
+# Options that turn a verb into another view: verb and option: (module, function)
+VIEWS = {
+    ("inspect", "--task"): ("tasks", "inspect_task"),
+    ("inspect", "--mix"): ("tasks", "inspect_mix"),
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb; returns the exit code: 0, or 2 on bad input with one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -82,8 +90,10 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         raise InputError(f"{verb!r} is not a verb; the verbs are {', '.join(VERBS)}")
     _prepare_environment()
     module, _, example = VERBS[verb]
+    asked = [view for (of, option), view in VIEWS.items() if of == verb and _given(option, arguments)]
+    module, name = asked[0] if asked else (module, verb)
     commands = import_module(f"hierrouter_jax.cli.{module}")
-    function = getattr(commands, verb)
+    function = getattr(commands, name)
     configuration = getattr(commands, "CONFIGURED", {}).get(verb)
     parser = ArgumentParser(
         prog=f"hierrouter {verb}",
@@ -94,7 +104,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     )
     parser.add_argument("--config", action="config", help="a preset or a YAML file with any of these options")
     if configuration is None:
-        parser.add_function_arguments(function, as_group=False, as_positional=True)
+        parser.add_function_arguments(function, as_group=False, as_positional=not asked)
     else:
         parser.add_class_arguments(configuration, as_group=False)
     try:
@@ -105,9 +115,13 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         raise InputError(str(error)) from None
 
 
+def _given(option: str, arguments: list[str]) -> bool:
+    return any(argument == option or argument.startswith(f"{option}=") for argument in arguments)
+
+
 def _expanded(arguments: list[str]) -> list[str]:
-    """`--json` and `--fresh` need no value; `--config` and a reward take the name of a preset as well as a path."""
-    expanded = [f"{argument}=true" if argument in ("--json", "--fresh") else argument for argument in arguments]
+    """Flags need no value; `--config` and a reward take the name of a preset as well as a path."""
+    expanded = [f"{argument}=true" if argument in FLAGS else argument for argument in arguments]
     for position, argument in enumerate(arguments[:-1]):
         if argument == "--config" or (argument.endswith(".reward") and arguments[position + 1].endswith(".yaml")):
             expanded[position + 1] = str(config_path(arguments[position + 1]))
