@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.grading import Grader
 from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, load_task
 from hierrouter_jax.bridge.tasks.draw import draw_splits
 from hierrouter_jax.bridge.tasks.duplicates import Duplicates, find_duplicates
-from hierrouter_jax.bridge.tasks.graders import ByTask, make_grader
+from hierrouter_jax.bridge.tasks.graders import ByTask, Run, make_grader
 from hierrouter_jax.bridge.tasks.shots import Shots, draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import SourceItem, read_items
 from hierrouter_jax.config import to_dict
@@ -67,7 +67,7 @@ class _Drawn:
         return [] if of_test == ["test"] else of_test
 
 
-def draw_mix(config: MixConfig, data: Path | None = None) -> TaskQueries:
+def draw_mix(config: MixConfig, data: Path | None = None, run: Run | None = None) -> TaskQueries:
     """Read the tasks of a mix, find duplicates among all of their items, and draw.
 
     Worked examples, and duplicates of them, are never asked. Where a question of the test split has a duplicate in
@@ -76,6 +76,7 @@ def draw_mix(config: MixConfig, data: Path | None = None) -> TaskQueries:
     Args:
       config: the mix.
       data: folder of a local copy of the benchmarks, to read instead of the hub.
+      run: how graders are called, as `ByTask` takes it.
     Raises:
       InputError: if a task cannot be read, or holds fewer queries than are asked for.
     """
@@ -109,7 +110,7 @@ def draw_mix(config: MixConfig, data: Path | None = None) -> TaskQueries:
         )
         for split in SPLITS:
             queries += [_query(part, items[row], split, ids[group[row]]) for row in drawn[split]]
-    grader = ByTask({part.task.name: make_grader(part.task) for part in parts})
+    grader = ByTask({part.task.name: make_grader(part.task) for part in parts}, run)
     settings = {
         "tasks": {part.task.name: _provenance(part, data) for part in parts},
         "mix": {
