@@ -49,7 +49,7 @@ def draw_splits(
                 f"{int(eligible[split].sum())} in its source, less worked examples, what other splits drew, and "
                 "duplicates of both"
             )
-        drawn[split] = left[stratified([strata[row] for row in left], counts[split], seed + place)]
+        drawn[split] = left[stratified([strata[row] for row in left.tolist()], counts[split], seed + place)]
         taken |= set(group[drawn[split]].tolist())
     return drawn
 

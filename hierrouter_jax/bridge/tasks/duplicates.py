@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -74,7 +75,8 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
     index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
     bar = tqdm(shingles, desc="duplicates", unit="text", disable=not progress, delay=1, leave=False)
     for row, sketch in zip(bar, sketches, strict=True):
-        for other in index.query(sketch):
+        candidates: list[Any] = index.query(sketch)
+        for other in candidates:
             shared = len(np.intersect1d(shingles[row], shingles[other], assume_unique=True))
             sizes = sorted((len(shingles[row]), len(shingles[other])))
             jaccard = shared / (sum(sizes) - shared)

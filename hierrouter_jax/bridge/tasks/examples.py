@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,9 @@ from hierrouter_jax.bridge.tasks.source import read_items
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
+_AS_WRITTEN: Any = False  # what looks like a number stays the text it is
 _READERS = {
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
+    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=_AS_WRITTEN),
     ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
     ".parquet": pd.read_parquet,
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.tasks.config import TaskConfig
@@ -96,12 +97,13 @@ def make_grader(task: TaskConfig) -> ImportedGrader:
 
 @lru_cache(maxsize=64)
 def _load(path: str, settings: str) -> Grader:
-    found = load_object(path)
+    found: Any = load_object(path)
     if isinstance(found, type) or settings:
         try:
             found = found(**json.loads(settings or "{}"))
         except (TypeError, ValueError) as error:
             raise InputError(f"{path}: cannot be made ({error})") from None
-    if not callable(found):
-        raise InputError(f"{path}: is no grader, for it cannot be called")
-    return found
+    if callable(found):
+        grader: Any = found
+        return grader
+    raise InputError(f"{path}: is no grader, for it cannot be called")
