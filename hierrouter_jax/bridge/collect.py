@@ -1,8 +1,9 @@
 """Collection: run the whole pool over every route of every query, once, into an outcome table."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,12 @@ from tqdm import tqdm
 from hierrouter_jax.bridge.backends import Backend, Generation
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.encoders import Encoder
+from hierrouter_jax.bridge.grading import Grader
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.context import Context
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
-
-Grade = Callable[[str, Query], float]
 
 _CONTEXTS_AT_ONCE = 4096
 
@@ -29,11 +29,12 @@ def collect(
     tree: HopTree,
     encoder: Encoder,
     prompt: HopPrompt,
-    grade: Grade,
+    grader: Grader,
     cache: CallCache,
     batch_size: int = 512,
     money_unit: str = "price units",
     progress: bool = True,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> OutcomeTable:
     """Every hop of every route, breadth-first.
 
@@ -46,13 +47,16 @@ def collect(
       tree: of as many models and the wanted horizon.
       encoder: embeds each distinct context once.
       prompt: layout of a hop's prompt.
-      grade: quality in [0, 1] of answering a query with a response; called once for each distinct response.
+      grader: judges each distinct response to a query once, all of them in one call after the last hop;
+        `grading.one_by_one` makes one of a function.
       cache: calls that were made before, and where new ones go.
       batch_size: calls between two writes to the cache; fewer where memory is short.
       money_unit: of the backends' prices.
       progress: whether to show a bar with rate and time left.
+      settings: where the queries are from, kept in the table's settings.
     Returns:
-      A complete table; `details["finish_reason"]` is `stop` or `length` at each node, `settings` says how it was made.
+      A complete table; at each node `details` holds the `finish_reason`, `stop` or `length`, and of the verdict what
+      was `extracted` and the `reason`; `settings` says how it was made.
     Raises:
       InputError: before any call, if the queries or the pool are no good; or whatever a backend or grader refuses.
     """
@@ -67,7 +71,7 @@ def collect(
                 calls += len(cells)
                 for answered in _ask(backend, list(cells), cache, batch_size):
                     bar.update(sum(_fill(table, cells[text], generation) for text, generation in answered.items()))
-    settings = {
+    made = {
         "prompt": asdict(prompt),
         "models": {backend.name: backend.identity for backend in backends},
         "hops": hops,
@@ -75,11 +79,13 @@ def collect(
         "hops_per_call": round(hops / calls, 3),
         "finish_reasons": dict(sorted(Counter(table.details["finish_reason"][:, 1:].ravel().tolist()).items())),
     }
+    quality, extracted, reason = _grade(queries, table.response, grader)
     return replace(
         table,
-        quality=_grade(queries, table.response, grade),
+        quality=quality,
         context_embedding=_embed(queries, table.response, tree, encoder, progress),
-        settings=settings,
+        settings={**settings, **made, "verdicts": _count_verdicts(queries, reason)},
+        details={**table.details, "extracted": extracted, "reason": reason},
     )
 
 
@@ -145,12 +151,31 @@ def _fill(table: OutcomeTable, cells: list[tuple[int, int]], generation: Generat
     return len(cells)
 
 
-def _grade(queries: Sequence[Query], response: np.ndarray, grade: Grade) -> Float[np.ndarray, "Q N"]:
+def _grade(
+    queries: Sequence[Query], response: np.ndarray, grader: Grader
+) -> tuple[Float[np.ndarray, "Q N"], np.ndarray, np.ndarray]:
+    """Quality, extracted answer and reason [Q, N] of every node; each distinct response to a query is judged once."""
+    pairs = [(row, text) for row in range(len(queries)) for text in dict.fromkeys(response[row, 1:].tolist())]
+    verdicts = grader([text for _, text in pairs], [queries[row] for row, _ in pairs])
+    if len(verdicts) != len(pairs):
+        raise InputError(f"the grader gave {len(verdicts)} verdicts for {len(pairs)} responses")
+    by_pair = dict(zip(pairs, verdicts, strict=True))
     quality = np.zeros(response.shape, dtype=np.float32)
-    for row, query in enumerate(queries):
-        scores = {text: grade(text, query) for text in dict.fromkeys(response[row, 1:])}
-        quality[row, 1:] = [scores[text] for text in response[row, 1:]]
-    return quality
+    extracted, reason = np.full(response.shape, "", dtype=object), np.full(response.shape, "", dtype=object)
+    for row in range(len(queries)):
+        judged = [by_pair[row, text] for text in response[row, 1:].tolist()]
+        quality[row, 1:] = [verdict.quality for verdict in judged]
+        extracted[row, 1:] = [verdict.extracted for verdict in judged]
+        reason[row, 1:] = [verdict.reason for verdict in judged]
+    return quality, extracted, reason
+
+
+def _count_verdicts(queries: Sequence[Query], reason: np.ndarray) -> dict[str, dict[str, int]]:
+    """Nodes by the class of their reason (what stands before a colon), for each task."""
+    counts: dict[str, Counter[str]] = {}
+    for query, reasons in zip(queries, reason[:, 1:].tolist(), strict=True):
+        counts.setdefault(query.task, Counter()).update(text.partition(":")[0] for text in reasons)
+    return {task: dict(sorted(count.items())) for task, count in counts.items()}
 
 
 def _embed(

@@ -65,6 +65,14 @@ VERBS = {
 }
 
 
+FLAGS = ("--json", "--fresh", "--chat", "--full")
+# Options that turn a verb into another view: verb and option: (module, function)
+VIEWS = {
+    ("inspect", "--task"): ("tasks", "inspect_task"),
+    ("inspect", "--mix"): ("tasks", "inspect_mix"),
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb; returns the exit code: 0, or 2 on bad input with one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -97,8 +105,10 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         raise InputError(f"{verb!r} is not a verb; the verbs are {', '.join(VERBS)}")
     _prepare_environment()
     module, _, example = VERBS[verb]
+    asked = [view for (of, option), view in VIEWS.items() if of == verb and _given(option, arguments)]
+    module, name = asked[0] if asked else (module, verb)
     commands = import_module(f"hierrouter_jax.cli.{module}")
-    function = getattr(commands, verb)
+    function = getattr(commands, name)
     configuration = getattr(commands, "CONFIGURED", {}).get(verb)
     arguments = getattr(commands, "ARGUMENTS", {}).get(verb, list)(arguments)
     parser = ArgumentParser(
@@ -115,7 +125,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         if several is not None:
             parser.add_argument(several, nargs="+", type=Path, help="one or more folders")
         skip = {several} if several else set()
-        parser.add_function_arguments(function, as_group=False, as_positional=True, skip=skip)
+        parser.add_function_arguments(function, as_group=False, as_positional=not asked, skip=skip)
     else:
         parser.add_class_arguments(configuration, as_group=False, as_positional=True)
     arguments = _expanded(arguments)
@@ -136,9 +146,13 @@ def _names(parser: ArgumentParser) -> set[str]:
     return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
 
 
+def _given(option: str, arguments: list[str]) -> bool:
+    return any(argument == option or argument.startswith(f"{option}=") for argument in arguments)
+
+
 def _expanded(arguments: list[str]) -> list[str]:
-    """`--json` and `--fresh` need no value; `--config` and a reward take the name of a preset as well as a path."""
-    expanded = [f"{argument}=true" if argument in ("--json", "--fresh") else argument for argument in arguments]
+    """Flags need no value; `--config` and a reward take the name of a preset as well as a path."""
+    expanded = [f"{argument}=true" if argument in FLAGS else argument for argument in arguments]
     for position, argument in enumerate(arguments[:-1]):
         if argument == "--config" or (argument.endswith(".reward") and arguments[position + 1].endswith(".yaml")):
             expanded[position + 1] = str(config_path(arguments[position + 1]))

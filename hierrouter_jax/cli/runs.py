@@ -32,6 +32,9 @@ from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
     """Show what an outcome table holds: its pool, splits, how right each model is alone, and the ceilings.
 
+    Two other views have options of their own: 'hierrouter inspect --task gsm8k --help' tells those of a task's
+    prompts and verdicts, 'hierrouter inspect --mix mix/paper.yaml --help' those of what a mix of tasks draws.
+
     Args:
       table: folder of the table.
       query: id of one query, whose whole hop tree is shown instead.

@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.backends import Backend, load_backends
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.encoders import build_encoder
-from hierrouter_jax.bridge.grading import exact_match
+from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.route import Transcript, route
@@ -175,7 +175,15 @@ def _table(
         cache = CallCache(run.path / "calls.sqlite")
         encoder = build_encoder(config.encoder)
         table = collect(
-            queries, backends, tree, encoder, prompt, exact_match, cache, config.batch_size, money_unit=money_unit
+            queries,
+            backends,
+            tree,
+            encoder,
+            prompt,
+            one_by_one(exact_match),
+            cache,
+            config.batch_size,
+            money_unit=money_unit,
         )
         cache.close()
         save_table(table, run.path / "table")

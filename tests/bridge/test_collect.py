@@ -5,7 +5,7 @@ import pytest
 
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
-from hierrouter_jax.bridge.grading import exact_match
+from hierrouter_jax.bridge.grading import Verdict, exact_match, one_by_one
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
@@ -23,7 +23,7 @@ def run(queries, backends, encoder):
         return collect(
             **arguments,
             prompt=HopPrompt(),
-            grade=exact_match,
+            grader=one_by_one(exact_match),
             cache=cache or CallCache(None),
             batch_size=2,
             progress=False,
@@ -107,7 +107,8 @@ def test_the_table_survives_the_disk(run, tmp_path):
     loaded = load_table(tmp_path / "table")
     assert loaded.fingerprint == table.fingerprint
     assert loaded.settings == table.settings
-    np.testing.assert_array_equal(loaded.details["finish_reason"], table.details["finish_reason"])
+    for name in ("finish_reason", "extracted", "reason"):
+        np.testing.assert_array_equal(loaded.details[name], table.details[name])
 
 
 def test_bad_input_is_refused_before_any_call(run, backends, queries):
@@ -126,11 +127,34 @@ def test_bad_input_is_refused_before_any_call(run, backends, queries):
 def test_a_grader_outside_0_to_1_is_refused(queries, backends, encoder):
     arguments = queries, backends, TREE, encoder, HopPrompt()
     with pytest.raises(InputError, match=r"quality: query 'q0', node 1 is 2\.0"):
-        collect(*arguments, grade=lambda response, query: 2.0, cache=CallCache(None), progress=False)
+        collect(*arguments, grader=one_by_one(lambda response, query: 2.0), cache=CallCache(None), progress=False)
+
+
+def test_each_distinct_response_is_judged_once_and_its_verdict_kept(queries, backends, encoder):
+    calls = []
+
+    def grader(responses, asked):
+        calls.append(list(zip((query.id for query in asked), responses, strict=True)))
+        return [Verdict(len(text) / 100, text[::-1], f"long: {len(text)}") for text in responses]
+
+    arguments = queries, backends, TREE, encoder, HopPrompt(), grader, CallCache(None)
+    table = collect(*arguments, progress=False, settings={"tasks": {"task": 1}})
+    (pairs,) = calls
+    assert len(pairs) == len(set(pairs)) < table.settings["hops"]
+    for row, query in enumerate(queries):
+        for node in range(1, TREE.num_nodes):
+            text = table.response[row, node]
+            assert (query.id, text) in pairs
+            assert table.details["extracted"][row, node] == text[::-1]
+            assert table.details["reason"][row, node] == f"long: {len(text)}"
+    assert table.settings["verdicts"] == {"task": {"long": 195}}
+    assert table.settings["tasks"] == {"task": 1}
+    with pytest.raises(InputError, match="the grader gave 0 verdicts for"):
+        collect(*arguments[:5], grader=lambda responses, asked: [], cache=CallCache(None), progress=False)
 
 
 def test_progress_counts_hops(queries, backends, encoder, capsys):
-    arguments = queries, backends, TREE, encoder, HopPrompt(), exact_match, CallCache(None)
+    arguments = queries, backends, TREE, encoder, HopPrompt(), one_by_one(exact_match), CallCache(None)
     collect(*arguments, progress=True)
     assert "195/195" in capsys.readouterr().err
     collect(*arguments, progress=False)

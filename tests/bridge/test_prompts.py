@@ -24,3 +24,8 @@ def test_layout_is_configurable():
 def test_a_line_without_its_placeholder_is_refused(field):
     with pytest.raises(InputError, match=f"{field} is 'text', but must contain {{{field}}}"):
         HopPrompt(**{field: "text"})
+
+
+def test_lines_that_mean_something_are_kept_where_folding_is_off():
+    prompt = HopPrompt(fold=False)
+    assert prompt("def f():\n    pass", ["a\nb"]) == "def f():\n    pass\na\nb\n"

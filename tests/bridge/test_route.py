@@ -9,7 +9,7 @@ import pytest
 
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
-from hierrouter_jax.bridge.grading import exact_match
+from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.route import route
 from hierrouter_jax.bundle import PolicyBundle
@@ -44,7 +44,9 @@ def test_live_routes_are_the_table_routes(bundle, queries, backends, encoder, po
     bundle = policy(**{**vars(bundle), "allow_stop": allow_stop})
     queries = [*queries, *(replace(query, id=f"{query.id}+", text=f"{query.text} Now.") for query in queries)]
     tree = HopTree(len(backends), HORIZON)
-    table = collect(queries, backends, tree, encoder, HopPrompt(), exact_match, CallCache(None), progress=False)
+    table = collect(
+        queries, backends, tree, encoder, HopPrompt(), one_by_one(exact_match), CallCache(None), progress=False
+    )
     live = route(queries, bundle, backends, encoder, HopPrompt(), batch_size, progress=False)
     for row, transcript in enumerate(live):
         node, cost, stopped = 0, 0.0, False

@@ -10,7 +10,7 @@ import pytest
 from hierrouter_jax.bridge.backends import Backend, load_backends
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
-from hierrouter_jax.bridge.grading import exact_match
+from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.route import Transcript, route
@@ -36,7 +36,9 @@ class Spendthrift(PolicyBundle):
 @pytest.fixture
 def table(queries, backends, encoder) -> OutcomeTable:
     tree = HopTree(len(backends), HORIZON)
-    return collect(queries, backends, tree, encoder, HopPrompt(), exact_match, CallCache(None), progress=False)
+    return collect(
+        queries, backends, tree, encoder, HopPrompt(), one_by_one(exact_match), CallCache(None), progress=False
+    )
 
 
 @pytest.fixture

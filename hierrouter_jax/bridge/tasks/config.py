@@ -1,0 +1,227 @@
+"""What a task is, and how a mix draws queries from several: YAML read into frozen dataclasses."""
+
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
+from hierrouter_jax.config import config_path, from_dict, load_yaml
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import SPLITS
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """Where a task's rows come from: a data set of the hub, or files.
+
+    Attributes:
+      path: what `datasets.load_dataset` is given: a hub id, or `parquet`, `json` or `csv` for files.
+      config: configuration of the hub's data set (`main`, say); none where it has only one.
+      revision: commit or tag of the hub's data set; without one, its latest.
+      files: path of each file split, where `path` names a file format; relative to the YAML file.
+      folder: name of this task's folder in a local copy of the benchmarks (`--data`), which holds a Parquet file a
+        split, in the hub's columns; by default the task's name.
+      splits: the source's split that each of train, validation and test is drawn from.
+      public_test: the source's split that the field reports its numbers on. Train or validation queries drawn from
+        it make the task `dev-only`.
+
+    Raises:
+      InputError: if a split is none of ours, or files are missing or superfluous.
+    """
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
+    splits: dict[str, str] = field(default_factory=lambda: {name: name for name in SPLITS})
+    public_test: str = "test"
+
+    def __post_init__(self) -> None:
+        check_splits("splits", self.splits)
+        if (self.path in FILE_FORMATS) != bool(self.files):
+            formats = ", ".join(FILE_FORMATS)
+            raise InputError(f"path is {self.path!r}: files belong to the formats {formats}, and those need files")
+
+
+FILE_FORMATS = ("parquet", "json", "csv")
+
+
+@dataclass(frozen=True)
+class ShotsConfig:
+    """Worked examples in front of the question.
+
+    Attributes:
+      count: how many; 0 is zero-shot.
+      split: the source's split that they are drawn from.
+      seed: of the draw.
+      same_stratum: draw each question's examples from its own stratum (MMLU's subject, say).
+
+    Raises:
+      InputError: if the count is negative.
+    """
+
+    count: int = 0
+    split: str = "train"
+    seed: int = 0
+    same_stratum: bool = False
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise InputError(f"count is {self.count}, but must be at least 0")
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """A benchmark that a pool can be collected on.
+
+    Attributes:
+      name: unique in a mix; lower case, it starts every query's id.
+      source: where its rows come from.
+      rows: what turns a row into an item: gsm8k, math, mbpp, humaneval, arc or mmlu, or an import path of a
+        function from a row to an `Item`. A path of a file (`mine.py:row`) is relative to the YAML file.
+      grader: import path of a grader, or of a class that makes one.
+      prompt: the text that a query becomes.
+      metric: name of what the grader measures.
+      shots: worked examples in front of the question.
+      grader_settings: arguments of the grader's class.
+      license: of the data, for whoever passes a table on.
+
+    Raises:
+      InputError: if the name is no name.
+    """
+
+    name: str
+    source: SourceConfig
+    rows: str
+    grader: str
+    prompt: TaskPrompt
+    metric: str = "accuracy"
+    shots: ShotsConfig = field(default_factory=ShotsConfig)
+    grader_settings: dict[str, Any] | None = None
+    license: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip().lower() or any(c in self.name for c in " ,/"):
+            raise InputError(f"name is {self.name!r}, but must be lower case without spaces, commas and slashes")
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many queries a mix draws from a task.
+
+    Attributes:
+      train, validation, test: queries of each split.
+      splits: the source's split that they are drawn from, where it differs from what the task says.
+
+    Raises:
+      InputError: if a count is negative, or a split is none of ours.
+    """
+
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+    splits: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_splits("splits", self.splits)
+        for name, count in self.counts.items():
+            if count < 0:
+                raise InputError(f"{name} is {count}, but must be at least 0")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in SPLITS}
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """Queries of several tasks, drawn with a seed and stratified, so that no split holds a duplicate of another's.
+
+    Attributes:
+      tasks: share of each task, by the name of its preset or the path of its YAML file.
+      seed: of the draw.
+      similarity: Jaccard similarity from which two texts count as near-duplicates, in [.5, 1].
+
+    Raises:
+      InputError: if there is no task, or the similarity is none.
+    """
+
+    tasks: dict[str, Share]
+    seed: int = 0
+    similarity: float = 0.8
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise InputError("tasks is empty, but a mix needs at least one")
+        if not 0.5 <= self.similarity <= 1:
+            raise InputError(f"similarity is {self.similarity}, but must be from 0.5 to 1")
+
+    def only(self, names: tuple[str, ...], counts: dict[str, int] | None) -> "MixConfig":
+        """The mix of some tasks; `counts`, where given, are the queries a split of every one.
+
+        Raises:
+          InputError: if a task is not in this mix and there are no counts.
+        """
+        shares = {}
+        for name in names:
+            share = self.tasks.get(name)
+            if share is None and counts is None:
+                known = ", ".join(self.tasks)
+                raise InputError(f"--tasks: {name!r} is not in the mix (it holds {known}); say how many with --counts")
+            share = share or Share()
+            if counts is not None:
+                unknown = sorted(set(counts) - set(SPLITS))
+                if unknown:
+                    raise InputError(f"--counts: {unknown[0]!r} is no split; the splits are {', '.join(SPLITS)}")
+                share = replace(share, **(dict.fromkeys(SPLITS, 0) | counts))
+            shares[name] = share
+        return replace(self, tasks=shares)
+
+
+def check_splits(where: str, splits: dict[str, str]) -> None:
+    """Refuse a mapping whose keys are not splits of ours."""
+    for name in splits:
+        if name not in SPLITS:
+            raise InputError(f"{where}: {name!r} is no split; the splits are {', '.join(SPLITS)}")
+
+
+def load_task(name: str) -> TaskConfig:
+    """A task by the name of its preset (`gsm8k`), or by the path of its YAML file.
+
+    Raises:
+      InputError: naming the file and the field that is unknown, missing, mistyped or refused.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = config_path(name)
+    else:
+        presets = {path.stem: path for path in config_path("task/gsm8k.yaml").parent.glob("*.yaml")}
+        if name not in presets:
+            close = get_close_matches(name, presets, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the tasks are {', '.join(sorted(presets))}"
+            raise InputError(f"{name!r} is no task; {hint} (or a YAML file)")
+        path = presets[name]
+    task = from_dict(TaskConfig, load_yaml(path), path)
+    files = {split: str(path.parent / file) for split, file in task.source.files.items()}
+    return replace(
+        task,
+        source=replace(task.source, files=files, folder=task.source.folder or task.name),
+        rows=_beside(path, task.rows),
+        grader=_beside(path, task.grader),
+    )
+
+
+def _beside(path: Path, name: str) -> str:
+    """An import path of a file, taken from the folder of the YAML file that names it."""
+    return str(path.parent / name) if ".py:" in name else name
+
+
+def load_mix(name: str) -> MixConfig:
+    """A mix by the name of its preset (`mix/paper.yaml`) or its path.
+
+    Raises:
+      InputError: naming the file and the field that is unknown, missing, mistyped or refused.
+    """
+    path = config_path(name)
+    return from_dict(MixConfig, load_yaml(path), path)

@@ -1,0 +1,109 @@
+"""Each query by the grader of its task."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hierrouter_jax.bridge.grading import Grader, Verdict
+from hierrouter_jax.bridge.tasks.config import TaskConfig
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.plugins import load_object
+
+Run = Callable[[Grader, Sequence[str], Sequence[Query]], list[Verdict]]
+
+
+@dataclass(frozen=True)
+class ImportedGrader:
+    """A grader by its import path, loaded where it is called: it can be sent to a process that has not imported it.
+
+    Attributes:
+      path: of a grader, or of a class that makes one.
+      settings: arguments of the class, as JSON; empty where there are none.
+
+    Raises:
+      InputError: when called: if it cannot be imported or made, or is no grader.
+    """
+
+    path: str
+    settings: str = ""
+
+    def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        return _load(self.path, self.settings)(responses, queries)
+
+    @property
+    def identity(self) -> str:
+        """What its verdicts depend on, for caches: what the grader says itself, or else the content of its file."""
+        grader = _load(self.path, self.settings)
+        said = getattr(grader, "identity", None)
+        if said is None:
+            file = inspect.getsourcefile(grader if inspect.isfunction(grader) else type(grader))
+            said = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+        return f"{self.path.rpartition('/')[2]} {self.settings} {said}"
+
+
+class ByTask:
+    """A grader that hands every response to the grader of its query's task, all of a task's at once.
+
+    Args:
+      graders: by task name.
+      run: calls a grader with responses and queries; by default as it is. Whatever spreads a grader over processes or
+        remembers its verdicts goes here.
+    """
+
+    def __init__(self, graders: Mapping[str, Grader], run: Run | None = None) -> None:
+        self.graders = dict(graders)
+        self._run = run or (lambda grader, responses, queries: grader(responses, queries))
+
+    def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        """Verdicts in the order of the responses.
+
+        Raises:
+          InputError: if a task has no grader, or its grader does not give a verdict for each response.
+        """
+        rows: dict[str, list[int]] = {}
+        for row, query in enumerate(queries):
+            rows.setdefault(query.task, []).append(row)
+        unknown = [task for task in rows if task not in self.graders]
+        if unknown:
+            raise InputError(f"there is no grader for task {unknown[0]!r}; there are {', '.join(self.graders)}")
+        verdicts: dict[int, Verdict] = {}
+        for task, at in rows.items():
+            given = self._run(self.graders[task], [responses[row] for row in at], [queries[row] for row in at])
+            if len(given) != len(at):
+                raise InputError(f"the grader of task {task!r} gave {len(given)} verdicts for {len(at)} responses")
+            verdicts |= zip(at, given, strict=True)
+        return [verdicts[row] for row in range(len(queries))]
+
+
+def make_grader(task: TaskConfig) -> ImportedGrader:
+    """The grader that a task names: what its import path holds, or for a class an object of it.
+
+    Raises:
+      InputError: if it cannot be imported or made.
+    """
+    settings = "" if task.grader_settings is None else json.dumps(task.grader_settings, sort_keys=True)
+    try:
+        _load(task.grader, settings)
+    except InputError as error:
+        raise InputError(f"task {task.name}: grader {error}") from None
+    return ImportedGrader(task.grader, settings)
+
+
+@lru_cache(maxsize=64)
+def _load(path: str, settings: str) -> Grader:
+    found: Any = load_object(path)
+    if isinstance(found, type) or settings:
+        try:
+            found = found(**json.loads(settings or "{}"))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: cannot be made ({error})") from None
+    if callable(found):
+        grader: Any = found
+        return grader
+    raise InputError(f"{path}: is no grader, for it cannot be called")

@@ -1,0 +1,146 @@
+"""`collect` on tasks and the two task views of `inspect`, as a user runs them; models are programmed."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from hierrouter_jax.bridge.tasks.examples import read_responses
+from hierrouter_jax.cli import live
+from hierrouter_jax.cli.main import main
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.store import load_table, save_table
+from tests.bridge.tasks.conftest import ROOT
+from tests.tables import random_table
+
+POOL = "prompt: {fold: false}\nmodels: [{name: a, source: none, max_new_tokens: 9, base_rate: 1}]\n"
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch, programmed) -> str:
+    """Two models in place of the pool's: one repeats the last line but one, one counts lines."""
+    models = [programmed("echo", lambda text: text.splitlines()[-1][:50]), programmed("count", lambda text: "42")]
+    monkeypatch.setattr(live, "load_backends", lambda config: models)
+    (tmp_path / "pool.yaml").write_text(POOL)
+    return str(tmp_path / "pool.yaml")
+
+
+def refused(capsys, *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_collect_on_a_task_and_look_at_its_verdicts(own_task, sums, pool, tmp_path, capsys):
+    task, out = str(own_task({"train": sums(45), "test": sums(20, 45)})), str(tmp_path / "table")
+    counts = ["--counts", "{train: 30, validation: 5, test: 10}"]
+    command = ["collect", out, "--tasks", task, *counts, "--pool", pool, "--horizon", "2"]
+    assert main(command) == 0
+    assert "duplicates among 65 items: 0 exact and 0 near pairs" in capsys.readouterr().out
+    table = load_table(out)
+    assert {query.split for query in table.queries} == {"train", "validation", "test"}
+    right = [query.gold in "42" for query in table.queries]
+    assert table.quality[:, 2].tolist() == right
+    assert table.details["extracted"][0, 2] == "42"
+    assert table.details["reason"][right.index(False), 2] == "wrong: no gold"
+    assert table.settings["tasks"]["own"]["counts"] == {"train": 30, "validation": 5, "test": 10}
+    assert table.settings["prompt"]["fold"] is False
+    assert sum(table.settings["verdicts"]["own"].values()) == 45 * 6
+    assert "\nBe brief." in table.queries[0].text
+    assert table.response[0, 1] == "Be brief."
+    assert main(["inspect", "--task", task, "--table", out, "--limit", "3", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [judged["by"] for judged in shown[0]["responses"]] == ["echo", "count"]
+    assert len(shown) == 3
+    again = load_table(out).fingerprint
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fingerprint"] == again
+
+
+def test_a_pool_that_folds_lines_is_refused(own_task, sums, pool, tmp_path, capsys):
+    task = str(own_task({"train": sums(9), "test": sums(9, 20)}))
+    Path(pool).write_text(POOL.replace("fold: false", "fold: true"))
+    collect = ("collect", str(tmp_path / "t"), "--pool", pool)
+    given = ("--tasks", task, "--counts", "{test: 3}")
+    assert "set prompt: {fold: false}" in refused(capsys, *collect, *given)
+    assert "say which with --tasks or --mix" in refused(capsys, *collect, "--data", ".")
+    assert "must name tasks, each once" in refused(capsys, *collect, "--tasks", "arc,arc")
+    assert "drop it, or --tasks and --mix" in refused(capsys, *collect, "--tasks", "arc", "--queries", "q.csv")
+    assert "'own.yaml' is not in the mix" in refused(capsys, *collect, "--tasks", "own.yaml")
+    assert "did you mean gsm8k" in refused(capsys, *collect, "--tasks", "gsm8", "--counts", "{test: 1}")
+
+
+def test_inspect_shows_prompts_and_verdicts(own_task, sums, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    task = str(own_task({"train": sums(3), "test": sums(8, 20)}, "shots: {count: 1}\n"))
+    assert main(["inspect", "--task", task, "--limit", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "own: 2 questions shown; verdicts: right 2" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+    assert main(["inspect", f"--task={task}", "--limit", "1", "--chat"]) == 0
+    chat = capsys.readouterr().out
+    assert [line.split()[0] for line in chat.splitlines() if re.match(r" \w", line)][:3] == [
+        "user",
+        "assistant",
+        "user",
+    ]
+    lines = [{"id": f"own-test-{n:05d}", "model": "m", "response": f"{20 + n}\n" * 40 * (n < 6)} for n in range(8)]
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    judge = ["inspect", "--task", task, "--responses", str(answers), "--limit", "1"]
+    assert main(judge) == 0
+    assert "[... 16 lines; --full shows them ...]" in capsys.readouterr().out
+    assert main([*judge, "--full"]) == 0
+    assert "--full shows" not in capsys.readouterr().out
+    assert main([*judge, "--reason", "wrong", "--json"]) == 0
+    (wrong,) = json.loads(capsys.readouterr().out)
+    assert wrong["query"]["id"] == "own-test-00006"
+    assert wrong["responses"][0]["verdict"]["reason"] == "wrong: no gold"
+
+
+def test_inspect_refuses(own_task, sums, tmp_path, capsys):
+    task = str(own_task({"train": sums(3), "test": sums(3, 20)}))
+    view = ("inspect", "--task", task)
+    assert "--limit is 0" in refused(capsys, *view, "--limit", "0")
+    assert "drop --responses and --chat" in refused(capsys, *view, "--table", "t", "--chat")
+    assert "no such split; its files are train, test" in refused(capsys, *view, "--split", "dev")
+    (tmp_path / "r.csv").write_text("id,response\nown-test-9,4\n")
+    assert "'own-test-9' is no question of task own" in refused(capsys, *view, "--responses", str(tmp_path / "r.csv"))
+    save_table(random_table(queries=4), tmp_path / "table")
+    assert "holds no queries of task 'own'" in refused(capsys, *view, "--table", str(tmp_path / "table"))
+    (tmp_path / "r.csv").write_text("id,text\nx,4\n")
+    with pytest.raises(InputError, match="column 'response' is missing"):
+        read_responses(tmp_path / "r.csv")
+
+
+def test_inspect_shows_a_mix(own_task, sums, tmp_path, capsys):
+    task = own_task({"train": [*sums(6), sums(1)[0]], "test": [*sums(6, 20), *sums(1)]})
+    (tmp_path / "mix.yaml").write_text(f"tasks: {{{task}: {{validation: 2, test: 3, splits: {{validation: test}}}}}}\n")
+    assert main(["inspect", "--mix", str(tmp_path / "mix.yaml")]) == 0
+    shown = capsys.readouterr().out
+    assert "dev-only, as split out of a public test file: own" in shown
+    assert re.search(r"own +0 +2 +3 +test +dev-only", shown)
+    (tmp_path / "mix.yaml").write_text(f"tasks: {{{task}: {{train: 2, test: 3}}}}\n")
+    assert main(["inspect", "--mix", str(tmp_path / "mix.yaml"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["mix"]["duplicates"]
+    assert (found["exact_pairs"], found["pairs_across_files"]) == (2, 2)
+
+
+def test_the_task_of_ones_own_runs_as_the_documentation_has_it(pool, tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "tasks.md").read_text()
+    section = page[page.index("## A task of your own") :]
+    monkeypatch.chdir(tmp_path)
+    for language in ("yaml", "python"):
+        (code,) = re.findall(rf"^```{language}\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+        Path(re.findall(r"# (\S+)", code)[0]).write_text(code)
+    names = [("Peru", "Lima", "America"), ("Kenya", "Nairobi", "Africa"), ("Chad", "N'Djamena", "Africa")] * 10
+    rows = [{"country": f"{c} {n}", "capital": t, "continent": k} for n, (c, t, k) in enumerate(names)]
+    Path("capitals.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    inspect = re.findall(r"^hierrouter (inspect .*)$", section, flags=re.MULTILINE)[0].split()
+    assert main([*inspect, "--limit", "9"]) == 0
+    assert "capitals: 9 questions shown; verdicts: right 9" in capsys.readouterr().out
+    counts = "{train: 12, validation: 4, test: 4}"
+    assert main(["collect", "t", "--tasks", "capitals.yaml", "--counts", counts, "--pool", pool, "--horizon", "1"]) == 0
+    assert load_table("t").settings["tasks"]["capitals"]["dev_only"] == []

@@ -1,0 +1,92 @@
+"""What rows become: golds as the graders read them, and one sentence where a row is no such row."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hierrouter_jax.bridge.tasks.boxed import last_boxed
+from hierrouter_jax.bridge.tasks.config import load_task
+from hierrouter_jax.bridge.tasks.items import BUILT_IN, arc, gsm8k, item_maker, make_item, math, mbpp
+from hierrouter_jax.bridge.tasks.source import read_items
+from hierrouter_jax.errors import InputError
+
+SIZES = {"gsm8k": 1319, "math": 500, "mbpp": 500, "humaneval": 164, "arc": 300, "mmlu": 544}
+
+
+def test_gsm8k_by_hand():
+    item = gsm8k({"question": " How many? ", "answer": "3*3=<<3*3=9>>9 hens\nSo 1,009.\n#### 1,009"})
+    assert (item.content, item.gold) == ("How many?", "1,009")
+    assert item.fields["solution"] == "3*3=9 hens\nSo 1,009."
+
+
+def test_math_takes_the_last_box():
+    row = {"problem": "?", "solution": r"First \boxed{1}, then $\boxed{\frac{1}{\{2\}}}$.", "type": "Algebra"}
+    item = math(row | {"level": "Level 2"})
+    assert item.gold == r"\frac{1}{\{2\}}"
+    assert item.stratum == "Algebra, Level 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "boxed"),
+    [
+        (r"\boxed{a{b}c} and \boxed {d}", "d"),
+        (r"$\boxed 5$ men", "5"),
+        (r"\fbox{7}", "7"),
+        (r"\boxed{open", None),
+        ("nothing", None),
+        (r"\boxed{}", ""),
+    ],
+)
+def test_last_boxed_by_hand(text, boxed):
+    assert last_boxed(text) == boxed
+
+
+@given(st.text(alphabet="ab{}"), st.text(alphabet="xyz "))
+def test_what_is_boxed_comes_back(inside, around):
+    balanced = inside.replace("}", "").replace("{", "{q}")
+    assert last_boxed(rf"{around}\boxed{{{balanced}}}{around}") == balanced
+
+
+def test_setup_code_and_line_ends_of_mbpp():
+    row = {"task_id": 367, "text": "Check.", "code": "class N:\r\n    pass", "test_list": ["assert f(r)"]}
+    item = mbpp(row | {"test_setup_code": "r = N()\r\n", "challenge_test_list": []})
+    gold = json.loads(item.gold)
+    assert gold == {"kind": "mbpp", "setup": "r = N()\n", "tests": ["assert f(r)"], "imports": []}
+    assert item.key == "367"
+    assert "\r" not in item.fields["code"]
+
+
+def test_sanitized_mbpp_brings_imports():
+    row = {"task_id": 2, "prompt": "Do.", "code": "", "test_list": [], "test_imports": ["import math"]}
+    assert json.loads(mbpp(row).gold)["imports"] == ["import math"]
+
+
+def test_numbered_options_of_arc_are_lettered():
+    row = {"id": "x", "question": "?", "choices": {"text": ["p", "q", "r"], "label": ["1", "2", "3"]}, "answerKey": "2"}
+    assert json.loads(arc(row).gold) == {"answer": "B", "choices": {"A": "p", "B": "q", "C": "r"}}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_row_of_the_local_copies_becomes_an_item(name, benchmarks):
+    items = read_items(load_task(name), "test", benchmarks)
+    assert len(items) == SIZES[name]
+    assert all(item.item.gold and item.item.content for item in items)
+    if name in ("math", "mmlu"):
+        assert len({item.item.stratum for item in items}) > 30
+
+
+def test_a_row_that_is_none_is_named():
+    for make, row, words in (
+        (gsm8k, {"question": "?"}, "column 'answer' is missing; the columns are question"),
+        (gsm8k, {"question": "?", "answer": "9"}, "holds no '####'"),
+        (math, {"problem": "?", "solution": "9", "type": "", "level": ""}, "boxes no answer"),
+        (BUILT_IN["mmlu"], {"question": "?", "choices": ["a"], "answer": 4, "subject": "x"}, "option 4 is right"),
+        (gsm8k, {"question": None, "answer": "#### 1"}, "are these the columns of this task"),
+        (lambda row: "text", {}, "must give an Item, not str"),
+    ):
+        with pytest.raises(InputError, match=words):
+            make_item(make, row, "task t, row 7")
+    with pytest.raises(InputError, match="or an import path"):
+        item_maker("gsm")

@@ -1,0 +1,33 @@
+"""Prompts: text and chat turns say the same, and templates reach nothing but their fields."""
+
+import pytest
+
+from hierrouter_jax.bridge.tasks.items import Item
+from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
+from hierrouter_jax.errors import InputError
+
+PROMPT = TaskPrompt("Q: {{ q }}", "A: {{ a }}", "Add.", "A number.")
+ONE, TWO = (Item(q, a, {"q": q, "a": a}) for q, a in (("1+1", "2"), ("2+2", "4")))
+
+
+def test_zero_shot_by_hand():
+    assert PROMPT.text(ONE) == "Add.\n\nQ: 1+1\n\nA number."
+    assert PROMPT.turns(ONE) == [{"role": "user", "content": "Add.\n\nQ: 1+1\n\nA number."}]
+
+
+def test_one_shot_by_hand():
+    assert PROMPT.text(ONE, [TWO]) == "Add.\n\nQ: 2+2\n\nA: 4\n\nQ: 1+1\n\nA number."
+    assert PROMPT.turns(ONE, [TWO]) == [
+        {"role": "user", "content": "Add.\n\nQ: 2+2"},
+        {"role": "assistant", "content": "A: 4"},
+        {"role": "user", "content": "Q: 1+1\n\nA number."},
+    ]
+
+
+def test_templates_are_in_a_sandbox_and_strict():
+    with pytest.raises(InputError, match=r"prompt.question: 'p' is undefined; the fields are q, a"):
+        TaskPrompt("{{ p }}", "").text(ONE)
+    with pytest.raises(InputError, match=r"prompt\.question"):
+        TaskPrompt("{{ q.__class__.__mro__[1].__subclasses__() }}", "").text(ONE)
+    with pytest.raises(InputError, match="answer is not a template"):
+        TaskPrompt("{{ q }}", "{% if %}")
