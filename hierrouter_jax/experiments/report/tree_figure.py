@@ -117,7 +117,7 @@ def _node(axes: Axes, at: tuple[float, float], branch: Branch, models: list[str]
     elif branch.model == STOP:
         label = STOP
     else:
-        tail = f"{_TICK if branch.right else ''} ({rows.number(branch.cost, 1)})" + _FOLDED * branch.folded
+        tail = f"{_TICK if branch.right else ' '}({rows.number(branch.cost, 1)})" + _FOLDED * branch.folded
         named = f"{branch.model} {branch.response}" if len(models) > DISTINCT else branch.response
         label = shortened(named, min(24, room - len(tail))) + tail
     if not branch.more:
