@@ -1,0 +1,120 @@
+"""Grades free-form mathematical answers: by form in this process, by algebra in workers that can be killed."""
+
+import logging
+import multiprocessing
+import os
+import resource
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as DeadlineError
+from dataclasses import dataclass
+
+from pebble import ProcessExpired, ProcessPool
+
+from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, boxes, final_answer
+from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
+from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import Query
+
+WORKER_MEMORY = 4 * 2**30  # bytes of address space; sympy needs a tenth
+
+
+@dataclass(frozen=True)
+class MathGrader:
+    r"""Grades a response by its last committed answer; `gold` is the answer, or a solution with a \boxed{} in it.
+
+    Reasons: `right`; `wrong: value`, `form` (a tuple for a set, a closed for an open end), `base`, `unit`,
+    `name` (x = 5 for y = 5), `count`, `too long`; `no answer`; `timeout`; `crash` where a worker died,
+    as of too little memory. Only the first is worth 1.
+
+    Attributes:
+      seconds: deadline of one comparison; the worker is killed at it.
+      workers: processes; as many as there are cores unless given.
+    """
+
+    seconds: float = 10.0
+    workers: int | None = None
+
+    def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        """Verdicts in the order of the responses.
+
+        Raises:
+          InputError: if there is not one response a query, or a query has no gold answer.
+        """
+        if len(responses) != len(queries):
+            raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
+        golds = [_gold(query) for query in queries]
+        answers = [final_answer(response) for response in responses]
+        reasons = [_by_form(gold, answer) for gold, answer in zip(golds, answers, strict=True)]
+        open_pairs = list(
+            dict.fromkeys(
+                (gold, answer.text)
+                for gold, answer, reason in zip(golds, answers, reasons, strict=True)
+                if reason is None
+            )
+        )
+        judged = dict(zip(open_pairs, self._by_algebra(open_pairs), strict=True))
+        return [
+            _verdict(answer, reason or judged[gold, answer.text])
+            for gold, answer, reason in zip(golds, answers, reasons, strict=True)
+        ]
+
+    def _by_algebra(self, pairs: list[tuple[str, str]]) -> list[str]:
+        """Reasons for pairs of gold and answer, in their order."""
+        if not pairs:
+            return []
+        workers = min(self.workers or len(os.sched_getaffinity(0)), len(pairs))
+        # Not by fork: the caller may run threads (torch, JAX).
+        context = multiprocessing.get_context("forkserver")
+        with ProcessPool(max_workers=workers, initializer=_start_worker, context=context) as pool:
+            # Tasks wait in a queue, where no deadline runs; each has its own from when a worker takes it up.
+            futures = [pool.schedule(_judge_pair, args=pair, timeout=self.seconds) for pair in pairs]
+            return [_outcome(future) for future in futures]
+
+
+def _outcome(future) -> str:
+    try:
+        return future.result()
+    except DeadlineError:
+        return "timeout"
+    except ProcessExpired:
+        return "crash"
+    except (MemoryError, RecursionError):
+        return "crash"
+
+
+def _start_worker() -> None:
+    """Loads sympy before the first deadline runs, and bounds what 10^{10^{10}} may take."""
+    resource.setrlimit(resource.RLIMIT_AS, (WORKER_MEMORY, WORKER_MEMORY))
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    import hierrouter_jax.bridge.grading.latex.algebra  # noqa: F401
+
+
+def _judge_pair(gold: str, answer: str) -> str:
+    from hierrouter_jax.bridge.grading.latex.algebra import equal_expressions
+
+    return judge(gold, answer, equal_expressions)
+
+
+def _gold(query: Query) -> str:
+    found = boxes(query.gold)
+    gold = found[-1][1] if found else query.gold.strip()
+    if not gold:
+        raise InputError(
+            f"query {query.id}: gold is empty; a math query needs its answer, or a solution with \\boxed{{}}"
+        )
+    return gold
+
+
+def _by_form(gold: str, answer: FinalAnswer) -> str | None:
+    """The reason where form and numbers decide it, else None."""
+    if not answer.text:
+        return "no answer"
+    try:
+        return judge(gold, answer.text, no_algebra)
+    except NeedsAlgebraError:
+        return None
+
+
+def _verdict(answer: FinalAnswer, reason: str) -> Verdict:
+    return Verdict(float(reason == RIGHT), answer.text, reason)
