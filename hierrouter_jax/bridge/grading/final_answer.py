@@ -10,25 +10,30 @@ MARKS = ("boxed", "hashes", "phrase")  # markers that a writer sets on purpose
 
 _BOX = re.compile(r"\\f?boxed\b\s*|\\fbox\b\s*")
 _HASHES = re.compile(r"####[ \t]*([^\n]+)")
+_VERB = r"\b(?:is|are|was|were|would be|should be|must be|will be|equals|becomes)\b"
 _PHRASE = re.compile(
-    r"\b(?:(?:(?:final|correct|corrected|actual|right)\s+)?answer|result|solution)\b"
-    r"(?:[^.\n:=]|\.(?=\d)){0,80}?(?:\bis\b|\bare\b|\bwould be\b|:|=)[\s:*]*",
+    rf"\b(?:(?:(?:final|correct|corrected|actual|right)\s+)?answers?\b(?:[^.\n:=]|\.(?=\d)){{0,80}}?(?:{_VERB}|:|=)"
+    rf"|(?:results?|solutions?)\b(?:[^.\n:=]|\.(?=\d)){{0,80}}?{_VERB})[\s:*]*",
     re.IGNORECASE,
 )
 _INSISTS = re.compile(r"(?:final|correct|corrected|actual|right)\s+answer", re.IGNORECASE)
 # What the text after such a phrase starts with where it states a number or a formula, rather than goes on talking.
+_LEAD = r"(?:(?:approximately|about|exactly|simply|just|still|now|indeed|therefore|thus|so|hence|then|that)\b,?|\s)*"
 _STATES = re.compile(
-    r"(?:approximately|about|exactly|therefore|thus|simply|just|\s)*[$£€*(\[{\\\s]*[-+−]?[$£€]?"
-    r"(?:\.?\d|\\(?:d?frac|sqrt|pi|text|infty|begin)|[a-zA-Z]\s*=)",
-    re.IGNORECASE,
+    rf"{_LEAD}[$£€*(\[{{\\\s]*[-+−]?[$£€]?(?:\.?\d|\\(?:d?frac|sqrt|pi|text|infty|begin)|[a-zA-Z]\s*=)", re.IGNORECASE
 )
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_START = re.compile(_LEAD, re.IGNORECASE)
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:\\\$|[^$\n])+)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _JOINT = re.compile(r"[\s,;.$]*(?:(?:and|or)\b)?[\s,;$]*(?:[a-zA-Z](?:_\d)?\s*=\s*)?(?:\\text\{[^}]*\})?[\s$]*")
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _PLEASANTRY = re.compile(
     r"\W*(?:let me know|i hope|feel free|please let|if you (?:have|need|want|would))", re.IGNORECASE
 )
-_SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)(?<!\bapprox\.)")
+_SENTENCE_END = re.compile(
+    r"\n|[.?](?=\s|$)|!(?=\s+[A-Z]|\s*$)"
+    r"|,?\s+(?:because|since|which|where|assuming|given that|rounded|rather than)\b|\s+\((?=[a-z]{3})"
+)
+_SAYS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|=)\s+")
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,9 @@ def last_line(response: str) -> FinalAnswer:
         return FinalAnswer("", "")
     if bold := _BOLD.findall(lines[-1]):
         return FinalAnswer(bold[-1].strip(" :"), "bold")
-    return FinalAnswer(_formulas(lines[-1][-_REACH:], at_start=False) or lines[-1], "line")
+    line = lines[-1][-_REACH:]
+    said = [match.end() for match in _SAYS.finditer(line) if _STATES.match(line, match.end())]
+    return FinalAnswer(_formulas(line, at_start=False) or _stated(line[said[-1] :] if said else line), "line")
 
 
 def spoken(response: str) -> str:
@@ -118,7 +125,7 @@ def _argument(text: str, start: int) -> tuple[str, int]:
         return (match[0].rstrip(".,"), match.end()) if match else ("", start)
     depth = 0
     for place in range(start, len(text)):
-        if text[place] in "{}" and not text.startswith("\\", place - 1):
+        if text[place] in "{}" and text[max(place - 1, 0) : place] != "\\":
             depth += 1 if text[place] == "{" else -1
             if depth == 0:
                 return text[start + 1 : place], place + 1
@@ -129,8 +136,8 @@ def _argument(text: str, start: int) -> tuple[str, int]:
 def _stated(text: str) -> str:
     """The answer at the start of `text`: formulas joined by and/or, or else the rest of the sentence."""
     text = text[:_REACH].lstrip(" *:\n\t")
-    lead = re.match(r"(?:approximately|about|exactly|simply|just|\s)*", text, re.IGNORECASE)
-    text = text[lead.end() :] if lead else text
+    if lead := _START.match(text):
+        text = text[lead.end() :]
     if formulas := _formulas(text, at_start=True):
         return formulas
     end = _SENTENCE_END.search(text)

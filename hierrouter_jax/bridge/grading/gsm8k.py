@@ -64,6 +64,11 @@ class Gsm8kGrader:
 
     marked: bool = False
 
+    @property
+    def identity(self) -> str:
+        """Names the grader and whatever its verdicts depend on, for caches."""
+        return f"gsm8k 1, marked {self.marked}"
+
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.
 

@@ -7,8 +7,9 @@ import resource
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as DeadlineError
 from dataclasses import dataclass
+from importlib.metadata import version
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, boxes, final_answer
 from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
@@ -29,11 +30,17 @@ class MathGrader:
 
     Attributes:
       seconds: deadline of one comparison; the worker is killed at it.
-      workers: processes; as many as there are cores unless given.
+      workers: processes; as many as there are cores unless given. With 0 comparisons run in this process, where
+        nothing stops them: for callers that themselves run graders in processes with a deadline.
     """
 
     seconds: float = 10.0
     workers: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """Names the grader and whatever its verdicts depend on, for caches."""
+        return f"math 1, math-verify {version('math-verify')}, sympy {version('sympy')}, {self.seconds:g} s"
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.
@@ -63,6 +70,8 @@ class MathGrader:
         """Reasons for pairs of gold and answer, in their order."""
         if not pairs:
             return []
+        if self.workers == 0:
+            return [_judge_pair(*pair) for pair in pairs]
         workers = min(self.workers or len(os.sched_getaffinity(0)), len(pairs))
         # Not by fork: the caller may run threads (torch, JAX).
         context = multiprocessing.get_context("forkserver")
@@ -72,14 +81,12 @@ class MathGrader:
             return [_outcome(future) for future in futures]
 
 
-def _outcome(future) -> str:
+def _outcome(future: ProcessFuture) -> str:
     try:
         return future.result()
     except DeadlineError:
         return "timeout"
-    except ProcessExpired:
-        return "crash"
-    except (MemoryError, RecursionError):
+    except (ProcessExpired, MemoryError, RecursionError):
         return "crash"
 
 

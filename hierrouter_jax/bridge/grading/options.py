@@ -96,7 +96,8 @@ class Options:
             if not _NOT.match(text, match.end()) and (resolved := self._resolve(text[match.end() :][:600])):
                 yield match.start(), resolved
         judged = re.compile(
-            rf"(?<![\w'’])(?:(?:option|choice|answer|statement)\s+)?[(*\[]{{0,4}}({self._label})[)*\].:]{{0,4}}\s+{_JUDGED}", 0
+            rf"(?<![\w'’])(?:(?:option|choice|answer|statement)\s+)?[(*\[]{{0,4}}({self._label})[)*\].:]{{0,4}}\s+{_JUDGED}",
+            0,
         )
         for match in judged.finditer(text):
             yield match.start(), Commitment(match[1], match[0])

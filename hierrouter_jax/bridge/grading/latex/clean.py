@@ -77,6 +77,17 @@ gallons gallon gal | units unit | people persons person | students student | way
 _CANONICAL = {
     name: row.split()[0] for line in _NAMES.strip().splitlines() for row in line.split("|") for name in row.split()
 }
+# How many of the second unit make one of the first.
+SCALES = {
+    ("dollars", "cents"): 100,
+    ("feet", "inches"): 12,
+    ("yards", "feet"): 3,
+    ("m", "cm"): 100,
+    ("km", "m"): 1000,
+    ("hours", "minutes"): 60,
+    ("minutes", "seconds"): 60,
+    ("kg", "grams"): 1000,
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,10 @@ def clean(text: str) -> str:
 
 def measured(text: str) -> Measured:
     """A cleaned answer split into value and unit. Single letters in plain text are variables, never units."""
-    text = _bare(text.replace("$", " ") if "$" in text else text)
+    if "$" in text:
+        inner = measured(text.replace("$", " "))
+        return inner if inner.unit else Measured(inner.text, "dollars", True)
+    text = _bare(text)
     if text.endswith("%"):
         return Measured(_bare(text[:-1]), "percent", True)
     match = _UNIT.search(text)

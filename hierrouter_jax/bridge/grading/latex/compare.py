@@ -1,7 +1,10 @@
 """Whether an answer says what the gold answer says: forms are held against each other, expressions by math-verify."""
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import TypeGuard
 
+from hierrouter_jax.bridge.grading.latex.clean import SCALES
 from hierrouter_jax.bridge.grading.latex.form import (
     Assigned,
     Based,
@@ -49,6 +52,8 @@ def judge(gold: str, answer: str, algebra: Algebra) -> str:
 def _judge(gold: Form, other: Form, algebra: Algebra) -> str:
     if gold == other:
         return RIGHT
+    if _is_equation(other) and not _is_equation(gold):
+        return _judge(gold, read_form(other.latex.rpartition("=")[2]), algebra)  # 40,320 / 8 = 5,040
     if isinstance(gold, Quantity) or isinstance(other, Quantity):
         return _judge_quantities(gold, other, algebra)
     if isinstance(gold, Assigned) or isinstance(other, Assigned):
@@ -67,10 +72,10 @@ def _judge(gold: Form, other: Form, algebra: Algebra) -> str:
 
 
 def _judge_quantities(gold: Form, other: Form, algebra: Algebra) -> str:
-    """Units may be left out; two units that we know must be the same one; 20% is 20 or 0.2."""
+    """Units may be left out; two that we know must be one, or convert (50 cents is $0.50); 20% is 20 or 0.2."""
     (gold, unit, known), (other, second, second_known) = _quantity(gold), _quantity(other)
     if known and second_known and unit != second:
-        return f"{WRONG}: unit"
+        return _judge_converted(gold, unit, other, second)
     verdict = _judge(gold, other, algebra)
     if verdict == RIGHT or {unit, second} != {"percent", ""}:
         return verdict
@@ -80,8 +85,19 @@ def _judge_quantities(gold: Form, other: Form, algebra: Algebra) -> str:
     return verdict
 
 
+def _judge_converted(gold: Form, unit: str, other: Form, second: str) -> str:
+    ratio = SCALES.get((unit, second)) or Fraction(1, SCALES.get((second, unit), 1))
+    if ratio == 1 or not isinstance(gold, Number) or not isinstance(other, Number):
+        return f"{WRONG}: unit"
+    return _verdict(other.value == gold.value * ratio, "unit")
+
+
 def _quantity(form: Form) -> tuple[Form, str, bool]:
     return (form.value, form.unit, form.known) if isinstance(form, Quantity) else (form, "", False)
+
+
+def _is_equation(form: Form) -> TypeGuard[Expression]:
+    return isinstance(form, Expression) and "=" in form.latex
 
 
 def _value(form: Form) -> Form:

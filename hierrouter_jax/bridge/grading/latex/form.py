@@ -91,6 +91,7 @@ _CLOSE = {")": ")", "]": "]", r"\}": "}", r"\rangle": ")"}
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}\.?")
 _LETTER = re.compile(r"\(?\s*([A-Za-z])\s*\)\s*(?:.*)|([A-Z])\s*[.:]?", re.DOTALL)
+_OPTION = re.compile(r"(?:\\text\s*\{)?\s*\(([A-Z])\)\s*\}?(?:\s+[\w$\\].*)?", re.DOTALL)
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _BASED = re.compile(r"([0-9A-F]+)\s*_\s*(?:\{\s*)?(?:\\text\s*\{\s*)?(\w+)\s*\}?\s*\}?")
 _ASSIGNED = re.compile(r"([a-zA-Z](?:_\{?\w\}?)?|[a-zA-Z]\([a-zA-Z]\))\s*=([^=]+)")
@@ -142,6 +143,8 @@ def _unquantified(text: str, depth: int) -> Form:
 
 
 def _words(text: str) -> Words | None:
+    if match := _OPTION.fullmatch(text):
+        return Words(match[1].lower(), match[1])
     match = _TEXT.fullmatch(text)
     plain = match[1] if match else text
     if match or re.fullmatch(r"[A-Za-z][a-z]+(?:[ '-][A-Za-z]+)*", plain) or re.fullmatch(r"\([A-Z]\)", plain):
