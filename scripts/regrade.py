@@ -14,19 +14,21 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
+from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
 from hierrouter_jax.files import write_text
 from hierrouter_jax.outcomes.table import Query
 from scripts.regrade_code import HUMANEVAL_RULES, MBPP_RULES, code_grader, humaneval_cases, mbpp_cases
 from scripts.regrade_cases import MODELS, Case, Judgement, Rules
+from scripts.regrade_gsm8k import boxed_grader, gsm8k_cases, gsm8k_rules
 
 PREAMBLE = """# Where our graders disagree with published verdicts
 
 Written by `python -m scripts.regrade`; do not edit. The responses are those of six models in the test outcomes of
 [lookahead-routing](https://github.com/huangcb01/lookahead-routing) (MIT). A row is one response on which our verdict and
 the published one differ; `ours` is what our grader says. Classes and judgements are assigned by rules in
-`scripts/regrade_code.py` and were checked by reading a sample.
+`scripts/regrade_*.py` and were checked by reading a sample.
 """
 
 
@@ -48,6 +50,8 @@ class Benchmark:
 BENCHMARKS: Mapping[str, Benchmark] = {
     "humaneval": Benchmark(humaneval_cases, code_grader, HUMANEVAL_RULES),
     "mbpp": Benchmark(mbpp_cases, code_grader, MBPP_RULES),
+    "gsm8k": Benchmark(gsm8k_cases, boxed_grader, gsm8k_rules),
+    "gsm8k-unmarked-too": Benchmark(gsm8k_cases, Gsm8kGrader, gsm8k_rules),
 }
 
 
@@ -101,7 +105,11 @@ def listing(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
         f"| {case.query.id} | {case.model} | {cell(verdict.reason)} | {cell(case.note)} | {judged.reason} | {judged.right} |"
         for case, verdict, judged in rows
     ]
-    return ["| query | model | ours | published | class | who is right |", "| --- | --- | --- | --- | --- | --- |", *lines]
+    return [
+        "| query | model | ours | published | class | who is right |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *lines,
+    ]
 
 
 def cell(text: str) -> str:

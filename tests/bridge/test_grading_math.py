@@ -6,6 +6,7 @@ import pytest
 
 from hierrouter_jax.bridge.grading.final_answer import final_answer
 from hierrouter_jax.bridge.grading.math import MathGrader
+from hierrouter_jax.bridge.grading.parallel import grade_all
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
@@ -134,6 +135,12 @@ def test_an_endless_comparison_is_killed_and_its_neighbours_are_graded():
     assert verdicts[0].reason in ("timeout", "crash")
     assert [verdict.reason for verdict in verdicts[1:]] == ["right", "wrong: value"]
     assert time.perf_counter() - start < 30
+
+
+def test_it_grades_within_a_worker_that_may_start_none():
+    query = Query("q", "?", "math", r"\sqrt{8}", "test")
+    (verdict,) = grade_all(MathGrader(), [r"\boxed{2\sqrt{2}}"], [query], progress=False)
+    assert verdict.reason == "right"
 
 
 def test_a_query_without_a_gold_answer_is_refused():

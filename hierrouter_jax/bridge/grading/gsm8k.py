@@ -82,7 +82,7 @@ class Gsm8kGrader:
 
 def _gold(query: Query) -> Fraction:
     text = query.gold.rpartition("####")[2].strip().replace(",", "").lstrip("$")
-    if not re.fullmatch(r"-?\d+(?:\.\d+)?(?:/\d+)?", text):
+    if not re.fullmatch(r"-?\d+(?:\.\d+)?(?:/0*[1-9]\d*)?", text):
         raise InputError(
             f"query {query.id}: gold is {query.gold[-40:]!r}; "
             "a number, or a solution that ends in '#### number', would be right"

@@ -2,22 +2,20 @@
 
 import logging
 import multiprocessing
-import os
 import resource
-from collections.abc import Sequence
-from concurrent.futures import TimeoutError as DeadlineError
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
-
 from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, boxes, final_answer
 from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
+from hierrouter_jax.bridge.grading.parallel import grade_all
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
 WORKER_MEMORY = 4 * 2**30  # bytes of address space; sympy needs a tenth
+_SHORT = {"timeout": "timeout", "crashed": "crash"}  # what `grade_all` says of a worker that was killed or died
 
 
 @dataclass(frozen=True)
@@ -68,39 +66,45 @@ class MathGrader:
 
     def _by_algebra(self, pairs: list[tuple[str, str]]) -> list[str]:
         """Reasons for pairs of gold and answer, in their order."""
-        if not pairs:
-            return []
-        if self.workers == 0:
-            return [_judge_pair(*pair) for pair in pairs]
-        workers = min(self.workers or len(os.sched_getaffinity(0)), len(pairs))
-        # Not by fork: the caller may run threads (torch, JAX).
-        context = multiprocessing.get_context("forkserver")
-        with ProcessPool(max_workers=workers, initializer=_start_worker, context=context) as pool:
-            # Tasks wait in a queue, where no deadline runs; each has its own from when a worker takes it up.
-            futures = [pool.schedule(_judge_pair, args=pair, timeout=self.seconds) for pair in pairs]
-            return [_outcome(future) for future in futures]
+        golds = [Query(str(row), "", "math", gold, "") for row, (gold, _) in enumerate(pairs)]
+        answers = [answer for _, answer in pairs]
+        # A worker of `grade_all` may start no processes; its own deadline holds there.
+        if self.workers == 0 or multiprocessing.current_process().daemon:
+            return [verdict.reason for verdict in _load_algebra()(answers, golds)]
+        found = grade_all(_Algebra(), answers, golds, progress=False, seconds=self.seconds, workers=self.workers)
+        return [_SHORT.get(verdict.reason.partition(":")[0], verdict.reason) for verdict in found]
 
 
-def _outcome(future: ProcessFuture) -> str:
-    try:
-        return future.result()
-    except DeadlineError:
-        return "timeout"
-    except (ProcessExpired, MemoryError, RecursionError):
-        return "crash"
+class _Algebra:
+    """A grader of bare answers by algebra, which loads sympy before the first deadline runs."""
+
+    def __reduce__(self) -> tuple[Callable[[], "_Algebra"], tuple[()]]:
+        return _in_worker, ()
+
+    def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        from hierrouter_jax.bridge.grading.latex.algebra import equal_expressions
+
+        verdicts = []
+        for answer, query in zip(responses, queries, strict=True):
+            try:
+                reason = judge(query.gold, answer, equal_expressions)
+            except (MemoryError, RecursionError):
+                reason = "crash"
+            verdicts.append(Verdict(float(reason == RIGHT), answer, reason))
+        return verdicts
 
 
-def _start_worker() -> None:
-    """Loads sympy before the first deadline runs, and bounds what 10^{10^{10}} may take."""
-    resource.setrlimit(resource.RLIMIT_AS, (WORKER_MEMORY, WORKER_MEMORY))
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
+def _load_algebra() -> _Algebra:
+    """Loads math-verify and sympy, a second's work."""
     import hierrouter_jax.bridge.grading.latex.algebra  # noqa: F401
 
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that we keep the deadline
+    return _Algebra()
 
-def _judge_pair(gold: str, answer: str) -> str:
-    from hierrouter_jax.bridge.grading.latex.algebra import equal_expressions
 
-    return judge(gold, answer, equal_expressions)
+def _in_worker() -> _Algebra:
+    resource.setrlimit(resource.RLIMIT_AS, (WORKER_MEMORY, WORKER_MEMORY))  # 10^{10^{10}} would take all there is
+    return _load_algebra()
 
 
 def _gold(query: Query) -> str:

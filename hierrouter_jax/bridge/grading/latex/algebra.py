@@ -39,7 +39,7 @@ def equal_expressions(gold: Number | Expression, other: Number | Expression) -> 
 def _parsed(form: Number | Expression) -> sympy.Basic | None:
     if isinstance(form, Number):
         return sympy.Rational(form.value.numerator, form.value.denominator)
-    found = parse(f"${form.latex}$", [_LATEX], fallback_mode="no_fallback", parsing_timeout=None)
+    found = parse(f"${form.latex}$", [_LATEX], fallback_mode="no_fallback", parsing_timeout=0)
     return found[0] if found else None
 
 
@@ -48,7 +48,7 @@ def _numeric(expression: sympy.Basic) -> Fraction | None:
     if not isinstance(expression, sympy.Expr) or expression.free_symbols:
         return None
     value = expression.doit().evalf(_PRECISION)
-    if value.is_Rational:
+    if isinstance(value, sympy.Rational):
         return Fraction(int(value.p), int(value.q))
     return Fraction(str(value)) if value.is_Float and value.is_finite else None
 
