@@ -77,6 +77,7 @@ gallons gallon gal | units unit | people persons person | students student | way
 _CANONICAL = {
     name: row.split()[0] for line in _NAMES.strip().splitlines() for row in line.split("|") for name in row.split()
 }
+_POWERS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "cubed": "3"}
 # How many of the second unit make one of the first.
 SCALES = {
     ("dollars", "cents"): 100,
@@ -133,11 +134,9 @@ def measured(text: str) -> Measured:
         return Measured(text)
     if not names:
         return Measured(value)
-    power = match["power"] or {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "cubed": "3"}.get(
-        names[0] if names[0] in ("square", "sq", "cubic", "cu") else names[-1], ""
-    )
-    names = [name for name in names if name not in ("square", "sq", "squared", "cubic", "cu", "cubed")]
-    unit = " ".join(_CANONICAL.get(name, name) for name in names)
+    power = match["power"] or next((_POWERS[name] for name in (names[0], names[-1]) if name in _POWERS), "")
+    names = [name for name in names if name not in _POWERS]
+    unit = " ".join(str(_CANONICAL.get(name, name)) for name in names)
     return Measured(value, f"{unit}^{power}" if power else unit, len(names) == 1 and names[0] in _CANONICAL)
 
 
