@@ -1,0 +1,115 @@
+"""The program in a chat response: what a model meant to hand in, made whole with the prompt it completes."""
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+
+# A fence, its language, the text; a response that was cut off may leave the last fence open.
+_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"```(?:python)?(.+?)```", re.DOTALL)
+_PYTHON = {"", "python", "python3", "py", "py3"}
+_STARTS = re.compile(r"^(?:def|class|import|from|@|async def)\b|^@", re.MULTILINE)
+
+
+def extract_program(response: str, wanted: Sequence[str], prompt: str = "") -> str:
+    """The source to run; empty where the response holds no code.
+
+    1. Of the fenced Python blocks the **last that defines a wanted name** counts: a response that corrects itself
+       commits to its last version, and blocks of usage or output define nothing. Without one the **first** block
+       that is Python counts, being the body or the whole of the answer before examples follow.
+    2. Without fences, the response itself if it is Python; else the longest piece that is, from the first line that
+       starts a definition or an import.
+    3. Where the code does not define the function and there is a prompt, the code is the function's body and goes
+       after the prompt, indented as needed. Where it does, the prompt still goes before it, because its imports and
+       helper functions belong to the program.
+
+    Args:
+      wanted: names of which the program must define at least one.
+      prompt: a signature and docstring that the response may complete; empty for none.
+    """
+    candidates = list(_candidates(response))
+    defining = [code for code in candidates if defined(code) & set(wanted)]
+    if defining:
+        return _with_prompt(defining[-1], prompt)
+    if prompt:
+        bodies = [whole for code in (*candidates, response) for whole in _completed(code, prompt, wanted)]
+        if bodies:
+            return bodies[0]
+    return next((code for code in candidates if code.strip()), "")
+
+
+def defined(source: str) -> set[str]:
+    """Names that a source defines at its top level; none if it is no Python."""
+    tree = _parsed(source)
+    found: set[str] = set()
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def _candidates(response: str) -> Iterator[str]:
+    """Pieces of the response that may be the code."""
+    blocks = [(language.lower(), text) for _, language, text in _FENCE.findall(response)]
+    python = [_repaired(text) for language, text in blocks if language in _PYTHON]
+    if not python:
+        python = [_repaired(text) for text in _INLINE.findall(response)]
+    if python:
+        yield from python
+    elif _parsed(response):
+        yield response
+    else:
+        yield from (_longest(response[start.start() :]) for start in _STARTS.finditer(response))
+
+
+def _repaired(block: str) -> str:
+    """A block as it is if it is Python; without its common indentation; or up to where it stops being Python."""
+    for text in (block, textwrap.dedent(block)):
+        if _parsed(text):
+            return text
+    if _STARTS.match(block):
+        return _longest(block) or block
+    return block
+
+
+def _longest(text: str) -> str:
+    """The most lines from the start that are Python."""
+    lines = text.splitlines()
+    for stop in range(len(lines), 0, -1):
+        if stop == len(lines) or not lines[stop - 1][:1].isspace():
+            piece = "\n".join(lines[:stop])
+            if _parsed(piece):
+                return piece
+    return ""
+
+
+def _completed(code: str, prompt: str, wanted: Sequence[str]) -> Iterator[str]:
+    """The prompt with the code as the function's body, where that is Python and the function does something."""
+    first, _, rest = code.lstrip("\n").partition("\n")
+    bodies = (
+        code,
+        textwrap.indent(textwrap.dedent(code), "    "),
+        f"    {first.strip()}\n{rest}",  # a first line that lost its indentation
+    )
+    for body in bodies:
+        whole = prompt.rstrip() + "\n" + body.strip("\n") + "\n"
+        tree = _parsed(whole)
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)] if tree else []
+        if any(node.name in wanted and len(node.body) > 1 for node in functions):
+            yield whole
+
+
+def _with_prompt(code: str, prompt: str) -> str:
+    whole = prompt.rstrip() + "\n\n" + code
+    return whole if prompt and _parsed(whole) and "from __future__" not in code else code
+
+
+def _parsed(source: str) -> ast.Module | None:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return tree if tree.body else None

@@ -1,0 +1,145 @@
+r"""One spelling for the many of an answer: spacing, \dfrac, \left, units, currency, percent, degrees."""
+
+import re
+from dataclasses import dataclass
+
+_SYMBOLS = {
+    "−": "-",
+    "–": "-",
+    "×": r"\times ",
+    "·": r"\cdot ",
+    "÷": "/",
+    "π": r"\pi ",
+    "∞": r"\infty ",
+    "∪": r"\cup ",
+    "∈": r"\in ",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "±": r"\pm ",
+    "°": r"^\circ ",
+    "²": "^2",
+    "³": "^3",
+    "½": r"\frac{1}{2}",
+    "¼": r"\frac{1}{4}",
+    "¾": r"\frac{3}{4}",
+    "“": "",
+    "”": "",
+    "’": "'",
+    "\u00a0": " ",
+    "\u202f": " ",
+}
+_REWRITES = [
+    (
+        re.compile(r"\\(?:text|math)(?:rm|it|bf|sf|tt|normal)\b|\\(?:mbox|mathrm|operatorname|hbox)\b|\\text\b"),
+        r"\\text",
+    ),
+    (re.compile(r"\\m?(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?(?=[^a-zA-Z])"), ""),
+    (re.compile(r"\\m?(?:left|right)(?=\\)"), ""),
+    (re.compile(r"\\[dtc]frac\b"), r"\\frac"),
+    (re.compile(r"\\d?sqrt\b"), r"\\sqrt"),
+    (re.compile(r"(?<=\d)(?:\{,\}|,\s*\\!)\s*(?=\d{3})"), ""),  # 10{,}080 and 10,\!080
+    (re.compile(r"(?<!\\)\\!\s*"), ""),
+    (re.compile(r"(?<=\d)(?:\\[,;: ]|~)(?=\d{3}(?!\d))"), ""),  # 10\,080
+    (re.compile(r"(?<!\\)\\[,;:> ]|~|\\q?quad\b|\\displaystyle\b|\\textstyle\b|\\limits\b"), " "),
+    (re.compile(r"\\lbrace\b"), r"\\{"),
+    (re.compile(r"\\rbrace\b"), r"\\}"),
+    (re.compile(r"\\lbrack\b"), "["),
+    (re.compile(r"\\rbrack\b"), "]"),
+    (re.compile(r"\\(?:leq|leqslant|le)(?![a-zA-Z])|<="), r"\\le "),
+    (re.compile(r"\\(?:geq|geqslant|ge)(?![a-zA-Z])|>="), r"\\ge "),
+    (re.compile(r"\\lt\b"), "<"),
+    (re.compile(r"\\gt\b"), ">"),
+    (re.compile(r"\\(?:%|text\s*\{\s*\\?%\s*\})"), "%"),
+    (re.compile(r"\\(?:\$|text\s*\{\s*\\?\$\s*\})"), "$"),
+    (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree\b"), r" \\text{degrees}"),
+    (re.compile(r"(?<![\\a-zA-Z])infinity\b"), r"\\infty"),
+    (re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])"), r"\\pi "),
+    (re.compile(r",?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*"), ", "),
+    (re.compile(r",?\s+(?:and|or)\s+(?=[-\d\\(\[a-z{.$])"), ", "),
+    (re.compile(r"\s+"), " "),
+]
+_FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))")
+_UNIT = re.compile(
+    r"\s*(?:\\text\s*\{(?P<text>[^{}]*)\}|(?<![\\{_^a-zA-Z])(?P<words>[a-zA-Z][a-zA-Z. /]*))"
+    r"\s*(?:\^\s*\{?\s*(?P<power>\d)\s*\}?)?\s*\.?\s*$"
+)
+
+# Names of one unit; the first is the one compared by. Words that are in no row are no units in plain text.
+_NAMES = """
+degrees degree deg | radians radian rad | percent percentage pct | dollars dollar usd bucks | cents cent | mph
+inches inch in | feet foot ft | yards yard yd | miles mile mi | m meters meter metres metre | mm millimeters millimeter
+cm centimeters centimeter centimetres centimetre | km kilometers kilometer kilometres kilometre | kg kilograms kilogram
+seconds second sec secs | minutes minute min mins | hours hour hr hrs | days day | weeks week | months month
+years year yr yrs | grams gram g | pounds pound lb lbs | ounces ounce oz | liters liter litres litre
+gallons gallon gal | units unit | people persons person | students student | ways way | points point
+"""
+_CANONICAL = {
+    name: row.split()[0] for line in _NAMES.strip().splitlines() for row in line.split("|") for name in row.split()
+}
+_POWERS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "cubed": "3"}
+# How many of the second unit make one of the first.
+SCALES = {
+    ("dollars", "cents"): 100,
+    ("feet", "inches"): 12,
+    ("yards", "feet"): 3,
+    ("m", "cm"): 100,
+    ("km", "m"): 1000,
+    ("hours", "minutes"): 60,
+    ("minutes", "seconds"): 60,
+    ("kg", "grams"): 1000,
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An answer and its unit.
+
+    Attributes:
+      text: the answer without the unit.
+      unit: its canonical name with its power, such as `inches^2`; empty where none is given.
+      known: whether the unit is in our list, so that two of them may be held against each other.
+    """
+
+    text: str
+    unit: str = ""
+    known: bool = False
+
+
+def clean(text: str) -> str:
+    """`text` in one spelling of spaces, fractions, brackets and symbols. Nothing that carries meaning goes."""
+    for symbol, latex in _SYMBOLS.items():
+        text = text.replace(symbol, latex)
+    text = re.sub(r"^\s*(?:\$\$?|\\\(|\\\[)|(?<!\\)(?:\$\$?|\\\)|\\\])\s*\.?\s*$", "", text.replace("**", ""))
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    text = _FRACTION.sub(lambda m: rf"\frac{{{(m[1] or m[2]).strip()}}}{{{(m[3] or m[4]).strip()}}}", text)
+    return _bare(text)
+
+
+def measured(text: str) -> Measured:
+    """A cleaned answer split into value and unit. Single letters in plain text are variables, never units."""
+    if "$" in text:
+        inner = measured(text.replace("$", " "))
+        return inner if inner.unit else Measured(inner.text, "dollars", True)
+    text = _bare(text)
+    if text.endswith("%"):
+        return Measured(_bare(text[:-1]), "percent", True)
+    match = _UNIT.search(text)
+    if not match or not (value := _bare(text[: match.start()])) or value[-1] in "^_=<>+-*/(,":
+        return Measured(text)
+    words = match["text"] if match["text"] is not None else match["words"]
+    names = re.findall(r"[a-z]+", words.lower())
+    if match["text"] is None and (not names or len(words.strip()) < 2 or names[-1] not in _CANONICAL | {"of": ""}):
+        return Measured(text)
+    if not names:
+        return Measured(value)
+    power = match["power"] or next((_POWERS[name] for name in (names[0], names[-1]) if name in _POWERS), "")
+    names = [name for name in names if name not in _POWERS]
+    unit = " ".join(str(_CANONICAL.get(name, name)) for name in names)
+    return Measured(value, f"{unit}^{power}" if power else unit, len(names) == 1 and names[0] in _CANONICAL)
+
+
+def _bare(text: str) -> str:
+    """Without spaces and sentence marks around it."""
+    return re.sub(r"(?<=.)[.,;:]+$", "", text.strip()).strip()

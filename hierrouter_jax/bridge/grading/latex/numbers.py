@@ -1,0 +1,87 @@
+"""Numbers as they are written: exact rationals, with how many digits a decimal gives."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+DIGITS = 6  # significant digits from which a decimal may stand for a number that has no finite decimal
+LONGEST = 60  # characters of a number; longer ones are not read
+_EXPONENT = 400
+
+_DECIMAL = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
+_PLAIN = re.compile(rf"([-+]?)\s*({_DECIMAL})")
+_SLASH = re.compile(r"([-+]?)\s*(?:(\d+)\s+)?(-?\d+)\s*/\s*(-?\d+)")
+_FRAC = re.compile(r"([-+]?)\s*(?:(\d+)\s*)?\\frac\{\s*(-?[\d,]+)\s*\}\{\s*(-?[\d,]+)\s*\}")
+_POWER = re.compile(
+    rf"([-+]?)\s*({_DECIMAL})\s*(?:(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*(?:\{{\s*)?\(?|[eE])([-+]?\d{{1,4}})\)?(?:\s*\}})?"
+)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A rational number as written.
+
+    Attributes:
+      value: exact.
+      unit_in_last_place: of the decimal it is written as; None for a fraction.
+      digits: significant digits of that decimal; 0 for a fraction.
+    """
+
+    value: Fraction
+    unit_in_last_place: Fraction | None = None
+    digits: int = 0
+
+
+def read_number(text: str) -> Number | None:
+    r"""The number that all of `text` is: 1,234.5, -3/4, \frac{3}{4}, 1\frac{4}{5}, 6.7 \times 10^{-5}; else None."""
+    text = text.strip()
+    while text.startswith("{") and text.endswith("}") and text.count("{") == 1:
+        text = text[1:-1].strip()
+    if not text or len(text) > LONGEST:
+        return None
+    if match := _PLAIN.fullmatch(text):
+        return _decimal(match[1], match[2], 0)
+    if match := _POWER.fullmatch(text):
+        return _decimal(match[1], match[2], int(match[3])) if abs(int(match[3])) <= _EXPONENT else None
+    if match := _SLASH.fullmatch(text) or _FRAC.fullmatch(text):
+        whole, top, bottom = (int((group or "0").replace(",", "")) for group in match.group(2, 3, 4))
+        if bottom == 0 or (match[2] and (top < 0 or bottom < 0)):
+            return None
+        return Number((whole + Fraction(top, bottom)) * (-1 if match[1] == "-" else 1))
+    return None
+
+
+def same_number(gold: Number, other: Number) -> bool:
+    """Whether two written numbers are equal.
+
+    Equality is exact, with one allowance: a decimal of six or more significant digits stands for a fraction
+    without a finite decimal where it is off by less than one unit in its last place.
+    """
+    if gold.value == other.value:
+        return True
+    if gold.digits and not other.digits:
+        return not _terminates(other.value) and stands_for(gold, other.value)
+    return bool(other.digits) and not gold.digits and not _terminates(gold.value) and stands_for(other, gold.value)
+
+
+def stands_for(decimal: Number, value: Fraction) -> bool:
+    """Whether a decimal has digits enough to stand for `value`, and those of it, rounded or cut off."""
+    unit = decimal.unit_in_last_place
+    return unit is not None and decimal.digits >= DIGITS and abs(decimal.value - value) < unit
+
+
+def _decimal(sign: str, digits: str, exponent: int) -> Number:
+    digits = digits.replace(",", "")
+    places = len(digits.partition(".")[2])
+    unit = Fraction(10) ** (exponent - places)
+    value = Fraction(digits if digits[-1] != "." else digits[:-1]) * Fraction(10) ** exponent
+    significant = len(digits.replace(".", "").lstrip("0"))
+    return Number(-value if sign == "-" else value, unit, max(significant, 1))
+
+
+def _terminates(value: Fraction) -> bool:
+    bottom = value.denominator
+    for prime in (2, 5):
+        while bottom % prime == 0:
+            bottom //= prime
+    return bottom == 1

@@ -1,0 +1,131 @@
+"""Grades free-form mathematical answers: by form in this process, by algebra in workers that can be killed."""
+
+import logging
+import multiprocessing
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, boxes, final_answer
+from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
+from hierrouter_jax.bridge.grading.parallel import grade_all
+from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import Query
+
+WORKER_MEMORY = 4 * 2**30  # bytes of address space; sympy needs a tenth
+_SHORT = {"timeout": "timeout", "crashed": "crash"}  # what `grade_all` says of a worker that was killed or died
+
+
+@dataclass(frozen=True)
+class MathGrader:
+    r"""Grades a response by its last committed answer; `gold` is the answer, or a solution with a \boxed{} in it.
+
+    Reasons: `right`; `wrong: value`, `form` (a tuple for a set, a closed for an open end), `base`, `unit`,
+    `name` (x = 5 for y = 5), `count`, `too long`; `no answer`; `timeout`; `crash` where a worker died,
+    as of too little memory. Only the first is worth 1.
+
+    Attributes:
+      seconds: deadline of one comparison; the worker is killed at it.
+      workers: processes; as many as there are cores unless given. With 0 comparisons run in this process, where
+        nothing stops them: for callers that themselves run graders in processes with a deadline.
+    """
+
+    seconds: float = 10.0
+    workers: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """Names the grader and whatever its verdicts depend on, for caches."""
+        return f"math 1, math-verify {version('math-verify')}, sympy {version('sympy')}, {self.seconds:g} s"
+
+    def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        """Verdicts in the order of the responses.
+
+        Raises:
+          InputError: if there is not one response a query, or a query has no gold answer.
+        """
+        if len(responses) != len(queries):
+            raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
+        golds = [_gold(query) for query in queries]
+        answers = [final_answer(response) for response in responses]
+        reasons = [_by_form(gold, answer) for gold, answer in zip(golds, answers, strict=True)]
+        open_pairs = list(
+            dict.fromkeys(
+                (gold, answer.text)
+                for gold, answer, reason in zip(golds, answers, reasons, strict=True)
+                if reason is None
+            )
+        )
+        judged = dict(zip(open_pairs, self._by_algebra(open_pairs), strict=True))
+        return [
+            _verdict(answer, reason or judged[gold, answer.text])
+            for gold, answer, reason in zip(golds, answers, reasons, strict=True)
+        ]
+
+    def _by_algebra(self, pairs: list[tuple[str, str]]) -> list[str]:
+        """Reasons for pairs of gold and answer, in their order."""
+        golds = [Query(str(row), "", "math", gold, "") for row, (gold, _) in enumerate(pairs)]
+        answers = [answer for _, answer in pairs]
+        # A worker of `grade_all` may start no processes; its own deadline holds there.
+        if self.workers == 0 or multiprocessing.current_process().daemon:
+            return [verdict.reason for verdict in _load_algebra()(answers, golds)]
+        found = grade_all(_Algebra(), answers, golds, progress=False, seconds=self.seconds, workers=self.workers)
+        return [_SHORT.get(verdict.reason.partition(":")[0], verdict.reason) for verdict in found]
+
+
+class _Algebra:
+    """A grader of bare answers by algebra, which loads sympy before the first deadline runs."""
+
+    def __reduce__(self) -> tuple[Callable[[], "_Algebra"], tuple[()]]:
+        return _in_worker, ()
+
+    def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        from hierrouter_jax.bridge.grading.latex.algebra import equal_expressions
+
+        verdicts = []
+        for answer, query in zip(responses, queries, strict=True):
+            try:
+                reason = judge(query.gold, answer, equal_expressions)
+            except (MemoryError, RecursionError):
+                reason = "crash"
+            verdicts.append(Verdict(float(reason == RIGHT), answer, reason))
+        return verdicts
+
+
+def _load_algebra() -> _Algebra:
+    """Loads math-verify and sympy, a second's work."""
+    import hierrouter_jax.bridge.grading.latex.algebra  # noqa: F401
+
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that we keep the deadline
+    return _Algebra()
+
+
+def _in_worker() -> _Algebra:
+    resource.setrlimit(resource.RLIMIT_AS, (WORKER_MEMORY, WORKER_MEMORY))  # 10^{10^{10}} would take all there is
+    return _load_algebra()
+
+
+def _gold(query: Query) -> str:
+    found = boxes(query.gold)
+    gold = found[-1][1] if found else query.gold.strip()
+    if not gold:
+        raise InputError(
+            f"query {query.id}: gold is empty; a math query needs its answer, or a solution with \\boxed{{}}"
+        )
+    return gold
+
+
+def _by_form(gold: str, answer: FinalAnswer) -> str | None:
+    """The reason where form and numbers decide it, else None."""
+    if not answer.text:
+        return "no answer"
+    try:
+        return judge(gold, answer.text, no_algebra)
+    except NeedsAlgebraError:
+        return None
+
+
+def _verdict(answer: FinalAnswer, reason: str) -> Verdict:
+    return Verdict(float(reason == RIGHT), answer.text, reason)

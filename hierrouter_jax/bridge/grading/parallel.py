@@ -1,0 +1,238 @@
+"""Grading many responses: over processes that can be killed, with a progress bar, each verdict kept."""
+
+import hashlib
+import multiprocessing
+import os
+import pickle
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from tqdm import tqdm
+
+from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import Query
+
+OUT_OF_TIME = "timeout: the grader did not answer"
+_START_SECONDS = 120.0
+_SCHEMA_VERSION = 1
+
+
+class VerdictCache:
+    """Verdicts of earlier runs, in one SQLite file; several processes may share it.
+
+    Args:
+      path: the file, made where there is none; None keeps the verdicts in memory only.
+
+    Raises:
+      InputError: if the file is not such a cache, on opening or later.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        with self._readable():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version != _SCHEMA_VERSION and (version or tables):
+                raise InputError(f"{path}: a SQLite file, but not a verdict cache of this version; name another file")
+            columns = "key BLOB PRIMARY KEY, quality REAL, extracted TEXT, reason TEXT"
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS verdicts ({columns}) WITHOUT ROWID")
+            self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+
+    def get(self, key: bytes) -> Verdict | None:
+        with self._readable():
+            found = self._connection.execute("SELECT quality, extracted, reason FROM verdicts WHERE key = ?", (key,))
+            row = found.fetchone()
+        return Verdict(*row) if row else None
+
+    def put(self, key: bytes, verdict: Verdict) -> None:
+        row = (key, verdict.quality, verdict.extracted, verdict.reason)
+        with self._readable():
+            self._connection.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", row)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(f"{self._path}: cannot be used as the verdict cache ({error}); name another file") from None
+
+
+def grade_all(
+    grader: Grader,
+    responses: Sequence[str],
+    queries: Sequence[Query],
+    cache: VerdictCache | None = None,
+    progress: bool = True,
+    seconds: float = 120.0,
+    workers: int | None = None,
+) -> list[Verdict]:
+    """Grade each response, equal ones once; what takes too long, or ends its worker, counts as wrong.
+
+    Args:
+      grader: sent to the workers by pickle, so a module-level function or an object of a module-level class. Its
+        attribute `identity` (name, version, settings) names it in the cache.
+      responses, queries: of equal length.
+      cache: verdicts of earlier runs, and where new ones go; all but those that hung on the clock.
+      progress: whether to show a bar.
+      seconds: for one response, after which its worker is killed.
+      workers: processes; as many as this one may use cores unless given.
+    Returns:
+      Verdicts in the order of the responses.
+    Raises:
+      InputError: what the grader refuses; or if it cannot be sent, or has no `identity` while there is a cache.
+    """
+    keys = [_key(grader, response, query, cache) for response, query in zip(responses, queries, strict=True)]
+    first = {key: index for index, key in reversed(list(enumerate(keys)))}
+    known = {key: cache.get(key) for key in first} if cache else {}
+    found = {key: verdict for key, verdict in known.items() if verdict}
+    items = [(key, responses[index], queries[index]) for key, index in first.items() if key not in found]
+    items.sort(key=lambda item: first[item[0]])
+    with tqdm(total=len(first), initial=len(found), desc="grading", unit="answer", disable=not progress) as bar:
+        for key, verdict in _grade_items(grader, items, seconds, workers):
+            found[key] = verdict
+            if cache and not verdict.reason.startswith(("timeout: wall", OUT_OF_TIME)):
+                cache.put(key, verdict)
+            bar.update()
+    return [found[key] for key in keys]
+
+
+def _key(grader: Grader, response: str, query: Query, cache: VerdictCache | None) -> bytes:
+    identity = getattr(grader, "identity", "" if cache is None else None)
+    if identity is None:
+        raise InputError(f"grader {grader!r} has no `identity`, by which a cache could know its verdicts")
+    parts = (identity, response, query.text, query.gold)
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+Item = tuple[bytes, str, Query]
+
+
+def _grade_items(
+    grader: Grader, items: list[Item], seconds: float, workers: int | None
+) -> Iterator[tuple[bytes, Verdict]]:
+    """Verdicts as they come, from a thread for each worker process."""
+    if not items:
+        return
+    try:
+        sent = pickle.dumps(grader)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(f"grader {grader!r} cannot be sent to another process ({error})") from None
+    waiting: SimpleQueue[Item] = SimpleQueue()
+    done: SimpleQueue[tuple[bytes, Verdict] | BaseException] = SimpleQueue()
+    stop = threading.Event()
+    for item in items:
+        waiting.put(item)
+    count = min(workers or len(os.sched_getaffinity(0)), len(items))
+    threads = [
+        threading.Thread(target=_supervise, args=(sent, waiting, done, stop, seconds), daemon=True)
+        for _ in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in items:
+            result = done.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _supervise(sent: bytes, waiting: Any, done: Any, stop: threading.Event, seconds: float) -> None:
+    """Feed one worker at a time; kill it when it is late, and start another."""
+    worker: _Worker | None = None
+    try:
+        while not stop.is_set():
+            key, response, query = waiting.get_nowait()
+            worker = worker or _Worker(sent)
+            answer = worker.ask((response, query), seconds, stop)
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer is None:
+                worker.kill()
+                late = worker.late
+                worker = None
+                answer = Verdict(0.0, "", OUT_OF_TIME if late else "crashed: the grader's process ended")
+            done.put((key, answer))
+    except Empty:
+        pass
+    except BaseException as error:
+        done.put(error)
+    finally:
+        if worker:
+            worker.kill()
+
+
+class _Worker:
+    """A process with the grader."""
+
+    def __init__(self, sent: bytes) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, sent), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.late = False
+        ready = self._receive(_START_SECONDS, threading.Event())
+        if ready is not True:
+            self.kill()
+            raise ready if isinstance(ready, BaseException) else InputError("a grading process did not start")
+
+    def ask(self, task: tuple[str, Query], seconds: float, stop: threading.Event) -> Any:
+        """A verdict, an exception, or None where the process is late or has ended."""
+        try:
+            self._pipe.send(task)
+        except OSError:
+            return None
+        return self._receive(seconds, stop)
+
+    def _receive(self, seconds: float, stop: threading.Event) -> Any:
+        waited, step = 0.0, 0.25
+        while not self._pipe.poll(step):
+            waited += step
+            if waited >= seconds or stop.is_set():
+                self.late = True
+                return None
+        try:
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            return None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+def _serve(pipe: Connection, sent: bytes) -> None:
+    """In the worker: grade one response after another, until it is killed."""
+    try:
+        grader: Grader = pickle.loads(sent)
+    except Exception as error:
+        pipe.send(InputError(f"the grader cannot be loaded in another process ({error})"))
+        return
+    pipe.send(True)
+    while True:
+        response, query = pipe.recv()
+        try:
+            (answer,) = grader([response], [query])
+        except Exception as error:
+            answer = error
+        pipe.send(answer)

@@ -1,0 +1,373 @@
+"""The program inside the sandbox: it forks, one process runs the response's program, the other one its tests.
+
+Its text is given to a bare Python (3.10 or newer, standard library only), so it imports nothing of the package. On
+standard input come two frames: the program with its limits, then the tests. The *program's process* is forked before
+the second frame is read, and holds neither the tests nor the way out; the *tests' process* calls the program's
+functions through two pipes and gets back plain values, which it builds itself. Its one line on standard output is the
+verdict: `1` or `0`, a space, and the reason.
+"""
+
+import _ctypes
+import builtins
+import os
+import resource
+import sys
+
+Module, Code = type(sys), type((lambda: None).__code__)  # importing types would cost time in every run
+MAX_FRAME = 1 << 26
+PR_SET_DUMPABLE = 4
+# Value types that cross the pipes as themselves, by what rebuilds them: constructor arguments.
+REDUCED = {
+    "decimal.Decimal": lambda value: (str(value),),
+    "fractions.Fraction": lambda value: (value.numerator, value.denominator),
+    "datetime.date": lambda value: (value.year, value.month, value.day),
+    "datetime.timedelta": lambda value: (value.days, value.seconds, value.microseconds),
+    "datetime.datetime": lambda value: tuple(value.timetuple()[:6]) + (value.microsecond,),
+    "collections.OrderedDict": lambda value: (list(value.items()),),
+    "collections.Counter": lambda value: (dict(value),),
+    "collections.deque": lambda value: (list(value), value.maxlen),
+    "builtins.range": lambda value: (value.start, value.stop, value.step),
+    "builtins.slice": lambda value: (value.start, value.stop, value.step),
+    "builtins.complex": lambda value: (value.real, value.imag),
+}
+SEQUENCES = ((list, b"l"), (tuple, b"t"), (set, b"s"), (frozenset, b"z"), (type({}.keys()), b"z"))
+BUILD = {b"l": list, b"t": tuple, b"s": set, b"z": frozenset}
+
+
+def pack(value, export):
+    """Bytes of a value; what is no plain value is handed to `export`, which returns its handle's bytes."""
+    if value is None:
+        return b"N"
+    if value is True or value is False:
+        return b"T" if value else b"F"
+    if isinstance(value, int):
+        return sized(b"i", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+    if isinstance(value, float):
+        return sized(b"f", float.hex(value).encode())
+    if isinstance(value, str):
+        return sized(b"u", value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, (bytes, bytearray)):
+        return sized(b"b" if isinstance(value, bytes) else b"a", bytes(value))
+    name = f"{type(value).__module__}.{type(value).__qualname__}"
+    if name in REDUCED:
+        return sized(b"k", name.encode()) + pack(REDUCED[name](value), export)
+    for kind, tag in SEQUENCES:
+        if isinstance(value, kind):
+            return several(tag, value, export)
+    if isinstance(value, dict):
+        return several(b"d", [part for item in value.items() for part in item], export)
+    return export(value)
+
+
+def sized(tag, data):
+    return tag + len(data).to_bytes(8, "little") + data
+
+
+def several(tag, values, export):
+    parts = [pack(value, export) for value in values]
+    return tag + len(parts).to_bytes(8, "little") + b"".join(parts)
+
+
+class Reader:
+    """Builds the values of one frame; `handle` makes what stands for an object of the other process."""
+
+    def __init__(self, data, handle):
+        self.data, self.at, self.handle = data, 0, handle
+
+    def take(self, count):
+        self.at += count
+        if count < 0 or self.at > len(self.data):
+            raise ValueError("a frame ends too early")
+        return self.data[self.at - count : self.at]
+
+    def value(self):
+        tag = self.take(1)
+        if tag in b"NTF":
+            return {b"N": None, b"T": True, b"F": False}[tag]
+        size = int.from_bytes(self.take(8), "little")
+        if tag in BUILD:
+            return BUILD[tag]([self.value() for _ in range(size)])
+        if tag == b"d":
+            parts = [self.value() for _ in range(size)]
+            return dict(zip(parts[::2], parts[1::2]))
+        data = self.take(size)
+        if tag == b"i":
+            return int.from_bytes(data, "little", signed=True)
+        if tag == b"f":
+            return float.fromhex(data.decode())
+        if tag == b"u":
+            return data.decode("utf-8", "surrogatepass")
+        if tag in b"ba":
+            return data if tag == b"b" else bytearray(data)
+        if tag == b"k":
+            module, _, name = data.decode().rpartition(".")
+            if f"{module}.{name}" not in REDUCED:
+                raise ValueError("a frame names an unknown type")
+            return getattr(__import__(module), name)(*self.value())
+        return self.handle(tag, data.decode())
+
+
+def frame(value):
+    """A value as the runner reads it from standard input."""
+    data = pack(value, None)
+    return len(data).to_bytes(8, "little") + data
+
+
+def read_exactly(descriptor, size):
+    parts = []
+    while size:
+        part = os.read(descriptor, min(size, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def read_frame(descriptor):
+    size = int.from_bytes(read_exactly(descriptor, 8), "little")
+    if size > MAX_FRAME:
+        raise MemoryError("a frame is too large")
+    return read_exactly(descriptor, size)
+
+
+def write_frame(descriptor, data):
+    view = memoryview(len(data).to_bytes(8, "little") + data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+# ---------------------------------------------------------------- the program's process
+
+
+def run_program(source, requests, replies):
+    """Run the program, then do what is asked of its objects, until there is nobody to ask."""
+    objects = []
+
+    def export(value):
+        if isinstance(value, Module):
+            return sized(b"m", value.__name__.encode())
+        objects.append(value)
+        return sized(b"h", f"{len(objects) - 1} {type(value).__name__}".encode())
+
+    def known(_, text):
+        return objects[int(text.partition(" ")[0])]
+
+    def answer(work):
+        try:
+            reply = b"=" + pack(work(), export)
+        except BaseException as error:
+            reply = b"!" + pack((type(error).__name__, str(error)[:300]), export)
+        write_frame(replies, reply)
+
+    module = Module("program")  # registered: dataclasses look their module up
+    sys.modules["program"] = module
+    answer(lambda: exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__))
+    while True:
+        act, target, *rest = Reader(read_frame(requests), known).value()
+        if act == "names":
+            answer(lambda: {name: vars(module)[name] for name in target if name in vars(module)})
+        elif act == "call":
+            answer(lambda: target(*rest[0], **rest[1]))
+        elif act == "get":
+            answer(lambda: getattr(target, rest[0]))
+        else:
+            answer(lambda: setattr(target, *rest))
+
+
+# ---------------------------------------------------------------- the tests' process
+
+
+class ProgramError(Exception):
+    """The program raised an exception that Python has no name for."""
+
+
+class Program:
+    """The program's process as the tests see it."""
+
+    def __init__(self, requests, replies):
+        self.requests, self.replies = requests, replies
+
+    def reply(self):
+        """What the program answers; an exception that it raised is raised here, marked as its own."""
+        data = read_frame(self.replies)
+        value = Reader(data[1:], self.remote).value()
+        if data[:1] == b"=":
+            return value
+        name, message = value
+        kind = getattr(builtins, name, None)
+        try:
+            error = kind(message) if issubclass(kind, Exception) else ProgramError(f"{name}: {message}")
+        except TypeError:
+            error = ProgramError(f"{name}: {message}")
+        error.of_program = True
+        raise error
+
+    def ask(self, act, target, *rest):
+        write_frame(self.requests, pack((act, target, *rest), self.own))
+        return self.reply()
+
+    def own(self, value):
+        if isinstance(value, Remote) and type(value) is Remote:
+            return sized(b"h", object.__getattribute__(value, "_handle").encode())
+        raise TypeError(f"the tests pass a {type(value).__name__}, which cannot be sent to the program")
+
+    def remote(self, tag, text):
+        if tag == b"m":  # a module is the tests' own, never the program's
+            if text.partition(".")[0] not in sys.stdlib_module_names:
+                raise ValueError("a frame names an unknown module")
+            __import__(text)
+            return sys.modules[text]
+        if tag != b"h":
+            raise ValueError("a frame has an unknown tag")
+        return Remote(self, text)
+
+
+class Remote:
+    """Stands for an object that is no plain value. It equals itself only, whatever its class says."""
+
+    def __init__(self, program, handle):
+        object.__setattr__(self, "_program", program)
+        object.__setattr__(self, "_handle", handle)
+
+    def __call__(self, *args, **kwargs):
+        return object.__getattribute__(self, "_program").ask("call", self, args, kwargs)
+
+    def __getattr__(self, name):
+        return object.__getattribute__(self, "_program").ask("get", self, name)
+
+    def __setattr__(self, name, value):
+        object.__getattribute__(self, "_program").ask("set", self, name, value)
+
+    def __eq__(self, other):
+        mine = object.__getattribute__(self, "_handle")
+        return type(other) is Remote and object.__getattribute__(other, "_handle") == mine
+
+    def __hash__(self):
+        return hash(object.__getattribute__(self, "_handle"))
+
+    def __iter__(self):
+        iterator = self.__getattr__("__iter__")()
+        return iterator if isinstance(iterator, Remote) else iter(iterator)
+
+    def __next__(self):
+        return self.__getattr__("__next__")()
+
+    def __len__(self):
+        return self.__getattr__("__len__")()
+
+    def __getitem__(self, key):
+        return self.__getattr__("__getitem__")(key)
+
+    def __contains__(self, key):
+        return self.__getattr__("__contains__")(key)
+
+    def __str__(self):
+        return self.__getattr__("__str__")()
+
+    __repr__ = __str__
+
+
+def used_names(codes):
+    """Names that the tests' code looks up, in order."""
+    found = {}
+    for code in codes:
+        found.update(dict.fromkeys(code.co_names))
+        found.update(dict.fromkeys(used_names([part for part in code.co_consts if isinstance(part, Code)])))
+    return list(found)
+
+
+def judge(tests, program):
+    """Run the tests; the verdict's line.
+
+    A name of Python's own is taken from the program only where the tests use no other name of it: else a program
+    could redefine `set` or `abs`, with which the tests compare.
+    """
+    trusted, entry, steps = tests
+    namespace = {"__name__": "tests"}
+    exec(compile(trusted, "<trusted>", "exec"), namespace)
+    codes = [compile(source, "<tests>", "exec") for _, source in steps]
+    program.reply()
+    names = entry or [name for name in used_names(codes) if name not in namespace]
+    found = program.ask("names", names)
+    if not isinstance(found, dict):
+        raise ValueError("the program's names are no dict")
+    foreign = {name: value for name, value in found.items() if entry or not hasattr(builtins, name)}
+    namespace.update(foreign or found)
+    for (label, _), code in zip(steps, codes):
+        try:
+            exec(code, namespace)
+        except AssertionError as error:
+            if hasattr(error, "of_program"):
+                raise
+            return f"0 wrong: {label}" + f" ({error})" * bool(str(error))
+    return "1 right"
+
+
+def verdict(child, program):
+    """As `judge`; the program's own errors, its death and whatever it sends end as failures."""
+    try:
+        return judge(read_tests(), program)
+    except EOFError as error:
+        if hasattr(error, "of_program"):
+            return "0 error: EOFError"
+    except BrokenPipeError:
+        pass
+    except BaseException as error:
+        name = "" if isinstance(error, ProgramError) else f"{type(error).__name__}: "
+        return f"0 error: {name}{error}"
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == -24:  # SIGXCPU
+        return "0 timeout: CPU time"
+    return f"0 crashed: signal {-status}" if status < 0 else f"0 exited: status {status}, before the tests were done"
+
+
+def read_tests():
+    return Reader(read_frame(0), None).value()
+
+
+def set_limits(limits):
+    """Hard limits, which only a privileged process could raise; this one is not."""
+    for name, (soft, hard) in limits.items():
+        resource.setrlimit(getattr(resource, name), (soft, hard))
+
+
+def forbid_inspection():
+    """Let no process of the same user read or trace this one, nor take over its descriptors (see prctl(2))."""
+    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+    if _ctypes.call_function(prctl, (PR_SET_DUMPABLE, 0, 0, 0, 0)) != 0:
+        raise OSError("prctl(PR_SET_DUMPABLE) failed")
+
+
+def main():
+    sys.path[:] = [folder for folder in sys.path if folder]
+    source, limits = Reader(read_frame(0), None).value()
+    set_limits(limits)
+    forbid_inspection()
+    requests, ask = os.pipe()
+    replies, reply = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Both ends where nothing else is, and then nothing else: no tests, no way out.
+        os.dup2(requests, 100)
+        os.dup2(reply, 101)
+        null = os.open("/dev/null", os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(null, descriptor)
+        os.closerange(3, 100)
+        os.closerange(102, 4096)
+        try:
+            run_program(source, 100, 101)
+        finally:
+            os._exit(0)
+    os.close(requests)
+    os.close(reply)
+    out = os.dup(1)
+    os.dup2(os.open("/dev/null", os.O_RDWR), 1)
+    line = " ".join(verdict(child, Program(ask, replies)).split())[:300]
+    os.write(out, line.encode("utf-8", "replace"))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Regrade published responses: how often our graders agree with the verdicts that came with them, and who is right.
+
+python -m scripts.regrade                      # every benchmark; writes docs/grading-disagreements.md
+python -m scripts.regrade --benchmarks '[mbpp]' --out runs/regrade.md
+
+The data are the responses of six models under `outcomes/lookahead` (see the README there) beside the repository. A
+benchmark is one entry of `BENCHMARKS`: where its cases come from, its grader, and the rules that judge a disagreement.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import auto_cli
+
+from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
+from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
+from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
+from hierrouter_jax.files import write_text
+from hierrouter_jax.outcomes.table import Query
+from scripts.regrade_code import HUMANEVAL_RULES, MBPP_RULES, code_grader, humaneval_cases, mbpp_cases
+from scripts.regrade_cases import MODELS, Case, Judgement, Rules
+from scripts.regrade_gsm8k import boxed_grader, gsm8k_cases, gsm8k_rules
+
+PREAMBLE = """# Where our graders disagree with published verdicts
+
+Written by `python -m scripts.regrade`; do not edit. The responses are those of six models in the test outcomes of
+[lookahead-routing](https://github.com/huangcb01/lookahead-routing) (MIT). A row is one response on which our verdict and
+the published one differ; `ours` is what our grader says. Classes and judgements are assigned by rules in
+`scripts/regrade_*.py` and were checked by reading a sample.
+"""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark that can be regraded.
+
+    Attributes:
+      cases: given the data folder and a model, its responses with the published verdicts, in a stable order.
+      grader: makes the grader.
+      judge: given a case and our verdict where they disagree: a short class and who is right.
+    """
+
+    cases: Callable[[Path, str], list[Case]]
+    grader: Callable[[], Grader]
+    judge: Rules
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "humaneval": Benchmark(humaneval_cases, code_grader, HUMANEVAL_RULES),
+    "mbpp": Benchmark(mbpp_cases, code_grader, MBPP_RULES),
+    "gsm8k": Benchmark(gsm8k_cases, boxed_grader, gsm8k_rules),
+    "gsm8k-unmarked-too": Benchmark(gsm8k_cases, Gsm8kGrader, gsm8k_rules),
+}
+
+
+def main(
+    data: Path = Path("../shared/data"),
+    benchmarks: Sequence[str] = tuple(BENCHMARKS),
+    out: Path = Path("docs/grading-disagreements.md"),
+    cache: Path | None = Path("runs/regrade.sqlite"),
+) -> None:
+    """Regrade and write the page.
+
+    Args:
+      data: folder with `benchmarks` and `outcomes`.
+      benchmarks: which of them.
+      out: the page.
+      cache: verdicts of earlier runs.
+    """
+    kept = VerdictCache(cache)
+    sections = [section(name, BENCHMARKS[name], data, kept) for name in benchmarks]
+    write_text(out, "\n".join([PREAMBLE, *sections]))
+    print(out)
+
+
+def section(name: str, benchmark: Benchmark, data: Path, cache: VerdictCache) -> str:
+    """One benchmark's part of the page: agreement per model, classes, every disagreement."""
+    grader = benchmark.grader()
+    rows: list[tuple[Case, Verdict, Judgement]] = []
+    agreement = ["| model | responses | agree | published right | ours right |", "| --- | ---: | ---: | ---: | ---: |"]
+    for model in MODELS:
+        cases = benchmark.cases(data, model)
+        verdicts = grade_all(grader, [case.response for case in cases], [case.query for case in cases], cache)
+        differ = [pair for pair in zip(cases, verdicts, strict=True) if pair[0].upstream != (pair[1].quality >= 0.5)]
+        rows += [(case, verdict, benchmark.judge(case, verdict)) for case, verdict in differ]
+        total = len(cases)
+        published = sum(case.upstream for case in cases) / total
+        ours = sum(verdict.quality for verdict in verdicts) / total
+        agree = 1 - len(differ) / total
+        agreement.append(f"| {model} | {total} | {agree:.2%} | {published:.2%} | {ours:.2%} |")
+        print(f"{name} {agreement[-1]}")
+    return "\n".join([f"## {name}", "", *agreement, "", *classes(rows), "", *listing(rows), ""])
+
+
+def classes(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
+    counts = Counter((judgement.reason, judgement.right) for _, _, judgement in rows)
+    lines = [f"| {reason} | {right} | {count} |" for (reason, right), count in counts.most_common()]
+    return ["| class | who is right | responses |", "| --- | --- | ---: |", *lines]
+
+
+def listing(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
+    lines = [
+        f"| {case.query.id} | {case.model} | {cell(verdict.reason)} | {cell(case.note)} | {judged.reason} | {judged.right} |"
+        for case, verdict, judged in rows
+    ]
+    return [
+        "| query | model | ours | published | class | who is right |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *lines,
+    ]
+
+
+def cell(text: str) -> str:
+    """Short, on one line, and without what a table would take for its own."""
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")[:80]
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)

@@ -1,0 +1,67 @@
+"""HumanEval and MBPP for `scripts.regrade`: published responses and verdicts, and rules that judge a disagreement.
+
+The published verdicts come from a first-fence extraction that keeps only a function's body for HumanEval, and from
+running the program together with its tests. The rules below name what made the difference; they never look at who
+would gain.
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from hierrouter_jax.bridge.grading.code import CodeGrader
+from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.outcomes.table import Query
+from scripts.regrade_cases import Case, Judgement, read_rows
+
+_OUTCOMES = Path("outcomes/lookahead/test")
+
+
+def code_grader() -> CodeGrader:
+    return CodeGrader()
+
+
+@lru_cache(maxsize=1)
+def _humaneval_queries(data: Path) -> list[Query]:
+    rows = pq.read_table(data / "benchmarks/openai_humaneval/test.parquet").to_pylist()
+    fields = ("prompt", "test", "entry_point")
+    golds = [json.dumps({"kind": "humaneval", **{name: row[name] for name in fields}}) for row in rows]
+    return [_query(row["task_id"], row["prompt"], gold) for row, gold in zip(rows, golds, strict=True)]
+
+
+def humaneval_cases(data: Path, model: str) -> list[Case]:
+    folder = data / _OUTCOMES / "HumanEval"
+    predictions = read_rows(folder / f"predictions/{model}.json.gz")
+    results = read_rows(folder / f"results/{model}.json.gz")
+    return [
+        Case(model, prediction["prediction"], query, result["is_correct"], result["result"])
+        for query, prediction, result in zip(_humaneval_queries(data), predictions, results, strict=True)
+    ]
+
+
+def mbpp_cases(data: Path, model: str) -> list[Case]:
+    """The published sanitised questions have no ids: they are numbered, and keep their own asserts."""
+    folder = data / _OUTCOMES / "MBPP"
+    predictions = read_rows(folder / f"predictions/{model}.json.gz")
+    results = read_rows(folder / f"results/{model}.json.gz")
+    cases = []
+    for number, (prediction, result) in enumerate(zip(predictions, results, strict=True)):
+        tests = prediction["gold"].splitlines()
+        gold = json.dumps({"kind": "mbpp", "setup": "", "tests": tests, "imports": []})
+        query = _query(f"mbpp-sanitized/{number}", prediction["origin_prompt"][-1]["prompt"], gold)
+        cases.append(Case(model, prediction["prediction"], query, result["is_correct"], result["result"]))
+    return cases
+
+
+def _query(name: str, text: str, gold: str) -> Query:
+    return Query(id=name, text=text, task="code", gold=gold, split="test")
+
+
+def HUMANEVAL_RULES(case: Case, verdict: Verdict) -> Judgement:
+    return Judgement("todo", "undecided")
+
+
+def MBPP_RULES(case: Case, verdict: Verdict) -> Judgement:
+    return Judgement("todo", "undecided")
