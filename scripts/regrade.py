@@ -17,9 +17,8 @@ from jsonargparse import auto_cli
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
 from hierrouter_jax.files import write_text
-from hierrouter_jax.outcomes.table import Query
-from scripts.regrade_code import HUMANEVAL_RULES, MBPP_RULES, code_grader, humaneval_cases, mbpp_cases
 from scripts.regrade_cases import MODELS, Case, Judgement, Rules
+from scripts.regrade_code import HUMANEVAL_RULES, MBPP_RULES, code_grader, humaneval_cases, mbpp_cases
 
 PREAMBLE = """# Where our graders disagree with published verdicts
 
@@ -101,7 +100,11 @@ def listing(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
         f"| {case.query.id} | {case.model} | {cell(verdict.reason)} | {cell(case.note)} | {judged.reason} | {judged.right} |"
         for case, verdict, judged in rows
     ]
-    return ["| query | model | ours | published | class | who is right |", "| --- | --- | --- | --- | --- | --- |", *lines]
+    return [
+        "| query | model | ours | published | class | who is right |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *lines,
+    ]
 
 
 def cell(text: str) -> str:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from hierrouter_jax.bridge.grading.extraction import extract_program
-from hierrouter_jax.bridge.grading.sandbox import Limits, Sandbox, Tests, find_sandbox
+from hierrouter_jax.bridge.grading.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
@@ -88,17 +88,17 @@ def read_gold(query: Query) -> dict[str, Any]:
     return gold
 
 
-def tests_of(gold: Mapping[str, Any]) -> Tests:
+def tests_of(gold: Mapping[str, Any]) -> ProgramTests:
     """The tests in the sandbox's terms.
 
     HumanEval's tests may use what the prompt defines (`poly`, `encode_cyclic`): the prompt's own, never the program's.
     """
     if gold["kind"] == "humaneval":
         entry = gold["entry_point"]
-        return Tests(gold["prompt"], (entry,), (("tests", f"{gold['test']}\ncheck({entry})\n"),))
+        return ProgramTests(gold["prompt"], (entry,), (("tests", f"{gold['test']}\ncheck({entry})\n"),))
     asserts = [(f"assert {number}", source) for number, source in enumerate(gold["tests"], start=1)]
     setup = [("set-up", gold["setup"])] if gold["setup"].strip() else []
-    return Tests("\n".join(gold["imports"]), (), (*setup, *asserts))
+    return ProgramTests("\n".join(gold["imports"]), (), (*setup, *asserts))
 
 
 def wanted_names(gold: Mapping[str, Any]) -> tuple[str, ...]:

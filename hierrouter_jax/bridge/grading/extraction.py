@@ -3,11 +3,13 @@
 import ast
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 
 # A fence, its language, the text; a response that was cut off may leave the last fence open.
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"```(?:python)?(.+?)```", re.DOTALL)
+_MOST_CUTS = 100
 _PYTHON = {"", "python", "python3", "py", "py3"}
 _STARTS = re.compile(r"^(?:def|class|import|from|@|async def)\b|^@", re.MULTILINE)
 
@@ -76,14 +78,15 @@ def _repaired(block: str) -> str:
 
 
 def _longest(text: str) -> str:
-    """The most lines from the start that are Python."""
+    """The lines from the start that are Python: cut where an error is reported, until there is none."""
     lines = text.splitlines()
-    for stop in range(len(lines), 0, -1):
-        if stop == len(lines) or not lines[stop - 1][:1].isspace():
-            piece = "\n".join(lines[:stop])
-            if _parsed(piece):
-                return piece
-    return ""
+    for _ in range(_MOST_CUTS):
+        error = _error("\n".join(lines))
+        if error is None:
+            break
+        lines = lines[: min(max((error.lineno or 1) - 1, 0), len(lines) - 1)]
+    whole = "\n".join(lines)
+    return whole if _parsed(whole) else ""
 
 
 def _completed(code: str, prompt: str, wanted: Sequence[str]) -> Iterator[str]:
@@ -108,8 +111,20 @@ def _with_prompt(code: str, prompt: str) -> str:
 
 
 def _parsed(source: str) -> ast.Module | None:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    """The tree of a source that compiles and does something."""
+    if _error(source) is not None:
         return None
+    tree = ast.parse(source)
     return tree if tree.body else None
+
+
+def _error(source: str) -> SyntaxError | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of invalid escapes and the like
+            compile(source, "<response>", "exec", dont_inherit=True)  # more than a tree: no `return` outside a function
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        return SyntaxError(str(error))
+    return None

@@ -246,24 +246,31 @@ class Remote:
     def __hash__(self):
         return hash(object.__getattribute__(self, "_handle"))
 
+    def _special(self, name, *args):
+        try:
+            method = self.__getattr__(name)
+        except AttributeError as error:
+            raise TypeError(str(error)) from None
+        return method(*args)
+
     def __iter__(self):
-        iterator = self.__getattr__("__iter__")()
-        return iterator if isinstance(iterator, Remote) else iter(iterator)
+        iterator = self._special("__iter__")
+        return iterator if type(iterator) is Remote else iter(iterator)
 
     def __next__(self):
-        return self.__getattr__("__next__")()
+        return self._special("__next__")
 
     def __len__(self):
-        return self.__getattr__("__len__")()
+        return self._special("__len__")
 
     def __getitem__(self, key):
-        return self.__getattr__("__getitem__")(key)
+        return self._special("__getitem__", key)
 
     def __contains__(self, key):
-        return self.__getattr__("__contains__")(key)
+        return self._special("__contains__", key)
 
     def __str__(self):
-        return self.__getattr__("__str__")()
+        return self._special("__str__")
 
     __repr__ = __str__
 

@@ -79,7 +79,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Tests:
+class ProgramTests:
     """Tests of a program.
 
     Attributes:
@@ -115,7 +115,7 @@ class Sandbox:
         """What a verdict may depend on."""
         return f"{self.python.resolve().name} {'bwrap' if self.bwrap else 'unsafe'}"
 
-    def run(self, program: str, tests: Tests, limits: Limits = Limits()) -> Outcome:
+    def run(self, program: str, tests: ProgramTests, limits: Limits = Limits()) -> Outcome:
         """Run a program against its tests."""
         rlimits: dict[str, Any] = {
             "RLIMIT_CPU": (limits.cpu_seconds, limits.cpu_seconds + 1),
@@ -243,7 +243,7 @@ def _interpreters() -> list[Path]:
 
 def _problem(sandbox: Sandbox) -> str:
     """Why a sandbox does not work here; empty where it does."""
-    tests = Tests("", ("f",), (("trial", "assert f(1) == 2"),))
+    tests = ProgramTests("", ("f",), (("trial", "assert f(1) == 2"),))
     try:
         outcome = sandbox.run("def f(x):\n    return x + 1", tests)
     except OSError as error:
