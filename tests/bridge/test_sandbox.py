@@ -1,4 +1,5 @@
 """Programs that mean harm, or mean to pass without being right: each fails, and the machine is unharmed."""
+# ruff: noqa: E501 (a program is a line)
 
 import os
 import time

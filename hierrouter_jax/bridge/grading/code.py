@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -37,7 +37,7 @@ class CodeGrader:
       InputError: when called: if there is no sandbox, or a query's gold is not as above.
     """
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     allow_unsandboxed: bool = False
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:

@@ -5,11 +5,13 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 # A fence, its language, the text; a response that was cut off may leave the last fence open.
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"```(?:python)?(.+?)```", re.DOTALL)
 _MOST_CUTS = 100
+_MOST_STARTS = 20
 _PYTHON = {"", "python", "python3", "py", "py3"}
 _STARTS = re.compile(r"^(?:def|class|import|from|@|async def)\b|^@", re.MULTILINE)
 
@@ -30,7 +32,7 @@ def extract_program(response: str, wanted: Sequence[str], prompt: str = "") -> s
       wanted: names of which the program must define at least one.
       prompt: a signature and docstring that the response may complete; empty for none.
     """
-    candidates = list(_candidates(response))
+    candidates = code_blocks(response) or list(_unfenced(response))
     defining = [code for code in candidates if defined(code) & set(wanted)]
     if defining:
         return _with_prompt(defining[-1], prompt)
@@ -53,18 +55,18 @@ def defined(source: str) -> set[str]:
     return found
 
 
-def _candidates(response: str) -> Iterator[str]:
-    """Pieces of the response that may be the code."""
-    blocks = [(language.lower(), text) for _, language, text in _FENCE.findall(response)]
-    python = [_repaired(text) for language, text in blocks if language in _PYTHON]
-    if not python:
-        python = [_repaired(text) for text in _INLINE.findall(response)]
-    if python:
-        yield from python
-    elif _parsed(response):
+def code_blocks(response: str) -> list[str]:
+    """The fenced blocks that are Python or name no language, in order."""
+    blocks = [text for _, language, text in _FENCE.findall(response) if language.lower() in _PYTHON]
+    return [_repaired(text) for text in blocks or _INLINE.findall(response)]
+
+
+def _unfenced(response: str) -> Iterator[str]:
+    """Pieces of a response without fences that may be the code."""
+    if _parsed(response):
         yield response
     else:
-        yield from (_longest(response[start.start() :]) for start in _STARTS.finditer(response))
+        yield from (_longest(response[start.start() :]) for start in islice(_STARTS.finditer(response), _MOST_STARTS))
 
 
 def _repaired(block: str) -> str:
