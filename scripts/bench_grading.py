@@ -3,11 +3,12 @@
 python -m scripts.bench_grading            # needs ../shared/data/benchmarks; writes runs/bench/grading.json
 
 All 664 reference solutions are run against their tests, and again with the last assert negated; then short programs
-that import nothing, and programs that import five modules, from as many threads as there are cores.
+that import nothing, programs that import five modules, and bare bubblewrap, in turns, from a thread a core.
 """
 
 import ast
 import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from jsonargparse import auto_cli
 
 from hierrouter_jax.bridge.grading.code import tests_of
 from hierrouter_jax.bridge.grading.sandbox import Outcome, ProgramTests, find_sandbox
-from scripts.measure import result, write
+from scripts.measure import ratio, result, write
 
 Program = tuple[str, str, ProgramTests]
 SHORT = ProgramTests("", (), (("assert 1", "assert f([1, 2]) == [2, 3]"),))
@@ -27,6 +28,11 @@ KINDS = {
     "no import": "def f(x): return [y + 1 for y in x]",
     "five imports": "import collections, heapq, itertools, math, re\ndef f(x): return [y + 1 for y in x]",
 }
+
+# What a sandbox alone costs: no limits, no tests, no verdict; the yardstick on a machine that others use too.
+BARE = "bare bubblewrap, python -I, five imports"
+_BARE_COMMAND = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "/usr/bin/python3", "-I", "-c"]
+_BARE_COMMAND += ["import collections, heapq, itertools, math, re"]
 
 
 def main(
@@ -53,17 +59,24 @@ def main(
         result("references that pass", [sum(outcome.passed for outcome in passed)], f"of {len(references)}"),
         result("negated that fail", [sum(not outcome.passed for outcome in refused)], f"of {len(references)}"),
     ]
-    rates: dict[str, list[float]] = {name: [] for name in KINDS}
+    rates: dict[str, list[float]] = {name: [] for name in [*KINDS, BARE]}
     for _ in range(rounds):
         for name, source in KINDS.items():
             rates[name].append(rate(lambda source=source: run_all([("", source, SHORT)] * programs), programs))
-    write(out, results + [result(name, values, "programs/s") for name, values in rates.items()], {})
+        rates[BARE].append(rate(lambda: run_bare(programs), programs))
+    ratios = {f"{name} over bare": ratio(rates[name], rates[BARE]) for name in KINDS}
+    write(out, results + [result(name, values, "programs/s") for name, values in rates.items()], ratios)
 
 
 def run_all(programs: Sequence[Program]) -> list[Outcome]:
     sandbox = find_sandbox()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         return list(threads.map(lambda item: sandbox.run(item[1], item[2]), programs))
+
+
+def run_bare(programs: int) -> None:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        list(threads.map(lambda _: subprocess.run(_BARE_COMMAND, check=True), range(programs)))
 
 
 def rate(work: Callable[[], object], amount: int) -> float:

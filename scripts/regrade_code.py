@@ -71,6 +71,8 @@ def code_rules(case: Case, verdict: Verdict) -> Judgement:
     versions = [code for code in code_blocks(case.response) if defined(code) & set(wanted_names(gold))]
     if len(versions) > 1:
         return Judgement("several versions: we run the last, they the first", "undecided")
+    if case.response.count("```") == 1 and case.response.rstrip().endswith("```"):
+        return Judgement("code before a closing fence that none opens", "ours" if verdict.quality else "published")
     if case.response.count("```") % 2:
         return Judgement("cut off behind a complete function", "ours" if verdict.quality else "published")
     if verdict.reason.startswith("timeout") or "timed out" in case.note or case.note == "timeout":

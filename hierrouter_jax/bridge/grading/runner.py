@@ -6,6 +6,9 @@ the second frame is read, and holds neither the tests nor the way out; the *test
 functions through two pipes and gets back plain values, which it builds itself. Its one line on standard output is the
 verdict: `1` or `0`, a space, and the reason.
 """
+# Annotations would need `typing`, which takes longer to import than a short program to run.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+# pyright: reportCallIssue=false, reportOptionalMemberAccess=false, reportReturnType=false
 
 import _ctypes
 import builtins

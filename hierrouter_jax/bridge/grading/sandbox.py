@@ -195,8 +195,10 @@ def _files(python: Path) -> tuple[str, ...]:
 
 def _finish(command: list[str], options: dict[str, Any], job: bytes, seconds: float) -> Outcome:
     """Give the job to the process, wait for its line, and leave nothing of it behind."""
-    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen(command, start_new_session=True, **streams, **options)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=False, start_new_session=True, **options
+    )
     try:
         out, err = process.communicate(job, timeout=seconds)
     except subprocess.TimeoutExpired:

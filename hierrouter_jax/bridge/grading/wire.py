@@ -3,6 +3,9 @@
 Like `runner.py` it is given to a bare Python and imports nothing. Pickle and marshal are no choice here: reading them
 runs, or crashes on, what the writer wrote.
 """
+# Annotations would need `typing`, which takes longer to import than a short program to run.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+# pyright: reportCallIssue=false, reportOptionalMemberAccess=false, reportReturnType=false
 
 import os
 
