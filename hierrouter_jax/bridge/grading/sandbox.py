@@ -199,7 +199,7 @@ def _files(python: Path) -> tuple[str, ...]:
 def _finish(command: list[str], options: dict[str, Any], job: bytes, seconds: float) -> Outcome:
     """Give the job to the process, wait for its line, and leave nothing of it behind."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(  # the options' types are not known to it
         command, stdin=pipe, stdout=pipe, stderr=pipe, text=False, start_new_session=True, **options
     )
     try:
