@@ -46,7 +46,7 @@ class CodeGrader:
         if len(tasks) < 2:
             return [self._grade(response, gold, sandbox) for response, gold in tasks]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-            return list(threads.map(lambda task: self._grade(*task, sandbox), tasks))
+            return list(threads.map(lambda task: self._grade(task[0], task[1], sandbox), tasks))
 
     @cached_property
     def sandbox(self) -> Sandbox:
