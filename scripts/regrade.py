@@ -18,17 +18,16 @@ from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
 from hierrouter_jax.files import write_text
-from hierrouter_jax.outcomes.table import Query
-from scripts.regrade_code import HUMANEVAL_RULES, MBPP_RULES, code_grader, humaneval_cases, mbpp_cases
 from scripts.regrade_cases import MODELS, Case, Judgement, Rules
+from scripts.regrade_code import code_grader, code_rules, humaneval_cases, mbpp_cases
 from scripts.regrade_gsm8k import boxed_grader, gsm8k_cases, gsm8k_rules
 
 PREAMBLE = """# Where our graders disagree with published verdicts
 
 Written by `python -m scripts.regrade`; do not edit. The responses are those of six models in the test outcomes of
-[lookahead-routing](https://github.com/huangcb01/lookahead-routing) (MIT). A row is one response on which our verdict and
-the published one differ; `ours` is what our grader says. Classes and judgements are assigned by rules in
-`scripts/regrade_*.py` and were checked by reading a sample.
+[lookahead-routing](https://github.com/huangcb01/lookahead-routing) (MIT). A row of the last table of each benchmark is
+one response on which our verdict and the published one differ. Classes and judgements are assigned by rules beside the
+script and were checked by reading.
 """
 
 
@@ -48,8 +47,8 @@ class Benchmark:
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
-    "humaneval": Benchmark(humaneval_cases, code_grader, HUMANEVAL_RULES),
-    "mbpp": Benchmark(mbpp_cases, code_grader, MBPP_RULES),
+    "humaneval": Benchmark(humaneval_cases, code_grader, code_rules),
+    "mbpp": Benchmark(mbpp_cases, code_grader, code_rules),
     "gsm8k": Benchmark(gsm8k_cases, boxed_grader, gsm8k_rules),
     "gsm8k-unmarked-too": Benchmark(gsm8k_cases, Gsm8kGrader, gsm8k_rules),
 }
@@ -102,7 +101,8 @@ def classes(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
 
 def listing(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
     lines = [
-        f"| {case.query.id} | {case.model} | {cell(verdict.reason)} | {cell(case.note)} | {judged.reason} | {judged.right} |"
+        f"| {case.query.id} | {case.model} | {cell(verdict.reason)} | {cell(case.note)} | {judged.reason} "
+        f"| {judged.right} |"
         for case, verdict, judged in rows
     ]
     return [

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from hierrouter_jax.bridge.grading.code import CodeGrader
+from hierrouter_jax.bridge.grading.code import CodeGrader, wanted_names
+from hierrouter_jax.bridge.grading.extraction import code_blocks, defined
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.outcomes.table import Query
 from scripts.regrade_cases import Case, Judgement, read_rows
@@ -59,9 +60,23 @@ def _query(name: str, text: str, gold: str) -> Query:
     return Query(id=name, text=text, task="code", gold=gold, split="test")
 
 
-def HUMANEVAL_RULES(case: Case, verdict: Verdict) -> Judgement:
-    return Judgement("todo", "undecided")
+def code_rules(case: Case, verdict: Verdict) -> Judgement:
+    """What made the difference, from the response alone.
 
-
-def MBPP_RULES(case: Case, verdict: Verdict) -> Judgement:
-    return Judgement("todo", "undecided")
+    A response that defines the function twice is run in its last version by us and in its first by the publishers;
+    neither reading is wrong. Where the text was cut off by the token limit behind a complete function, running the
+    half line after it says nothing about the function.
+    """
+    gold = json.loads(case.query.gold)
+    versions = [code for code in code_blocks(case.response) if defined(code) & set(wanted_names(gold))]
+    if len(versions) > 1:
+        return Judgement("several versions: we run the last, they the first", "undecided")
+    if case.response.count("```") == 1 and case.response.rstrip().endswith("```"):
+        return Judgement("code before a closing fence that none opens", "ours" if verdict.quality else "published")
+    if case.response.count("```") % 2:
+        return Judgement("cut off behind a complete function", "ours" if verdict.quality else "published")
+    if verdict.reason.startswith("timeout") or "timed out" in case.note or case.note == "timeout":
+        return Judgement("time limit", "undecided")
+    if not verdict.extracted:
+        return Judgement("no code found by us", "published")
+    return Judgement("code taken differently", "ours" if verdict.quality else "published")

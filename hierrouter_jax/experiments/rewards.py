@@ -41,8 +41,8 @@ def check_reward(table: OutcomeTable, weights: RewardWeights) -> None:
 
 def _check_term(path: str) -> None:
     size = (2, 3)
-    number, yes = jax.ShapeDtypeStruct(size, jnp.float32), jax.ShapeDtypeStruct(size, jnp.bool_)
-    hop = Hop(*(number,) * 7, *(yes,) * 3, overrun_limit=number, gamma=number)
+    number, yes = jnp.zeros(size), jnp.zeros(size, bool)
+    hop = Hop(number, number, number, number, number, number, number, yes, yes, yes, overrun_limit=1.0)
     try:
         given = jax.eval_shape(lambda hop: jnp.asarray(load_object(path)(hop)), hop)
     except InputError:

@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from hierrouter_jax.bridge.grading.extraction import extract_program
-from hierrouter_jax.bridge.grading.sandbox import Limits, Sandbox, Tests, find_sandbox
+from hierrouter_jax.bridge.grading.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
@@ -37,7 +37,7 @@ class CodeGrader:
       InputError: when called: if there is no sandbox, or a query's gold is not as above.
     """
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     allow_unsandboxed: bool = False
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
@@ -46,7 +46,7 @@ class CodeGrader:
         if len(tasks) < 2:
             return [self._grade(response, gold, sandbox) for response, gold in tasks]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-            return list(threads.map(lambda task: self._grade(*task, sandbox), tasks))
+            return list(threads.map(lambda task: self._grade(task[0], task[1], sandbox), tasks))
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -88,17 +88,17 @@ def read_gold(query: Query) -> dict[str, Any]:
     return gold
 
 
-def tests_of(gold: Mapping[str, Any]) -> Tests:
+def tests_of(gold: Mapping[str, Any]) -> ProgramTests:
     """The tests in the sandbox's terms.
 
     HumanEval's tests may use what the prompt defines (`poly`, `encode_cyclic`): the prompt's own, never the program's.
     """
     if gold["kind"] == "humaneval":
         entry = gold["entry_point"]
-        return Tests(gold["prompt"], (entry,), (("tests", f"{gold['test']}\ncheck({entry})\n"),))
+        return ProgramTests(gold["prompt"], (entry,), (("tests", f"{gold['test']}\ncheck({entry})\n"),))
     asserts = [(f"assert {number}", source) for number, source in enumerate(gold["tests"], start=1)]
     setup = [("set-up", gold["setup"])] if gold["setup"].strip() else []
-    return Tests("\n".join(gold["imports"]), (), (*setup, *asserts))
+    return ProgramTests("\n".join(gold["imports"]), (), (*setup, *asserts))
 
 
 def wanted_names(gold: Mapping[str, Any]) -> tuple[str, ...]:

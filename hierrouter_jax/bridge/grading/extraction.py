@@ -3,11 +3,15 @@
 import ast
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 # A fence, its language, the text; a response that was cut off may leave the last fence open.
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"```(?:python)?(.+?)```", re.DOTALL)
+_MOST_CUTS = 100
+_MOST_STARTS = 20
 _PYTHON = {"", "python", "python3", "py", "py3"}
 _STARTS = re.compile(r"^(?:def|class|import|from|@|async def)\b|^@", re.MULTILINE)
 
@@ -28,7 +32,7 @@ def extract_program(response: str, wanted: Sequence[str], prompt: str = "") -> s
       wanted: names of which the program must define at least one.
       prompt: a signature and docstring that the response may complete; empty for none.
     """
-    candidates = list(_candidates(response))
+    candidates = code_blocks(response) or list(_unfenced(response))
     defining = [code for code in candidates if defined(code) & set(wanted)]
     if defining:
         return _with_prompt(defining[-1], prompt)
@@ -51,18 +55,18 @@ def defined(source: str) -> set[str]:
     return found
 
 
-def _candidates(response: str) -> Iterator[str]:
-    """Pieces of the response that may be the code."""
-    blocks = [(language.lower(), text) for _, language, text in _FENCE.findall(response)]
-    python = [_repaired(text) for language, text in blocks if language in _PYTHON]
-    if not python:
-        python = [_repaired(text) for text in _INLINE.findall(response)]
-    if python:
-        yield from python
-    elif _parsed(response):
+def code_blocks(response: str) -> list[str]:
+    """The fenced blocks that are Python or name no language, in order."""
+    blocks = [text for _, language, text in _FENCE.findall(response) if language.lower() in _PYTHON]
+    return [_repaired(text) for text in blocks or _INLINE.findall(response)]
+
+
+def _unfenced(response: str) -> Iterator[str]:
+    """Pieces of a response without fences that may be the code."""
+    if _parsed(response):
         yield response
     else:
-        yield from (_longest(response[start.start() :]) for start in _STARTS.finditer(response))
+        yield from (_longest(response[start.start() :]) for start in islice(_STARTS.finditer(response), _MOST_STARTS))
 
 
 def _repaired(block: str) -> str:
@@ -76,14 +80,15 @@ def _repaired(block: str) -> str:
 
 
 def _longest(text: str) -> str:
-    """The most lines from the start that are Python."""
+    """The lines from the start that are Python: cut where an error is reported, until there is none."""
     lines = text.splitlines()
-    for stop in range(len(lines), 0, -1):
-        if stop == len(lines) or not lines[stop - 1][:1].isspace():
-            piece = "\n".join(lines[:stop])
-            if _parsed(piece):
-                return piece
-    return ""
+    for _ in range(_MOST_CUTS):
+        error = _error("\n".join(lines))
+        if error is None:
+            break
+        lines = lines[: min(max((error.lineno or 1) - 1, 0), len(lines) - 1)]
+    whole = "\n".join(lines)
+    return whole if _parsed(whole) else ""
 
 
 def _completed(code: str, prompt: str, wanted: Sequence[str]) -> Iterator[str]:
@@ -108,8 +113,20 @@ def _with_prompt(code: str, prompt: str) -> str:
 
 
 def _parsed(source: str) -> ast.Module | None:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    """The tree of a source that compiles and does something."""
+    if _error(source) is not None:
         return None
+    tree = ast.parse(source)
     return tree if tree.body else None
+
+
+def _error(source: str) -> SyntaxError | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of invalid escapes and the like
+            compile(source, "<response>", "exec", dont_inherit=True)  # more than a tree: no `return` outside a function
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        return SyntaxError(str(error))
+    return None

@@ -68,7 +68,9 @@ class VerdictCache:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise InputError(f"{self._path}: cannot be used as the verdict cache ({error}); name another file") from None
+            raise InputError(
+                f"{self._path}: cannot be used as the verdict cache ({error}); name another file"
+            ) from None
 
 
 def grade_all(

@@ -1,11 +1,14 @@
 """The program inside the sandbox: it forks, one process runs the response's program, the other one its tests.
 
-Its text is given to a bare Python (3.10 or newer, standard library only), so it imports nothing of the package. On
+Its text and that of `wire.py` are given to a bare Python (3.10 or newer, standard library only). On
 standard input come two frames: the program with its limits, then the tests. The *program's process* is forked before
 the second frame is read, and holds neither the tests nor the way out; the *tests' process* calls the program's
 functions through two pipes and gets back plain values, which it builds itself. Its one line on standard output is the
 verdict: `1` or `0`, a space, and the reason.
 """
+# Annotations would need `typing`, which takes longer to import than a short program to run.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+# pyright: reportCallIssue=false, reportOptionalMemberAccess=false, reportReturnType=false
 
 import _ctypes
 import builtins
@@ -13,128 +16,10 @@ import os
 import resource
 import sys
 
-Module, Code = type(sys), type((lambda: None).__code__)  # importing types would cost time in every run
-MAX_FRAME = 1 << 26
+from hierrouter_jax.bridge.grading.wire import Reader, pack, read_frame, sized, write_frame
+
 PR_SET_DUMPABLE = 4
-# Value types that cross the pipes as themselves, by what rebuilds them: constructor arguments.
-REDUCED = {
-    "decimal.Decimal": lambda value: (str(value),),
-    "fractions.Fraction": lambda value: (value.numerator, value.denominator),
-    "datetime.date": lambda value: (value.year, value.month, value.day),
-    "datetime.timedelta": lambda value: (value.days, value.seconds, value.microseconds),
-    "datetime.datetime": lambda value: tuple(value.timetuple()[:6]) + (value.microsecond,),
-    "collections.OrderedDict": lambda value: (list(value.items()),),
-    "collections.Counter": lambda value: (dict(value),),
-    "collections.deque": lambda value: (list(value), value.maxlen),
-    "builtins.range": lambda value: (value.start, value.stop, value.step),
-    "builtins.slice": lambda value: (value.start, value.stop, value.step),
-    "builtins.complex": lambda value: (value.real, value.imag),
-}
-SEQUENCES = ((list, b"l"), (tuple, b"t"), (set, b"s"), (frozenset, b"z"), (type({}.keys()), b"z"))
-BUILD = {b"l": list, b"t": tuple, b"s": set, b"z": frozenset}
-
-
-def pack(value, export):
-    """Bytes of a value; what is no plain value is handed to `export`, which returns its handle's bytes."""
-    if value is None:
-        return b"N"
-    if value is True or value is False:
-        return b"T" if value else b"F"
-    if isinstance(value, int):
-        return sized(b"i", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
-    if isinstance(value, float):
-        return sized(b"f", float.hex(value).encode())
-    if isinstance(value, str):
-        return sized(b"u", value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, (bytes, bytearray)):
-        return sized(b"b" if isinstance(value, bytes) else b"a", bytes(value))
-    name = f"{type(value).__module__}.{type(value).__qualname__}"
-    if name in REDUCED:
-        return sized(b"k", name.encode()) + pack(REDUCED[name](value), export)
-    for kind, tag in SEQUENCES:
-        if isinstance(value, kind):
-            return several(tag, value, export)
-    if isinstance(value, dict):
-        return several(b"d", [part for item in value.items() for part in item], export)
-    return export(value)
-
-
-def sized(tag, data):
-    return tag + len(data).to_bytes(8, "little") + data
-
-
-def several(tag, values, export):
-    parts = [pack(value, export) for value in values]
-    return tag + len(parts).to_bytes(8, "little") + b"".join(parts)
-
-
-class Reader:
-    """Builds the values of one frame; `handle` makes what stands for an object of the other process."""
-
-    def __init__(self, data, handle):
-        self.data, self.at, self.handle = data, 0, handle
-
-    def take(self, count):
-        self.at += count
-        if count < 0 or self.at > len(self.data):
-            raise ValueError("a frame ends too early")
-        return self.data[self.at - count : self.at]
-
-    def value(self):
-        tag = self.take(1)
-        if tag in b"NTF":
-            return {b"N": None, b"T": True, b"F": False}[tag]
-        size = int.from_bytes(self.take(8), "little")
-        if tag in BUILD:
-            return BUILD[tag]([self.value() for _ in range(size)])
-        if tag == b"d":
-            parts = [self.value() for _ in range(size)]
-            return dict(zip(parts[::2], parts[1::2]))
-        data = self.take(size)
-        if tag == b"i":
-            return int.from_bytes(data, "little", signed=True)
-        if tag == b"f":
-            return float.fromhex(data.decode())
-        if tag == b"u":
-            return data.decode("utf-8", "surrogatepass")
-        if tag in b"ba":
-            return data if tag == b"b" else bytearray(data)
-        if tag == b"k":
-            module, _, name = data.decode().rpartition(".")
-            if f"{module}.{name}" not in REDUCED:
-                raise ValueError("a frame names an unknown type")
-            return getattr(__import__(module), name)(*self.value())
-        return self.handle(tag, data.decode())
-
-
-def frame(value):
-    """A value as the runner reads it from standard input."""
-    data = pack(value, None)
-    return len(data).to_bytes(8, "little") + data
-
-
-def read_exactly(descriptor, size):
-    parts = []
-    while size:
-        part = os.read(descriptor, min(size, 1 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def read_frame(descriptor):
-    size = int.from_bytes(read_exactly(descriptor, 8), "little")
-    if size > MAX_FRAME:
-        raise MemoryError("a frame is too large")
-    return read_exactly(descriptor, size)
-
-
-def write_frame(descriptor, data):
-    view = memoryview(len(data).to_bytes(8, "little") + data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+Module, Code = type(sys), type((lambda: None).__code__)  # importing types would cost time in every run
 
 
 # ---------------------------------------------------------------- the program's process
@@ -153,26 +38,32 @@ def run_program(source, requests, replies):
     def known(_, text):
         return objects[int(text.partition(" ")[0])]
 
-    def answer(work):
+    def answer(work, /, *args, **kwargs):
         try:
-            reply = b"=" + pack(work(), export)
+            reply = b"=" + pack(work(*args, **kwargs), export)
         except BaseException as error:
             reply = b"!" + pack((type(error).__name__, str(error)[:300]), export)
         write_frame(replies, reply)
 
+    def run():
+        exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__)
+
+    def named(names):
+        return {name: vars(module)[name] for name in names if name in vars(module)}
+
     module = Module("program")  # registered: dataclasses look their module up
     sys.modules["program"] = module
-    answer(lambda: exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__))
+    answer(run)
     while True:
         act, target, *rest = Reader(read_frame(requests), known).value()
         if act == "names":
-            answer(lambda: {name: vars(module)[name] for name in target if name in vars(module)})
+            answer(named, target)
         elif act == "call":
-            answer(lambda: target(*rest[0], **rest[1]))
+            answer(target, *rest[0], **rest[1])
         elif act == "get":
-            answer(lambda: getattr(target, rest[0]))
+            answer(getattr, target, rest[0])
         else:
-            answer(lambda: setattr(target, *rest))
+            answer(setattr, target, *rest)
 
 
 # ---------------------------------------------------------------- the tests' process
@@ -246,24 +137,31 @@ class Remote:
     def __hash__(self):
         return hash(object.__getattribute__(self, "_handle"))
 
+    def _special(self, name, *args):
+        try:
+            method = self.__getattr__(name)
+        except AttributeError as error:
+            raise TypeError(str(error)) from None
+        return method(*args)
+
     def __iter__(self):
-        iterator = self.__getattr__("__iter__")()
-        return iterator if isinstance(iterator, Remote) else iter(iterator)
+        iterator = self._special("__iter__")
+        return iterator if type(iterator) is Remote else iter(iterator)
 
     def __next__(self):
-        return self.__getattr__("__next__")()
+        return self._special("__next__")
 
     def __len__(self):
-        return self.__getattr__("__len__")()
+        return self._special("__len__")
 
     def __getitem__(self, key):
-        return self.__getattr__("__getitem__")(key)
+        return self._special("__getitem__", key)
 
     def __contains__(self, key):
-        return self.__getattr__("__contains__")(key)
+        return self._special("__contains__", key)
 
     def __str__(self):
-        return self.__getattr__("__str__")()
+        return self._special("__str__")
 
     __repr__ = __str__
 
@@ -294,7 +192,7 @@ def judge(tests, program):
         raise ValueError("the program's names are no dict")
     foreign = {name: value for name, value in found.items() if entry or not hasattr(builtins, name)}
     namespace.update(foreign or found)
-    for (label, _), code in zip(steps, codes):
+    for (label, _), code in zip(steps, codes, strict=True):
         try:
             exec(code, namespace)
         except AssertionError as error:

@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,19 +38,24 @@ from shutil import which
 from typing import Any
 
 from hierrouter_jax.bridge.grading import seccomp
-from hierrouter_jax.bridge.grading.runner import frame
+from hierrouter_jax.bridge.grading.wire import frame
 from hierrouter_jax.errors import InputError
 
-_RUNNER = Path(__file__).with_name("runner.py")
-# The runner comes compiled, before anything else on standard input: compiling it would take a third of a short run.
-_COMPILE = "import marshal, sys; print(marshal.dumps(compile(sys.stdin.read(), 'runner', 'exec')).hex())"
-_START = """import marshal, os
+# The runner's modules come compiled, before anything else on standard input: compiling would take a third of a run.
+_MODULES = {f"{__package__}.wire": "wire.py", "__main__": "runner.py"}
+_COMPILE = """import marshal, sys
+parts = eval(sys.stdin.read())
+print(marshal.dumps([(name, compile(text, name, "exec")) for name, text in parts]).hex())
+"""
+_START = """import marshal, os, sys
 def read(size):
     data = b""
     while len(data) < size:
         data += os.read(0, size - len(data))
     return data
-exec(marshal.loads(read(int.from_bytes(read(8), "little"))), {"__name__": "__main__"})
+for name, code in marshal.loads(read(int.from_bytes(read(8), "little"))):
+    module = sys.modules[name] = type(sys)(name)
+    exec(code, module.__dict__)
 """
 _USERS = range(61184, 65520)  # set aside for users that come and go (systemd's DynamicUser)
 _next_user = itertools.count(os.getpid() * 7)
@@ -79,7 +84,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Tests:
+class ProgramTests:
     """Tests of a program.
 
     Attributes:
@@ -115,7 +120,7 @@ class Sandbox:
         """What a verdict may depend on."""
         return f"{self.python.resolve().name} {'bwrap' if self.bwrap else 'unsafe'}"
 
-    def run(self, program: str, tests: Tests, limits: Limits = Limits()) -> Outcome:
+    def run(self, program: str, tests: ProgramTests, limits: Limits = Limits()) -> Outcome:
         """Run a program against its tests."""
         rlimits: dict[str, Any] = {
             "RLIMIT_CPU": (limits.cpu_seconds, limits.cpu_seconds + 1),
@@ -142,7 +147,10 @@ class Sandbox:
         options: dict[str, Any] = {"cwd": "/", "env": {}}
         if os.geteuid() == 0:
             user = _USERS[next(_next_user) % len(_USERS)]
-            options |= {"user": user, "group": user, "extra_groups": []}
+            if setpriv := which("setpriv"):  # spares a fork of this process, which may be large
+                arguments = [setpriv, f"--reuid={user}", f"--regid={user}", "--clear-groups", "--", *arguments]
+            else:
+                options |= {"user": user, "group": user, "extra_groups": []}
         with seccomp.filter_pipe() as descriptor:
             if descriptor is not None:
                 arguments += ["--seccomp", str(descriptor)]
@@ -160,7 +168,9 @@ def _namespaces(limits: Limits) -> list[str]:
 def _compiled_runner(python: Path) -> bytes:
     """The runner as that interpreter's code, after its length."""
     command = [str(python), "-I", "-S", "-c", _COMPILE]
-    done = subprocess.run(command, input=_RUNNER.read_text("utf-8"), capture_output=True, text=True, check=False)
+    here = Path(__file__).parent
+    parts = [(name, (here / file).read_text("utf-8")) for name, file in _MODULES.items()]
+    done = subprocess.run(command, input=repr(parts), capture_output=True, text=True, check=False)
     if done.returncode:
         raise OSError(f"{python} cannot compile the runner: {done.stderr.strip()[-200:]}")
     code = bytes.fromhex(done.stdout)
@@ -188,8 +198,10 @@ def _files(python: Path) -> tuple[str, ...]:
 
 def _finish(command: list[str], options: dict[str, Any], job: bytes, seconds: float) -> Outcome:
     """Give the job to the process, wait for its line, and leave nothing of it behind."""
-    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen(command, start_new_session=True, **streams, **options)
+    pipe = subprocess.PIPE
+    process: Any = subprocess.Popen(  # the options' types are not known to it
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=False, start_new_session=True, **options
+    )
     try:
         out, err = process.communicate(job, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -205,10 +217,8 @@ def _finish(command: list[str], options: dict[str, Any], job: bytes, seconds: fl
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process and its group; bubblewrap's children die with it."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.communicate()
 
 
@@ -243,7 +253,7 @@ def _interpreters() -> list[Path]:
 
 def _problem(sandbox: Sandbox) -> str:
     """Why a sandbox does not work here; empty where it does."""
-    tests = Tests("", ("f",), (("trial", "assert f(1) == 2"),))
+    tests = ProgramTests("", ("f",), (("trial", "assert f(1) == 2"),))
     try:
         outcome = sandbox.run("def f(x):\n    return x + 1", tests)
     except OSError as error:
