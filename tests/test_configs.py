@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hierrouter_jax.bridge.pool import load_pool
+from hierrouter_jax.bridge.tasks import load_mix, load_task
 from hierrouter_jax.cli.main import VERBS, main, parse
 from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.rewards import RewardWeights
@@ -17,7 +18,9 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 PRESETS = sorted(CONFIGS.rglob("*.yaml"))
 # What the presets of folders are that are no verbs.
 LOADERS = {
+    "mix": load_mix,
     "pool": load_pool,
+    "task": load_task,
     "reward": lambda path: from_dict(RewardWeights, load_yaml(path), path),
 }
 

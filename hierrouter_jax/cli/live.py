@@ -14,11 +14,13 @@ from hierrouter_jax.bridge.backends import load_backends
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect as collect_table
 from hierrouter_jax.bridge.encoders import build_encoder
-from hierrouter_jax.bridge.grading import Grader, exact_match, one_by_one
+from hierrouter_jax.bridge.grading import Grader, Verdict, exact_match, one_by_one
+from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.route import Transcript
 from hierrouter_jax.bridge.route import route as route_live
 from hierrouter_jax.bridge.tasks import draw_mix, load_mix
+from hierrouter_jax.bridge.tasks.graders import Run
 from hierrouter_jax.bridge.tiny.queries import make_queries
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.tables import result_console, result_table
@@ -49,12 +51,13 @@ def collect(
     horizon: int = 3,
     encoder: dict[str, Any] = {"kind": "ngrams"},  # noqa: B006 (read only)
     batch_size: int = 512,
+    unsafe_no_sandbox: bool = False,
     json: bool = False,
 ) -> None:
     """Run a pool over every route of a set of queries, once, into an outcome table.
 
-    Identical calls are made once, and finished calls are kept in OUT/calls.sqlite: run the same command again
-    after an interruption and it goes on.
+    Identical calls are made once, and finished calls are kept in OUT/calls.sqlite, verdicts in OUT/verdicts.sqlite:
+    run the same command again after an interruption and it goes on.
 
     Args:
       out: folder of the table.
@@ -69,9 +72,14 @@ def collect(
       horizon: largest number of hops.
       encoder: kind and settings of the context encoder.
       batch_size: calls generated at once.
+      unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
       json: print a summary for machines.
     """
-    rows, grader, settings = _queries(queries, tasks, mix, data, counts, seed)
+
+    def grading(grader: Grader, responses: Sequence[str], asked: Sequence[Query]) -> list[Verdict]:
+        return grade_all(grader, responses, asked, VerdictCache(out / "verdicts.sqlite"))
+
+    rows, grader, settings = _queries(queries, tasks, mix, data, counts, seed, grading, unsafe_no_sandbox)
     config = load_pool(config_path(pool))
     if "tasks" in settings and config.prompt.fold:
         raise InputError(
@@ -164,6 +172,8 @@ def _queries(
     data: Path | None,
     counts: dict[str, int] | None,
     seed: int | None,
+    grading: Run,
+    unsafe_no_sandbox: bool,
 ) -> tuple[Sequence[Query], Grader, dict[str, Any]]:
     """The queries of a collection, their grader, and where they are from."""
     if tasks is None and mix is None:
@@ -176,7 +186,7 @@ def _queries(
     config = load_mix(mix or DEFAULT_MIX)
     if tasks is not None or counts is not None:
         config = config.only(split_names(tasks) if tasks else tuple(config.tasks), counts)
-    drawn = draw_mix(config if seed is None else replace(config, seed=seed), data)
+    drawn = draw_mix(config if seed is None else replace(config, seed=seed), data, grading, unsafe_no_sandbox)
     return drawn.queries, drawn.grader, drawn.settings
 
 

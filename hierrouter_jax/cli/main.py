@@ -65,7 +65,7 @@ VERBS = {
 }
 
 
-FLAGS = ("--json", "--fresh", "--chat", "--full")
+FLAGS = ("--json", "--fresh", "--chat", "--full", "--unsafe_no_sandbox")
 # Options that turn a verb into another view: verb and option: (module, function)
 VIEWS = {
     ("inspect", "--task"): ("tasks", "inspect_task"),

@@ -36,6 +36,7 @@ def inspect_task(
     reason: str | None = None,
     chat: bool = False,
     full: bool = False,
+    unsafe_no_sandbox: bool = False,
     json: bool = False,
 ) -> None:
     """Show a task's prompts, and what its grader takes from responses and says of them.
@@ -52,6 +53,7 @@ def inspect_task(
       reason: show only questions with a verdict of this class (wrong, no answer, timeout, ...).
       chat: show prompts as chat turns.
       full: show every line of long prompts and responses.
+      unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
       json: print for machines.
     """
     config = load_task(task)
@@ -64,7 +66,7 @@ def inspect_task(
         examples = table_examples(load_table(table), config.name, first)
     else:
         given = None if responses is None else read_responses(responses)
-        examples = read_examples(config, split, data, make_grader(config), given, first)
+        examples = read_examples(config, split, data, make_grader(config, unsafe_no_sandbox), given, first)
     if reason is not None:
         examples = [e for e in examples if any(_class(judged) == reason for judged in e.responses)]
     shown = examples[:limit]

@@ -81,14 +81,21 @@ class ByTask:
         return [verdicts[row] for row in range(len(queries))]
 
 
-def make_grader(task: TaskConfig) -> ImportedGrader:
+def make_grader(task: TaskConfig, allow_unsandboxed: bool = False) -> ImportedGrader:
     """The grader that a task names: what its import path holds, or for a class an object of it.
+
+    Args:
+      task: whose grader it is.
+      allow_unsandboxed: let a grader that runs programs run them unprotected where there is no sandbox.
 
     Raises:
       InputError: if it cannot be imported or made.
     """
-    settings = "" if task.grader_settings is None else json.dumps(task.grader_settings, sort_keys=True)
+    named = task.grader_settings
     try:
+        if allow_unsandboxed and hasattr(load_object(task.grader), "allow_unsandboxed"):
+            named = (named or {}) | {"allow_unsandboxed": True}
+        settings = "" if named is None else json.dumps(named, sort_keys=True)
         _load(task.grader, settings)
     except InputError as error:
         raise InputError(f"task {task.name}: grader {error}") from None

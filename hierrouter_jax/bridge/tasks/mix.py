@@ -67,7 +67,9 @@ class _Drawn:
         return [] if of_test == ["test"] else of_test
 
 
-def draw_mix(config: MixConfig, data: Path | None = None, run: Run | None = None) -> TaskQueries:
+def draw_mix(
+    config: MixConfig, data: Path | None = None, run: Run | None = None, allow_unsandboxed: bool = False
+) -> TaskQueries:
     """Read the tasks of a mix, find duplicates among all of their items, and draw.
 
     Worked examples, and duplicates of them, are never asked. Where a question of the test split has a duplicate in
@@ -77,6 +79,7 @@ def draw_mix(config: MixConfig, data: Path | None = None, run: Run | None = None
       config: the mix.
       data: folder of a local copy of the benchmarks, to read instead of the hub.
       run: how graders are called, as `ByTask` takes it.
+      allow_unsandboxed: let graders run programs unprotected where there is no sandbox.
     Raises:
       InputError: if a task cannot be read, or holds fewer queries than are asked for.
     """
@@ -110,7 +113,7 @@ def draw_mix(config: MixConfig, data: Path | None = None, run: Run | None = None
         )
         for split in SPLITS:
             queries += [_query(part, items[row], split, ids[group[row]]) for row in drawn[split]]
-    grader = ByTask({part.task.name: make_grader(part.task) for part in parts}, run)
+    grader = ByTask({part.task.name: make_grader(part.task, allow_unsandboxed) for part in parts}, run)
     settings = {
         "tasks": {part.task.name: _provenance(part, data) for part in parts},
         "mix": {

@@ -154,7 +154,7 @@ def test_the_papers_mix_holds_1800_training_queries():
 
 
 def test_the_local_copies_give_a_mix_of_six(benchmarks, monkeypatch):
-    monkeypatch.setattr("hierrouter_jax.bridge.tasks.mix.make_grader", lambda task: None)
+    monkeypatch.setattr("hierrouter_jax.bridge.tasks.mix.make_grader", lambda *_: None)
     drawn = draw_mix(load_mix("mix/test-files.yaml"), benchmarks)
     splits = {split: {q.group for q in drawn.queries if q.split == split} for split in ("train", "validation", "test")}
     assert not splits["train"] & splits["test"]
