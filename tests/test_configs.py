@@ -18,9 +18,9 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 PRESETS = sorted(CONFIGS.rglob("*.yaml"))
 # What the presets of folders are that are no verbs.
 LOADERS = {
-    "mix": load_mix,
+    "mix": lambda path: load_mix(str(path)),
     "pool": load_pool,
-    "task": load_task,
+    "task": lambda path: load_task(str(path)),
     "reward": lambda path: from_dict(RewardWeights, load_yaml(path), path),
 }
 
