@@ -25,7 +25,7 @@ def load_object(path: str) -> Any:
       InputError: if the module or file cannot be imported, or has no such name.
     """
     where, name = _parts(path)
-    module = _file(Path(where).absolute(), path) if where.endswith(".py") else _module(where, path)
+    module = _file(Path(where).absolute()) if where.endswith(".py") else _module(where, path)
     if not hasattr(module, name):
         public = [known for known in vars(module) if not known.startswith("_")]
         raise InputError(f"{path}: {where} has no {name!r}; it has {', '.join(public) or 'nothing public'}")
@@ -67,9 +67,9 @@ def _module(name: str, path: str) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _file(file: Path, path: str) -> Any:
+def _file(file: Path) -> Any:
     if not file.is_file():
-        raise InputError(f"{path}: {file} is no file")
+        raise InputError(f"{file} is no file")
     name = f"hierrouter_plugin_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
@@ -80,5 +80,5 @@ def _file(file: Path, path: str) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise InputError(f"{path}: {file} cannot be imported ({error})") from error
+        raise InputError(f"{file} cannot be imported ({error})") from error
     return module

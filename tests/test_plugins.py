@@ -14,6 +14,7 @@ def test_a_module_and_a_file_give_what_they_name(tmp_path):
     )
     assert load_object("math:tau") == pytest.approx(6.283185307)
     assert load_object(f"{file}:two")() == 2
+    assert load_object(f"{file}:two").__globals__["Two"] is load_object(f"{file}:Two")  # imported once
     assert is_import_path("mine.py:two")
     assert not is_import_path("ppo+stop")
 
