@@ -100,7 +100,7 @@ def our_settings(num_envs: int, algorithm: str = "ppo"):
 
     settings = Settings(num_envs=num_envs)
     static = LearnerStatic(
-        algorithm=algorithm,  # type: ignore[arg-type]
+        algorithm=algorithm,
         num_envs=num_envs,
         epochs=settings.epochs,
         minibatches=settings.minibatches,
