@@ -1,6 +1,7 @@
 """Calls that were paid for once: a SQLite file of generations, so that an interrupted collection goes on."""
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ from pathlib import Path
 
 from hierrouter_jax.bridge.backends import Generation
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Prompt
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _ROWS_AT_ONCE = 500
 _COLUMNS = ", ".join(Generation._fields)
 
@@ -38,9 +40,9 @@ class CallCache:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
 
-    def get_many(self, identity: str, prompts: Sequence[str]) -> dict[str, Generation]:
+    def get_many(self, identity: str, prompts: Sequence[Prompt]) -> dict[Prompt, Generation]:
         """The prompts that were asked before, with their generations."""
-        found: dict[str, Generation] = {}
+        found: dict[Prompt, Generation] = {}
         with self._readable():
             for start in range(0, len(prompts), _ROWS_AT_ONCE):
                 by_key = {_key(identity, prompt): prompt for prompt in prompts[start : start + _ROWS_AT_ONCE]}
@@ -49,7 +51,7 @@ class CallCache:
                 found |= {by_key[key]: Generation(*values) for key, *values in rows}
         return found
 
-    def put_many(self, identity: str, generations: Mapping[str, Generation]) -> None:
+    def put_many(self, identity: str, generations: Mapping[Prompt, Generation]) -> None:
         """Keep generations by prompt: all of them, on disk when this returns, or none."""
         marks = ", ".join("?" * (1 + len(Generation._fields)))
         rows = [(_key(identity, prompt), *generation) for prompt, generation in generations.items()]
@@ -69,7 +71,7 @@ class CallCache:
         execute = self._connection.execute
         version = execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            columns = "text TEXT, tokens_in INTEGER, tokens_out INTEGER, finish_reason TEXT, latency REAL"
+            columns = "text TEXT, tokens_in INTEGER, tokens_out INTEGER, finish_reason TEXT, latency REAL, logprob REAL"
             execute(f"CREATE TABLE calls (key BLOB PRIMARY KEY, {columns}) WITHOUT ROWID")
             execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
@@ -94,6 +96,7 @@ class CallCache:
             raise InputError(f"{self._path}: cannot be used as the call cache ({error}); name another file") from None
 
 
-def _key(identity: str, prompt: str) -> bytes:
-    """SHA-256 of both, their border kept."""
-    return hashlib.sha256(f"{len(identity)}:{identity}{prompt}".encode()).digest()
+def _key(identity: str, prompt: Prompt) -> bytes:
+    """SHA-256 of both, their border kept; a chat never has the key of a text."""
+    said = prompt if isinstance(prompt, str) else f"\0{json.dumps(prompt)}"
+    return hashlib.sha256(f"{len(identity)}:{identity}{said}".encode()).digest()

@@ -75,6 +75,7 @@ class ProgrammedBackend:
 
     parameters = None
     max_new_tokens = 60
+    positions = None
 
     def __init__(self, name: str, rule: Callable[[str], str], price: float = 1.0) -> None:
         self.name, self.identity, self._rule = name, f"programmed/{name}", rule

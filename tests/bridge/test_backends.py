@@ -8,8 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from hierrouter_jax.bridge import greedy
-from hierrouter_jax.bridge.backends import TransformersBackend, load_backends
+from hierrouter_jax.bridge.backends import TransformersBackend, greedy, load_backends
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
 

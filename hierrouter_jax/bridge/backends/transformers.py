@@ -1,69 +1,25 @@
-"""Backends: what generates a hop; the one that ships runs causal models through transformers."""
+"""The backend that runs causal models through transformers."""
 
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
-from hierrouter_jax.bridge.greedy import NOTHING, greedy
+from hierrouter_jax.bridge.backends.greedy import NOTHING, greedy
+from hierrouter_jax.bridge.backends.interface import Generation
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, resolve_source
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.pricing import PricedModel
 
 _FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt"}
 _NOT_FINGERPRINTED = {"card.json"}
 _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
-
-
-class Generation(NamedTuple):
-    """What one call produced.
-
-    Attributes:
-      text: the response.
-      tokens_in: tokens of the prompt, by the model's own tokenizer.
-      tokens_out: tokens generated, the end token included.
-      finish_reason: `stop` at an end token, `length` at the limit.
-      latency: seconds; of a batch, its seconds over its size.
-    """
-
-    text: str
-    tokens_in: int
-    tokens_out: int
-    finish_reason: str
-    latency: float
-
-
-class Backend(Protocol):
-    """A pool member that can be called.
-
-    Attributes:
-      name: unique in the pool.
-      parameters: number of weights, where known.
-      identity: names the weights and generation settings; equal identities answer alike.
-      price: what its tokens cost.
-      max_new_tokens: most tokens that a call may write.
-    """
-
-    name: str
-    parameters: int | None
-    identity: str
-    price: PricedModel
-    max_new_tokens: int
-
-    def count_tokens(self, prompts: Sequence[str]) -> list[int]:
-        """Tokens of each prompt, exactly as `generate` meters them; no model is run."""
-        ...
-
-    def generate(self, prompts: Sequence[str]) -> list[Generation]:
-        """One generation for each prompt, in order; none depends on the other prompts."""
-        ...
 
 
 class TransformersBackend:
@@ -86,7 +42,7 @@ class TransformersBackend:
         self.price = pool.price(config, self._model.num_parameters())
         self.identity = f"greedy/{_fingerprint(source, self._model)}/{config.dtype}/{config.max_new_tokens}"
         self._eos = _end_tokens(self._model, self._tokenizer)
-        self._positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        self.positions: int | None = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         # Nothing but the arguments of a call may steer it: some models ask for penalties in their generation_config.
         self._model.generation_config = GenerationConfig(pad_token_id=self._tokenizer.pad_token_id)
 
@@ -114,9 +70,9 @@ class TransformersBackend:
         inputs = self._tokenizer(prompts, return_tensors="pt", padding=True)
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         longest = ids.shape[1] + self.max_new_tokens
-        if self._positions is not None and longest > self._positions:
+        if self.positions is not None and longest > self.positions:
             raise InputError(
-                f"model {self.name!r}: prompt and response of {longest} tokens do not fit its {self._positions} "
+                f"model {self.name!r}: prompt and response of {longest} tokens do not fit its {self.positions} "
                 f"positions; lower max_new_tokens (now {self.max_new_tokens}) or drop {prompts[-1][:60]!r}..."
             )
         device = self._model.device
