@@ -42,6 +42,11 @@ VERBS = {
         "compare reward shapings, learners or settings over seeds and cost weights",
         "compare runs/quickstart/table --config compare/rewards.yaml --out runs/rewards",
     ),
+    "worth": (
+        "advice",
+        "say whether routing, and whether more hops, are worth it for the models of a table",
+        "worth runs/quickstart/table",
+    ),
     "evaluate": (
         "runs",
         "evaluate a run's routers exactly beside their opponents",

@@ -137,6 +137,23 @@ class OutcomeTable:
             details={name: column[part] for name, column in self.details.items()},
         )
 
+    def up_to(self, hops: int) -> "OutcomeTable":
+        """The table of the routes of at most `hops` hops: breadth-first, so the first nodes of this one."""
+        tree = HopTree(self.tree.num_models, min(hops, self.tree.horizon))
+        nodes = slice(0, tree.num_nodes)
+        return replace(
+            self,
+            tree=tree,
+            context_embedding=self.context_embedding[:, : tree.num_decision_nodes],
+            quality=self.quality[:, nodes],
+            tokens_in=self.tokens_in[:, nodes],
+            tokens_out=self.tokens_out[:, nodes],
+            available=self.available[:, nodes],
+            response=self.response[:, nodes],
+            latency=None if self.latency is None else self.latency[:, nodes],
+            details={name: column[:, nodes] for name, column in self.details.items()},
+        )
+
     def split(self, name: str) -> "OutcomeTable":
         """The queries of one split.
 
