@@ -19,6 +19,11 @@ def file_name(name: str) -> str:
     return name if safe == name else f"{safe[-60:].lstrip('.-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def user_cache() -> Path:
+    """Where what can be made again is kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierrouter_jax"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed."""

@@ -13,6 +13,7 @@ from hierrouter_jax._version import __version__
 from hierrouter_jax.cli.options import check_options, explain
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import user_cache
 
 # verb: (module, what it does, an example)
 VERBS = {
@@ -166,8 +167,7 @@ def _expanded(arguments: list[str]) -> list[str]:
 
 def _prepare_environment() -> None:
     """Keep compiled programs between runs, and libraries from talking over our own output."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierrouter_jax" / "xla"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(user_cache() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -2,6 +2,7 @@
 
 import json as jsonlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,21 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.bridge.tasks.config import load_mix, load_task
+from hierrouter_jax.bridge.grading import Grader, Verdict
+from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
+from hierrouter_jax.bridge.tasks.config import TaskConfig, load_mix, load_task
 from hierrouter_jax.bridge.tasks.examples import Example, Judged, read_examples, read_responses, table_examples
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.tables import result_console
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import user_cache
 from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.outcomes.table import SPLITS, Query
 
 _LINES = 24  # of a prompt or a response, unless --full
 _WIDTH = 100
+_FEW = 20  # answers that are graded before other processes have started
 
 
 def inspect_task(
@@ -66,7 +71,7 @@ def inspect_task(
         examples = table_examples(load_table(table), config.name, first)
     else:
         given = None if responses is None else read_responses(responses)
-        examples = read_examples(config, split, data, make_grader(config, unsafe_no_sandbox), given, first)
+        examples = read_examples(config, split, data, _grading(config, unsafe_no_sandbox), given, first)
     if reason is not None:
         examples = [e for e in examples if any(_class(judged) == reason for judged in e.responses)]
     shown = examples[:limit]
@@ -136,6 +141,22 @@ def split_names(tasks: str) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise InputError(f"--tasks is {tasks!r}, but must name tasks, each once, with commas between")
     return names
+
+
+def _grading(task: TaskConfig, unsafe_no_sandbox: bool) -> Grader:
+    """The task's grader: a few answers in this process, many in several, with a bar and their verdicts kept."""
+    grader = make_grader(task, unsafe_no_sandbox)
+
+    def grade(responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        if len(responses) <= _FEW:
+            return grader(responses, queries)
+        cache = VerdictCache(user_cache() / "verdicts.sqlite")
+        try:
+            return grade_all(grader, responses, queries, cache)
+        finally:
+            cache.close()
+
+    return grade
 
 
 def _show(example: Example, output: Console, chat: bool, lines: int | None) -> None:

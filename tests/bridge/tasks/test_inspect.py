@@ -144,3 +144,17 @@ def test_the_task_of_ones_own_runs_as_the_documentation_has_it(pool, tmp_path, m
     counts = "{train: 12, validation: 4, test: 4}"
     assert main(["collect", "t", "--tasks", "capitals.yaml", "--counts", counts, "--pool", pool, "--horizon", "1"]) == 0
     assert load_table("t").settings["tasks"]["capitals"]["dev_only"] == []
+
+
+def test_many_answers_are_graded_once(own_task, sums, tmp_path, monkeypatch, capsys):
+    task = str(own_task({"train": sums(3), "test": sums(8, 20)}))
+    monkeypatch.setattr("hierrouter_jax.cli.tasks._FEW", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    view = ["inspect", "--task", task, "--reason", "right", "--json"]
+    assert main(view) == 0
+    first = capsys.readouterr()
+    assert "grading" in first.err
+    with monkeypatch.context() as patch:  # the second time nothing is graded, so no process is started
+        patch.setattr("hierrouter_jax.bridge.grading.parallel._Worker", None)
+        assert main(view) == 0
+    assert capsys.readouterr().out == first.out
