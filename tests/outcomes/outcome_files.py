@@ -101,9 +101,11 @@ def routellm(folder: Path) -> Path:
     return folder
 
 
-ROUTERBENCH = f"""sample_id,prompt,eval_name,a,b,a|model_response,b|model_response,a|total_cost,b|total_cost,oracle_model_to_route_to
-sums.1,"['{SUM}', 'Be brief.']",sums,1.0,0.25,4,five,0.001,0.02,a
-cities.1,{CITY},cities,0.0,,Cusco,,0.002,,no_model_correct
+ROUTERBENCH = f"""sample_id,prompt,eval_name,oracle_model_to_route_to,a,b,{
+    ",".join(f"{model}|{column}" for model in "ab" for column in ("model_response", "total_cost"))
+}
+sums.1,"['{SUM}', 'Be brief.']",sums,a,1.0,0.25,4,0.001,five,0.02
+cities.1,{CITY},cities,no_model_correct,0.0,,Cusco,0.002,,
 """
 
 

@@ -116,7 +116,7 @@ def test_routellm_by_hand(tmp_path):
     np.testing.assert_array_equal(table.quality[:, 1:], [[1, 1], [1, 0]])
     np.testing.assert_array_equal(table.tokens_out[:, 1:], [[1, 3], [1, 1]])
     np.testing.assert_array_equal(table.cost[:, 1:], [[6 * 2 + 20, 6 + 30], [11 * 2 + 20, 11 + 10]])
-    with pytest.raises(InputError, match="'mmlu_anatomy-00000'.*neither response nor tokens_out.*--tokens_out N"):
+    with pytest.raises(InputError, match=r"'mmlu_anatomy-00000'.*neither response nor tokens_out.*--tokens_out N"):
         table_of("routellm", tmp_path, prices=prices)
 
 
@@ -170,7 +170,7 @@ def test_what_is_unknown_is_refused(tmp_path, prices):
     path = write(tmp_path / "o.csv", made.LONG)
     with pytest.raises(InputError, match="tokens_in is not given; name the tokenizer"):
         table_of("long", path, counter=None, prices=prices)
-    with pytest.raises(InputError, match="model 'small' has no price.*it states those of large"):
+    with pytest.raises(InputError, match=r"model 'small' has no price.*it states those of large"):
         table_of("long", path, prices={"large": prices["large"]})
     with pytest.raises(InputError, match="none is stated"):
         table_of("long", path)
@@ -183,7 +183,7 @@ def test_what_is_unknown_is_refused(tmp_path, prices):
     for name in FORMATS:
         with pytest.raises(InputError, match="no such file"):
             read_format(name, tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no outcome can be read .1 rows are unreadable; the first: bad.csv row 0"):
+    with pytest.raises(InputError, match=r"no outcome can be read .1 rows are unreadable; the first: bad.csv row 0"):
         read_format("long", write(tmp_path / "bad.csv", "query,model,score\nx,m,5\n"))
 
 

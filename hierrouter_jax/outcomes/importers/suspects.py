@@ -6,15 +6,16 @@ import pandas as pd
 
 _FEWEST = 20  # outcomes of a cell: fewer tell nothing
 _ZERO, _OTHERS = 0.01, 0.1
-_SHORTFALL = 0.25
+_SHORTFALL = 0.35
+_OTHER_TASKS = 3
 
 
 def suspicious(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Models at about 0 on a task that others can do, or far below what their other tasks promise.
 
     What a model promises on a task is the median of the models on that task, plus the median of how far this model
-    lies from that median on its other tasks. A shortfall of .25 is flagged; so is a mean of at most .01 where the
-    median of the others is at least .1. Flags are for a reader's eye: nothing is dropped.
+    lies from that median on its other tasks, of which there must be three. A shortfall of .35 is flagged; so is a mean
+    of at most .01 where the median of the others is at least .1. Flags are for a reader's eye: nothing is dropped.
 
     Args:
       frame: outcomes with `task`, `model` and `score`.
@@ -28,7 +29,8 @@ def suspicious(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 continue
             others = mean.loc[task].drop(model).median()
             ahead = mean[model].sub(mean.drop(columns=model).median(axis=1)).drop(task)
-            promised = others + ahead[count[model].drop(task) >= _FEWEST].median()
+            ahead = ahead[count[model].drop(task) >= _FEWEST]
+            promised = others + ahead.median() if len(ahead) >= _OTHER_TASKS else 0.0
             score = mean.at[task, model]
             if score <= _ZERO and others >= _OTHERS:
                 reason = f"about 0, while the other models' median is {others:.2f}"
