@@ -17,6 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPRegressor
 
 _FOLDS = 3
+_MANY = 5_000  # rows from which on a network takes larger batches
 _PATIENCE = 5  # passes without progress on a tenth of the rows, after which a perceptron stops
 
 Predict = Callable[[Float[np.ndarray, "R F"]], Float[np.ndarray, "R K"]]
@@ -79,8 +80,11 @@ def neighbours(
     index = NearestNeighbors(n_neighbors=min(k, int(rows.sum()) - 1), algorithm="brute").fit(x[rows])
 
     def mean(nearest: np.ndarray) -> Float[np.ndarray, "R K"]:
-        count = seen[nearest].sum(axis=1)
-        return np.where(count > 0, there[nearest].sum(axis=1) / np.maximum(count, 1), level)
+        total, count = np.zeros((len(nearest), y.shape[1])), np.zeros((len(nearest), y.shape[1]))
+        for row in nearest.T:  # one neighbour of all queries at a time, which keeps memory small
+            total += there[row]
+            count += seen[row]
+        return np.where(count > 0, total / np.maximum(count, 1), level)
 
     def held_out() -> Float[np.ndarray, "S K"]:
         predicted = np.broadcast_to(level, y.shape).copy()
@@ -119,7 +123,7 @@ def perceptron(
         network = MLPRegressor(
             hidden_layer_sizes=(width,),
             alpha=alpha,
-            batch_size=min(256 if rows.sum() > 5000 else 64, int(0.9 * rows.sum())),
+            batch_size=min(64 if rows.sum() < _MANY else 512, int(0.9 * rows.sum())),
             learning_rate_init=3e-3,
             max_iter=passes,
             early_stopping=True,
@@ -128,8 +132,8 @@ def perceptron(
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is a bound on time
-            network.fit(x[rows], centred if y.shape[1] > 1 else centred[:, 0])
-        return lambda new: network.predict(new).reshape(len(new), -1) * spread + level
+            network.fit(x[rows].astype(np.float32), centred.astype(np.float32).squeeze())
+        return lambda new: network.predict(new.astype(np.float32)).reshape(len(new), -1) * spread + level
 
     return Fitted(predictor(x, y, known), lambda: cross_fitted(predictor, x, y, known, group))
 
