@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from hierrouter_jax.baselines import open_loop, oracle
+from hierrouter_jax.baselines import oracle
+from hierrouter_jax.baselines.opponents import ALWAYS, opponents_of
+from hierrouter_jax.baselines.problem import Problem
 from hierrouter_jax.evaluation.outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.evaluation.statistics import (
     holm,
@@ -57,7 +59,7 @@ def evaluate(
     weight = cost_weight / features.cost_normaliser
     entries = [
         *(Entry(name, "learned", r.end_probability(part, r.chosen_seed), r.may_stop) for name, r in routers.items()),
-        *opponents(table, part, features, weight),
+        *opponents(part, problem_of(table, features, weight)),
     ]
     outcomes = {entry.name: policy_outcome(part, entry.ends) for entry in entries}
     own_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
@@ -93,55 +95,25 @@ def evaluate(
     }
 
 
-def opponents(
-    table: OutcomeTable,
-    part: OutcomeTable,
-    features: FittedFeatures,
-    weight: float,
-    predicted: Int[np.ndarray, " Q"] | None = None,
-) -> list[Entry]:
+def opponents(part: OutcomeTable, problem: Problem) -> list[Entry]:
     """The opponents that must always be in the table, chosen on training and tuned on validation.
 
     Args:
       part: the queries to answer.
-      weight: of cost, per money unit.
-      predicted: the task of each by `predicted_tasks`, where it is known already.
     """
-    tree, train = table.tree, table.split("train")
-    predicted = predicted_tasks(table, part, features) if predicted is None else predicted
-    everywhere = np.zeros(part.num_queries, dtype=int)
-
-    def at(nodes: np.ndarray) -> Float[np.ndarray, "Q N"]:
-        return ending_at(nodes, tree)
-
-    entries = [
-        Entry("best-single", "single", at(everywhere + open_loop.best_sequence(train, False, weight, hops=1)), True),
-        Entry(
-            "best-single-per-task", "single", at(open_loop.best_per_task(train, False, weight, hops=1)[part.task]), True
-        ),
-    ]
-    for model, name in enumerate(table.model_names):
-        entries.append(Entry(name, "single", at(open_loop.repeated_call(part, model, 1)), True))
-        repeated = at(open_loop.repeated_call(part, model, tree.horizon))
-        entries.append(Entry(f"{name} x{tree.horizon}", "single", repeated, False))
-    for suffix, fixed in (("", True), ("+stop", False)):
-        best = open_loop.best_sequence(train, fixed, weight)
-        per_task = open_loop.best_per_task(train, fixed, weight)
-        entries += [
-            Entry(f"best-sequence{suffix}", "sequence", at(everywhere + best), not fixed),
-            Entry(f"task-sequence{suffix}", "supervised", at(per_task[predicted]), not fixed),
-            Entry(f"random{suffix}", "random", open_loop.random_policy(part, not fixed), not fixed),
-        ]
     return [
-        *entries,
-        Entry("oracle_fixed", "oracle", at(oracle.oracle_fixed(part)), False),
-        Entry("oracle_stop", "oracle", at(oracle.oracle_stop(part)), True),
+        Entry(name, opponent.kind, opponent.fit(problem)(part), opponent.may_stop)
+        for name, opponent in opponents_of(part, ALWAYS).items()
     ]
 
 
-def predicted_tasks(table: OutcomeTable, part: OutcomeTable, features: FittedFeatures) -> Int[np.ndarray, " Q"]:
-    """The task of each query by the query-only classifier, which no cost weight changes."""
-    return open_loop.fit_task_classifier(table.split("train"), table.split("validation"), features.reduction)(part)
+def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float) -> Problem:
+    """What the opponents of a whole outcome table are fitted on.
+
+    Args:
+      weight: of cost, per money unit.
+    """
+    return Problem(table.split("train"), table.split("validation"), features.reduction, weight)
 
 
 def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.evaluation.outcome import policy_outcome
 from hierrouter_jax.evaluation.statistics import mean_interval
-from hierrouter_jax.experiments.evaluate import opponents, predicted_tasks
+from hierrouter_jax.experiments.evaluate import opponents, problem_of
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -35,9 +35,9 @@ def opponent_rows(
     Args:
       part: the judged split.
     """
-    tasks, rows = predicted_tasks(table, part, features), []
+    problem, rows = problem_of(table, features, 0.0), []
     for position, cost_weight in enumerate(cost_weights):
-        for entry in opponents(table, part, features, cost_weight / features.cost_normaliser, tasks):
+        for entry in opponents(part, problem.at(cost_weight / features.cost_normaliser)):
             fixed = entry.kind in _WEIGHTLESS or entry.name.removesuffix(f" x{part.tree.horizon}") in part.model_names
             if fixed and position:
                 continue

@@ -15,7 +15,7 @@ from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.outcome import ending_at, policy_outcome
 from hierrouter_jax.experiments.checkpoints import load_routers
-from hierrouter_jax.experiments.evaluate import opponents
+from hierrouter_jax.experiments.evaluate import opponents, problem_of
 from hierrouter_jax.experiments.report import rows
 from hierrouter_jax.experiments.report.choices import choices
 from hierrouter_jax.experiments.report.hop_tree import QueryTree, query_tree, telling_query
@@ -91,7 +91,7 @@ class Inside:
     def _opponents(self) -> dict[str, Int[np.ndarray, " Q"]]:
         router = next(iter(self.routers.values()))
         weight = router.hyper.reward.hop_cost / router.features.cost_normaliser
-        entries = opponents(self.table, self.part, router.features, weight)
+        entries = opponents(self.part, problem_of(self.table, router.features, weight))
         return {entry.name: entry.ends.argmax(axis=1) for entry in entries if entry.kind != "random"}
 
     def tree(self, query: str | None = None, router: str | None = None) -> QueryTree:
