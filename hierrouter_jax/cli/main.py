@@ -42,6 +42,11 @@ VERBS = {
         "compare reward shapings, learners or settings over seeds and cost weights",
         "compare runs/quickstart/table --config compare/rewards.yaml --out runs/rewards",
     ),
+    "leaderboard": (
+        "leaderboard",
+        "rank all learners and all opponents on the same splits of one or several tables",
+        "leaderboard tables/lookahead --splits 10 --train 1200 --test 540 --out runs/leaderboard",
+    ),
     "evaluate": (
         "runs",
         "evaluate a run's routers exactly beside their opponents",

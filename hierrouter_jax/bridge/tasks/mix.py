@@ -10,12 +10,12 @@ import numpy as np
 from hierrouter_jax.bridge.grading import Grader
 from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, load_task
 from hierrouter_jax.bridge.tasks.draw import draw_splits
-from hierrouter_jax.bridge.tasks.duplicates import Duplicates, find_duplicates
 from hierrouter_jax.bridge.tasks.graders import ByTask, Run, make_grader
 from hierrouter_jax.bridge.tasks.shots import Shots, draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import SourceItem, read_items
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.duplicates import Duplicates, find_duplicates
 from hierrouter_jax.outcomes.table import SPLITS, Query
 
 _SHOWN_PAIRS = 100

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from hierrouter_jax.bridge.tasks.config import load_task
-from hierrouter_jax.bridge.tasks.duplicates import find_duplicates, normalise
 from hierrouter_jax.bridge.tasks.source import read_items
+from hierrouter_jax.outcomes.duplicates import find_duplicates, normalise
 
 
 def texts(count: int, words: int = 30, seed: int = 0) -> list[str]:
