@@ -10,15 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.cli.runs import run_table
 from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.experiments.calibrate import calibrate as run_calibration
 from hierrouter_jax.experiments.leaderboard.config import OURS, LeaderboardConfig, LearnerSpec, learners_from
 from hierrouter_jax.experiments.leaderboard.run import RESULT
 from hierrouter_jax.experiments.leaderboard.run import leaderboard as run_leaderboard
 from hierrouter_jax.experiments.report import rows as formats
 from hierrouter_jax.experiments.report.leaderboard_page import build_leaderboard_page
 from hierrouter_jax.experiments.workers import WorkerError
+from hierrouter_jax.files import write_json
 
-SEVERAL = {"leaderboard": "tables"}  # verb: the argument that takes one or more values
+SEVERAL = {"leaderboard": "tables", "calibrate": "runs"}  # verb: the argument that takes one or more values
+CALIBRATION = "calibration.json"
 _STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 
 
@@ -108,6 +112,78 @@ def leaderboard(
         console.print(board_table(board))
         console.print(f"· {board['headline']['sentence']}\n", soft_wrap=True, markup=False)
     _tell(console, f"page: {page}, numbers: {out / RESULT}")
+
+
+def calibrate(
+    runs: list[Path],
+    budget: float | None = None,
+    accuracy: float | None = None,
+    learner: str | None = None,
+    table: Path | None = None,
+    split: str = "test",
+    json: bool = False,
+) -> None:
+    """Find the cost weight or stop threshold that meets a budget or an accuracy, and how far off it is on test.
+
+    Chosen on validation among all policies of the runs: under each cost weight, for a policy that is told one; from
+    each probability of STOP on, for another that may stop; and as they were trained. Writes calibration.json into the
+    first run.
+
+    Args:
+      runs: folders that 'hierrouter train' or 'quickstart' wrote, on one table.
+      budget: mean cost of a query that is to be kept, in the table's money unit, the router's own included.
+      accuracy: that is to be reached, as a fraction, instead of a budget.
+      learner: only this one; by default all that the runs hold.
+      table: outcome table, if it is no longer where the first run found it.
+      split: that the choice is checked on.
+      json: print the result for machines.
+    """
+    loaded = run_table(runs[0], table)
+    found = run_calibration(runs, loaded, budget, accuracy, split, learner)
+    write_json(runs[0] / CALIBRATION, found)
+    if json:
+        print(jsonlib.dumps(found))
+        return
+    console = result_console()
+    for sentence in calibrated(found):
+        console.print(sentence, soft_wrap=True, markup=False)
+    _tell(console, f"all {found['settings_tried']} settings: {runs[0] / CALIBRATION}")
+
+
+def calibrated(found: dict[str, Any]) -> list[str]:
+    """What was found, in sentences."""
+    setting, off, target = found["setting"], found["off"], found["target"]
+    validation, checked, unit = found["validation"], found[off["split"]], target["money_unit"]
+    value = "" if setting["value"] is None else f"{setting['value']:.3g}"
+    knobs = {
+        "cost_weight": f"told the cost weight {value}",
+        "stop_threshold": f"stopping from a probability of STOP of {value} on",
+        "none": "as it was trained",
+    }
+    wanted = (
+        f"a mean cost of {target['budget']:g} {unit}"
+        if target["budget"]
+        else f"an accuracy of {target['accuracy']:.1%}"
+    )
+
+    def reached(part: dict[str, Any]) -> str:
+        low, high = (formats.percent(end) for end in part["accuracy_ci"])
+        costs = f"{part['cost']:.4g} {unit} ({part['cost_ci'][0]:.4g} to {part['cost_ci'][1]:.4g})"
+        return f"{formats.percent(part['accuracy'])} % right ({low} to {high}) at {costs}, {part['queries']} queries"
+
+    if off["metric"] == "cost":
+        difference, ends = f"{off['from_target']:+.3g} {unit}", [f"{end:+.3g}" for end in off["from_target_ci"]]
+    else:
+        difference = f"{formats.signed_points(off['from_target'])} points"
+        ends = [formats.signed_points(end) for end in off["from_target_ci"]]
+    kept = "meets" if off["met"] else "misses"
+    doubt = "; the interval holds 0, so more queries could turn this" if off["undecided"] else ""
+    return [
+        f"For {wanted}: {setting['learner']} of {setting['run']}, {knobs[setting['knob']]}.",
+        f"On validation: {reached(validation)}.",
+        f"On {off['split']}: {reached(checked)}.",
+        f"On {off['split']} it {kept} the target, off by {difference} ({ends[0]} to {ends[1]}){doubt}.",
+    ]
 
 
 def board_table(board: dict[str, Any]) -> Table:

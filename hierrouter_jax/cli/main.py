@@ -52,6 +52,11 @@ VERBS = {
         "evaluate a run's routers exactly beside their opponents",
         "evaluate runs/mine --split validation",
     ),
+    "calibrate": (
+        "leaderboard",
+        "find the cost weight or stop threshold that meets a budget or an accuracy",
+        "calibrate runs/mine --budget 120",
+    ),
     "export": (
         "runs",
         "write a trained router as a policy bundle",

@@ -99,23 +99,22 @@ class _Stand:
 
     def tasks(self) -> Iterator[Task]:
         """What is missing, split by split."""
-        for job in self.jobs:
-            missing = tuple(name for name in self.opponents if job.load(name) is None)
+        for split in self.jobs:
+            missing = tuple(name for name in self.opponents if split.load(name) is None)
             if missing:
-                yield Task(job, missing)
-            yield from (Task(job, one) for one in self.learners.values() if job.load(one) is None)
+                yield Task(split, missing)
+            yield from (Task(split, one) for one in self.learners.values() if split.load(one) is None)
 
     def board(self, config: LeaderboardConfig) -> dict[str, Any]:
-        opponents = {name: [_present(job, name) for job in self.jobs] for name in self.opponents}
-        learners = {name: [_present(job, one) for job in self.jobs] for name, one in self.learners.items()}
+        opponents = {name: [_present(split, name) for split in self.jobs] for name in self.opponents}
+        learners = {name: [_present(split, one) for split in self.jobs] for name, one in self.learners.items()}
+        sizes = {part: [len(getattr(split, part)) for split in self.splits] for part in Split._fields}
         told = {
             "name": self.name,
             "split": {
                 "kind": "random" if config.splits else "folds" if config.folds else "given",
                 "count": len(self.splits),
-                **{
-                    part: int(np.median([len(getattr(split, part)) for split in self.splits])) for part in Split._fields
-                },
+                **{part: int(np.median(some)) for part, some in sizes.items()},
                 "seed": config.seed,
                 "duplicate_queries": int(len(self.group) - len(np.unique(self.group))),
             },
@@ -139,9 +138,9 @@ def splits_of(config: LeaderboardConfig, table: OutcomeTable, group: Int[np.ndar
     return [given_split(table, group, config.validation, config.seed)]
 
 
-def _present(job: Job, who: Any) -> Any:
-    found = job.load(who)
-    assert found is not None, f"{job.result(who)[0]} was written by this call"
+def _present(split: Job, who: Any) -> Any:
+    found = split.load(who)
+    assert found is not None, f"{split.result(who)[0]} was written by this call"
     return found
 
 

@@ -9,6 +9,9 @@ from hierrouter_jax.evaluation.statistics import holm
 from hierrouter_jax.experiments.leaderboard.config import OURS
 from hierrouter_jax.experiments.leaderboard.rows import Context, interval
 
+# What ours is: the worst of its verdicts decides.
+_STANDING = (("worse", "behind"), ("undecided", "undecided"), ("tied", "tied-first"), ("better", "first"))
+
 
 def compared(values: dict[str, Any], rivals: list[str], context: Context) -> list[dict[str, Any]]:
     """Ours minus each opponent on the same queries of the same splits, at the first cost weight.
@@ -48,18 +51,17 @@ def headline(rows: list[dict[str, Any]], comparisons: list[dict[str, Any]]) -> d
     ours = next(row for row in rows if row["name"] == OURS)
     leader = next(row for row in rows if row["name"] in said)
     against = said[leader["name"]]
-    counts = {word: 0 for word in ("better", "tied", "undecided", "worse")}
+    counts = dict.fromkeys((verdict for verdict, _ in reversed(_STANDING)), 0)
     for row in said.values():
         counts[row["verdict"]] += 1
     place = 1 + sum(row["accuracy"] > ours["accuracy"] for row in rows if row["name"] in said)
-    standing = {"better": "first", "tied": "tied-first", "undecided": "undecided", "worse": "behind"}[
-        against["verdict"]
-    ]
+    standing = next(word for verdict, word in _STANDING if counts[verdict])
+    low, high = (100 * end for end in ours["accuracy_ci"])
     lower, upper = (100 * end for end in against["ci"])
     sentence = (
-        f"Ours answers {100 * ours['accuracy']:.1f} % right ({100 * ours['accuracy_ci'][0]:.1f} to "
-        f"{100 * ours['accuracy_ci'][1]:.1f}), {100 * against['difference']:+.1f} points ({lower:+.1f} to {upper:+.1f}) "
-        f"beside the best opponent, {leader['name']}: {against['verdict']}. Of {len(said)} opponents it is better than "
+        f"Ours answers {100 * ours['accuracy']:.1f} % right ({low:.1f} to {high:.1f}), "
+        f"{100 * against['difference']:+.1f} points ({lower:+.1f} to {upper:+.1f}) beside "
+        f"the best opponent, {leader['name']}: {against['verdict']}. Of {len(said)} opponents it is better than "
         f"{counts['better']}, tied with {counts['tied']}, undecided with {counts['undecided']} and worse than "
         f"{counts['worse']}."
     )
