@@ -2,6 +2,10 @@
 
 from functools import partial
 
+from hierrouter_jax.baselines.bandit import GRID as BANDIT_GRID
+from hierrouter_jax.baselines.bandit import fit_bandit
+from hierrouter_jax.baselines.cascade import GRID as CASCADE_GRID
+from hierrouter_jax.baselines.cascade import fit_cascade, fit_self_refinement
 from hierrouter_jax.baselines.open_loop import (
     TASK_GRID,
     fit_best_sequence,
@@ -11,6 +15,8 @@ from hierrouter_jax.baselines.open_loop import (
     fit_random,
     fit_task_sequence,
 )
+from hierrouter_jax.baselines.planning import PLANNERS, ROUTERS, fit_cascade_routing, fit_plan
+from hierrouter_jax.baselines.predict_then_choose import FAMILIES, fit_predicted_best
 from hierrouter_jax.baselines.problem import Opponent, Policy, Problem
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -45,6 +51,32 @@ OPPONENTS: dict[str, Opponent] = {
 }
 
 ALWAYS = tuple(OPPONENTS)  # EVALUATION's list, cheap enough for every evaluation
+
+OPPONENTS |= {
+    family: Opponent("supervised", True, partial(fit_predicted_best, family=family), tried=len(configurations))
+    for family, configurations in FAMILIES.items()
+}
+OPPONENTS |= {
+    "bandit": Opponent("supervised", True, fit_bandit, tried=len(BANDIT_GRID)),
+    "cascade": Opponent(
+        "cascade", True, fit_cascade, tried=CASCADE_GRID, shallowest=2, same_as="one call of one model"
+    ),
+    "self-refinement": Opponent(
+        "cascade", True, fit_self_refinement, tried=CASCADE_GRID, shallowest=2, same_as="best-single"
+    ),
+    "cascade-routing": Opponent(
+        "cascade", True, fit_cascade_routing, tried=len(ROUTERS), shallowest=2, same_as="linear or knn"
+    ),
+    "predict-then-plan": Opponent("supervised", False, partial(fit_plan, allow_stop=False), tried=len(PLANNERS)),
+    "predict-then-plan+stop": Opponent(
+        "supervised",
+        True,
+        partial(fit_plan, allow_stop=True),
+        tried=len(PLANNERS),
+        shallowest=2,
+        same_as="predict-then-plan",
+    ),
+}
 
 
 def opponents_of(table: OutcomeTable, names: tuple[str, ...] | None = None) -> dict[str, Opponent]:

@@ -1,6 +1,6 @@
 """What an opponent is given and what it gives back: the problem, the policy, and a row of the registry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,6 +43,23 @@ class Problem:
         if key not in self.fitted:
             self.fitted[key] = make()
         return self.fitted[key]
+
+    def features(self, table: OutcomeTable, node: int = 0, rows: Any = slice(None)) -> Float[np.ndarray, "R F"]:
+        """What a router knows at a decision node: its context, and after a hop the query and the money spent too.
+
+        Contexts are scaled by one number, so that queries of the training split have unit spread; money by the mean
+        cost of a call.
+
+        Args:
+          rows: of the table, by default all.
+        """
+        scale = self.once("scale", lambda: _spread(self.transform(self.train.context_embedding[:, 0])))
+        query = self.transform(table.context_embedding[rows, 0]) / scale
+        if node == 0:
+            return query
+        calls = self.once("call", lambda: self.train.cost[:, 1:][self.train.available[:, 1:]].mean() or 1.0)
+        spent = table.cost[rows][:, list(table.tree.path(node))].sum(axis=1, keepdims=True) / calls
+        return np.concatenate([self.transform(table.context_embedding[rows, node]) / scale, query, spent], axis=1)
 
 
 @dataclass(frozen=True)
@@ -101,3 +118,41 @@ def returns(table: OutcomeTable, ends: Float[np.ndarray, "Q N"], weight: float) 
     """Mean return of a policy: quality less `weight` times the cost of its route, in money."""
     value = table.quality - weight * accumulate_cost(table.cost.astype(np.float64), table.tree)
     return float((ends * value).sum(axis=1).mean())
+
+
+def chosen_on_validation(problem: Problem, policies: Sequence[Policy]) -> Policy:
+    """The policy with the best mean return on the validation queries, the first of equals."""
+    held = problem.validation
+    return max(policies, key=lambda policy: returns(held, policy(held), problem.weight))
+
+
+def walk(
+    table: OutcomeTable,
+    scores: Callable[[int, Int[np.ndarray, " R"]], Float[np.ndarray, "R A"]],
+    allow_stop: bool,
+) -> Float[np.ndarray, "Q N"]:
+    """End probabilities of going to the best legal action at every hop, ties to the lowest index.
+
+    Args:
+      scores: of the M models and STOP, at a decision node for the queries (rows of the table) that reach it; NaN is
+        preferred to nothing.
+      allow_stop: whether STOP is legal while a model is; once none is, nothing else is.
+    """
+    tree, at = table.tree, np.zeros(table.num_queries, dtype=int)
+    done = np.zeros(table.num_queries, dtype=bool)
+    for node in range(tree.num_decision_nodes):
+        rows = np.flatnonzero((at == node) & ~done)
+        if not len(rows):
+            continue
+        models = table.available[rows][:, tree.child(node, np.arange(tree.num_models))]
+        stop = ~models.any(axis=1) | (allow_stop and node > 0)
+        legal = np.concatenate([models, stop[:, None]], axis=1)
+        found = np.maximum(np.nan_to_num(scores(node, rows), nan=-np.inf), -1e30)
+        action = np.where(legal, found, -np.inf).argmax(axis=1)
+        done[rows] = action == tree.num_models
+        at[rows] = np.where(done[rows], node, tree.child(node, action))
+    return ending_at(at, tree)
+
+
+def _spread(x: Float[np.ndarray, "Q F"]) -> float:
+    return float(np.sqrt(x.astype(np.float64).var(axis=0).mean())) or 1.0
