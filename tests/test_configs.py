@@ -13,6 +13,7 @@ from hierrouter_jax.cli.main import VERBS, main, parse
 from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.importers.prices import read_prices
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PRESETS = sorted(CONFIGS.rglob("*.yaml"))
@@ -22,6 +23,7 @@ LOADERS = {
     "pool": load_pool,
     "task": lambda path: load_task(str(path)),
     "reward": lambda path: from_dict(RewardWeights, load_yaml(path), path),
+    "prices": read_prices,
 }
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ VERBS = {
         "live",
         "run a pool over every route of a set of queries into an outcome table",
         "collect tables/mine --pool pool.yaml --queries queries.jsonl",
+    ),
+    "import": (
+        "imports",
+        "read outcomes that others published into an outcome table",
+        "import long outcomes.csv --prices prices.yaml --tokenizer words --out tables/mine",
     ),
     "inspect": ("runs", "show what an outcome table holds", "inspect runs/quickstart/table --query test-00007"),
     "train": (
@@ -75,7 +81,7 @@ VERBS = {
 }
 
 
-FLAGS = ("--json", "--fresh", "--chat", "--full", "--unsafe_no_sandbox")
+FLAGS = ("--json", "--fresh", "--chat", "--full", "--unsafe_no_sandbox", "--resplit", "--public_test")
 # Options that turn a verb into another view: verb and option: (module, function)
 VIEWS = {
     ("inspect", "--task"): ("tasks", "inspect_task"),
@@ -116,7 +122,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     _prepare_environment()
     module, _, example = VERBS[verb]
     asked = [view for (of, option), view in VIEWS.items() if of == verb and _given(option, arguments)]
-    module, name = asked[0] if asked else (module, verb)
+    module, name = asked[0] if asked else (module, f"{verb}_" if iskeyword(verb) else verb)
     commands = import_module(f"hierrouter_jax.cli.{module}")
     function = getattr(commands, name)
     configuration = getattr(commands, "CONFIGURED", {}).get(verb)

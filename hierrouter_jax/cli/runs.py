@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.cli.provenance import import_notes
 from hierrouter_jax.cli.tables import result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.errors import InputError
@@ -54,12 +55,17 @@ def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
         for column in rows[0]:
             grid.add_column(column.replace("_", " "), justify="left" if column in ("name", "split") else "right")
         for row in rows:
-            grid.add_row(*[f"{value:,.3f}" if isinstance(value, float) else str(value) for value in row.values()])
+            grid.add_row(*[_shown(value) for value in row.values()])
         output.print(grid)
     output.print(
         f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
         f"costs in {loaded.money_unit}, fingerprint {summary['fingerprint']}"
     )
+    if "import" in loaded.settings:
+        told = loaded.settings["import"]
+        output.print(f"imported from {told.get('format')} {told.get('path')}", soft_wrap=True, markup=False)
+        for note in import_notes(told):
+            output.print(note, soft_wrap=True, markup=False)
 
 
 def train(
@@ -186,10 +192,10 @@ def run_table(run: Path, table: Path | None) -> OutcomeTable:
 
 
 def _summary(table: OutcomeTable) -> dict[str, Any]:
-    alone = table.quality[:, table.tree.stage_slice(1)]
+    ran = table.available[:, table.tree.stage_slice(1)]
+    alone, cost = (np.ma.array(x[:, table.tree.stage_slice(1)], mask=~ran) for x in (table.quality, table.cost))
     pool = [
-        asdict(member)
-        | {"accuracy_alone": float(alone[:, model].mean()), "mean_cost": float(table.cost[:, 1 + model].mean())}
+        asdict(member) | {"accuracy_alone": float(alone[:, model].mean()), "mean_cost": float(cost[:, model].mean())}
         for model, member in enumerate(table.pool)
     ]
     splits = []
@@ -215,6 +221,13 @@ def _summary(table: OutcomeTable) -> dict[str, Any]:
         "fingerprint": table.fingerprint,
         "settings": table.settings,
     }
+
+
+def _shown(value: Any) -> str:
+    """Three decimals, or three digits of a number that has none in them: prices of a token are small."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.3g}"
 
 
 def _show_query(table: OutcomeTable, query_id: str) -> None:

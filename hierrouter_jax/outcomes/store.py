@@ -23,7 +23,13 @@ NODES, QUERIES, EMBEDDINGS, HEADER = (
     "embeddings.safetensors",
     "table.json",
 )
-_NODE_COLUMNS = {"quality": np.float32, "tokens_in": np.int32, "tokens_out": np.int32, "latency": np.float32}
+_NODE_COLUMNS = {
+    "quality": np.float32,
+    "tokens_in": np.int32,
+    "tokens_out": np.int32,
+    "latency": np.float32,
+    "stated_cost": np.float64,
+}
 
 
 def save_table(table: OutcomeTable, folder: Path) -> None:

@@ -57,6 +57,8 @@ class OutcomeTable:
       latency: [Q, N] float32 seconds, or None.
       task_names: what `task` indexes; in order of first appearance unless given, and kept by every selection.
       details: further [Q, N] columns that travel with the table (prompt, finish_reason, grader detail).
+      stated_cost: [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is tokens
+        times prices. A table with it is not priced anew by its pool's prices.
 
     Raises:
       InputError: if shapes disagree, a number is not finite, or a quality is outside [0, 1].
@@ -77,6 +79,7 @@ class OutcomeTable:
     latency: Float[np.ndarray, "Q N"] | None = None
     task_names: tuple[str, ...] = ()
     details: dict[str, np.ndarray] = field(default_factory=dict)
+    stated_cost: Float[np.ndarray, "Q N"] | None = None
 
     def __post_init__(self) -> None:
         names = self.task_names or tuple(dict.fromkeys(query.task for query in self.queries))
@@ -100,11 +103,15 @@ class OutcomeTable:
     @cached_property
     def cost(self) -> Float[np.ndarray, "Q N"]:
         """Cost of entering each node, in `money_unit`; re-pricing never re-runs a model."""
+        if self.stated_cost is not None:
+            return self.stated_cost
         return hop_costs(self.tokens_in, self.tokens_out, self.pool, self.tree)
 
     @cached_property
     def charge(self) -> Float[np.ndarray, "Q N"] | None:
         """The most that entering each node can cost, in `money_unit`; None where a pool member's limit is unknown."""
+        if self.stated_cost is not None:  # prices do not tell what would have been billed
+            return None
         return largest_charges(self.tokens_in, self.pool, self.tree)
 
     @cached_property
@@ -134,6 +141,7 @@ class OutcomeTable:
             available=self.available[part],
             response=self.response[part],
             latency=None if self.latency is None else self.latency[part],
+            stated_cost=None if self.stated_cost is None else self.stated_cost[part],
             details={name: column[part] for name, column in self.details.items()},
         )
 
@@ -172,7 +180,7 @@ def validate(table: OutcomeTable) -> None:
             raise InputError(f"queries: {query.id!r} has split {query.split!r}; it must be one of {', '.join(SPLITS)}")
     columns = {
         name: getattr(table, name)
-        for name in ("quality", "tokens_in", "tokens_out", "available", "response", "latency")
+        for name in ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")
     }
     for name, array in (columns | table.details).items():
         if array is not None and array.shape != (num_queries, nodes):
@@ -190,6 +198,9 @@ def validate(table: OutcomeTable) -> None:
     _refuse(table, "tokens_out", table.tokens_out < 0, "at least 0")
     if table.latency is not None:
         _refuse(table, "latency", ~(table.latency >= 0), "at least 0")
+    if table.stated_cost is not None:
+        _refuse(table, "stated_cost", ~(np.isfinite(table.stated_cost) & (table.stated_cost >= 0)), "at least 0")
+        _refuse(table, "stated_cost", np.pad(table.stated_cost[:, :1] != 0, ((0, 0), (0, nodes - 1))), "0 at the root")
     orphan = table.available[:, 1:] & ~table.available[:, table.tree.parent(np.arange(1, nodes))]
     _refuse(table, "available", np.pad(orphan, ((0, 0), (1, 0))), "false where the hop before it is missing")
     _refuse(table, "available", np.pad(~table.available[:, :1], ((0, 0), (0, nodes - 1))), "true at the root")

@@ -1,0 +1,63 @@
+"""What an imported table says of itself: sentences for a person."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_MOST = 8  # of one kind of line
+
+
+def import_notes(told: Mapping[str, Any]) -> Iterator[str]:
+    """Lines of `settings["import"]`: splits, leaks, oddities, what cost means, and what was not read."""
+    counts = told["counts"]
+    splits = ", ".join(f"{name} {counts['splits'][name]:,}" for name in sorted(counts["splits"], key=_order))
+    drawn = f"drawn with seed {told['options']['seed']}" if told["splits"] == "drawn" else "as given"
+    yield f"splits: {splits} ({drawn})"
+    if told["dev_only"]:
+        yield "dev-only: these queries are of public test files; report no result on them as a result on unseen data"
+    if counts["missing"]:
+        partial = sum(counts["partial_queries"].values())
+        yield f"missing: {counts['missing']:,} outcomes of {partial:,} queries, masked"
+        later = {name: count for name, count in counts["partial_queries"].items() if name != "train"}
+        if later:
+            yield f"warning: partial queries outside train ({_listed(later)}): every model should answer those"
+    yield from _leaks(told)
+    for flag in told["suspicious"][:_MOST]:
+        yield f"suspicious: {flag['model']} scores {flag['mean']:.2f} on {flag['task']}, {flag['reason']}"
+    if len(told["suspicious"]) > _MOST:
+        yield f"suspicious: {len(told['suspicious']) - _MOST} more in table.json"
+    rejected = told["rejected"]
+    if rejected["count"]:
+        yield f"not read: {rejected['count']:,} rows, all of them in rejected.jsonl; the first:"
+        for row in rejected["rows"][:3]:
+            yield f"  {row['file']} row {row['row']}: {row['reason']}"
+    yield told["cost"]
+    if told["billed_over_priced"]:
+        ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in told["billed_over_priced"].items())
+        yield f"stated costs over tokens times the pool's prices: {ratios}"
+    yield from (f"note: {note}" for note in told["notes"])
+
+
+def _leaks(told: Mapping[str, Any]) -> Iterator[str]:
+    found = told["duplicates"]
+    exact, near, groups = (found[name] for name in ("exact_pairs", "near_pairs", "groups"))
+    yield f"duplicates: {exact:,} exact and {near:,} near pairs, in {groups:,} groups"
+    for split, tasks in found["leaked"].items():
+        for task, counts in tasks.items():
+            if counts["exact"] or counts["near"]:
+                near = f", and {counts['near']} nearly" if counts["near"] else ""
+                yield (
+                    f"leak: {counts['exact']} of {counts['queries']} {split} queries of {task} stand in an earlier "
+                    f"split{near}"
+                )
+    for split, tasks in found["dropped"].items():
+        yield f"dropped from {split} for it: {_listed(tasks)}"
+    if any(c["exact"] or c["near"] for t in found["leaked"].values() for c in t.values()) and not found["dropped"]:
+        yield "warning: leaked queries are kept (--leaks keep): test accuracy flatters whoever remembers training"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _order(name: str) -> int:
+    return ("train", "validation", "test").index(name)

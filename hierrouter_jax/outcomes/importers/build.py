@@ -1,0 +1,241 @@
+"""From the neutral frame to a one-hop outcome table with its provenance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.duplicates import find_duplicates
+from hierrouter_jax.outcomes.importers.prices import check_prices
+from hierrouter_jax.outcomes.importers.reading import digest
+from hierrouter_jax.outcomes.importers.records import Price, Records
+from hierrouter_jax.outcomes.importers.splits import Leaks, draw, draw_validation, leak_report, leaked
+from hierrouter_jax.outcomes.importers.suspects import suspicious
+from hierrouter_jax.outcomes.importers.tokens import TokenCounter, cost_meaning, fill_tokens
+from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.outcomes.table import OutcomeTable, Query
+
+_LISTED = 100
+
+
+class QueryEncoder(Protocol):
+    """What embeds queries; `spec` builds it again."""
+
+    @property
+    def spec(self) -> dict[str, Any]: ...
+
+    def encode(self, contexts: Sequence[Context]) -> Float[np.ndarray, "B E"]: ...
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How outcomes become a table.
+
+    Attributes:
+      shares: weights of the splits, where the source has none; its validation share of a given train split.
+      seed: of the splits that are drawn.
+      leaks: which side of a leak is dropped: train, test, or neither (keep).
+      similarity: Jaccard similarity from which two texts are near-duplicates.
+      tokens_out: stated tokens of a response, where there is neither response nor count.
+      resplit: draw the splits anew, though the source gives some.
+      public_test: the queries come from public test files, whatever the format says.
+    """
+
+    shares: Mapping[str, float] = field(default_factory=lambda: {"train": 0.6, "validation": 0.15, "test": 0.25})
+    seed: int = 0
+    leaks: Leaks = "train"
+    similarity: float = 0.8
+    tokens_out: int | None = None
+    resplit: bool = False
+    public_test: bool = False
+
+
+def build_table(
+    records: Records,
+    encoder: QueryEncoder,
+    counter: TokenCounter | None = None,
+    prices: Mapping[str, Price] | None = None,
+    money_unit: str | None = None,
+    options: ImportOptions = ImportOptions(),
+    origin: Mapping[str, Any] | None = None,
+) -> OutcomeTable:
+    """A one-hop table of outcomes that others recorded; `settings["import"]` tells where they come from.
+
+    Args:
+      records: what a format gave.
+      encoder: embeds the query at the root.
+      counter: counts tokens that are not given.
+      prices, money_unit: of the pool; those of the source by default.
+      options: splits, leaks and stated tokens.
+      origin: format and path, for the record.
+
+    Raises:
+      InputError: if a price or a token count is unknown, or no training query is left.
+    """
+    frame = records.frame[records.frame["score"].notna()].reset_index(drop=True)
+    models = sorted(frame["model"].unique())
+    queries = _queries(frame, len(models))
+    found = find_duplicates(queries["query"].tolist(), options.similarity, progress=True)
+    drawn = options.resplit or queries["split"].isna().all()
+    report = leak_report(queries, found)
+    queries["group"] = queries["query_id"].to_numpy()[found.group]
+    queries["dropped"] = False if drawn else leaked(queries["split"].tolist(), found.group, options.leaks)
+    queries["split"] = _splits(queries, found.group, drawn, options)
+    kept = queries[~queries["dropped"]].reset_index(drop=True)
+    filled, tokens = fill_tokens(frame[frame["query_id"].isin(kept["query_id"])], counter, options.tokens_out)
+    stated = _costs_stated(filled)
+    pool, unit = _pool(models, filled, stated, prices or records.prices, money_unit or records.money_unit)
+    told = {
+        **(origin or {}),
+        "files": {name: digest(file) for name, file in records.files.items()},
+        "options": {**asdict(options), "shares": dict(options.shares)},
+        "counts": _counts(queries, kept, len(filled), len(models)),
+        "rejected": {"count": len(records.rejected), "rows": [asdict(row) for row in records.rejected[:_LISTED]]},
+        "duplicates": report | {"dropped": _dropped(queries)},
+        "suspicious": suspicious(frame),
+        "tokens": tokens,
+        "cost": cost_meaning(tokens, stated),
+        "billed_over_priced": _billed_over_priced(filled, pool) if stated else None,
+        "splits": "drawn" if drawn else "given",
+        "dev_only": bool(records.public_test or options.public_test),
+        "notes": list(records.notes),
+    }
+    return _table(kept, filled, pool, unit, encoder, stated, {"import": told})
+
+
+def _queries(frame: pd.DataFrame, models: int) -> pd.DataFrame:
+    """One row a query, in order of first appearance; `complete` where every model has an outcome."""
+    queries = frame.drop_duplicates("query_id")[["query_id", "query", "task", "gold", "split"]].reset_index(drop=True)
+    queries["complete"] = queries["query_id"].map(frame["query_id"].value_counts()) == models
+    unsplit = queries["split"].isna()
+    if unsplit.any() and not unsplit.all():
+        raise InputError(
+            f"query {queries['query_id'][unsplit].iat[0]!r} has no split, but others do; split all or none"
+        )
+    return queries
+
+
+def _splits(queries: pd.DataFrame, group: np.ndarray, drawn: bool, options: ImportOptions) -> list[str]:
+    task, complete = queries["task"].tolist(), queries["complete"].to_numpy()
+    if drawn:
+        return draw(options.shares, task, group, complete, options.seed)
+    given = queries["split"].tolist()
+    share = options.shares.get("validation", 0) / sum(options.shares.values())
+    if "validation" in given or "train" not in given or not share:
+        return given
+    # Of the rows that stay: those that are dropped must not take validation's places.
+    rows = np.flatnonzero(~queries["dropped"])
+    part = draw_validation(
+        share, [given[r] for r in rows], [task[r] for r in rows], group[rows], complete[rows], options.seed
+    )
+    for row, split in zip(rows.tolist(), part, strict=True):
+        given[row] = split
+    return given
+
+
+def _counts(queries: pd.DataFrame, kept: pd.DataFrame, outcomes: int, models: int) -> dict[str, Any]:
+    partial = kept[~kept["complete"]]
+    return {
+        "queries_read": len(queries),
+        "queries": len(kept),
+        "models": models,
+        "outcomes": outcomes,
+        "missing": len(kept) * models - outcomes,
+        "splits": {str(name): int(count) for name, count in kept["split"].value_counts().items()},
+        "partial_queries": {str(name): int(count) for name, count in partial["split"].value_counts().items()},
+        "tasks": {str(name): int(count) for name, count in kept["task"].value_counts().items()},
+    }
+
+
+def _dropped(queries: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Queries that were dropped as leaks, by split and task."""
+    gone = queries[queries["dropped"]]
+    told: dict[str, dict[str, int]] = {}
+    for (split, task), rows in gone.groupby(["split", "task"]):
+        told.setdefault(str(split), {})[str(task)] = len(rows)
+    return told
+
+
+def _costs_stated(frame: pd.DataFrame) -> bool:
+    """Whether every outcome states its cost; some alone would mix two measures."""
+    has = frame["cost"].notna()
+    if has.any() and not has.all():
+        row = frame[~has].iloc[0]
+        raise InputError(
+            f"query {row['query_id']!r}, model {row['model']!r}: cost is missing, though other outcomes state theirs"
+        )
+    return bool(has.all())
+
+
+def _pool(
+    models: list[str], frame: pd.DataFrame, stated: bool, prices: Mapping[str, Price], unit: str | None
+) -> tuple[tuple[PricedModel, ...], str]:
+    if not prices and stated:
+        return tuple(_implied(model, frame[frame["model"] == model]) for model in models), unit or "money units"
+    check_prices(prices, models, "the pool")
+    return tuple(PricedModel(name, prices[name].price_in, prices[name].price_out) for name in models), str(unit)
+
+
+def _implied(model: str, outcomes: pd.DataFrame) -> PricedModel:
+    """The mean price of a token that the stated costs imply: the costs stand, the price only describes them."""
+    tokens = int(outcomes["tokens_in"].sum() + outcomes["tokens_out"].sum())
+    price = float(outcomes["cost"].sum()) / max(tokens, 1)
+    return PricedModel(model, price, price)
+
+
+def _billed_over_priced(frame: pd.DataFrame, pool: tuple[PricedModel, ...]) -> dict[str, float]:
+    """Of each model, its stated costs over its tokens times prices: 1 where the two agree."""
+    told = {}
+    for member in pool:
+        outcomes = frame[frame["model"] == member.name]
+        priced = outcomes["tokens_in"].sum() * member.price_in + outcomes["tokens_out"].sum() * member.price_out
+        if priced:
+            told[member.name] = round(float(outcomes["cost"].sum() / priced), 4)
+    return told
+
+
+def _table(
+    queries: pd.DataFrame,
+    frame: pd.DataFrame,
+    pool: tuple[PricedModel, ...],
+    unit: str,
+    encoder: QueryEncoder,
+    stated: bool,
+    settings: dict[str, Any],
+) -> OutcomeTable:
+    shape = (len(queries), 1 + len(pool))
+    row = frame["query_id"].map({name: at for at, name in enumerate(queries["query_id"])}).to_numpy()
+    node = 1 + frame["model"].map({member.name: at for at, member in enumerate(pool)}).to_numpy()
+
+    def spread(name: str, dtype: Any, empty: Any = 0) -> np.ndarray:
+        column = np.full(shape, empty, dtype=dtype)
+        column[row, node] = frame[name].to_numpy()
+        return column
+
+    available = np.zeros(shape, dtype=bool)
+    available[:, 0] = True
+    available[row, node] = True
+    return OutcomeTable(
+        tree=HopTree(len(pool), 1),
+        pool=pool,
+        queries=tuple(
+            Query(q.query_id, q.query, q.task, q.gold, q.split, q.group) for q in queries.itertuples(index=False)
+        ),
+        context_embedding=encoder.encode([Context(text) for text in queries["query"]])[:, None, :],
+        quality=spread("score", np.float32),
+        tokens_in=spread("tokens_in", np.int32),
+        tokens_out=spread("tokens_out", np.int32),
+        available=available,
+        response=spread("response", object, ""),
+        encoder=encoder.spec,
+        money_unit=unit,
+        settings=settings,
+        latency=spread("latency", np.float32) if frame["latency"].notna().all() else None,
+        stated_cost=spread("cost", np.float64) if stated else None,
+    )

@@ -1,0 +1,35 @@
+"""The formats that outcomes are imported from, by name."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.outcomes.importers import llmrouter, llmrouterbench, long, opencompass, routellm, routerbench
+from hierrouter_jax.outcomes.importers.records import Records
+
+FORMATS: dict[str, Callable[[Path], Records]] = {
+    "long": long.read,
+    "llmrouter": llmrouter.read,
+    "llmrouterbench": llmrouterbench.read,
+    "opencompass": opencompass.read,
+    "routellm": routellm.read,
+    "routerbench": routerbench.read,
+}
+
+
+def read_format(name: str, path: Path, columns: Mapping[str, str] | None = None) -> Records:
+    """Outcomes of a file or folder.
+
+    Args:
+      name: of the format.
+      path: file or folder.
+      columns: of the long format, names in the file by ours.
+
+    Raises:
+      InputError: if the format is unknown, or the files are not what it says.
+    """
+    if name not in FORMATS:
+        raise InputError(f"format {name!r} is unknown; {nearest(name, FORMATS)}")
+    if columns and name != "long":
+        raise InputError(f"--columns maps columns of the long format; {name} has names of its own")
+    return long.read(path, columns) if name == "long" else FORMATS[name](path)

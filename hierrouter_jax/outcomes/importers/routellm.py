@@ -1,0 +1,41 @@
+"""RouteLLM's evaluation files: a prompt and whether the weak and the strong model were right."""
+
+from pathlib import Path
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.importers.reading import found, read_grid, stem
+from hierrouter_jax.outcomes.importers.records import Gatherer, Records
+from hierrouter_jax.outcomes.importers.wide import add_row, models_of
+
+_SUFFIXES = {"response": "_response"}
+
+
+def read(path: Path) -> Records:
+    """Read `mmlu_DOMAIN.csv` or `gsm8k_responses.csv`, or a folder that holds such files at any depth.
+
+    A row holds `prompt`, true or false for each model under its name, and, for GSM8K, its text under
+    `MODEL_response`. The task is the file's name without `_responses`.
+
+    Raises:
+      InputError: if there is no such file, or nothing can be read.
+    """
+    rows = Gatherer(path)
+    files = found(path, "**/*.csv")
+    for file in files:
+        grid = read_grid(file)
+        if "prompt" not in grid.columns:
+            raise InputError(f"{file}: column 'prompt' is missing; its columns are {', '.join(map(str, grid.columns))}")
+        task = stem(file).removesuffix("_responses")
+        grid = grid.loc[:, [not str(name).startswith("Unnamed:") for name in grid.columns]]  # a saved index
+        models = models_of(file, grid, ("prompt",), tuple(_SUFFIXES.values()))
+        for number, record in enumerate(grid.to_dict("records")):
+            query = {"query_id": f"{task}-{number:05d}", "query": record["prompt"], "task": task}
+            add_row(rows, file, number, record, query, models, _SUFFIXES)
+    return rows.records(
+        files,
+        public_test=True,
+        notes=(
+            "prompts are without the worked examples that the models read (RouteLLM leaves them out), so tokens read "
+            "are fewer than were billed",
+        ),
+    )

@@ -1,0 +1,145 @@
+"""Duplicates among imported queries, the leaks that they make, and splits that no duplicate group straddles."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.duplicates import Duplicates
+from hierrouter_jax.outcomes.table import SPLITS
+
+Leaks = Literal["train", "test", "keep"]
+_SHOWN = 50
+
+
+def leak_report(queries: pd.DataFrame, duplicates: Duplicates) -> dict[str, Any]:
+    """What the search found, and how many queries of each later split have a copy in an earlier one, by task.
+
+    A query is leaked *exactly* if an equal text (after normalisation) stands in an earlier split, *nearly* if only a
+    near-duplicate does; earlier is train, then validation, then test.
+
+    Args:
+      queries: one row a query, with `query_id`, `task` and `split`.
+      duplicates: found among their texts.
+    """
+    split = queries["split"].tolist()
+    exact: dict[int, int] = {}
+    near: dict[int, int] = {}
+    across = []
+    for pair in duplicates.pairs:
+        earlier, later = sorted((pair.first, pair.second), key=lambda row: _rank(split[row]))
+        if split[earlier] != split[later]:
+            across.append(pair)
+            (exact if pair.similarity == 1 else near).setdefault(later, earlier)
+    return {
+        "exact_pairs": sum(pair.similarity == 1 for pair in duplicates.pairs),
+        "near_pairs": sum(pair.similarity < 1 for pair in duplicates.pairs),
+        "groups": int((np.bincount(duplicates.group) > 1).sum()),
+        "leaked": {
+            name: _by_task(queries, name, set(exact), set(near) - set(exact)) for name in SPLITS[1:] if name in split
+        },
+        "pairs_across_splits": [
+            {"first": queries["query_id"].iat[p.first], "second": queries["query_id"].iat[p.second]}
+            | {"similarity": round(p.similarity, 3)}
+            for p in across[:_SHOWN]
+        ],
+        "pairs_across_splits_count": len(across),
+    }
+
+
+def leaked(split: Sequence[str | None], group: Int[np.ndarray, " Q"], leaks: Leaks) -> Bool[np.ndarray, " Q"]:
+    """Which queries to drop, so that every duplicate group lies in one split.
+
+    `train` keeps the latest split that a group reaches and drops it from all earlier ones, as training sets are
+    decontaminated; `test` keeps the earliest; `keep` drops nothing.
+    """
+    rank = np.array([_rank(name) for name in split])
+    if leaks == "keep" or not len(rank):
+        return np.zeros(len(rank), dtype=bool)
+    kept = np.full(group.max() + 1, -1 if leaks == "train" else len(SPLITS))
+    (np.maximum if leaks == "train" else np.minimum).at(kept, group, rank)
+    return rank != kept[group]
+
+
+def draw(
+    shares: Mapping[str, float],
+    task: Sequence[str],
+    group: Int[np.ndarray, " Q"],
+    complete: Bool[np.ndarray, " Q"],
+    seed: int,
+) -> list[str]:
+    """A split of each query: seeded, stratified by task, duplicate groups whole, partial queries only in train.
+
+    Queries stand in a random order task by task, and each goes to the split that lags furthest behind its share; so
+    every task is split in proportion, and so is the whole, to within a group.
+
+    Args:
+      shares: weight of each split; counts will do.
+      task: of each query.
+      group: duplicate group of each query.
+      complete: whether a query has an outcome of every model.
+      seed: of the order.
+
+    Raises:
+      InputError: if a share makes no sense.
+    """
+    names = [name for name in SPLITS if shares.get(name)]
+    if set(shares) - set(SPLITS) or not names or any(not 0 <= share < np.inf for share in shares.values()):
+        raise InputError(f"shares are {dict(shares)}, but must be weights of {', '.join(SPLITS)}, one of them above 0")
+    weight = np.array([shares[name] for name in names], dtype=float) / sum(shares.values())
+    order = np.random.default_rng(seed).permutation(len(task))
+    order = order[np.argsort(np.array(task, dtype=object)[order].astype(str), kind="stable")]
+    whole = np.bincount(group[~complete], minlength=len(task)) == 0  # groups without a partial query
+    members = pd.Series(np.arange(len(task))).groupby(group).groups
+    split, lag = [""] * len(task), np.zeros(len(names))
+    for row in order:
+        if split[row]:
+            continue
+        rows = members[group[row]]
+        lag += weight * len(rows)
+        chosen = int(np.argmax(lag)) if whole[group[row]] or "train" not in names else names.index("train")
+        lag[chosen] -= len(rows)
+        for one in rows:
+            split[one] = names[chosen]
+    return split
+
+
+def draw_validation(
+    share: float,
+    split: Sequence[str],
+    task: Sequence[str],
+    group: Int[np.ndarray, " Q"],
+    complete: Bool[np.ndarray, " Q"],
+    seed: int,
+) -> list[str]:
+    """The given splits, with a share of train drawn as validation, where a source has train and test alone."""
+    rows = np.flatnonzero(np.array(split) == "train")
+    drawn = draw(
+        {"train": 1 - share, "validation": share},
+        [task[row] for row in rows],
+        np.unique(group[rows], return_inverse=True)[1],
+        complete[rows],
+        seed,
+    )
+    made = list(split)
+    for row, name in zip(rows.tolist(), drawn, strict=True):
+        made[row] = name
+    return made
+
+
+def _rank(split: str | None) -> int:
+    return SPLITS.index(split) if split in SPLITS else 0
+
+
+def _by_task(queries: pd.DataFrame, split: str, exact: set[int], near: set[int]) -> dict[str, dict[str, int]]:
+    told: dict[str, dict[str, int]] = {}
+    for row, (task, of) in enumerate(zip(queries["task"], queries["split"], strict=True)):
+        if of == split:
+            counts = told.setdefault(task, {"queries": 0, "exact": 0, "near": 0})
+            counts["queries"] += 1
+            counts["exact"] += row in exact
+            counts["near"] += row in near
+    return told
