@@ -54,10 +54,20 @@ VERBS = {
         "say whether routing, and whether more hops, are worth it for the models of a table",
         "worth runs/quickstart/table",
     ),
+    "leaderboard": (
+        "leaderboard",
+        "rank all learners and all opponents on the same splits of one or several tables",
+        "leaderboard tables/lookahead --splits 10 --train 1200 --test 540 --out runs/leaderboard",
+    ),
     "evaluate": (
         "runs",
         "evaluate a run's routers exactly beside their opponents",
         "evaluate runs/mine --split validation",
+    ),
+    "calibrate": (
+        "leaderboard",
+        "find the cost weight or stop threshold that meets a budget or an accuracy",
+        "calibrate runs/mine --budget 120",
     ),
     "export": (
         "runs",

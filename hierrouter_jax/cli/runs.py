@@ -121,7 +121,7 @@ def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bo
     """
     if split not in SPLITS:
         raise InputError(f"--split is {split!r}, but must be one of {', '.join(SPLITS)}")
-    loaded = _run_table(run, table)
+    loaded = run_table(run, table)
     routers = load_routers(run, loaded)
     config = read_train_config(run)
     features = next(iter(routers.values())).features
@@ -171,7 +171,7 @@ def export(
 def _learner_bundle(
     run: Path, learner: str, seed: int | None, checkpoint: int | None, table: Path | None
 ) -> PolicyBundle:
-    loaded = _run_table(run, table)
+    loaded = run_table(run, table)
     config = read_train_config(run)
     if learner not in config.learners:
         raise InputError(f"--learner is {learner!r}, but {run} holds {', '.join(config.learners)}")
@@ -183,7 +183,7 @@ def _learner_bundle(
     return bundle
 
 
-def _run_table(run: Path, table: Path | None) -> OutcomeTable:
+def run_table(run: Path, table: Path | None) -> OutcomeTable:
     """The outcome table of a run: as told, as the run was told, or the one it collected itself."""
     if not run.is_dir():
         raise InputError(f"{run}: no such run folder")

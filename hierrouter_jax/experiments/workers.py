@@ -124,13 +124,18 @@ class _Worker:
 
 def _start(folder: Path, free: "SimpleQueue[int]", alive: Connection, together: Barrier) -> None:
     """In a new worker: take a core, read the tables."""
+    settle(free, alive)
+    _Worker.splits = _load(folder)
+    _Worker.together = together
+
+
+def settle(free: "SimpleQueue[int]", alive: Connection) -> None:
+    """In a new worker, before JAX is imported: take a core, compute on it alone, end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
     os.sched_setaffinity(0, {free.get()})
     inherited = re.sub(r"--xla_force_host_platform_device_count=\S*", "", os.environ.get("XLA_FLAGS", ""))
     os.environ |= {"XLA_FLAGS": f"{inherited} {_SINGLE_THREAD}".strip(), "JAX_PLATFORMS": "cpu"}
-    _Worker.splits = _load(folder)
-    _Worker.together = together
 
 
 def _end_with_parent(alive: Connection) -> None:

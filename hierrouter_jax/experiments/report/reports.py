@@ -1,10 +1,11 @@
-"""Which page a folder gets: a run's, several runs', a comparison's or a sweep's."""
+"""Which page a folder gets: a run's, several runs', a comparison's, a leaderboard's or a sweep's."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.report.compare_page import build_compare_page
+from hierrouter_jax.experiments.report.leaderboard_page import build_leaderboard_page
 from hierrouter_jax.experiments.report.page import build_run_page
 from hierrouter_jax.experiments.sweep_folder import HEADER
 
@@ -25,10 +26,13 @@ def build_page(
     options = {"--out": out, "--query": query, "--a": a, "--b": b, "--table": table}
     if len(runs) == 1:
         (run,) = runs
-        of = "comparison" if (run / "compare.json").is_file() else "sweep" if (run / HEADER).is_file() else "run"
+        marks = {"compare.json": "comparison", "leaderboard.json": "leaderboard", HEADER: "sweep"}
+        of = next((kind for mark, kind in marks.items() if (run / mark).is_file()), "run")
         _refuse(options, ("--out",) if of == "run" else tuple(options), f"{run} is a single {of}")
         if of == "comparison":
             return build_compare_page(run)
+        if of == "leaderboard":
+            return build_leaderboard_page(run)
         if of == "sweep":
             from hierrouter_jax.experiments.report.sweep_page import build_sweep_page
 

@@ -1,0 +1,73 @@
+"""Ours against every opponent: paired differences, corrected for how many are asked, and one sentence."""
+
+from typing import Any
+
+import numpy as np
+
+from hierrouter_jax.evaluation.paired import permutation_p, verdict
+from hierrouter_jax.evaluation.statistics import holm
+from hierrouter_jax.experiments.leaderboard.config import OURS
+from hierrouter_jax.experiments.leaderboard.rows import Context, interval
+
+# What ours is: the worst of its verdicts decides.
+_STANDING = (("worse", "behind"), ("undecided", "undecided"), ("tied", "tied-first"), ("better", "first"))
+
+
+def compared(values: dict[str, Any], rivals: list[str], context: Context) -> list[dict[str, Any]]:
+    """Ours minus each opponent on the same queries of the same splits, at the first cost weight.
+
+    Args:
+      rivals: the opponents; the family of hypotheses is each of them, on accuracy, and on return where cost weighs.
+    """
+    found = []
+    metrics = ("accuracy", "return") if context.cost_weights[0] > 0 else ("accuracy",)
+    for metric in metrics:
+        mine, others = (
+            [values[name]["quality"][0] if metric == "accuracy" else context.returns(values[name], 0) for name in names]
+            for names in ([OURS], rivals)
+        )
+        differences = mine[0] - np.stack(others)
+        drawn, flipped = context.drawn(differences), context.repeats.flipped(differences)
+        for at, name in enumerate(rivals):
+            found.append(
+                {
+                    "opponent": name,
+                    "metric": metric,
+                    "difference": float(drawn[at, 0]),
+                    "ci": interval(drawn[at]),
+                    "p_value": permutation_p(float(drawn[at, 0]), flipped[:, at]),
+                    "relative_cost": _ratio(values, name, context),
+                }
+            )
+    for row, adjusted in zip(found, holm([row["p_value"] for row in found]), strict=True):
+        row["p_holm"] = adjusted
+        row["verdict"] = verdict(*row["ci"], adjusted)
+    return found
+
+
+def headline(rows: list[dict[str, Any]], comparisons: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where ours stands: beside the most accurate opponent, and how often it is better, tied, undecided or worse."""
+    said = {row["opponent"]: row for row in comparisons if row["metric"] == "accuracy"}
+    ours = next(row for row in rows if row["name"] == OURS)
+    leader = next(row for row in rows if row["name"] in said)
+    against = said[leader["name"]]
+    counts = dict.fromkeys((verdict for verdict, _ in reversed(_STANDING)), 0)
+    for row in said.values():
+        counts[row["verdict"]] += 1
+    place = 1 + sum(row["accuracy"] > ours["accuracy"] for row in rows if row["name"] in said)
+    standing = next(word for verdict, word in _STANDING if counts[verdict])
+    low, high = (100 * end for end in ours["accuracy_ci"])
+    lower, upper = (100 * end for end in against["ci"])
+    sentence = (
+        f"Ours answers {100 * ours['accuracy']:.1f} % right ({low:.1f} to {high:.1f}), "
+        f"{100 * against['difference']:+.1f} points ({lower:+.1f} to {upper:+.1f}) beside "
+        f"the best opponent, {leader['name']}: {against['verdict']}. Of {len(said)} opponents it is better than "
+        f"{counts['better']}, tied with {counts['tied']}, undecided with {counts['undecided']} and worse than "
+        f"{counts['worse']}."
+    )
+    return {"sentence": sentence, "standing": standing, "place": place, "leader": leader["name"], "counts": counts}
+
+
+def _ratio(values: dict[str, Any], name: str, context: Context) -> float | None:
+    ours, theirs = (float(context.repeats.mean(values[one]["cost"][0])) for one in (OURS, name))
+    return ours / theirs if theirs > 0 else None

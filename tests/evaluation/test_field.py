@@ -1,0 +1,83 @@
+"""The field's metrics on examples worked by hand, and what they refuse."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.field import (
+    apgr,
+    cost_saving,
+    cpt,
+    gain,
+    oracle_gap_recovered,
+    refuse_more_than_two,
+    threshold_curve,
+)
+from hierrouter_jax.hop_tree import HopTree
+
+# Ten queries, the strong model right on eight and the weak one on four; the score wants it where it helps first.
+SCORE = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 0.0])
+STRONG = np.array([1, 1, 1, 1, 1, 1, 1, 1, 0, 0.0])
+WEAK = np.array([0, 0, 0, 0, 1, 1, 1, 0, 1, 0.0])
+
+
+def test_a_gain_and_a_gap_by_hand():
+    """.7 above .6 is 10 points, a quarter of the way from .6 to the oracle's 1."""
+    assert gain(np.array(0.7), np.array(0.6)) == pytest.approx(0.1)
+    assert oracle_gap_recovered(np.array(0.7), np.array(0.6), np.array(1.0)) == pytest.approx(0.25)
+    several = oracle_gap_recovered(np.array([0.7, 0.7]), np.array([0.6, 0.9]), np.array([1.0, 0.9]))
+    assert several[0] == pytest.approx(0.25)
+    assert np.isnan(several[1])
+
+
+def test_a_cost_saving_by_hand():
+    """From (1, .4) to (3, .8) a coin reaches .7 at 2.5; the best single model pays 10 for it: a saving of 75 %."""
+    cost, quality = np.array([1.0, 3.0, 8.0]), np.array([0.4, 0.8, 0.6])
+    assert cost_saving(cost, quality, np.array(10.0), np.array(0.7)) == pytest.approx(0.75)
+    assert cost_saving(cost, quality, np.array(10.0), np.array(0.3)) == pytest.approx(0.9)
+    assert np.isnan(cost_saving(cost, quality, np.array(10.0), np.array(0.9)))
+    assert cost_saving(cost[1:2], quality[1:2], np.array(2.0), np.array(0.8)) == pytest.approx(-0.5)
+
+
+def test_a_threshold_curve_by_hand():
+    share, quality = threshold_curve(SCORE, WEAK, STRONG)
+    assert share == pytest.approx(np.arange(11) / 10)
+    assert quality == pytest.approx([0.4, 0.5, 0.6, 0.7, 0.8, 0.8, 0.8, 0.8, 0.9, 0.8, 0.8])
+
+
+def test_apgr_and_cpt_by_hand():
+    """PGR at 10..100 %: 1/4, 1/2, 3/4, 1, 1, 1, 1, 5/4, 1, 1. Half the gap needs 20 % of the calls, 80 % of it 32 %."""
+    curve = threshold_curve(SCORE, WEAK, STRONG)
+    assert apgr(*curve, 0.4, 0.8) == pytest.approx(8.75 / 10)
+    assert cpt(*curve, 0.4, 0.8, 50) == pytest.approx(0.2)
+    assert cpt(*curve, 0.4, 0.8, 80) == pytest.approx(0.32)
+
+
+def test_a_coin_recovers_half_the_gap_on_average():
+    """Linear from (0, weak) to (1, strong): the mean of 10 %, ..., 100 % is .55, and x % needs x % of the calls."""
+    nothing = np.empty(0)
+    assert apgr(nothing, nothing, 0.2, 0.6) == pytest.approx(0.55)
+    assert cpt(nothing, nothing, 0.2, 0.6, 80) == pytest.approx(0.8)
+
+
+def test_more_models_or_hops_than_the_metric_is_defined_for_are_refused():
+    refuse_more_than_two(HopTree(2, 1))
+    for tree, said in ((HopTree(3, 1), "3 models and 1 hops"), (HopTree(2, 2), "2 models and 2 hops")):
+        with pytest.raises(InputError, match=said):
+            refuse_more_than_two(tree)
+    with pytest.raises(InputError, match="better than the weak one"):
+        apgr(np.array([0.5]), np.array([0.5]), 0.6, 0.5)
+    with pytest.raises(InputError, match="above 0 and up to 100"):
+        cpt(np.array([0.5]), np.array([0.5]), 0.5, 0.6, 0)
+
+
+@given(arrays(float, (2, 4), elements=st.floats(0.01, 0.99).map(lambda value: round(value, 3))))
+def test_a_cheaper_router_never_saves_less(points):
+    cost, quality = points
+    single = np.array(0.5), np.array(0.5)
+    saved, cheaper = (cost_saving(scale * cost, quality, *single) for scale in (1.0, 0.5))
+    assert np.isnan(saved) == np.isnan(cheaper)
+    assert np.isnan(saved) or cheaper >= saved
