@@ -1,6 +1,6 @@
 """The pass over the hop tree, stage by stage, that makes calls into a table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,14 +17,16 @@ from hierrouter_jax.bridge.collect.progress import HopBar, hop_bar
 from hierrouter_jax.bridge.collect.summary import Made, Tally, how_made
 from hierrouter_jax.bridge.collect.verdicts import FAILED, count_verdicts, graded
 from hierrouter_jax.bridge.encoders import Encoder
+from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.grading import Grader
-from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.context import Context, Prompt
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
 Cells = dict[Prompt, list[tuple[int, int]]]
+_PROMPTS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,11 @@ class Collection:
             )
         table = graded(table, self.grader, made.failed, made.why)
         how = how_made(table, made, self.backends, self.prompt, wanted)
+        embedding, read = embedded(table, self.encoder, self.progress)
         return replace(
             table,
-            context_embedding=embedded(table, self.encoder, self.progress),
-            settings={**self.settings, **how, "verdicts": count_verdicts(table)},
+            context_embedding=embedding,
+            settings={**self.settings, **how, "encoder": read, "verdicts": count_verdicts(table)},
         )
 
     def _run(self, table: OutcomeTable, wanted: Bool[np.ndarray, "Q N"], made: Made) -> None:
@@ -130,7 +133,7 @@ class Collection:
     ) -> None:
         """All calls of a model at a stage."""
         backend = self.backends[model]
-        cells = self._cells_by_prompt(table, possible, stage, model)
+        cells = self._cells_by_prompt(table, possible, stage, model, made)
         for answers, called in self.calls.ask(backend, list(cells)):
             made.count(backend, answers)
             for text, answer in answers.items():
@@ -140,7 +143,7 @@ class Collection:
                 else:
                     _fill(table, where, answer)
                 if self.keep_prompts:
-                    table.details["prompt"][where] = text if isinstance(text, str) else repr(text)
+                    table.details["prompt"][where] = as_text(text)
             bar.done(sum(len(cells[text]) for text in answers), called)
 
     def _fail(
@@ -156,21 +159,35 @@ class Collection:
         if counted.any():
             table.tokens_in[here] = self.backends[model].count_tokens([prompt])[0]
 
-    def _cells_by_prompt(self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int) -> Cells:
+    def _cells_by_prompt(
+        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int, made: Made
+    ) -> Cells:
         """The distinct prompts of a model at a stage, each with the (query, node) cells that its answer fills."""
-        cells: Cells = {}
-        for context, row, node in self._contexts(table, possible[:, model :: self.tree.num_models], stage, model):
-            cells.setdefault(self.prompt(*context), []).append((row, node))
+        backend, cells = self.backends[model], Cells()
+        where, contexts = self._contexts(table, possible[:, model :: self.tree.num_models], stage, model)
+        for start in range(0, len(contexts), _PROMPTS_AT_ONCE):
+            part = slice(start, start + _PROMPTS_AT_ONCE)
+            prompts, trimmed = fitted_prompts(self.prompt, contexts[part], backend)
+            made.tallies[backend.name].trimmed_hops += sum(tokens > 0 for tokens in trimmed)
+            for cell, prompt in zip(where[part], prompts, strict=True):
+                cells.setdefault(prompt, []).append(cell)
         return cells
 
     def _contexts(
         self, table: OutcomeTable, possible: Bool[np.ndarray, "Q P"], stage: int, model: int
-    ) -> Iterator[tuple[Context, int, int]]:
-        decision_nodes = self.tree.stage_slice(stage)
-        for parent in range(decision_nodes.start, decision_nodes.stop):
+    ) -> tuple[list[tuple[int, int]], list[Context]]:
+        """The (query, node) cells of a model's hops at a stage, parent by parent, and what each is told."""
+        cells, contexts = [], []
+        first, names = self.tree.stage_start(stage), [backend.name for backend in self.backends]
+        for at in range(possible.shape[1]):
+            parent = first + at
             path, node = list(self.tree.path(parent)), self.tree.child(parent, model)
-            for row in np.flatnonzero(possible[:, parent - decision_nodes.start]).tolist():
-                yield Context(self.queries[row].text, tuple(table.response[row, path].tolist())), row, node
+            said_by = tuple(names[called] for called in self.tree.route(parent))
+            for row in np.flatnonzero(possible[:, at]).tolist():
+                query, said = self.queries[row], tuple(table.response[row, path].tolist())
+                cells.append((row, node))
+                contexts.append(Context(query.text, said, said_by, getattr(query, "shots", ())))
+        return cells, contexts
 
     def _blank(self) -> OutcomeTable:
         """The table before any call, its arrays to be filled in; making it checks the queries and the pool."""

@@ -17,13 +17,13 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 
 @dataclass
 class Tally:
-    """Distinct calls of one model that a table is made of."""
+    """Of one model: the distinct calls that a table is made of, and the hops whose prompt had to be trimmed."""
 
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     failed: int = 0
-    trimmed: int = 0
+    trimmed_hops: int = 0
 
 
 @dataclass
@@ -73,7 +73,7 @@ def how_made(
         "calls": calls,
         "hops_per_call": round(hops / calls, 3) if calls else 0.0,
         "finish_reasons": dict(sorted(Counter(finished).items())),
-        "trimmed_prompts": sum(tally.trimmed for tally in tallies),
+        "trimmed_hops": sum(tally.trimmed_hops for tally in tallies),
         **_failures(table, made, wanted),
         **_partial(table, wanted),
     }
@@ -94,7 +94,7 @@ def compute(backend: Backend, tally: Tally) -> dict[str, Any]:
         "calls": tally.calls,
         "tokens_in": tally.tokens_in,
         "tokens_out": tally.tokens_out,
-        "trimmed_prompts": tally.trimmed,
+        "trimmed_hops": tally.trimmed_hops,
     }
 
 
