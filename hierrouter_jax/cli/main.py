@@ -22,7 +22,7 @@ VERBS = {
         "quickstart --seed 1",
     ),
     "collect": (
-        "live",
+        "collecting",
         "run a pool over every route of a set of queries into an outcome table",
         "collect tables/mine --pool pool.yaml --queries queries.jsonl",
     ),
@@ -65,7 +65,7 @@ VERBS = {
 }
 
 
-FLAGS = ("--json", "--fresh", "--chat", "--full", "--unsafe_no_sandbox")
+FLAGS = ("--json", "--fresh", "--chat", "--full", "--unsafe_no_sandbox", "--keep_failed", "--keep_prompts", "--dry_run")
 # Options that turn a verb into another view: verb and option: (module, function)
 VIEWS = {
     ("inspect", "--task"): ("tasks", "inspect_task"),

@@ -15,17 +15,25 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.table_policy import decision_logits
 
 
-def visits(table: OutcomeTable, routers: Iterable[TrainedRouter]) -> Float[np.ndarray, "Q N"]:
-    """The largest probability with which any seed of any router visits each node whose context is known.
+def frontier(table: OutcomeTable, routers: Iterable[TrainedRouter], probability: float) -> Bool[np.ndarray, "Q N"]:
+    """All children of collected nodes that some policy visits with more than a probability, but for the last stage.
 
-    A node's context is known where the node before it was collected; what is missing is no masked action here, as
-    it is asked whether it should be collected.
+    A visited node is expanded by every model, so that what is learned there is a choice between all of them. A child
+    that is not visited itself ends its route as the tree is then: a policy that may stop is told what stopping there
+    is worth, and never more than the child is worth.
     """
-    tree = table.tree
-    known = np.concatenate(
-        [np.ones((table.num_queries, 1), bool), table.available[:, tree.parent(np.arange(1, tree.num_nodes))]], axis=1
-    )
-    found = np.zeros(table.quality.shape)
+    visited = (visits(table, routers) > probability) & table.available
+    wanted = np.zeros_like(visited)
+    wanted[:, 1:] = np.repeat(visited[:, : table.tree.num_decision_nodes], table.tree.num_models, axis=1)
+    return wanted
+
+
+def visits(table: OutcomeTable, routers: Iterable[TrainedRouter]) -> Float[np.ndarray, "Q N"]:
+    """The largest probability with which any seed of any router visits each node, were all hops there to be made.
+
+    Meaningless below nodes that were not collected, whose contexts nobody knows.
+    """
+    tree, found = table.tree, np.zeros(table.quality.shape)
     for router in routers:
         device = router.features.on_device(table)
         network, conditions = learner.build_network(device, router.static), router.conditions(table.num_queries)
@@ -33,7 +41,7 @@ def visits(table: OutcomeTable, routers: Iterable[TrainedRouter]) -> Float[np.nd
         for seed in range(len(router.state.best_return)):
             logits = decision_logits(network, router.params(seed), device, conditions, router.hyper.ranges)
             found = np.maximum(found, _reach(logits, legal, tree))
-    return np.where(known, found, 0.0)
+    return found
 
 
 def possible(tree: HopTree, may_stop: bool) -> Bool[np.ndarray, "D A"]:

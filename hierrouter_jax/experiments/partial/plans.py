@@ -1,7 +1,7 @@
 """Sampling plans: which training queries get whole trees, and which routes are promising for the others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,13 +13,9 @@ from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
+# All routes; each model once, then the routes whose like did well on queries with whole trees; or only the hops after
+# nodes that policies trained on what there is visit with a probability over `PartialConfig.visited`.
 PlanKind = Literal["all", "promising", "frontier"]
-
-
-def _fast() -> TrainConfig:
-    static = LearnerStatic(num_envs=256, num_updates=8, evaluate_every=1)
-    hyper = LearnerHyper(learning_rate=0.003)
-    return TrainConfig(("exact", "exact+stop"), num_seeds=2, static=static, hyper=hyper, checkpoint_every=8)
 
 
 @dataclass(frozen=True)
@@ -27,26 +23,27 @@ class PartialConfig:
     """How much of the training queries' trees is collected. Validation and test trees are whole in any case.
 
     Attributes:
-      kind: `all` routes; `promising`: each model once, then the routes whose like did well on the queries with whole
-        trees; `frontier`: only nodes that policies trained on what there is visit with probability over `visited`.
       whole: share of each task's training queries that get whole trees, to learn from what leads nowhere, too.
       margin: of `promising`: routes within so much of their task's best mean quality.
       visited: of `frontier`: the smallest probability of a visit, of any of the policies.
       rounds: of `frontier`: how often policies are trained and then expand the trees.
       seed: of the draw of queries with whole trees.
-      train: of the policies of a round.
+      learners: that train the policies of a round. One that may not stop needs more calls, as all its routes are long.
+      seeds: policies of each learner.
+      updates: of their training; few do, as the policies only say where to look.
 
     Raises:
       InputError: if a share or a number is out of range.
     """
 
-    kind: PlanKind = "all"
-    whole: float = 0.2
+    whole: float = 0.15
     margin: float = 0.1
-    visited: float = 0.05
+    visited: float = 0.2
     rounds: int = 1
     seed: int = 0
-    train: TrainConfig = field(default_factory=_fast)
+    learners: tuple[str, ...] = ("exact+stop",)
+    seeds: int = 2
+    updates: int = 8
 
     def __post_init__(self) -> None:
         if not 0 < self.whole <= 1:
@@ -55,8 +52,17 @@ class PartialConfig:
             raise InputError(f"margin is {self.margin}, but must be from 0 to 1")
         if not 0 < self.visited < 1:
             raise InputError(f"visited is {self.visited}, but must be a probability between 0 and 1")
-        if self.rounds < 1:
-            raise InputError(f"rounds is {self.rounds}, but must be at least 1")
+        for name in ("rounds", "updates"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be at least 1")
+        self.train  # noqa: B018 (it refuses wrong learners and seeds)
+
+    @property
+    def train(self) -> TrainConfig:
+        """How a round's policies are trained: a few large steps, as in the preset train/fast.yaml."""
+        static = LearnerStatic(num_envs=256, num_updates=self.updates, evaluate_every=1)
+        hyper = LearnerHyper(learning_rate=0.003)
+        return TrainConfig(self.learners, self.seeds, self.seed, static=static, hyper=hyper, checkpoint_every=1)
 
 
 def whole_trees(queries: Sequence[Query], tree: HopTree, share: float, seed: int) -> Bool[np.ndarray, "Q N"]:
