@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hierrouter_jax.outcomes.notes import DEV_ONLY
+
 _MOST = 8  # of one kind of line
 
 
@@ -13,7 +15,7 @@ def import_notes(told: Mapping[str, Any]) -> Iterator[str]:
     drawn = f"drawn with seed {told['options']['seed']}" if told["splits"] == "drawn" else "as given"
     yield f"splits: {splits} ({drawn})"
     if told["dev_only"]:
-        yield "dev-only: these queries are of public test files; report no result on them as a result on unseen data"
+        yield DEV_ONLY
     if counts["missing"]:
         partial = sum(counts["partial_queries"].values())
         yield f"missing: {counts['missing']:,} outcomes of {partial:,} queries, masked"

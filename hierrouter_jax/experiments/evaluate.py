@@ -17,9 +17,12 @@ from hierrouter_jax.evaluation.statistics import (
     paired_difference,
     proportion_interval,
 )
+from hierrouter_jax.experiments.external import called_once
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.front import front
+from hierrouter_jax.experiments.partial.whole import whole_training_trees
 from hierrouter_jax.experiments.routers import TrainedRouter, router_cost
+from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 # Who is compared with whom: declared here, before anything is seen, and corrected as one family.
@@ -44,7 +47,12 @@ class Entry:
 
 
 def evaluate(
-    table: OutcomeTable, routers: dict[str, TrainedRouter], features: FittedFeatures, cost_weight: float, split: str
+    table: OutcomeTable,
+    routers: dict[str, TrainedRouter],
+    features: FittedFeatures,
+    cost_weight: float,
+    split: str,
+    external: OutcomeTable | None = None,
 ) -> dict[str, Any]:
     """Everything about a split as plain data, in the form that ARCHITECTURE's contract for `evaluation.json` gives.
 
@@ -54,6 +62,9 @@ def evaluate(
       features: what the run fitted on the training split.
       cost_weight: lambda, per normalised cost.
       split: which queries to evaluate on.
+      external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
+    Raises:
+      InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
     part = table.split(split)
     weight = cost_weight / features.cost_normaliser
@@ -62,6 +73,9 @@ def evaluate(
         *opponents(part, problem_of(table, features, weight)),
     ]
     outcomes = {entry.name: policy_outcome(part, entry.ends) for entry in entries}
+    for name, (ends, outcome) in called_once(external, part).items():
+        entries.append(Entry(name, "external", ends, True))
+        outcomes[name] = outcome
     own_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
     for name, own in own_costs.items():
         outcomes[name] = replace(outcomes[name], cost=outcomes[name].cost + own)
@@ -83,6 +97,7 @@ def evaluate(
             "queries": part.num_queries,
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
+            "notes": table_notes(table.settings),
         },
         "money_unit": table.money_unit,
         "cost_weight": cost_weight,
@@ -113,7 +128,9 @@ def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float) -> 
     Args:
       weight: of cost, per money unit.
     """
-    return Problem(table.split("train"), table.split("validation"), features.reduction, weight)
+    # A collected partial tree holds what looked promising, so that means over its routes would flatter them.
+    train = whole_training_trees(table) if "partial" in table.settings else table.split("train")
+    return Problem(train, table.split("validation"), features.reduction, weight)
 
 
 def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.random_projection import SparseRandomProjection
 
@@ -47,6 +47,10 @@ class NGramEncoder:
         query = self._embed([context.query for context in contexts])
         latest = self._embed([context.responses[-1] if context.responses else "" for context in contexts])
         return np.concatenate([query, latest], axis=1)
+
+    def truncated(self, contexts: Sequence[Context]) -> Bool[np.ndarray, " B"]:
+        """Of which contexts something is left out: none, every n-gram counts."""
+        return np.zeros(len(contexts), dtype=bool)
 
     def _embed(self, texts: list[str]) -> Float[np.ndarray, "B H"]:
         if self.fold_numbers:

@@ -48,11 +48,11 @@ def test_own_encoder_gets_its_settings(specs):
     np.testing.assert_array_equal(build_encoder(specs[2]).encode(CONTEXTS), [[0.5, 0], [6, 1], [20, 2]])
 
 
-@pytest.mark.parametrize(("truncation", "kept"), [("left", "3456789"), ("right", "0123456")])
+@pytest.mark.parametrize(("truncation", "kept"), [("left", "3456789"), ("right", "0123456"), ("middle", "0123789")])
 def test_long_contexts_lose_the_stated_end(model_folder, truncation, kept):
     spec = {"kind": "transformers", "source": str(model_folder()), "max_tokens": 7, "truncation": truncation}
     encoder = build_encoder(spec)
-    long, short, other = encoder.encode([Context("0123456789"), Context(kept), Context("0456789")])
+    long, short, other = encoder.encode([Context("0123456789"), Context(kept), Context("0456781")])
     np.testing.assert_allclose(long, short, atol=1e-5)
     assert np.abs(long - other).max() > 1e-3
 
@@ -61,12 +61,12 @@ def test_long_contexts_lose_the_stated_end(model_folder, truncation, kept):
     ("spec", "words"),
     [
         ({"kind": "ngram"}, "kind 'ngram' is unknown; did you mean ngrams?"),
-        ({}, "kind None is unknown; known are ngrams, transformers, an import path"),
+        ({}, "kind None is unknown; known are ngrams, sentence-transformers, transformers, an import path"),
         ({"kind": "ngrams", "sise": 8}, "encoder of kind ngrams: .*sise"),
         ({"kind": "ngrams", "size": 7}, "must be a positive multiple of 4, not 7"),
         ({"kind": "transformers"}, "encoder of kind transformers: .*source"),
         ({"kind": "transformers", "source": "./nowhere"}, "./nowhere: no such folder"),
-        ({"kind": "transformers", "source": "x", "truncation": "middle"}, "'middle', but must be left or right"),
+        ({"kind": "transformers", "source": "x", "truncation": "mid"}, "'mid', but must be left, right or middle"),
         ({"kind": "no_such_module:Class"}, "'no_such_module:Class' cannot be used"),
         ({"kind": "json:Nothing"}, "'json:Nothing' cannot be used"),
         ({"kind": "json:JSONEncoder"}, "'json:JSONEncoder' cannot be used"),

@@ -1,0 +1,54 @@
+"""Encoders from their specs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
+from hierrouter_jax.bridge.encoders.imported import ImportedEncoder
+from hierrouter_jax.bridge.encoders.interface import Encoder
+from hierrouter_jax.bridge.encoders.sentences import sentence_encoder
+from hierrouter_jax.bridge.encoders.transformers import transformers_encoder
+from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.outcomes.ngrams import NGramEncoder
+from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
+
+_NEURAL: dict[str, Any] = {
+    "sentence-transformers": sentence_encoder,
+    "transformers": transformers_encoder,
+}
+_KINDS: dict[str, Any] = {"ngrams": NGramEncoder, **_NEURAL}
+
+
+def build_encoder(spec: dict[str, Any], cache: Path | None = None) -> Encoder:
+    """The encoder that a spec asks for: `kind` and its settings.
+
+    Kinds are ngrams, sentence-transformers, transformers or an import path. An import path runs the code it names:
+    build no encoder from a table or a policy that you do not trust.
+
+    Args:
+      spec: plain JSON data, as `Encoder.spec` gives it.
+      cache: file in which neural encoders keep the embedding of every text; None embeds anew each time.
+
+    Raises:
+      InputError: if the kind is unknown or a setting is none of its settings.
+    """
+    settings = dict(spec)
+    kind = settings.pop("kind", None)
+    if is_import_path(str(kind)):
+        return ImportedEncoder(str(kind), **settings)
+    if kind not in _KINDS:
+        raise InputError(f"encoder: kind {kind!r} is unknown; {nearest(str(kind), (*_KINDS, IMPORT_PATH))}")
+    if kind in _NEURAL:
+        settings["cache"] = None if cache is None else EmbeddingCache(cache)
+    try:
+        return _KINDS[kind](**settings)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"encoder of kind {kind}: {error}") from None
+
+
+def same_spec(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two specs build the same encoder; one of them may have been through JSON."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

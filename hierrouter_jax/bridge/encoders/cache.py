@@ -1,0 +1,92 @@
+"""Texts that were embedded once: a SQLite file of vectors, so that no table and no restart embeds them again."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from hierrouter_jax.errors import InputError
+
+SCHEMA_VERSION = 1
+_ROWS_AT_ONCE = 500
+_DTYPE = "<f4"
+
+
+class EmbeddingCache:
+    """Embeddings by model and text, kept across runs.
+
+    The key is the SHA-256 of the model's `identity` (weights, tokenizer, truncation) and the text, so that another
+    model or another truncation is never answered from an older one's vectors. Several processes may share a file.
+
+    Args:
+      path: the file, made where there is none.
+
+    Raises:
+      InputError: if the file is not such a cache, on opening or later.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._readable():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=60)
+            self._make_or_check()
+
+    def get_many(self, identity: str, texts: Sequence[str]) -> dict[str, Float[np.ndarray, " H"]]:
+        """The texts that were embedded before, with their embeddings."""
+        found: dict[str, np.ndarray] = {}
+        with self._readable():
+            for start in range(0, len(texts), _ROWS_AT_ONCE):
+                by_key = {_key(identity, text): text for text in texts[start : start + _ROWS_AT_ONCE]}
+                marks = ", ".join("?" * len(by_key))
+                rows = self._connection.execute(f"SELECT key, vector FROM texts WHERE key IN ({marks})", [*by_key])
+                found |= {by_key[key]: np.frombuffer(vector, dtype=_DTYPE) for key, vector in rows}
+        return found
+
+    def put_many(self, identity: str, embeddings: Mapping[str, Float[np.ndarray, " H"]]) -> None:
+        """Keep embeddings by text: all of them or none."""
+        rows = [(_key(identity, text), vector.astype(_DTYPE).tobytes()) for text, vector in embeddings.items()]
+        with self._readable(), self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
+
+    @property
+    def num_texts(self) -> int:
+        with self._readable():
+            return self._connection.execute("SELECT count(*) FROM texts").fetchone()[0]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _make_or_check(self) -> None:
+        """Make the table in a new file; refuse a file that is something else."""
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                self._connection.execute("CREATE TABLE texts (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif (
+                version != SCHEMA_VERSION
+                or not self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'texts'").fetchone()[0]
+            ):
+                raise InputError(f"{self._path}: not an embedding cache of this version; name another file")
+        # Embeddings can be made again: a lost last batch is no loss, and a sync for each would be.
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            reason = f"{self._path}: cannot be used as the embedding cache ({error}); name another file"
+            raise InputError(reason) from None
+
+
+def _key(identity: str, text: str) -> bytes:
+    """SHA-256 of both, their border kept."""
+    return hashlib.sha256(f"{len(identity)}:{identity}{text}".encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,110 @@
+"""Sentence embedding models, by the library that makes them: pooling, normalisation and prompts are the model's own."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from hierrouter_jax.bridge.backends import loading
+from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
+from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
+from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
+from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
+from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.errors import InputError
+
+DEFAULT_SOURCE = "sentence-transformers/all-mpnet-base-v2"
+_UNLIMITED = 10**9
+
+
+def sentence_encoder(
+    source: str = DEFAULT_SOURCE,
+    parts: Sequence[str] = ("query", "latest"),
+    truncation: Truncation = "middle",
+    max_tokens: int | None = None,
+    batch_size: int = 64,
+    revision: str | None = None,
+    cache: EmbeddingCache | None = None,
+) -> PartsEncoder:
+    """A sentence embedding of each part of a context: by default of the query and of the latest response.
+
+    Args:
+      source: a hub id, or a folder that sentence-transformers saved.
+      parts: what is embedded apart: `query`, `latest` response, mean of the `earlier` ones, or the whole `context`.
+      truncation: where a text that is too long is cut: `middle` keeps its head and its tail, where the question and
+        the final answer are; `right` is what the library does by itself.
+      max_tokens: longer texts are cut; by default at what the model was made for, and never more than that.
+      batch_size: texts at once.
+      revision: of a hub model; in the spec, and so in a table, it is the commit that was loaded.
+      cache: of embeddings.
+
+    Raises:
+      InputError: if the source cannot be loaded or a setting makes no sense.
+    """
+    check_parts(parts)
+    model = SentenceModel(source, max_tokens, truncation, revision)
+    spec = {
+        "kind": "sentence-transformers",
+        "source": source,
+        "revision": model.commit or revision,
+        "parts": list(parts),
+        "truncation": truncation,
+        "max_tokens": model.max_tokens,
+    }
+    return PartsEncoder(model, spec, parts, batch_size, cache)
+
+
+class SentenceModel:
+    """Texts as sentence-transformers embeds them, its cut of long texts apart; a `TextModel`.
+
+    Attributes:
+      max_tokens: longer texts are cut.
+      commit: of a hub model.
+    """
+
+    def __init__(
+        self, source: str, max_tokens: int | None, truncation: Truncation, revision: str | None = None
+    ) -> None:
+        check_truncation(truncation)
+        path = resolve_source(source)
+        with loading("encoder", source):
+            # Its trainers come along and cost seconds: only where such a model is used.
+            from sentence_transformers import SentenceTransformer
+
+            self._model: Any = SentenceTransformer(path, device=best_device(), revision=revision).eval()
+        longest, size = self._model.max_seq_length, self._model.get_embedding_dimension()
+        if longest is None or size is None:
+            raise InputError(f"encoder: {source} does not say how many tokens it reads, or its embedding's size")
+        self.max_tokens = int(longest if max_tokens is None else max_tokens)
+        if not 2 <= self.max_tokens <= longest:
+            raise InputError(f"encoder: max_tokens is {max_tokens}, but {source} reads 2 to {int(longest)}")
+        self.size = int(size)
+        self._truncation = truncation
+        self._tokenizer = self._model.tokenizer
+        self._prompt = self._model.prompts.get(self._model.default_prompt_name) or None
+        self._tokenizer.truncation_side = "left" if truncation == "left" else "right"
+        self.commit: str | None = getattr(self._model[0].auto_model.config, "_commit_hash", None)
+
+    @cached_property
+    def identity(self) -> str:
+        settings = f"{self._model}/{self._prompt}/{self.max_tokens}/{self._truncation}"
+        return weights_identity(self._model, self._tokenizer, settings)
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "B H"]:
+        self._model.max_seq_length = _UNLIMITED if self._truncation == "middle" else self.max_tokens
+        features = self._model.preprocess(list(texts), prompt=self._prompt)
+        if self._truncation == "middle":
+            features = keep_ends(features, self.max_tokens)
+        features = {
+            name: value.to(self._model.device) if isinstance(value, torch.Tensor) else value
+            for name, value in features.items()
+        }
+        return self._model(features)["sentence_embedding"].float().cpu().numpy()
+
+    def exceeds(self, texts: Sequence[str]) -> Bool[np.ndarray, " B"]:
+        prompted = [(self._prompt or "") + text for text in texts]
+        return np.array([len(ids) > self.max_tokens for ids in self._tokenizer(prompted, verbose=False).input_ids])

@@ -1,0 +1,105 @@
+"""Mean-pooled hidden states of any Hugging Face model: an encoder, or a language model such as a pool member."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from transformers import AutoModel, AutoTokenizer
+
+from hierrouter_jax.bridge.backends import loading
+from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
+from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
+from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
+from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
+from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.errors import InputError
+
+_WHOLE = ("context",)
+_UNLIMITED = 10**9
+
+
+def transformers_encoder(
+    source: str,
+    max_tokens: int = 512,
+    truncation: Truncation = "left",
+    batch_size: int = 64,
+    parts: Sequence[str] = _WHOLE,
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+    revision: str | None = None,
+    cache: EmbeddingCache | None = None,
+) -> PartsEncoder:
+    """The mean of a model's last hidden states over the tokens of each part of a context.
+
+    Args:
+      source: a hub id, a folder, or `package:reader`; the source of a pool member gives its hidden states.
+      max_tokens: longer texts are cut.
+      truncation: where: `left` keeps the end (of a whole context, the latest responses), `right` the beginning,
+        `middle` both.
+      batch_size: texts at once.
+      parts: what is embedded apart: `query`, `latest`, `earlier`, or the whole `context` in one.
+      dtype: of the weights while they run; an embedding in half precision depends on its batch by rounding.
+      revision: of a hub model.
+      cache: of embeddings.
+
+    Raises:
+      InputError: if the source cannot be loaded or a setting makes no sense.
+    """
+    check_parts(parts)
+    spec = {"kind": "transformers", "source": source, "max_tokens": max_tokens, "truncation": truncation}
+    # Left out at their defaults, so that specs written before these settings were known stay the same.
+    if tuple(parts) != _WHOLE:
+        spec["parts"] = list(parts)
+    if dtype != "float32":
+        spec["dtype"] = dtype
+    if revision is not None:
+        spec["revision"] = revision
+    model = MeanPooled(source, max_tokens, truncation, dtype, revision)
+    return PartsEncoder(model, spec, parts, batch_size, cache)
+
+
+class MeanPooled:
+    """Texts as the mean of a model's last hidden states over their tokens; a `TextModel`."""
+
+    def __init__(
+        self, source: str, max_tokens: int, truncation: Truncation, dtype: str, revision: str | None = None
+    ) -> None:
+        check_truncation(truncation)
+        if max_tokens < 2:
+            raise InputError(f"max_tokens is {max_tokens}, but must be at least 2")
+        if dtype not in ("float32", "bfloat16", "float16"):
+            raise InputError(f"dtype is {dtype!r}, but must be float32, bfloat16 or float16")
+        self._max_tokens, self._truncation = max_tokens, truncation
+        path = resolve_source(source)
+        with loading("encoder", source):
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                path,
+                truncation_side="right" if truncation == "middle" else truncation,
+                padding_side="right",
+                revision=revision,
+            )
+            model = AutoModel.from_pretrained(path, dtype=getattr(torch, dtype), revision=revision).eval()
+        if self._tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
+            self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
+        self._model = model.to(best_device())
+        self.size: int = self._model.config.get_text_config().hidden_size
+
+    @cached_property
+    def identity(self) -> str:
+        settings = f"{type(self._model).__name__}/mean/{self._max_tokens}/{self._truncation}"
+        return weights_identity(self._model, self._tokenizer, settings)
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "B H"]:
+        longest = _UNLIMITED if self._truncation == "middle" else self._max_tokens
+        inputs = self._tokenizer(list(texts), return_tensors="pt", padding=True, truncation=True, max_length=longest)
+        features = keep_ends(inputs, self._max_tokens) if self._truncation == "middle" else inputs
+        features = {name: value.to(self._model.device) for name, value in features.items()}
+        weight = features["attention_mask"][:, :, None].float()
+        hidden = self._model(**features).last_hidden_state.float()
+        return ((hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)).cpu().numpy()
+
+    def exceeds(self, texts: Sequence[str]) -> Bool[np.ndarray, " B"]:
+        return np.array([len(ids) > self._max_tokens for ids in self._tokenizer(list(texts), verbose=False).input_ids])
