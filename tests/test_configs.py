@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hierrouter_jax.bridge.pool import load_pool
+from hierrouter_jax.bridge.pool import load_pool, load_prompt
 from hierrouter_jax.bridge.tasks import load_mix, load_task
 from hierrouter_jax.cli.main import VERBS, main, parse
 from hierrouter_jax.config import from_dict, load_yaml
@@ -20,6 +20,7 @@ PRESETS = sorted(CONFIGS.rglob("*.yaml"))
 LOADERS = {
     "mix": lambda path: load_mix(str(path)),
     "pool": load_pool,
+    "prompt": load_prompt,
     "task": lambda path: load_task(str(path)),
     "reward": lambda path: from_dict(RewardWeights, load_yaml(path), path),
 }

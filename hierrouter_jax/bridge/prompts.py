@@ -1,9 +1,15 @@
 """How a query and the responses so far become the prompt of the next hop."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.outcomes.context import Prompt, Turn
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_KNOWN = {"query": ("query",), "response": ("response", "model", "number")}
 
 
 @dataclass(frozen=True)
@@ -16,12 +22,14 @@ class HopPrompt:
     Attributes:
       opening: text before everything else, as it is (an instruction, say).
       query: the query's line; `{query}` stands for its text.
-      response: the line of each response; `{response}` stands for its text.
+      response: the line of each response; `{response}` stands for its text, `{model}` for who gave it and `{number}`
+        for its place on the route, from 1.
       closing: text after everything else, as it is (`Answer:`, say).
       fold: whether line breaks inside a query or a response become spaces.
+      responses: `all` of them, or only the `last`.
 
     Raises:
-      InputError: if a line lacks its placeholder.
+      InputError: if a line lacks its placeholder, or holds an unknown one.
     """
 
     opening: str = ""
@@ -29,17 +37,59 @@ class HopPrompt:
     response: str = "{response}"
     closing: str = ""
     fold: bool = True
+    responses: Literal["all", "last"] = "all"
 
     def __post_init__(self) -> None:
-        for name in ("query", "response"):
-            if f"{{{name}}}" not in getattr(self, name):
+        for name, known in _KNOWN.items():
+            used = _PLACEHOLDER.findall(getattr(self, name))
+            if name not in used:
                 raise InputError(f"{name} is {getattr(self, name)!r}, but must contain {{{name}}}")
+            for other in used:
+                if other not in known:
+                    raise InputError(f"{name} holds the unknown placeholder {{{other}}}; {nearest(other, known)}")
 
-    def __call__(self, query: str, responses: Sequence[str] = ()) -> str:
-        """The prompt after these responses; every line ends with a line break."""
-        lines = [self.query.replace("{query}", self._folded(query))]
-        lines += [self.response.replace("{response}", self._folded(response)) for response in responses]
+    def __call__(
+        self, query: str, responses: Sequence[str | None] = (), models: Sequence[str] = (), shots: Sequence[Turn] = ()
+    ) -> Prompt:
+        """The prompt after these responses; every line ends with a line break.
+
+        Args:
+          query: text of the query.
+          responses: so far; None is one that was trimmed away with its line.
+          models: who gave each of them; needed where the layout names them.
+          shots: turns of worked examples.
+        Returns:
+          A text; behind worked examples, the turns of a chat whose last one it is.
+        Raises:
+          InputError: if the layout says who gave a response, and that is not told.
+        """
+        text = self.text(query, responses, models)
+        return (*shots, Turn("user", text)) if shots else text
+
+    def text(self, query: str, responses: Sequence[str | None] = (), models: Sequence[str] = ()) -> str:
+        """The prompt without worked examples."""
+        if len(models) != len(responses) and "{model}" in self.response:
+            raise InputError(
+                f"the prompt's response line names {{model}}, but {len(models)} models are told for "
+                f"{len(responses)} responses"
+            )
+        lines = [_filled(self.query, query=self._folded(query))]
+        for place in range(len(responses))[-1 if self.responses == "last" else 0 :]:
+            response = responses[place]
+            if response is not None:
+                said = {"response": self._folded(response), "number": str(place + 1)}
+                lines.append(_filled(self.response, **said, model=models[place] if models else ""))
         return self.opening + "".join(line + "\n" for line in lines) + self.closing
 
     def _folded(self, text: str) -> str:
         return " ".join(text.splitlines()) if self.fold else text
+
+
+def _filled(line: str, **values: str) -> str:
+    """A line with its placeholders filled in one pass, so that braces in what fills them mean nothing."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], line)
+
+
+def as_text(prompt: Prompt) -> str:
+    """A prompt as one text: the turns of a chat, an empty line between them."""
+    return prompt if isinstance(prompt, str) else "\n\n".join(turn.content for turn in prompt)

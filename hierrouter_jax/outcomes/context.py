@@ -3,18 +3,27 @@
 from typing import NamedTuple
 
 
-class Context(NamedTuple):
-    """A query and the responses to it so far."""
-
-    query: str
-    responses: tuple[str, ...] = ()
-
-
 class Turn(NamedTuple):
     """One turn of a chat; role is `user` or `assistant`."""
 
     role: str
     content: str
+
+
+class Context(NamedTuple):
+    """A query and the responses to it so far.
+
+    Attributes:
+      query: its text.
+      responses: in the order in which they were given.
+      models: who gave each of them; empty where nobody asks.
+      shots: turns of worked examples before the query, which the router does not read.
+    """
+
+    query: str
+    responses: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    shots: tuple[Turn, ...] = ()
 
 
 # What a model reads: a text, which is one user turn in a chat, or the turns of a chat.

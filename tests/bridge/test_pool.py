@@ -42,7 +42,7 @@ def test_stated_prices_and_prompt(pool_file):
     ("text", "words"),
     [
         ("models: [{name: a, sorce: x, max_new_tokens: 8}]", ["models[0].sorce", "did you mean source?"]),
-        ("models: [{name: a, max_new_tokens: 8}]", ["models[0].source is missing"]),
+        ("models: [{name: a, max_new_tokens: 8}]", ["models[0]", "'a'", "source is empty"]),
         (f"models: [{ONE}, {ONE}]", ["models[1].name", "'a' occurs twice"]),
         ("models: [{name: a, source: x, max_new_tokens: 8}]", ["models[0]", "'a' has no price", "base_rate"]),
         (f"rate_from_parameters: true\nmodels: [{ONE}]", ["models[0]", "'a' states a price", "rate_from_parameters"]),

@@ -1,0 +1,85 @@
+"""The context window: prompts that are too long lose their oldest responses, never their query."""
+
+from collections.abc import Sequence
+
+from hierrouter_jax.bridge.backends import Backend
+from hierrouter_jax.bridge.prompts import HopPrompt, as_text
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Context, Prompt
+
+
+def fitted_prompts(layout: HopPrompt, contexts: Sequence[Context], backend: Backend) -> tuple[list[Prompt], list[int]]:
+    """The prompt of each context, trimmed where it and the longest response pass the model's positions.
+
+    What is trimmed is taken from the start of the oldest response that the layout shows, then of the next; the query
+    and worked examples stay whole. A response that is trimmed away loses its line too.
+
+    Returns:
+      Prompts in order, and of each how many tokens were trimmed, by the model's own tokenizer; 0 nearly always.
+    Raises:
+      InputError: if a prompt does not fit even without any response.
+    """
+    prompts = [layout(*context) for context in contexts]
+    trimmed = [0] * len(prompts)
+    if backend.positions is None:
+        return prompts, trimmed
+    room = backend.positions - backend.max_new_tokens
+    tokens = _tokens_where_long(prompts, backend, room)
+    rows = [row for row, prompt in enumerate(prompts) if tokens.get(prompt, 0) > room]
+    for row, prompt in zip(rows, _trimmed(layout, [contexts[row] for row in rows], backend, room), strict=True):
+        full, prompts[row] = tokens[prompts[row]], prompt
+        trimmed[row] = full
+    for row, left in zip(rows, backend.count_tokens([prompts[row] for row in rows]), strict=True):
+        trimmed[row] -= left
+    return prompts, trimmed
+
+
+def _tokens_where_long(prompts: Sequence[Prompt], backend: Backend, room: int) -> dict[Prompt, int]:
+    """Tokens of the distinct prompts that may be too long; a text of few bytes is not, as a token is at least one."""
+    around = backend.count_tokens([""])[0]
+    long = [
+        prompt
+        for prompt in dict.fromkeys(prompts)
+        if not isinstance(prompt, str) or len(prompt.encode()) + around > room
+    ]
+    return dict(zip(long, backend.count_tokens(long), strict=True))
+
+
+def _trimmed(layout: HopPrompt, contexts: list[Context], backend: Backend, room: int) -> list[Prompt]:
+    """Each prompt with the fewest characters of responses taken away that let it fit, by bisection of all at once."""
+    shown = [_shown(layout, context) for context in contexts]
+    fewest, enough = [0] * len(contexts), [sum(map(len, context.responses)) for context in shown]
+    bare = [_without(layout, context, most) for context, most in zip(shown, enough, strict=True)]
+    for prompt, tokens in zip(bare, backend.count_tokens(bare), strict=True):
+        if tokens > room:
+            raise InputError(
+                f"model {backend.name!r}: a prompt of {tokens} tokens without earlier responses and a response of "
+                f"{backend.max_new_tokens} do not fit its {backend.positions} positions; lower max_new_tokens or drop "
+                f"{as_text(prompt)[:60]!r}..."
+            )
+    while any(few + 1 < most for few, most in zip(fewest, enough, strict=True)):
+        middle = [(few + most) // 2 for few, most in zip(fewest, enough, strict=True)]
+        tried = [_without(layout, context, dropped) for context, dropped in zip(shown, middle, strict=True)]
+        for row, tokens in enumerate(backend.count_tokens(tried)):
+            if tokens <= room:
+                enough[row] = middle[row]
+            else:
+                fewest[row] = middle[row]
+    return [_without(layout, context, dropped) for context, dropped in zip(shown, enough, strict=True)]
+
+
+def _shown(layout: HopPrompt, context: Context) -> Context:
+    """The context with the responses that the layout does not show already emptied."""
+    if layout.responses == "all":
+        return context
+    hidden = len(context.responses) - 1
+    return context._replace(responses=("",) * hidden + context.responses[hidden:])
+
+
+def _without(layout: HopPrompt, context: Context, dropped: int) -> Prompt:
+    """The prompt without the first `dropped` characters of the responses."""
+    kept: list[str | None] = []
+    for response in context.responses:
+        kept.append(None if dropped and dropped >= len(response) else response[dropped:])
+        dropped = max(0, dropped - len(response))
+    return layout(context.query, kept, context.models, context.shots)

@@ -1,0 +1,7 @@
+"""The pool: which models, from where, at what price, and how they are asked."""
+
+from hierrouter_jax.bridge.pool.config import PoolConfig, load_pool, load_prompt
+from hierrouter_jax.bridge.pool.member import Endpoint, ModelConfig, Sampling
+from hierrouter_jax.bridge.pool.source import resolve_source
+
+__all__ = ["Endpoint", "ModelConfig", "PoolConfig", "Sampling", "load_pool", "load_prompt", "resolve_source"]
