@@ -24,6 +24,7 @@ from hierrouter_jax.bridge.tasks.config import Share
 from hierrouter_jax.cli.plan import dry_run
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.table import Query
 
 QUERIES = [Query(f"q{row}", text, "task", "1", "test") for row, text in enumerate(("abc", "abcde", "abc"))]
@@ -81,6 +82,14 @@ def test_prompts_that_show_only_the_last_response_or_say_who_gave_it():
     assert [c.expected.tokens_in / c.most for c in last.calls[2:]] == [15, 15, 15, 15]
     named = plan_collection(questions, replace(POOL, prompt=HopPrompt(response="{model}: {response}")), 3, TAKEN)
     assert [c.fewest for c in named.calls] == [c.most for c in named.calls] == [2, 2, 4, 4, 8, 8]
+
+
+def test_worked_examples_are_read_by_models_and_not_by_the_encoder():
+    """Turns of 2 and 1 characters, an empty line after each: 7 more."""
+    shown = replace(QUERIES[0], shots=(Turn("user", "1+"), Turn("assistant", "2")))
+    plan = plan_collection(query_questions([shown]), POOL, 1, TAKEN)
+    assert plan.calls[0].expected.tokens_in == 2 + 2 + 1 + 2 + len("abc\n")
+    assert query_questions([shown, *QUERIES]).distinct == 3
 
 
 def test_encoding_by_hand():

@@ -202,7 +202,8 @@ def _prompt_tokens(
 ) -> Float[np.ndarray, " T"]:
     """Tokens of each text's prompt after `stage` empty responses."""
     before = ("",) * stage, (models[0].name,) * stage
-    return count([as_text(layout(text, *before)) for text in questions.texts])
+    asked = zip(questions.texts, questions.shots, strict=True)
+    return count([as_text(layout(text, *before, shots)) for text, shots in asked])
 
 
 def _load(

@@ -12,6 +12,7 @@ from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, loa
 from hierrouter_jax.bridge.tasks.shots import draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import SourceItem, read_items
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.table import Query
 
 
@@ -20,7 +21,8 @@ class Questions:
     """Texts, and how many questions each of them stands for.
 
     Attributes:
-      texts: distinct.
+      texts: what is asked.
+      shots: turns of worked examples before each text, which the models read and the encoder does not.
       tasks: of each text.
       weight: distinct questions that each stands for, [T].
       hidden: questions beyond those, that have the text of another.
@@ -28,6 +30,7 @@ class Questions:
     """
 
     texts: tuple[str, ...]
+    shots: tuple[tuple[Turn, ...], ...]
     tasks: tuple[str, ...]
     weight: Float[np.ndarray, " T"]
     hidden: int = 0
@@ -51,8 +54,9 @@ def query_questions(queries: Sequence[Query]) -> Questions:
     """
     if not queries:
         raise InputError("there are no queries to plan for")
-    tasks = {query.text: query.task for query in queries}
-    return Questions(tuple(tasks), tuple(tasks.values()), np.ones(len(tasks)), len(queries) - len(tasks))
+    distinct = {(query.text, query.shots): query.task for query in queries}
+    texts, shots = zip(*distinct, strict=True)
+    return Questions(texts, shots, tuple(distinct.values()), np.ones(len(distinct)), len(queries) - len(distinct))
 
 
 def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
@@ -67,7 +71,7 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
     Raises:
       InputError: if no split of a task can be read, or nothing is asked for.
     """
-    texts: list[str] = []
+    prompts: list[list[Turn]] = []
     tasks: list[str] = []
     weight: list[float] = []
     notes: list[str] = []
@@ -76,19 +80,20 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
         if not wanted:
             continue
         task = load_task(name)
-        read, note = _texts(task, share, data)
-        texts += read
+        read, note = _prompts(task, share, data)
+        prompts += read
         tasks += [task.name] * len(read)
         weight += [wanted / len(read)] * len(read)
         if note:
             notes.append(note)
-    if not texts:
+    if not prompts:
         raise InputError("the mix asks for no query: every count is 0")
-    return Questions(tuple(texts), tuple(tasks), np.array(weight), notes=tuple(notes))
+    texts, shots = tuple(turns[-1].content for turns in prompts), tuple(tuple(turns[:-1]) for turns in prompts)
+    return Questions(texts, shots, tuple(tasks), np.array(weight), notes=tuple(notes))
 
 
-def _texts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[str], str]:
-    """Prompts of every row of a task that can be read, and a note where those are not the ones that are asked for."""
+def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[list[Turn]], str]:
+    """Turns of every row of a task that can be read, and a note where those are not the ones that are asked for."""
     splits = task.source.splits | share.splits
     asked = Counter({splits[split]: count for split, count in share.counts.items() if count and split in splits})
     by_split: dict[str, tuple[SourceItem, ...]] = {}
@@ -104,7 +109,7 @@ def _texts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[str]
     where = f"task {task.name}"
     shots = draw_shots(task.shots, by_split.get(task.shots.split, ()), where) if task.shots.count else {}
     prompts = [
-        task.prompt.text(item.item, [shot.item for shot in shots_for(shots, item.item.stratum, task.shots, where)])
+        task.prompt.turns(item.item, [shot.item for shot in shots_for(shots, item.item.stratum, task.shots, where)])
         for item in items
     ]
     wanted, missing = sum(share.counts.values()), [split for split in asked if split not in by_split]
