@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_a_model_of_unknown_size_is_refused():
 
 def test_stated_sizes_follow_from_the_published_configurations():
     sizes = load_assumptions(config_path("assumptions/h100.yaml")).sizes
-    qwen = {"vocab_size": 151936, "num_key_value_heads": 2}
+    qwen: dict[str, Any] = {"vocab_size": 151936, "num_key_value_heads": 2}
     configs = {
         "Qwen/Qwen2.5-Coder-3B-Instruct": Qwen2Config(
             **qwen,
