@@ -1,4 +1,4 @@
-"""The one exception that means: the user's input is wrong, and here is how to put it right."""
+"""Exceptions for the user: the input is wrong, or a job stopped early; and how to put it right."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -16,3 +16,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     choices = list(known)
     close = get_close_matches(name, choices, n=1)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(choices)}"
+
+
+class Unfinished(Exception):
+    """A job stopped in good order before its end. The message says how far it is and what makes it go on.
+
+    The command line prints it and exits with the class's code, which is neither that of success nor of bad input.
+    """
+
+    code = 3

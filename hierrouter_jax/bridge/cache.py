@@ -1,19 +1,60 @@
-"""Calls that were paid for once: a SQLite file of generations, so that an interrupted collection goes on."""
+"""Calls that were paid for once, and those that failed: one SQLite file, so that an interrupted collection goes on.
+
+SQLite, and no other embedded store, because the standard library brings it: a batch is one transaction, on disk when
+it returns whatever kills the process, and several processes may share a file.
+"""
 
 import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from hierrouter_jax.bridge.backends import Generation
+from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _ROWS_AT_ONCE = 500
 _COLUMNS = ", ".join(Generation._fields)
+_TABLES = (
+    "CREATE TABLE models (id INTEGER PRIMARY KEY, identity TEXT UNIQUE)",
+    "CREATE TABLE calls (key BLOB PRIMARY KEY, text TEXT, tokens_in INTEGER, tokens_out INTEGER, finish_reason TEXT, "
+    "latency REAL, logprob REAL, model INTEGER) WITHOUT ROWID",
+    "CREATE TABLE failures (key BLOB PRIMARY KEY, model INTEGER, reason TEXT, attempts INTEGER, at TEXT) WITHOUT ROWID",
+)
+# What makes a file of an earlier version one of this; its calls were paid for, too.
+_UPGRADES = {
+    1: ("ALTER TABLE calls ADD COLUMN logprob REAL", "ALTER TABLE calls ADD COLUMN model INTEGER", *_TABLES[::2]),
+    2: ("ALTER TABLE calls ADD COLUMN model INTEGER", *_TABLES[::2]),
+}
+
+
+class FailedCall(NamedTuple):
+    """A call that has given no response so far.
+
+    Attributes:
+      identity: of the model.
+      reason: of the latest failure, in one line.
+      attempts: how many runs tried; a backend's own retries within one are not counted.
+      at: when it failed last, UTC, ISO 8601.
+    """
+
+    identity: str
+    reason: str
+    attempts: int
+    at: str
+
+
+class Spent(NamedTuple):
+    """What a model's kept calls took."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
 
 
 class CallCache:
@@ -30,7 +71,7 @@ class CallCache:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
+        self.path = path
         with self._readable():
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,22 +82,51 @@ class CallCache:
             self._connection.execute("PRAGMA synchronous = FULL")
 
     def get_many(self, identity: str, prompts: Sequence[Prompt]) -> dict[Prompt, Generation]:
-        """The prompts that were asked before, with their generations."""
+        """The prompts that were answered before, with their generations."""
         found: dict[Prompt, Generation] = {}
         with self._readable():
             for start in range(0, len(prompts), _ROWS_AT_ONCE):
-                by_key = {_key(identity, prompt): prompt for prompt in prompts[start : start + _ROWS_AT_ONCE]}
+                by_key = {call_key(identity, prompt): prompt for prompt in prompts[start : start + _ROWS_AT_ONCE]}
                 marks = ", ".join("?" * len(by_key))
                 rows = self._connection.execute(f"SELECT key, {_COLUMNS} FROM calls WHERE key IN ({marks})", [*by_key])
                 found |= {by_key[key]: Generation(*values) for key, *values in rows}
         return found
 
-    def put_many(self, identity: str, generations: Mapping[Prompt, Generation]) -> None:
-        """Keep generations by prompt: all of them, on disk when this returns, or none."""
-        marks = ", ".join("?" * (1 + len(Generation._fields)))
-        rows = [(_key(identity, prompt), *generation) for prompt, generation in generations.items()]
+    def put_many(self, identity: str, answers: Mapping[Prompt, Generation | Failure]) -> None:
+        """Keep a batch's answers by prompt: all of them, on disk when this returns, or none.
+
+        A generation ends the record of the call's failures; a failure adds an attempt to it.
+        """
+        marks = ", ".join("?" * (2 + len(Generation._fields)))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._readable(), self._transaction():
-            self._connection.executemany(f"INSERT OR REPLACE INTO calls (key, {_COLUMNS}) VALUES ({marks})", rows)
+            model = self._model(identity)
+            said = {call_key(identity, prompt): answer for prompt, answer in answers.items()}
+            calls = [(key, *answer, model) for key, answer in said.items() if isinstance(answer, Generation)]
+            failed = [(key, model, answer.reason, now) for key, answer in said.items() if isinstance(answer, Failure)]
+            many = self._connection.executemany
+            many(f"INSERT OR REPLACE INTO calls (key, {_COLUMNS}, model) VALUES ({marks})", calls)
+            many("DELETE FROM failures WHERE key = ?", [(key,) for key, *_ in calls])
+            many(
+                "INSERT INTO failures (key, model, reason, attempts, at) VALUES (?, ?, ?, 1, ?) ON CONFLICT (key) DO "
+                "UPDATE SET reason = excluded.reason, attempts = attempts + 1, at = excluded.at",
+                failed,
+            )
+
+    def failures(self) -> list[FailedCall]:
+        """Calls that failed whenever they were tried, the latest first."""
+        query = "SELECT identity, reason, attempts, at FROM failures JOIN models ON model = id ORDER BY at DESC, reason"
+        with self._readable():
+            return [FailedCall(*row) for row in self._connection.execute(query)]
+
+    def spent(self, identity: str) -> Spent:
+        """What all kept calls of a model took, in whichever run; those of a file of version 1 or 2 are not told."""
+        query = (
+            "SELECT count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0) FROM calls "
+            "WHERE model = (SELECT id FROM models WHERE identity = ?)"
+        )
+        with self._readable():
+            return Spent(*self._connection.execute(query, [identity]).fetchone())
 
     @property
     def num_calls(self) -> int:
@@ -66,16 +136,26 @@ class CallCache:
     def close(self) -> None:
         self._connection.close()
 
+    def _model(self, identity: str) -> int:
+        execute = self._connection.execute
+        execute("INSERT OR IGNORE INTO models (identity) VALUES (?)", [identity])
+        return execute("SELECT id FROM models WHERE identity = ?", [identity]).fetchone()[0]
+
     def _make_or_check(self) -> None:
-        """Make the table in a new file; refuse a file that is something else."""
+        """Make the tables of a new file, add what an earlier version lacks; refuse a file that is something else."""
         execute = self._connection.execute
         version = execute("PRAGMA user_version").fetchone()[0]
         if version == 0 and not execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            columns = "text TEXT, tokens_in INTEGER, tokens_out INTEGER, finish_reason TEXT, latency REAL, logprob REAL"
-            execute(f"CREATE TABLE calls (key BLOB PRIMARY KEY, {columns}) WITHOUT ROWID")
-            execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise InputError(f"{self._path}: a SQLite file, but not a call cache of this version; name another file")
+            changes = _TABLES
+        elif version == SCHEMA_VERSION:
+            return
+        elif version in _UPGRADES and execute("SELECT 1 FROM sqlite_master WHERE name = 'calls'").fetchone():
+            changes = _UPGRADES[version]
+        else:
+            raise InputError(f"{self.path}: a SQLite file, but not a call cache of this version; name another file")
+        for change in changes:
+            execute(change)
+        execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -93,10 +173,10 @@ class CallCache:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise InputError(f"{self._path}: cannot be used as the call cache ({error}); name another file") from None
+            raise InputError(f"{self.path}: cannot be used as the call cache ({error}); name another file") from None
 
 
-def _key(identity: str, prompt: Prompt) -> bytes:
-    """SHA-256 of both, their border kept; a chat never has the key of a text."""
+def call_key(identity: str, prompt: Prompt) -> bytes:
+    """What names a call: SHA-256 of model and prompt, their border kept; a chat never has the key of a text."""
     said = prompt if isinstance(prompt, str) else f"\0{json.dumps(prompt)}"
     return hashlib.sha256(f"{len(identity)}:{identity}{said}".encode()).digest()

@@ -12,7 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from hierrouter_jax._version import __version__
 from hierrouter_jax.cli.options import check_options, explain
 from hierrouter_jax.config import config_path
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, Unfinished
 
 # verb: (module, what it does, an example)
 VERBS = {
@@ -22,7 +22,7 @@ VERBS = {
         "quickstart --seed 1",
     ),
     "collect": (
-        "live",
+        "collecting",
         "run a pool over every route of a set of queries into an outcome table",
         "collect tables/mine --pool pool.yaml --queries queries.jsonl",
     ),
@@ -65,7 +65,7 @@ VERBS = {
 }
 
 
-FLAGS = ("--json", "--fresh", "--chat", "--full", "--unsafe_no_sandbox")
+FLAGS = ("--json", "--fresh", "--chat", "--full", "--unsafe_no_sandbox", "--keep_failed", "--keep_prompts", "--dry_run")
 # Options that turn a verb into another view: verb and option: (module, function)
 VIEWS = {
     ("inspect", "--task"): ("tasks", "inspect_task"),
@@ -74,7 +74,7 @@ VIEWS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb; returns the exit code: 0, or 2 on bad input with one line on stderr."""
+    """Run a verb; returns the exit code: 0, or with one line on stderr 2 on bad input, else why it stopped early."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
@@ -89,6 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, ArgumentError) as error:
         print(f"hierrouter: error: {_one_line(error)}", file=sys.stderr)
         return 2
+    except Unfinished as stopped:
+        print(f"hierrouter: {_one_line(stopped)}", file=sys.stderr)
+        return stopped.code
     except KeyboardInterrupt as interrupt:
         kept = str(interrupt) or "finished model calls are kept"
         print(f"hierrouter: interrupted; {kept}, run the same command again to go on", file=sys.stderr)

@@ -25,7 +25,8 @@ from hierrouter_jax.experiments.sweep_folder import HEADER
 from hierrouter_jax.experiments.sweep_result import load_sweep
 from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
-from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 
 
@@ -60,6 +61,8 @@ def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
         f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
         f"costs in {loaded.money_unit}, fingerprint {summary['fingerprint']}"
     )
+    for note in table_notes(loaded.settings):
+        output.print(note, soft_wrap=True, markup=False)
 
 
 def train(
@@ -119,14 +122,18 @@ def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bo
     routers = load_routers(run, loaded)
     config = read_train_config(run)
     features = next(iter(routers.values())).features
-    evaluation = evaluate_routers(loaded, routers, features, config.hyper.reward.hop_cost, split)
+    external = load_external(_table_folder(run, table))
+    evaluation = evaluate_routers(loaded, routers, features, config.hyper.reward.hop_cost, split, external)
     folder = RunFolder(run)
     folder.write_json("evaluation.json", evaluation)
     folder.write_json("behaviour.json", behaviour(loaded, routers, split))
     if json:
         print(jsonlib.dumps(evaluation))
     else:
-        result_console().print(result_table(evaluation))
+        output = result_console()
+        output.print(result_table(evaluation))
+        for note in evaluation["table"]["notes"]:
+            output.print(note, style="dim", soft_wrap=True, markup=False)
 
 
 def export(
@@ -178,11 +185,15 @@ def _learner_bundle(
 
 
 def _run_table(run: Path, table: Path | None) -> OutcomeTable:
-    """The outcome table of a run: as told, as the run was told, or the one it collected itself."""
+    return load_table(_table_folder(run, table))
+
+
+def _table_folder(run: Path, table: Path | None) -> Path:
+    """Where a run's outcome table is: as told, as the run was told, or the one it collected itself."""
     if not run.is_dir():
         raise InputError(f"{run}: no such run folder")
     recorded = load_yaml(run / "config.yaml").get("table")
-    return load_table(table or (Path(recorded) if recorded else run / "table"))
+    return table or (Path(recorded) if recorded else run / "table")
 
 
 def _summary(table: OutcomeTable) -> dict[str, Any]:
@@ -214,6 +225,7 @@ def _summary(table: OutcomeTable) -> dict[str, Any]:
         "available": float(table.available[:, 1:].mean()),
         "fingerprint": table.fingerprint,
         "settings": table.settings,
+        "notes": table_notes(table.settings),
     }
 
 

@@ -4,7 +4,6 @@ import json as jsonlib
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -21,6 +20,7 @@ from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.tables import result_console
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.notes import mix_notes
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import SPLITS
 
@@ -113,19 +113,6 @@ def inspect_mix(mix: str, tasks: str | None = None, data: Path | None = None, js
         output.print(line, soft_wrap=True)
     for pair in settings["mix"]["duplicates"]["across_files"][:10]:
         output.print(f"  {pair['similarity']:.2f}  {pair['first']}  {pair['second']}", style="dim", soft_wrap=True)
-
-
-def mix_notes(settings: dict[str, Any]) -> list[str]:
-    """What a reader of a table's numbers must know of its mix: the label, and the duplicates."""
-    found = settings["mix"]["duplicates"]
-    notes = [
-        f"duplicates among {found['items']:,} items: {found['exact_pairs']} exact and {found['near_pairs']} near "
-        f"pairs, {found['pairs_across_files']} of them across files; none lies in two splits"
-    ]
-    labelled = [name for name, task in settings["tasks"].items() if task["dev_only"]]
-    if labelled:
-        notes.insert(0, f"dev-only, as split out of a public test file: {', '.join(labelled)}")
-    return notes
 
 
 def split_names(tasks: str) -> tuple[str, ...]:

@@ -15,9 +15,12 @@ from hierrouter_jax.evaluation.statistics import (
     paired_difference,
     proportion_interval,
 )
+from hierrouter_jax.experiments.external import called_once
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.front import front
+from hierrouter_jax.experiments.partial.whole import whole_training_trees
 from hierrouter_jax.experiments.routers import TrainedRouter, router_cost
+from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 # Who is compared with whom: declared here, before anything is seen, and corrected as one family.
@@ -42,7 +45,12 @@ class Entry:
 
 
 def evaluate(
-    table: OutcomeTable, routers: dict[str, TrainedRouter], features: FittedFeatures, cost_weight: float, split: str
+    table: OutcomeTable,
+    routers: dict[str, TrainedRouter],
+    features: FittedFeatures,
+    cost_weight: float,
+    split: str,
+    external: OutcomeTable | None = None,
 ) -> dict[str, Any]:
     """Everything about a split as plain data, in the form that ARCHITECTURE's contract for `evaluation.json` gives.
 
@@ -52,6 +60,9 @@ def evaluate(
       features: what the run fitted on the training split.
       cost_weight: lambda, per normalised cost.
       split: which queries to evaluate on.
+      external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
+    Raises:
+      InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
     part = table.split(split)
     weight = cost_weight / features.cost_normaliser
@@ -60,6 +71,9 @@ def evaluate(
         *opponents(table, part, features, weight),
     ]
     outcomes = {entry.name: policy_outcome(part, entry.ends) for entry in entries}
+    for name, (ends, outcome) in called_once(external, part).items():
+        entries.append(Entry(name, "external", ends, True))
+        outcomes[name] = outcome
     own_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
     for name, own in own_costs.items():
         outcomes[name] = replace(outcomes[name], cost=outcomes[name].cost + own)
@@ -81,6 +95,7 @@ def evaluate(
             "queries": part.num_queries,
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
+            "notes": table_notes(table.settings),
         },
         "money_unit": table.money_unit,
         "cost_weight": cost_weight,
@@ -107,7 +122,7 @@ def opponents(
       weight: of cost, per money unit.
       predicted: the task of each by `predicted_tasks`, where it is known already.
     """
-    tree, train = table.tree, table.split("train")
+    tree, train = table.tree, whole_training_trees(table)
     predicted = predicted_tasks(table, part, features) if predicted is None else predicted
     everywhere = np.zeros(part.num_queries, dtype=int)
 

@@ -24,6 +24,7 @@ NODES, QUERIES, EMBEDDINGS, HEADER = (
     "embeddings.safetensors",
     "table.json",
 )
+EXTERNAL = "external"  # inside a table's folder: the one-hop table of models outside the pool, where there are any
 _NODE_COLUMNS = {"quality": np.float32, "tokens_in": np.int32, "tokens_out": np.int32, "latency": np.float32}
 
 
@@ -83,6 +84,16 @@ def load_table(folder: Path | str) -> OutcomeTable:
             "the folder was changed after it was written: collect or import it again"
         )
     return table
+
+
+def load_external(folder: Path | str) -> OutcomeTable | None:
+    """The one-hop table of models outside the pool that lies in a table's folder, if there is one.
+
+    Raises:
+      InputError: as `load_table`.
+    """
+    inside = Path(folder) / EXTERNAL
+    return load_table(inside) if (inside / HEADER).is_file() else None
 
 
 def read_header(folder: Path) -> dict[str, Any]:

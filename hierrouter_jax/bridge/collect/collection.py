@@ -1,0 +1,298 @@
+"""The pass over the hop tree, stage by stage, that makes calls into a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from hierrouter_jax.bridge.backends import Backend, Failure, Generation
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached
+from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed
+from hierrouter_jax.bridge.collect.embed import embedded
+from hierrouter_jax.bridge.collect.progress import HopBar, hop_bar
+from hierrouter_jax.bridge.collect.summary import Made, Tally, how_made
+from hierrouter_jax.bridge.collect.verdicts import FAILED, count_verdicts, graded
+from hierrouter_jax.bridge.encoders import Encoder
+from hierrouter_jax.bridge.fitting import fitted_prompts
+from hierrouter_jax.bridge.grading import Grader
+from hierrouter_jax.bridge.prompts import HopPrompt, as_text
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.context import Context, Prompt
+from hierrouter_jax.outcomes.table import OutcomeTable, Query
+
+Cells = dict[Prompt, list[tuple[int, int]]]
+_PROMPTS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection that may be asked for more and more of the tree; its calls are made once over all passes.
+
+    Attributes:
+      queries: with unique ids.
+      backends: the pool, in action order.
+      tree: of as many models and the wanted horizon.
+      encoder: embeds each distinct context once a pass.
+      prompt: layout of a hop's prompt.
+      grader: judges each distinct response to a query once a pass, all of them in one call after the last hop;
+        `grading.one_by_one` makes one of a function.
+      calls: makes the calls and keeps them.
+      money_unit: of the backends' prices.
+      progress: whether to show bars.
+      settings: where the queries are from, kept in the table's settings.
+      keep_failed: whether a table may be made although calls failed.
+      keep_prompts: whether the table's details hold each hop's prompt.
+    """
+
+    queries: Sequence[Query]
+    backends: Sequence[Backend]
+    tree: HopTree
+    encoder: Encoder
+    prompt: HopPrompt
+    grader: Grader
+    calls: Calls
+    money_unit: str = "price units"
+    progress: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    keep_failed: bool = False
+    keep_prompts: bool = False
+
+    def table(self, wanted: Bool[np.ndarray, "Q N"] | None = None) -> OutcomeTable:
+        """One pass over the tree.
+
+        Args:
+          wanted: the nodes whose hops are to be run, with all before them; of validation and test queries all, as
+            partial trees are for training only. Everything by default.
+        Returns:
+          A table that holds the wanted nodes and no others. At each node `details` holds the `finish_reason`, `stop`
+          or `length`, and of the verdict what was `extracted` and the `reason`; `settings` says how it was made.
+          With `keep_failed`, a failed call's node is missing from a training query's tree; to a validation or test
+          query it is a wrong, empty response that cost the prompt, of finish reason `failed`. What would come after
+          it is missing.
+        Raises:
+          InputError: before any call, if the queries, the pool or `wanted` are no good; or whatever a backend or
+            grader refuses.
+          BudgetReached: before a batch that might pass the budget.
+          CallsFailed: if calls failed, and not `keep_failed`.
+          KeyboardInterrupt: saying how much is kept.
+        """
+        table = self._blank()
+        wanted = self._closed(wanted)
+        made = Made(np.zeros_like(wanted), np.full(wanted.shape, "", dtype=object))
+        try:
+            self._run(table, wanted, made)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._kept()) from None
+        failures = len(self.calls.failures)
+        if failures and not self.keep_failed:
+            raise CallsFailed(
+                f"{failures:,} calls failed ({self.calls.reasons()}), so there is no table yet; {self._kept()}: run "
+                "the same command again to retry the failed ones, or with --keep_failed to write the table with them"
+            )
+        table = graded(table, self.grader, made.failed, made.why)
+        how = how_made(table, made, self.backends, self.prompt, wanted)
+        embedding, read = embedded(table, self.encoder, self.progress)
+        return replace(
+            table,
+            context_embedding=embedding,
+            settings={**self.settings, **how, "encoder": read, "verdicts": count_verdicts(table)},
+        )
+
+    def _run(self, table: OutcomeTable, wanted: Bool[np.ndarray, "Q N"], made: Made) -> None:
+        """Make the calls, breadth-first, and fill the table in."""
+        made.tallies.update((backend.name, Tally()) for backend in self.backends)
+        hops = int(wanted[:, 1:].sum())
+        try:
+            with hop_bar(hops, self.calls.meter, self.progress) as bar:
+                for stage in range(self.tree.horizon):
+                    before, nodes = self.tree.stage_slice(stage), self.tree.stage_slice(stage + 1)
+                    answered = table.available[:, before] & ~made.failed[:, before]
+                    possible = wanted[:, nodes] & np.repeat(answered, self.tree.num_models, axis=1)
+                    bar.lost(int((wanted[:, nodes] & ~possible).sum()))
+                    for model, backend in enumerate(self.backends):
+                        bar.told(f"hop {stage + 1}, {backend.name}")
+                        self._run_model(table, possible, stage, model, made, bar)
+        except (BudgetReached, CallsFailed) as stopped:
+            known = int((table.available[:, 1:] & ~made.failed[:, 1:]).sum())
+            raise type(stopped)(
+                f"{stopped}; {known:,} of {hops:,} hops are done and kept: "
+                + (
+                    "the same command with a larger budget goes on from there"
+                    if isinstance(stopped, BudgetReached)
+                    else "run the same command again to go on from there"
+                )
+            ) from None
+
+    def _run_model(
+        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int, made: Made, bar: HopBar
+    ) -> None:
+        """All calls of a model at a stage."""
+        backend = self.backends[model]
+        cells = self._cells_by_prompt(table, possible, stage, model, made)
+        for answers, called in self.calls.ask(backend, list(cells)):
+            made.count(backend, answers)
+            for text, answer in answers.items():
+                where = tuple(np.array(cells[text]).T)
+                if isinstance(answer, Failure):
+                    self._fail(table, where, text, answer, model, made)
+                else:
+                    _fill(table, where, answer)
+                if self.keep_prompts:
+                    table.details["prompt"][where] = as_text(text)
+            bar.done(sum(len(cells[text]) for text in answers), called)
+
+    def _fail(
+        self, table: OutcomeTable, where: tuple, prompt: Prompt, failure: Failure, model: int, made: Made
+    ) -> None:
+        """A training query's node stays missing; another's is wrong, and its prompt charged."""
+        made.failed[where], made.why[where] = True, failure.reason
+        rows, nodes = where
+        counted = np.array([table.queries[row].split != "train" for row in rows])
+        here = rows[counted], nodes[counted]
+        table.available[here] = True
+        table.details["finish_reason"][here] = FAILED
+        if counted.any():
+            table.tokens_in[here] = self.backends[model].count_tokens([prompt])[0]
+
+    def _cells_by_prompt(
+        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int, made: Made
+    ) -> Cells:
+        """The distinct prompts of a model at a stage, each with the (query, node) cells that its answer fills."""
+        backend, cells = self.backends[model], Cells()
+        where, contexts = self._contexts(table, possible[:, model :: self.tree.num_models], stage, model)
+        for start in range(0, len(contexts), _PROMPTS_AT_ONCE):
+            part = slice(start, start + _PROMPTS_AT_ONCE)
+            prompts, trimmed = fitted_prompts(self.prompt, contexts[part], backend)
+            made.tallies[backend.name].trimmed_hops += sum(tokens > 0 for tokens in trimmed)
+            for cell, prompt in zip(where[part], prompts, strict=True):
+                cells.setdefault(prompt, []).append(cell)
+        return cells
+
+    def _contexts(
+        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q P"], stage: int, model: int
+    ) -> tuple[list[tuple[int, int]], list[Context]]:
+        """The (query, node) cells of a model's hops at a stage, parent by parent, and what each is told."""
+        cells, contexts = [], []
+        first, names = self.tree.stage_start(stage), [backend.name for backend in self.backends]
+        for at in range(possible.shape[1]):
+            parent = first + at
+            path, node = list(self.tree.path(parent)), self.tree.child(parent, model)
+            said_by = tuple(names[called] for called in self.tree.route(parent))
+            for row in np.flatnonzero(possible[:, at]).tolist():
+                query, said = self.queries[row], tuple(table.response[row, path].tolist())
+                cells.append((row, node))
+                contexts.append(Context(query.text, said, said_by, getattr(query, "shots", ())))
+        return cells, contexts
+
+    def _blank(self) -> OutcomeTable:
+        """The table before any call, its arrays to be filled in; making it checks the queries and the pool."""
+        if not self.queries:
+            raise InputError("there are no queries to collect outcomes for")
+        shape = (len(self.queries), self.tree.num_nodes)
+        available = np.zeros(shape, dtype=bool)
+        available[:, 0] = True
+        texts = ("finish_reason", *(["prompt"] if self.keep_prompts else []))
+        return OutcomeTable(
+            tree=self.tree,
+            pool=tuple(backend.price for backend in self.backends),
+            queries=tuple(self.queries),
+            context_embedding=np.zeros((shape[0], self.tree.num_decision_nodes, 1), dtype=np.float32),
+            quality=np.zeros(shape, dtype=np.float32),
+            tokens_in=np.zeros(shape, dtype=np.int32),
+            tokens_out=np.zeros(shape, dtype=np.int32),
+            available=available,
+            response=np.full(shape, "", dtype=object),
+            encoder=self.encoder.spec,
+            money_unit=self.money_unit,
+            latency=np.zeros(shape, dtype=np.float32),
+            details={name: np.full(shape, "", dtype=object) for name in texts},
+        )
+
+    def _closed(self, wanted: Bool[np.ndarray, "Q N"] | None) -> Bool[np.ndarray, "Q N"]:
+        """The wanted nodes with all nodes before them."""
+        shape = (len(self.queries), self.tree.num_nodes)
+        if wanted is None:
+            return np.ones(shape, dtype=bool)
+        if wanted.shape != shape or wanted.dtype != bool:
+            raise InputError(
+                f"wanted is {wanted.dtype} of shape {wanted.shape}, but must be bool of {shape[0]} queries x "
+                f"{shape[1]} nodes"
+            )
+        wanted = wanted.copy()
+        wanted[:, 0] = True
+        for node in reversed(range(1, self.tree.num_nodes)):
+            wanted[:, self.tree.parent(node)] |= wanted[:, node]
+        whole = wanted.all(axis=1)
+        for query, complete in zip(self.queries, whole, strict=True):
+            if query.split != "train" and not complete:
+                raise InputError(
+                    f"wanted leaves out nodes of the {query.split} query {query.id!r}, but partial trees are for "
+                    "training queries only"
+                )
+        return wanted
+
+    def _kept(self) -> str:
+        cache, meter = self.calls.cache, self.calls.meter
+        where = f"in {cache.path}" if cache.path else "in memory"
+        return f"{cache.num_calls:,} finished calls are kept {where}, {meter.calls - meter.failed:,} of them new"
+
+
+def _fill(table: OutcomeTable, where: tuple, generation: Generation) -> None:
+    """Write a generation into all of its cells."""
+    assert table.latency is not None  # _blank made room for it
+    table.available[where] = True
+    table.response[where] = generation.text
+    table.tokens_in[where] = generation.tokens_in
+    table.tokens_out[where] = generation.tokens_out
+    table.latency[where] = generation.latency
+    table.details["finish_reason"][where] = generation.finish_reason
+
+
+def collect(
+    queries: Sequence[Query],
+    backends: Sequence[Backend],
+    tree: HopTree,
+    encoder: Encoder,
+    prompt: HopPrompt,
+    grader: Grader,
+    cache: CallCache,
+    batch_size: int = 512,
+    money_unit: str = "price units",
+    progress: bool = True,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    wanted: Bool[np.ndarray, "Q N"] | None = None,
+    budget: Budget | None = None,
+    keep_failed: bool = False,
+    keep_prompts: bool = False,
+) -> OutcomeTable:
+    """Every wanted hop of every route, breadth-first: one pass of a `Collection`, which says what the arguments are.
+
+    Identical calls of a model are made once. A finished batch is in the cache before the next one starts, so a
+    collection that is killed and run again repeats at most one batch.
+
+    Args:
+      cache: calls that were made before, and where new ones go.
+      batch_size: calls between two writes to the cache; fewer where memory is short.
+      budget: none by default.
+    """
+    calls = Calls(backends, cache, batch_size, budget, money_unit, gives_up=not keep_failed)
+    collection = Collection(
+        queries,
+        backends,
+        tree,
+        encoder,
+        prompt,
+        grader,
+        calls,
+        money_unit,
+        progress,
+        settings,
+        keep_failed,
+        keep_prompts,
+    )
+    return collection.table(wanted)

@@ -1,0 +1,1 @@
+"""Partial trees: which hops of the training queries are worth their calls."""

@@ -1,0 +1,99 @@
+"""Sampling plans: which training queries get whole trees, and which routes are promising for the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool
+
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.experiments.train import TrainConfig
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.table import OutcomeTable, Query
+
+# All routes; each model once, then the routes whose like did well on queries with whole trees; or only the hops after
+# nodes that policies trained on what there is visit with a probability over `PartialConfig.visited`.
+PlanKind = Literal["all", "promising", "frontier"]
+
+
+@dataclass(frozen=True)
+class PartialConfig:
+    """How much of the training queries' trees is collected. Validation and test trees are whole in any case.
+
+    Attributes:
+      whole: share of each task's training queries that get whole trees, to learn from what leads nowhere, too.
+      margin: of `promising`: routes within so much of their task's best mean quality.
+      visited: of `frontier`: the smallest probability of a visit, of any of the policies.
+      rounds: of `frontier`: how often policies are trained and then expand the trees.
+      seed: of the draw of queries with whole trees.
+      learners: that train the policies of a round. One that may not stop needs more calls, as all its routes are long.
+      seeds: policies of each learner.
+      updates: of their training; few do, as the policies only say where to look.
+
+    Raises:
+      InputError: if a share or a number is out of range.
+    """
+
+    whole: float = 0.15
+    margin: float = 0.1
+    visited: float = 0.2
+    rounds: int = 1
+    seed: int = 0
+    learners: tuple[str, ...] = ("exact+stop",)
+    seeds: int = 2
+    updates: int = 8
+
+    def __post_init__(self) -> None:
+        if not 0 < self.whole <= 1:
+            raise InputError(f"whole is {self.whole}, but must be a share of the training queries above 0")
+        if not 0 <= self.margin <= 1:
+            raise InputError(f"margin is {self.margin}, but must be from 0 to 1")
+        if not 0 < self.visited < 1:
+            raise InputError(f"visited is {self.visited}, but must be a probability between 0 and 1")
+        for name in ("rounds", "updates"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, but must be at least 1")
+        self.train  # noqa: B018 (it refuses wrong learners and seeds)
+
+    @property
+    def train(self) -> TrainConfig:
+        """How a round's policies are trained: a few large steps, as in the preset train/fast.yaml."""
+        static = LearnerStatic(num_envs=256, num_updates=self.updates, evaluate_every=1)
+        hyper = LearnerHyper(learning_rate=0.003)
+        return TrainConfig(self.learners, self.seeds, self.seed, static=static, hyper=hyper, checkpoint_every=1)
+
+
+def whole_trees(queries: Sequence[Query], tree: HopTree, share: float, seed: int) -> Bool[np.ndarray, "Q N"]:
+    """All nodes of validation and test queries and of a share of each task's training queries; of others the root."""
+    rng = np.random.default_rng(seed)
+    whole = np.array([query.split != "train" for query in queries])
+    for task in dict.fromkeys(query.task for query in queries):
+        rows = [row for row, query in enumerate(queries) if query.task == task and query.split == "train"]
+        whole[rng.permutation(rows)[: int(np.ceil(share * len(rows)))]] = True
+    wanted = np.repeat(whole[:, None], tree.num_nodes, axis=1)
+    wanted[:, 0] = True
+    return wanted
+
+
+def promising(table: OutcomeTable, whole: Bool[np.ndarray, " Q"], margin: float) -> Bool[np.ndarray, "Q N"]:
+    """Each model once, and the routes that did well on training queries of the same task whose trees are whole.
+
+    A route did well if its mean quality is within `margin` of the task's best, over routes of any length.
+    """
+    train = np.array([query.split == "train" for query in table.queries])
+    wanted = np.repeat((~train)[:, None], table.tree.num_nodes, axis=1)
+    wanted[:, table.tree.stage_slice(1)] = True
+    for task in range(len(table.task_names)):
+        rows = (table.task == task) & train
+        seen = rows & whole
+        if not seen.any():
+            continue
+        mean = table.quality[seen].mean(axis=0)
+        good = np.flatnonzero(mean >= mean[1:].max() - margin)
+        nodes = sorted({node for end in good for node in table.tree.path(int(end))})
+        wanted[np.ix_(np.flatnonzero(rows), nodes)] = True
+    wanted[whole] = True
+    wanted[:, 0] = True
+    return wanted

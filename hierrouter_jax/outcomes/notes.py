@@ -1,0 +1,63 @@
+"""What a reader of a table's numbers must know of how it was made, in sentences, from the table's settings."""
+
+from typing import Any
+
+
+def table_notes(settings: dict[str, Any]) -> list[str]:
+    """Labels, failed calls, trimmed prompts, truncated contexts and missing hops; nothing where there is none."""
+    return [
+        *(mix_notes(settings) if "mix" in settings else []),
+        *_failed(settings.get("failed")),
+        *_trimmed(settings),
+        *_partial(settings.get("partial")),
+    ]
+
+
+def mix_notes(settings: dict[str, Any]) -> list[str]:
+    """Of a mix of tasks: the label, and the duplicates."""
+    found = settings["mix"]["duplicates"]
+    notes = [
+        f"duplicates among {found['items']:,} items: {found['exact_pairs']} exact and {found['near_pairs']} near "
+        f"pairs, {found['pairs_across_files']} of them across files; none lies in two splits"
+    ]
+    labelled = [name for name, task in settings["tasks"].items() if task["dev_only"]]
+    if labelled:
+        notes.insert(0, f"dev-only, as split out of a public test file: {', '.join(labelled)}")
+    return notes
+
+
+def _failed(failed: dict[str, Any] | None) -> list[str]:
+    if not failed:
+        return []
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in list(failed["reasons"].items())[:3])
+    return [
+        f"{failed['calls']:,} calls failed ({reasons}): {failed['hops_counted_wrong']:,} hops of validation and test "
+        f"count as wrong, with their prompts charged and {failed['hops_below_them_missing']:,} hops after them "
+        f"missing; {failed['training_hops_masked']:,} hops of training are missing"
+    ]
+
+
+def _trimmed(settings: dict[str, Any]) -> list[str]:
+    notes, hops, read = [], settings.get("trimmed_hops"), settings.get("encoder") or {}
+    if hops:
+        notes.append(
+            f"{hops:,} of {settings['hops']:,} hops read a prompt whose oldest responses were trimmed to fit the "
+            "model's context window"
+        )
+    if read.get("truncated"):
+        notes.append(
+            f"{read['truncated']:,} of {read['contexts']:,} contexts ({read['share']:.1%}) are longer than the "
+            "encoder reads: the router does not see all of them"
+        )
+    return notes
+
+
+def _partial(partial: dict[str, Any] | None) -> list[str]:
+    if not partial:
+        return []
+    share = partial["training_hops"] / partial["of_hops"]
+    plan = f" by the plan {partial['plan']!r}" if "plan" in partial else ""
+    return [
+        f"{partial['training_hops']:,} of {partial['of_hops']:,} hops of the training queries ({share:.1%}) were "
+        f"collected{plan}; validation and test trees are whole"
+    ]
