@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hierrouter_jax.bridge.encoders import build_encoder, count_truncated
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder
+from hierrouter_jax.bridge.encoders.transformers import MeanPooled
 from hierrouter_jax.bridge.encoders.truncation import keep_ends
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Context
@@ -35,8 +36,8 @@ class Counting:
         return np.array([len(text) > 5 for text in texts])
 
 
-def parts_encoder(*parts: str, **settings) -> PartsEncoder:
-    return PartsEncoder(Counting(), {}, parts, settings.pop("batch_size", 8), **settings)
+def parts_encoder(*parts: str) -> PartsEncoder:
+    return PartsEncoder(Counting(), {}, parts, batch_size=8)
 
 
 def test_parts_by_hand():
@@ -56,9 +57,11 @@ def test_parts_by_hand():
 
 
 def test_each_distinct_text_is_embedded_once_with_texts_of_its_length():
-    encoder = parts_encoder("query", "latest", batch_size=2)
-    encoder.encode([Context("4444"), Context("4444", ("22",)), Context("333", ("4444",)), Context("1", ("22",))])
-    assert encoder._model.batches == [["1", "22"], ["333", "4444"]]
+    model = Counting()
+    PartsEncoder(model, {}, ("query", "latest"), batch_size=2).encode(
+        [Context("4444"), Context("4444", ("22",)), Context("333", ("4444",)), Context("1", ("22",))]
+    )
+    assert model.batches == [["1", "22"], ["333", "4444"]]
 
 
 def test_truncated_contexts_are_counted_by_hops():
@@ -105,9 +108,9 @@ def test_a_second_encoder_embeds_nothing_that_is_in_the_cache(model_folder, tmp_
     spec = {"kind": "transformers", "source": str(folder), "parts": ["query", "latest"], "truncation": "middle"}
     contexts = [Context("a?", ("b",)), Context("a?"), Context("long" * 9, ("a?",))]
     first = build_encoder(spec, cache=file).encode(contexts)
-    again = build_encoder(spec, cache=file)
-    monkeypatch.setattr(again._model, "embed", None)
-    np.testing.assert_array_equal(again.encode(contexts), first)
+    with monkeypatch.context() as patch:
+        patch.setattr(MeanPooled, "embed", None)
+        np.testing.assert_array_equal(build_encoder(spec, cache=file).encode(contexts), first)
     assert EmbeddingCache(file).num_texts == 3
     build_encoder({**spec, "truncation": "left"}, cache=file).encode(contexts[:2])
     build_encoder({**spec, "source": str(model_folder(seed=1))}, cache=file).encode(contexts[:1])
@@ -115,8 +118,8 @@ def test_a_second_encoder_embeds_nothing_that_is_in_the_cache(model_folder, tmp_
 
 
 def test_the_same_weights_in_another_folder_are_the_same_model(model_folder):
-    one, copy, other = (build_encoder({"kind": "transformers", "source": str(model_folder(seed=s))}) for s in (3, 3, 4))
-    assert one._model.identity == copy._model.identity != other._model.identity
+    one, copy, other = (MeanPooled(str(model_folder(seed=seed)), 99, "left", "float32") for seed in (3, 3, 4))
+    assert one.identity == copy.identity != other.identity
 
 
 def test_a_file_that_is_no_embedding_cache_is_refused(tmp_path):

@@ -98,6 +98,7 @@ def test_encoding_by_hand():
     taken = replace(TAKEN, sizes={**TAKEN.sizes, "none/encoder": ModelSize(10, 1, 3)})
     spec = whole_spec({"kind": "sentence-transformers", "source": "none/encoder", "max_tokens": 8})
     work = plan_collection(query_questions(QUERIES), POOL, 2, taken, spec).encoding
+    assert work is not None
     assert (work.texts, work.tokens, work.truncated) == (6, 3 + 5 + 2 * 6 + 2 * 8, 2)
     assert work.flops == 20 * 36 + 12 * (9 + 25 + 2 * 36 + 2 * 64)
     assert work.table_bytes == 3 * 3 * 6 * 4

@@ -98,7 +98,8 @@ def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[li
     asked = Counter({splits[split]: count for split, count in share.counts.items() if count and split in splits})
     by_split: dict[str, tuple[SourceItem, ...]] = {}
     refusal: InputError | None = None
-    for split in dict.fromkeys([*asked, *([task.shots.split] if task.shots.count else [])]):
+    needed = [*asked, task.shots.split] if task.shots.count else [*asked]
+    for split in dict.fromkeys(needed):
         try:
             by_split[split] = read_items(task, split, data)
         except InputError as error:
