@@ -47,7 +47,7 @@ def test_last_box_by_hand(text, boxed):
 @given(st.text(alphabet="ab{}"), st.text(alphabet="xyz "))
 def test_what_is_boxed_comes_back(inside, around):
     balanced = inside.replace("}", "").replace("{", "{q}")
-    assert last_box(rf"{around}\boxed{{{balanced}}}{around}") == balanced
+    assert last_box(rf"{around}\boxed{{{balanced}}}{around}") == (balanced or None)
 
 
 def test_setup_code_and_line_ends_of_mbpp():
