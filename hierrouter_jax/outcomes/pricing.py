@@ -20,6 +20,7 @@ class PricedModel:
       price_out: money per token written.
       parameters: number of weights, where known.
       max_new_tokens: most tokens that it may write in one call, where known; a budget needs it.
+      flops_per_token: arithmetic of a written token, attention left out, where known.
     """
 
     name: str
@@ -27,6 +28,7 @@ class PricedModel:
     price_out: float
     parameters: int | None = None
     max_new_tokens: int | None = None
+    flops_per_token: int | None = None
 
     def __post_init__(self) -> None:
         for field in ("price_in", "price_out"):

@@ -1,150 +1,148 @@
 """The backend that runs causal models through transformers."""
 
 import hashlib
+import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
-from transformers.utils import logging
 
-from hierrouter_jax.bridge.backends.greedy import NOTHING, greedy
+from hierrouter_jax.bridge.backends.chat import ChatTemplate
+from hierrouter_jax.bridge.backends.decode import decode
+from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
-from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, resolve_source
+from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, loading
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters
+from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Prompt
 
-_FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt"}
-_NOT_FINGERPRINTED = {"card.json"}
-_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
+__all__ = ["TransformersBackend", "loading"]
 
 
 class TransformersBackend:
-    """Greedy decoding of a causal model, on the GPU where there is one.
+    """A causal model whose weights run here, on the GPU where there is one.
 
     Args:
       config: the pool member.
       pool: the one it is a member of, which says how tokens are priced.
+      weights: where the pool's models are kept; by default a place of its own.
+
+    Attributes:
+      size: its parameters and the arithmetic of its tokens, from its config.
 
     Raises:
-      InputError: if the source cannot be loaded, or its weights do not fill the model.
+      InputError: if the source cannot be loaded, its weights do not fill the model, or it has no chat template where
+        one is asked for. Weights that are not resident are loaded, and may be refused, at the first call.
     """
 
-    def __init__(self, config: ModelConfig, pool: PoolConfig) -> None:
-        source = resolve_source(config.source)
+    def __init__(self, config: ModelConfig, pool: PoolConfig, weights: Weights | None = None) -> None:
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
-        self._model, self._tokenizer = _load(config, source)
-        self.parameters: int | None = self._model.num_parameters()
-        self.price = pool.price(config, self._model.num_parameters())
-        self.identity = f"greedy/{_fingerprint(source, self._model)}/{config.dtype}/{config.max_new_tokens}"
-        self._eos = _end_tokens(self._model, self._tokenizer)
-        self.positions: int | None = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        # Nothing but the arguments of a call may steer it: some models ask for penalties in their generation_config.
-        self._model.generation_config = GenerationConfig(pad_token_id=self._tokenizer.pad_token_id)
+        self._config, self._weights = config, weights or Weights(pool.resident)
+        self._tokenizer, known = load_tokenizer(config)
+        self._chat = ChatTemplate(config.name, self._tokenizer, config.system) if config.chat else None
+        with loading(f"model {config.name!r}", config.source):
+            self.size = count_parameters(known)
+        self.parameters: int | None = self.size.parameters
+        self.price = replace(pool.price(config, self.parameters), flops_per_token=self.size.flops_per_token)
+        reach = getattr(known.get_text_config(), "max_position_embeddings", None)
+        self.positions: int | None = min(filter(None, (config.positions, reach)), default=None)
+        self.identity = _identity(config, fingerprint(config, known), self._chat)
+        self._stops = stop_criteria(config.stop, self._tokenizer)
+        self._most = 2**31  # calls that were seen to fit the memory at once
+        if self._weights.resident:
+            self._weights.get(config, self._tokenizer)
 
-    def count_tokens(self, prompts: Sequence[str]) -> list[int]:
-        """Tokens of each prompt, by the model's own tokenizer."""
-        return [len(ids) for ids in self._tokenizer(list(prompts))["input_ids"]] if prompts else []
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Tokens of each prompt, by the model's own tokenizer, chat template included."""
+        return [len(ids) for ids in self._tokenize([self._text(prompt) for prompt in prompts])]
 
-    def generate(self, prompts: Sequence[str], batch_size: int = 256) -> list[Generation]:
+    def generate(self, prompts: Sequence[Prompt], batch_size: int = 256) -> list[Generation]:
         """Respond to each prompt.
 
-        Prompts of like length share a batch of at most `batch_size`.
+        Prompts of like length share a batch of at most `batch_size`; where memory does not suffice, of half as many,
+        for good.
 
         Raises:
-          InputError: if a prompt and its longest response do not fit the model's positions.
+          InputError: if a prompt and its longest response do not fit the model's positions, or one alone the memory.
         """
-        order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+        texts = [self._text(prompt) for prompt in prompts]
+        tokens = self._tokenize(texts)
+        order = sorted(range(len(prompts)), key=lambda row: len(tokens[row]))
+        if order:
+            self._check_fits(prompts[order[-1]], len(tokens[order[-1]]))
         generations: dict[int, Generation] = {}
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            generations |= zip(rows, self._generate_batch([prompts[row] for row in rows]), strict=True)
+        while len(generations) < len(order):
+            start = len(generations)
+            rows = order[start : start + min(batch_size, self._most)]
+            answered = self._try_batch([prompts[row] for row in rows], [tokens[row] for row in rows])
+            if answered is not None:
+                generations |= zip(rows, answered, strict=True)
+            elif len(rows) > 1:
+                self._most = len(rows) // 2
+            else:
+                raise InputError(
+                    f"model {self.name!r}: one prompt of {len(tokens[rows[0]])} tokens does not fit the memory; lower "
+                    f"max_new_tokens (now {self.max_new_tokens}), or set dtype: bfloat16, quantization or device_map"
+                )
         return [generations[row] for row in range(len(prompts))]
 
-    def _generate_batch(self, prompts: list[str]) -> list[Generation]:
+    def _try_batch(self, prompts: list[Prompt], tokens: list[list[int]]) -> list[Generation] | None:
+        """Generations of a batch; None where the memory did not suffice, and what it held is freed."""
+        try:
+            return self._generate_batch(prompts, tokens)
+        except torch.OutOfMemoryError:
+            pass  # outside of this block nothing holds the batch's tensors any more
+        torch.cuda.empty_cache()
+        return None
+
+    def _generate_batch(self, prompts: list[Prompt], tokens: list[list[int]]) -> list[Generation]:
+        loaded = self._weights.get(self._config, self._tokenizer)
+        device, sampling = loaded.model.device, self._config.sampling
         started = time.perf_counter()
-        inputs = self._tokenizer(prompts, return_tensors="pt", padding=True)
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        longest = ids.shape[1] + self.max_new_tokens
+        inputs = self._tokenizer.pad({"input_ids": tokens}, padding=True, return_tensors="pt")
+        ids, mask = inputs["input_ids"].to(device), inputs["attention_mask"].to(device)
+        eos = torch.tensor(loaded.eos, dtype=torch.long, device=device)
+        uniforms = draws(prompts, sampling, self.max_new_tokens)
+        uniforms = None if uniforms is None else uniforms.to(device)
+        how = Decoding(self.max_new_tokens, eos, sampling, uniforms, self._stops)
+        written, logprob = decode(loaded.model, ids, mask, how)
+        lengths = (written != NOTHING).sum(dim=1).tolist()
+        said, reasons = [], []
+        for row, length in zip(written.tolist(), lengths, strict=True):
+            ended = row[length - 1] in loaded.eos
+            said.append(row[: length - ended])
+            reasons.append("stop" if ended else "length")
+        texts = self._tokenizer.batch_decode(said, skip_special_tokens=True)
+        shares = (time.perf_counter() - started) / len(prompts)
+        generations = []
+        for text, read, length, reason, chance in zip(texts, tokens, lengths, reasons, logprob.tolist(), strict=True):
+            shorter = cut(text, self._config.stop)
+            reason = "stop" if shorter != text else reason
+            generations.append(Generation(shorter, len(read), length, reason, shares, chance))
+        return generations
+
+    def _text(self, prompt: Prompt) -> str:
+        return as_text(prompt) if self._chat is None else self._chat(prompt)
+
+    def _tokenize(self, texts: list[str]) -> list[list[int]]:
+        """Ids of each text; a chat template writes its own special tokens."""
+        return self._tokenizer(texts, add_special_tokens=self._chat is None)["input_ids"] if texts else []
+
+    def _check_fits(self, prompt: Prompt, tokens: int) -> None:
+        longest = tokens + self.max_new_tokens
         if self.positions is not None and longest > self.positions:
             raise InputError(
                 f"model {self.name!r}: prompt and response of {longest} tokens do not fit its {self.positions} "
-                f"positions; lower max_new_tokens (now {self.max_new_tokens}) or drop {prompts[-1][:60]!r}..."
+                f"positions; lower max_new_tokens (now {self.max_new_tokens}) or drop {as_text(prompt)[:60]!r}..."
             )
-        device = self._model.device
-        tokens = greedy(self._model, ids.to(device), mask.to(device), self._eos, self.max_new_tokens)
-        tokens_out = (tokens != NOTHING).sum(dim=1)
-        stopped = torch.isin(tokens, self._eos.cpu()).any(dim=1)
-        said = [row[: int(n) - int(stop)] for row, n, stop in zip(tokens, tokens_out, stopped, strict=True)]
-        texts = self._tokenizer.batch_decode(said, skip_special_tokens=True)
-        latency = (time.perf_counter() - started) / len(prompts)
-        return [
-            Generation(text, int(read), int(written), "stop" if stop else "length", latency)
-            for text, read, written, stop in zip(texts, mask.sum(dim=1), tokens_out, stopped, strict=True)
-        ]
 
 
-def load_backends(pool: PoolConfig) -> tuple[TransformersBackend, ...]:
-    """All models of a pool, in action order.
-
-    Raises:
-      InputError: naming the model whose source cannot be loaded.
-    """
-    return tuple(TransformersBackend(config, pool) for config in pool.models)
-
-
-def _load(config: ModelConfig, source: str) -> tuple[PreTrainedModel, Any]:
-    with loading(f"model {config.name!r}", config.source):
-        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, config.dtype), output_loading_info=True
-        )
-    model, report = loaded
-    if report["missing_keys"]:
-        raise InputError(
-            f"model {config.name!r}: {config.source} holds no weights for {len(report['missing_keys'])} tensors of a "
-            f"{type(model).__name__} (first: {min(report['missing_keys'])})"
-        )
-    if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
-
-
-@contextmanager
-def loading(what: str, source: str) -> Iterator[None]:
-    """Keep transformers from printing bars, and turn its errors into one sentence."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except _LOADING_ERRORS as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
-        raise InputError(f"{what}: {source} cannot be loaded by transformers ({reason})") from None
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _end_tokens(model: PreTrainedModel, tokenizer: Any) -> torch.Tensor:
-    """Ids of the tokens that end a response [E]: the model's own, or else its tokenizer's."""
-    ids = model.generation_config.eos_token_id if model.generation_config else None
-    ids = tokenizer.eos_token_id if ids is None else ids
-    ids = [] if ids is None else [ids] if isinstance(ids, int) else ids
-    return torch.tensor(ids, dtype=torch.long, device=model.device)
-
-
-def _fingerprint(source: str, model: PreTrainedModel) -> str:
-    """Of a folder its content, wherever it lies; of a hub model its id and commit."""
-    folder = Path(source)
-    if not folder.is_dir():
-        return f"{source}@{getattr(model.config, '_commit_hash', None)}"
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _FINGERPRINTED and path.name not in _NOT_FINGERPRINTED:
-            with path.open("rb") as handle:
-                digest.update(f"{path.name}:{hashlib.file_digest(handle, 'sha256').hexdigest()};".encode())
-    return digest.hexdigest()
+def _identity(config: ModelConfig, weights: str, chat: ChatTemplate | None) -> str:
+    """Everything that changes an answer, and nothing else."""
+    template = None if chat is None else hashlib.sha256(chat.source.encode()).hexdigest()[:16]
+    asked = {"chat": template, "system": config.system, "stop": list(config.stop)}
+    run = {"dtype": config.dtype, "quantization": config.quantization, "max_new_tokens": config.max_new_tokens}
+    return f"transformers/{weights}/{json.dumps({**run, **asdict(config.sampling), **asked}, sort_keys=True)}"

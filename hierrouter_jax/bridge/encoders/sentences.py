@@ -1,7 +1,6 @@
 """Sentence embedding models, by the library that makes them: pooling, normalisation and prompts are the model's own."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,6 +80,7 @@ class SentenceModel:
         self.max_tokens = int(longest if max_tokens is None else max_tokens)
         if not 2 <= self.max_tokens <= longest:
             raise InputError(f"encoder: max_tokens is {max_tokens}, but {source} reads 2 to {int(longest)}")
+        self._identity: str | None = None
         self.size = int(size)
         self._truncation = truncation
         self._tokenizer = self._model.tokenizer
@@ -88,10 +88,12 @@ class SentenceModel:
         self._tokenizer.truncation_side = "left" if truncation == "left" else "right"
         self.commit: str | None = getattr(self._model[0].auto_model.config, "_commit_hash", None)
 
-    @cached_property
+    @property
     def identity(self) -> str:
-        settings = f"{self._model}/{self._prompt}/{self.max_tokens}/{self._truncation}"
-        return weights_identity(self._model, self._tokenizer, settings)
+        if self._identity is None:
+            settings = f"{self._model}/{self._prompt}/{self.max_tokens}/{self._truncation}"
+            self._identity = weights_identity(self._model, self._tokenizer, settings)
+        return self._identity
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "B H"]:

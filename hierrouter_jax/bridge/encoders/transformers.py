@@ -1,7 +1,6 @@
 """Mean-pooled hidden states of any Hugging Face model: an encoder, or a language model such as a pool member."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -84,12 +83,15 @@ class MeanPooled:
         if self._tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
         self._model = model.to(best_device())
+        self._identity: str | None = None
         self.size: int = self._model.config.get_text_config().hidden_size
 
-    @cached_property
+    @property
     def identity(self) -> str:
-        settings = f"{type(self._model).__name__}/mean/{self._max_tokens}/{self._truncation}"
-        return weights_identity(self._model, self._tokenizer, settings)
+        if self._identity is None:
+            settings = f"{type(self._model).__name__}/mean/{self._max_tokens}/{self._truncation}"
+            self._identity = weights_identity(self._model, self._tokenizer, settings)
+        return self._identity
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "B H"]:

@@ -2,6 +2,17 @@
 
 from hierrouter_jax.bridge.pool.config import PoolConfig, load_pool, load_prompt
 from hierrouter_jax.bridge.pool.member import Endpoint, ModelConfig, Sampling
+from hierrouter_jax.bridge.pool.size import ModelSize, count_parameters
 from hierrouter_jax.bridge.pool.source import resolve_source
 
-__all__ = ["Endpoint", "ModelConfig", "PoolConfig", "Sampling", "load_pool", "load_prompt", "resolve_source"]
+__all__ = [
+    "Endpoint",
+    "ModelConfig",
+    "ModelSize",
+    "PoolConfig",
+    "Sampling",
+    "count_parameters",
+    "load_pool",
+    "load_prompt",
+    "resolve_source",
+]

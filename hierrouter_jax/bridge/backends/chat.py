@@ -1,0 +1,49 @@
+"""A prompt in a model's own chat template, or as bare text."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import TemplateError
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Prompt, Turn
+
+
+class ChatTemplate:
+    """Turns into the text that a model reads, ready for its answer.
+
+    Args:
+      name: of the model, for messages.
+      tokenizer: holds the template.
+      system: prompt; where the template refuses or drops a system role, it opens the first user turn.
+
+    Raises:
+      InputError: if the tokenizer has no chat template, or it does not render a question.
+    """
+
+    def __init__(self, name: str, tokenizer: Any, system: str = "") -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            raise InputError(f"model {name!r}: its tokenizer has no chat template; set chat: false")
+        self.source = str(tokenizer.chat_template)
+        self._name, self._tokenizer, self._system, self._opens = name, tokenizer, system, False
+        if system:
+            try:
+                self._opens = system.strip() not in self._rendered((Turn("user", "?"),))
+            except InputError:
+                self._opens = True
+        self._rendered((Turn("user", "?"),))
+
+    def __call__(self, prompt: Prompt) -> str:
+        """The text of a prompt: a text is one user turn."""
+        return self._rendered((Turn("user", prompt),) if isinstance(prompt, str) else prompt)
+
+    def _rendered(self, turns: Sequence[Turn]) -> str:
+        if self._system and self._opens:
+            turns = (Turn(turns[0].role, f"{self._system}\n\n{turns[0].content}"), *turns[1:])
+        elif self._system:
+            turns = (Turn("system", self._system), *turns)
+        messages = [turn._asdict() for turn in turns]
+        try:
+            return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except (TemplateError, TypeError, ValueError) as error:
+            raise InputError(f"model {self._name!r}: its chat template refuses the turns ({error})") from None

@@ -1,0 +1,155 @@
+"""Weights of a pool: each loaded once however many members share them, all kept or one model's at a time."""
+
+import gc
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.quantizers import AutoQuantizationConfig
+from transformers.utils import logging
+
+from hierrouter_jax.bridge.pool import ModelConfig, resolve_source
+from hierrouter_jax.bridge.pool.source import is_gguf
+from hierrouter_jax.errors import InputError
+
+_FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt", ".jinja"}
+_NOT_FINGERPRINTED = {"card.json"}
+_LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to generate.
+
+    Attributes:
+      model: on its device.
+      eos: ids of the tokens that end a response.
+    """
+
+    model: PreTrainedModel
+    eos: tuple[int, ...]
+
+
+class Weights:
+    """The loaded models of a pool, by what their weights are.
+
+    Args:
+      resident: whether all stay loaded; otherwise asking for one frees the others.
+    """
+
+    def __init__(self, resident: bool = True) -> None:
+        self.resident = resident
+        self._loaded: dict[str, Loaded] = {}
+
+    def get(self, config: ModelConfig, tokenizer: Any) -> Loaded:
+        """The model of a member, loaded where it is not.
+
+        Raises:
+          InputError: if the source cannot be loaded, or its weights do not fill the model.
+        """
+        key = repr((config.source, config.revision, config.dtype, config.device_map, config.quantization))
+        if key not in self._loaded:
+            if not self.resident and self._loaded:
+                self._loaded.clear()
+                gc.collect()
+                torch.cuda.empty_cache()
+            self._loaded[key] = _load(config, tokenizer)
+        return self._loaded[key]
+
+
+def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
+    """Tokenizer, padded on the left, and config of a member's source; no weights are read.
+
+    Raises:
+      InputError: if the source cannot be loaded.
+    """
+    with loading(f"model {config.name!r}", config.source):
+        tokenizer = AutoTokenizer.from_pretrained(**_where(config), padding_side="left")
+        known = AutoConfig.from_pretrained(**_where(config))
+    if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer, known
+
+
+@contextmanager
+def loading(what: str, source: str) -> Iterator[None]:
+    """Keep transformers from printing bars, and turn its errors into one sentence."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except InputError:
+        raise
+    except _LOADING_ERRORS as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
+        raise InputError(f"{what}: {source} cannot be loaded by transformers ({reason})") from None
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def fingerprint(config: ModelConfig, known: PretrainedConfig) -> str:
+    """Of a folder or a GGUF file its content, wherever it lies; of a hub model its id and commit."""
+    source = resolve_source(config.source)
+    path, digest = Path(source), hashlib.sha256()
+    if not path.exists():
+        return f"{source}@{getattr(known, '_commit_hash', None)}"
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if (file.suffix in _FINGERPRINTED and file.name not in _NOT_FINGERPRINTED) or file == path:
+            with file.open("rb") as handle:
+                digest.update(f"{file.name}:{hashlib.file_digest(handle, 'sha256').hexdigest()};".encode())
+    return digest.hexdigest()
+
+
+def _where(config: ModelConfig) -> dict[str, Any]:
+    """What every `from_pretrained` is told of the source."""
+    source = resolve_source(config.source)
+    if is_gguf(source):
+        return {"pretrained_model_name_or_path": str(Path(source).parent), "gguf_file": Path(source).name}
+    revision = {"revision": config.revision} if config.revision else {}
+    return {"pretrained_model_name_or_path": source, **revision}
+
+
+def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
+    options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
+    placed = config.device_map
+    with loading(f"model {config.name!r}", config.source):
+        if config.quantization is not None:
+            options["quantization_config"] = AutoQuantizationConfig.from_dict(dict(config.quantization))
+            if placed is None and torch.cuda.is_available():
+                placed = {"": 0}  # quantised weights can be put on a device only as they are read
+        if placed is not None:
+            options["device_map"] = placed
+        loaded: Any = AutoModelForCausalLM.from_pretrained(**_where(config), **options, output_loading_info=True)
+        model, report = loaded
+        if report["missing_keys"]:
+            raise InputError(
+                f"model {config.name!r}: {config.source} holds no weights for {len(report['missing_keys'])} tensors of "
+                f"a {type(model).__name__} (first: {min(report['missing_keys'])})"
+            )
+        if placed is None:
+            model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    eos = _end_tokens(model, tokenizer)
+    # Nothing but the arguments of a call may steer it: some models ask for penalties in their generation_config.
+    model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id)
+    return Loaded(model.eval(), eos)
+
+
+def _end_tokens(model: PreTrainedModel, tokenizer: Any) -> tuple[int, ...]:
+    """Ids of the tokens that end a response: the model's own, or else its tokenizer's."""
+    ids = model.generation_config.eos_token_id if model.generation_config else None
+    ids = tokenizer.eos_token_id if ids is None else ids
+    return () if ids is None else (ids,) if isinstance(ids, int) else tuple(ids)
