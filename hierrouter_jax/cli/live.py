@@ -17,6 +17,8 @@ from hierrouter_jax.cli.tables import result_console, result_table
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
+from hierrouter_jax.outcomes.query_file import TABULAR, read_questions
+from hierrouter_jax.outcomes.table import Query
 
 # Verbs whose options are the fields of a configuration, not the parameters of the function.
 CONFIGURED = {"quickstart": QuickstartConfig}
@@ -33,7 +35,8 @@ def route(
     """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
 
     Args:
-      query: a query; or a .txt file with one a line; or - for standard input, one a line.
+      query: a query; or a .txt file with one a line; or a .jsonl, .csv or .parquet file with text
+        (of any number of lines) and optionally id; or - for standard input, one a line.
       policy: policy bundle, as a run's policy/ or 'hierrouter export' gives.
       pool: preset or YAML file of the pool that the policy was trained on.
       cost_weight: lambda that a cost-conditioned policy is to serve; by default the one of its run.
@@ -42,15 +45,15 @@ def route(
     """
     bundle = PolicyBundle.load(policy)
     config = load_pool(config_path(pool))
-    texts = _read_texts(query)
+    questions = _read_questions(query)
     bundle.check_told(cost_weight, budget)
     transcripts = route_live(
-        texts,
+        questions,
         bundle,
         load_backends(config),
         build_encoder(bundle.encoder),
         config.prompt,
-        progress=len(texts) > 64,
+        progress=len(questions) > 64,
         cost_weight=cost_weight,
         budget=budget,
     )
@@ -77,11 +80,14 @@ def quickstart(config: QuickstartConfig) -> None:
     output.print(f"report: {config.out / 'report.html'}", highlight=False, soft_wrap=True)
 
 
-def _read_texts(query: str) -> list[str]:
+def _read_questions(query: str) -> Sequence[Query] | Sequence[str]:
+    """A query, or those of a file, or of standard input."""
+    path = Path(query)
+    if path.suffix in TABULAR and len(query.splitlines()) == 1:
+        return read_questions(path)
     if query == "-":
         lines = sys.stdin.read().splitlines()
     elif query.endswith(".txt"):
-        path = Path(query)
         if not path.is_file():
             raise InputError(f"{path}: no such file")
         lines = path.read_text(encoding="utf-8").splitlines()

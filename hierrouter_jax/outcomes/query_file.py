@@ -15,6 +15,7 @@ _READERS = {
     ".csv": pd.read_csv,
     ".parquet": pd.read_parquet,
 }
+TABULAR = tuple(_READERS)
 _NEEDED = ("text", "gold", "split")
 
 
@@ -24,6 +25,36 @@ def read_queries(path: Path) -> tuple[Query, ...]:
     Raises:
       InputError: naming the file, and the row and column at fault.
     """
+    frame = _read(path)
+    missing = [name for name in _NEEDED if name not in frame.columns]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing; {', '.join(_NEEDED)} are needed")
+    known = {field.name for field in fields(Query)} - {"shots"}
+    defaults = {"task": "queries", "group": "", "unseen": False}
+    return tuple(_query(path, row, record, known, defaults) for row, record in enumerate(frame.to_dict("records")))
+
+
+def read_questions(path: Path) -> tuple[Query, ...]:
+    """Read queries that only want an answer: column `text`, and optionally `id` and `task`; they have no gold answer.
+
+    Raises:
+      InputError: naming the file, and the row and column at fault.
+    """
+    frame = _read(path)
+    if "text" not in frame.columns:
+        raise InputError(f"{path}: column 'text' is missing")
+    defaults = {"task": "queries", "gold": "", "split": "test", "group": "", "unseen": False}
+    known = {"id", "text", "task"}
+    rows = frame.to_dict("records")
+    queries = tuple(_query(path, row, record, known, defaults) for row, record in enumerate(rows))
+    ids = [query.id for query in queries]
+    for row, name in enumerate(ids):
+        if name in ids[:row]:
+            raise InputError(f"{path}: row {row}: id {name!r} occurs twice")
+    return queries
+
+
+def _read(path: Path) -> pd.DataFrame:
     if path.suffix not in _READERS:
         raise InputError(f"{path}: queries are read from {', '.join(_READERS)} files")
     if not path.is_file():
@@ -32,14 +63,9 @@ def read_queries(path: Path) -> tuple[Query, ...]:
         frame = _READERS[path.suffix](path)
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    missing = [name for name in _NEEDED if name not in frame.columns]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]!r} is missing; {', '.join(_NEEDED)} are needed")
     if frame.empty:
         raise InputError(f"{path}: holds no queries")
-    known = {field.name for field in fields(Query)} - {"shots"}
-    defaults = {"task": "queries", "group": "", "unseen": False}
-    return tuple(_query(path, row, record, known, defaults) for row, record in enumerate(frame.to_dict("records")))
+    return frame
 
 
 def _query(path: Path, row: int, record: dict, known: set[str], defaults: dict) -> Query:
