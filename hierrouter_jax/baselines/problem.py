@@ -145,12 +145,13 @@ def walk(
         if not len(rows):
             continue
         models = table.available[rows][:, tree.child(node, np.arange(tree.num_models))]
-        stop = ~models.any(axis=1) | (allow_stop and node > 0)
-        legal = np.concatenate([models, stop[:, None]], axis=1)
+        stop = ~models.any(axis=1, keepdims=True) | (allow_stop and node > 0)
+        legal = np.concatenate([models, stop], axis=1)
         found = np.maximum(np.nan_to_num(scores(node, rows), nan=-np.inf), -1e30)
         action = np.where(legal, found, -np.inf).argmax(axis=1)
-        done[rows] = action == tree.num_models
-        at[rows] = np.where(done[rows], node, tree.child(node, action))
+        stopped = np.equal(action, tree.num_models)
+        done[rows] = stopped
+        at[rows] = np.where(stopped, node, tree.child(node, action))
     return ending_at(at, tree)
 
 

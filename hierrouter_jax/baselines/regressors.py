@@ -7,6 +7,7 @@ predicted as NaN, which no opponent prefers to anything.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -36,7 +37,7 @@ class Fitted:
     held_out: Callable[[], Float[np.ndarray, "S K"]]
 
 
-Regressor = Callable[[Float[np.ndarray, "S F"], Float[np.ndarray, "S K"], Bool[np.ndarray, "S K"]], Fitted]
+Regressor = Callable[..., Fitted]  # of x [S, F], y [S, K] and which of y are known [S, K]
 
 
 def ridge(
@@ -120,10 +121,11 @@ def perceptron(
         filled = y if known.all() else np.where(known, y, np.nan_to_num(ridge(x, y, known, 1000.0).predict(x)))
         spread = filled[rows].std(axis=0) + 1e-9
         centred = (filled[rows] - np.nan_to_num(level)) / spread
+        batch: Any = min(64 if rows.sum() < _MANY else 512, int(0.9 * rows.sum()))
         network = MLPRegressor(
             hidden_layer_sizes=(width,),
             alpha=alpha,
-            batch_size=min(64 if rows.sum() < _MANY else 512, int(0.9 * rows.sum())),
+            batch_size=batch,
             learning_rate_init=3e-3,
             max_iter=passes,
             early_stopping=True,
@@ -133,7 +135,7 @@ def perceptron(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is a bound on time
             network.fit(x[rows].astype(np.float32), centred.astype(np.float32).squeeze())
-        return lambda new: network.predict(new.astype(np.float32)).reshape(len(new), -1) * spread + level
+        return lambda new: np.reshape(network.predict(new.astype(np.float32)), (len(new), -1)) * spread + level
 
     return Fitted(predictor(x, y, known), lambda: cross_fitted(predictor, x, y, known, group))
 
