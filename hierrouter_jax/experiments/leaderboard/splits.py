@@ -149,7 +149,7 @@ def clusters(group: Int[np.ndarray, " Q"]) -> Int[np.ndarray, " Q"]:
     return np.unique(group, return_inverse=True)[1]
 
 
-def tested(splits: Sequence[Split], queries: int) -> Bool[np.ndarray, "S Q"]:
+def queries_tested(splits: Sequence[Split], queries: int) -> Bool[np.ndarray, "S Q"]:
     """Which queries each split tests."""
     mask = np.zeros((len(splits), queries), dtype=bool)
     for row, split in enumerate(splits):
