@@ -41,7 +41,7 @@ def test_a_threshold_by_hand():
 
 
 def test_a_target_is_met_on_validation_and_checked_on_test(monkeypatch):
-    """Between the cheapest and the dearest setting there is room for a budget; permuting test changes no choice."""
+    """Between the cheapest and the dearest setting there is room for a budget."""
     table = random_table(queries=60, models=2, horizon=2, embedding=4)
     router = random_router(table, allow_stop=True)
     monkeypatch.setattr(module, "load_routers", lambda run, table: {"exact+stop": router})
@@ -62,7 +62,6 @@ def test_a_target_is_met_on_validation_and_checked_on_test(monkeypatch):
     assert off["from_target_ci"][0] <= off["from_target"] <= off["from_target_ci"][1]
     assert off["from_validation"] == pytest.approx(found["test"]["cost"] - found["validation"]["cost"])
     assert off["met"] == (found["test"]["cost"] <= budget)
-    assert calibrate(runs, table, budget=budget, split="train")["setting"] == found["setting"]
     with pytest.raises(InputError, match="'ppo', but none of run holds it"):
         calibrate(runs, table, budget=budget, only="ppo")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.leaderboard.splits import clusters, folds, given_split, random_splits
+from hierrouter_jax.experiments.leaderboard.splits import clusters, folds, given_split, queries_tested, random_splits
 from tests.tables import random_table
 
 
@@ -18,7 +18,7 @@ def parted(split, group) -> bool:
     return any(parts[a] & parts[b] for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.integers(1, 4), st.integers(0, 20))
 def test_random_splits_have_their_sizes_and_never_part_duplicates(seed, tasks, pairs):
     rng = np.random.default_rng(seed)
