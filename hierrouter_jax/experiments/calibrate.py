@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.outcome import PolicyOutcome, policy_outcome
@@ -20,6 +23,7 @@ from hierrouter_jax.experiments.budgets import check_charges
 from hierrouter_jax.experiments.checkpoints import load_routers
 from hierrouter_jax.experiments.routers import TrainedRouter, router_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
 from hierrouter_jax.policies.table_policy import decision_logits
 
 Knob = Literal["cost_weight", "stop_threshold", "none"]
@@ -208,20 +212,23 @@ def _probabilities(logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
+@lru_cache(maxsize=64)
+def _program(static: LearnerStatic) -> Callable[..., Any]:
+    """Logits and legal actions at every decision node."""
+
+    @jax.jit
+    def run(params: Any, table: DeviceTable, told: Conditions, ranges: ConditionRanges) -> Any:
+        logits = decision_logits(learner.build_network(table, static), params, table, told, ranges)
+        return logits, decision_masks(table, static.allow_stop, told.budget)
+
+    return run
+
+
 class _Logits:
     """A router's logits and legal actions on a part, computed once for every cost weight it is told."""
 
     def __init__(self, router: TrainedRouter) -> None:
         self._router, self._kept = router, {}
-        static = router.static
-
-        @jax.jit
-        def run(params: Any, table: Any, told: Any) -> Any:
-            network = learner.build_network(table, static)
-            logits = decision_logits(network, params, table, told, router.hyper.ranges)
-            return logits, decision_masks(table, static.allow_stop, told.budget)
-
-        self._run = run
 
     def of(self, part: OutcomeTable, weight: float | None) -> tuple[np.ndarray, np.ndarray]:
         key = id(part), weight
@@ -229,7 +236,8 @@ class _Logits:
             router = self._router
             told = router.conditions(part.num_queries, weight)
             params = router.params(router.chosen_seed)
-            self._kept[key] = jax.device_get(self._run(params, router.features.on_device(part), told))
+            run = _program(router.static)
+            self._kept[key] = jax.device_get(run(params, router.features.on_device(part), told, router.hyper.ranges))
         return self._kept[key]
 
 

@@ -60,6 +60,7 @@ def folder(tmp_path_factory) -> Path:
 
 def config(folder: Path, out: Path, **more) -> LeaderboardConfig:
     told = {"splits": 3, "train": 40, "test": 20, "features": 4, "resamples": 200, "learners": LEARNERS, "workers": 1}
+    told |= {"opponents": ("best-single", "best-single-per-task", "random", "oracle_stop")}
     return LeaderboardConfig((folder,), out, **{**told, **more})
 
 

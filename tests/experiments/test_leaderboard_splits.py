@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.leaderboard.splits import clusters, folds, given_split, random_splits, tested
+from hierrouter_jax.experiments.leaderboard.splits import clusters, folds, given_split, queries_tested, random_splits
 from tests.tables import random_table
 
 
@@ -18,7 +18,7 @@ def parted(split, group) -> bool:
     return any(parts[a] & parts[b] for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.integers(1, 4), st.integers(0, 20))
 def test_random_splits_have_their_sizes_and_never_part_duplicates(seed, tasks, pairs):
     rng = np.random.default_rng(seed)
@@ -30,9 +30,10 @@ def test_random_splits_have_their_sizes_and_never_part_duplicates(seed, tasks, p
         assert [len(rows) for rows in split] == [48, 12, 40]
         assert len(np.unique(np.concatenate(split))) == 100
         assert not parted(split, group)
-    assert tested(splits, 120).sum() == 120
+    assert queries_tested(splits, 120).sum() == 120
     again = random_splits(task, group, 3, 60, 40, 0.2, seed)
-    assert all(np.array_equal(a, b) for one, other in zip(splits, again, strict=True) for a, b in zip(one, other, strict=True))  # fmt: skip
+    for one, other in zip(splits, again, strict=True):
+        assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
 
 
 def test_every_task_has_its_share():
@@ -44,7 +45,7 @@ def test_every_task_has_its_share():
 def test_folds_test_every_query_once_and_keep_duplicates_together():
     task, group = np.arange(60) % 3, np.arange(60) // 2
     cut = folds(task, group, 4, 0.25, 1)
-    assert tested(cut, 60).sum(axis=0).tolist() == [1] * 60
+    assert queries_tested(cut, 60).sum(axis=0).tolist() == [1] * 60
     assert not any(parted(split, group) for split in cut)
     with pytest.raises(InputError, match="folds is 31"):
         folds(task, group, 31, 0.2, 0)

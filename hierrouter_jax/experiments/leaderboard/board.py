@@ -14,7 +14,7 @@ from hierrouter_jax.experiments.compare.references import reference
 from hierrouter_jax.experiments.leaderboard import rows
 from hierrouter_jax.experiments.leaderboard.config import OURS
 from hierrouter_jax.experiments.leaderboard.judged import MEASURES, Judged
-from hierrouter_jax.experiments.leaderboard.splits import Split, clusters, tested
+from hierrouter_jax.experiments.leaderboard.splits import Split, clusters, queries_tested
 from hierrouter_jax.experiments.leaderboard.verdicts import compared, headline
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -42,7 +42,7 @@ def board(
     Args:
       group: queries of one group are duplicates, one piece of evidence.
     """
-    mask = tested(splits, table.num_queries)
+    mask = queries_tested(splits, table.num_queries)
     repeats = Repeats(mask, clusters(group), resamples)
     normaliser = np.array([_normaliser(table, split) for split in splits])
     ours, chosen = choose(participants.learners, len(cost_weights))

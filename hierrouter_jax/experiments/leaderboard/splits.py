@@ -113,14 +113,18 @@ def draw(
     task: Int[np.ndarray, " Q"],
     group: Int[np.ndarray, " Q"],
     rng: np.random.Generator,
+    exact: bool = True,
 ) -> Int[np.ndarray, " size"]:
-    """`size` of the rows, every task in its share, whole groups only.
+    """`size` of the rows, every task in its share, whole groups only; a few less where those do not add up.
 
     Groups are taken in random order while they fit their first query's task's share; what is then left over is filled
     up whatever the task. Ascending.
 
+    Args:
+      exact: whether fewer are refused.
+
     Raises:
-      InputError: if groups are so large that the size cannot be hit.
+      InputError: if groups are so large that the size cannot be hit, or that nothing can be drawn.
     """
     room = _shares(task[rows], size, len(np.unique(task)) and int(task.max()) + 1)
     members = _members(rows, group)
@@ -139,7 +143,7 @@ def draw(
         if 0 < len(some) <= left:
             left -= len(some)
             taken.append(some)
-    if left:
+    if left and (exact or not taken):
         raise InputError(f"duplicates that must stay together leave no way to draw exactly {size} of {len(rows)} rows")
     return np.sort(np.concatenate(taken))
 
@@ -149,7 +153,7 @@ def clusters(group: Int[np.ndarray, " Q"]) -> Int[np.ndarray, " Q"]:
     return np.unique(group, return_inverse=True)[1]
 
 
-def tested(splits: Sequence[Split], queries: int) -> Bool[np.ndarray, "S Q"]:
+def queries_tested(splits: Sequence[Split], queries: int) -> Bool[np.ndarray, "S Q"]:
     """Which queries each split tests."""
     mask = np.zeros((len(splits), queries), dtype=bool)
     for row, split in enumerate(splits):
@@ -168,7 +172,7 @@ def _with_validation(
     size = round(share * len(rows))
     if not 0 < size < len(rows):
         raise InputError(f"validation is {share} of {len(rows)} training queries, which leaves one part empty")
-    chosen = draw(rows, size, task, group, np.random.default_rng([seed, len(rows)]))
+    chosen = draw(rows, size, task, group, np.random.default_rng([seed, len(rows)]), exact=False)
     return Split(np.setdiff1d(rows, chosen), chosen, np.sort(test))
 
 
