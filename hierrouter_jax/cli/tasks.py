@@ -12,12 +12,14 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.tasks.config import load_mix, load_task
 from hierrouter_jax.bridge.tasks.examples import Example, Judged, read_examples, read_responses, table_examples
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.tables import result_console
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.notes import mix_notes
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import SPLITS
@@ -71,7 +73,7 @@ def inspect_task(
         examples = [e for e in examples if any(_class(judged) == reason for judged in e.responses)]
     shown = examples[:limit]
     if json:
-        print(jsonlib.dumps([asdict(example) for example in shown]))
+        print(jsonlib.dumps([_plain(example) for example in shown]))
         return
     output = Console(highlight=False, width=min(_WIDTH, Console().width))
     for example in shown:
@@ -125,15 +127,23 @@ def split_names(tasks: str) -> tuple[str, ...]:
     return names
 
 
+def _plain(example: Example) -> dict[str, Any]:
+    """JSON data, turns by the names of their parts."""
+    data = asdict(example)
+    data["turns"] = [turn._asdict() for turn in example.turns]
+    data["query"]["shots"] = [turn._asdict() for turn in example.query.shots]
+    return data
+
+
 def _show(example: Example, output: Console, chat: bool, lines: int | None) -> None:
     query = example.query
     about = f"{query.id}  {example.stratum}".strip()
     output.print(Rule(Text(about, style="bold"), align="left", style="dim"))
     if chat:
         for turn in example.turns:
-            _part(output, turn["role"], turn["content"], lines)
+            _part(output, turn.role, turn.content, lines)
     else:
-        _part(output, "prompt", query.text, lines)
+        _part(output, "prompt", as_text((*query.shots, Turn("user", query.text))), lines)
     _part(output, "gold", _gold(query.gold), lines)
     for judged in example.responses:
         _part(output, judged.by or "response", judged.response, lines)

@@ -37,7 +37,7 @@ def read_queries(path: Path) -> tuple[Query, ...]:
         raise InputError(f"{path}: column {missing[0]!r} is missing; {', '.join(_NEEDED)} are needed")
     if frame.empty:
         raise InputError(f"{path}: holds no queries")
-    known = {field.name for field in fields(Query)}
+    known = {field.name for field in fields(Query)} - {"shots"}
     defaults = {"task": "queries", "group": "", "unseen": False}
     return tuple(_query(path, row, record, known, defaults) for row, record in enumerate(frame.to_dict("records")))
 

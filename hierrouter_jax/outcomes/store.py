@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
@@ -30,7 +31,7 @@ _NODE_COLUMNS = {"quality": np.float32, "tokens_in": np.int32, "tokens_out": np.
 def save_table(table: OutcomeTable, folder: Path) -> None:
     """Write a table; `table.json` comes last, so that a folder without it is known to be unfinished."""
     _write_parquet(_node_rows(table), folder / NODES)
-    _write_parquet(pa.Table.from_pylist([asdict(query) for query in table.queries]), folder / QUERIES)
+    _write_parquet(_query_rows(table.queries), folder / QUERIES)
     with replacing(folder / EMBEDDINGS) as temporary:
         save_file({"context_embedding": table.context_embedding}, temporary)
     header = {
@@ -106,6 +107,13 @@ def read_header(folder: Path) -> dict[str, Any]:
     return header
 
 
+def _query_rows(queries: tuple[Query, ...]) -> pa.Table:
+    """One row per query; the column of worked examples only where there are some."""
+    rows = [{**asdict(query), "shots": [turn._asdict() for turn in query.shots]} for query in queries]
+    names = [field.name for field in fields(Query) if field.name != "shots" or any(query.shots for query in queries)]
+    return pa.Table.from_pylist(rows).select(names)
+
+
 def _node_rows(table: OutcomeTable) -> pa.Table:
     """One row per generated hop, query by query, breadth-first."""
     query, node = np.nonzero(table.available)
@@ -170,10 +178,14 @@ def _read_nodes(
 def _read_queries(path: Path) -> tuple[Query, ...]:
     rows = _read_parquet(path)
     names = [field.name for field in fields(Query)]
-    missing = [name for name in names if name not in rows.column_names]
+    missing = [name for name in names if name not in rows.column_names and name != "shots"]
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing")
-    return tuple(Query(**row) for row in rows.select(names).to_pylist())
+    known = rows.select([name for name in names if name in rows.column_names]).to_pylist()
+    try:
+        return tuple(Query(**row | {"shots": tuple(Turn(**turn) for turn in row.get("shots") or ())}) for row in known)
+    except TypeError as error:
+        raise InputError(f"{path}: column 'shots' must hold lists of turns with role and content ({error})") from None
 
 
 def _read_embeddings(path: Path) -> np.ndarray:

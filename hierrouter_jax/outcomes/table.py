@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.pricing import PricedModel, hop_costs, largest_charges
 
 SPLITS = ("train", "validation", "test")
@@ -21,12 +22,13 @@ class Query:
 
     Attributes:
       id: unique in the table.
-      text: what the router and the models read.
+      text: what is asked: what the router reads, and the models after the shots.
       task: name of the task family.
       gold: the right answer.
       split: train, validation or test.
       group: surface template or source; queries of one group look alike.
       unseen: whether that group occurs in no training query.
+      shots: turns of worked examples, which the models read first.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Query:
     split: str
     group: str = ""
     unseen: bool = False
+    shots: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class OutcomeTable:
         digest = hashlib.sha256(repr((self.tree, self.model_names)).encode())
         for query in self.queries:
             digest.update(repr((query.id, query.text, query.task, query.gold)).encode())
+            if query.shots:
+                digest.update(repr([tuple(turn) for turn in query.shots]).encode())
         for array in (self.quality.astype("<f4"), self.tokens_in.astype("<i4"), self.tokens_out.astype("<i4")):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(np.packbits(self.available).tobytes())

@@ -11,6 +11,7 @@ from hypothesis import given
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.store import EMBEDDINGS, HEADER, NODES, QUERIES, load_table, save_table
 from tests.tables import random_table, tables
 
@@ -112,3 +113,14 @@ def test_a_failed_write_leaves_the_old_table_whole(saved, monkeypatch):
     monkeypatch.undo()
     assert load_table(saved).fingerprint == before
     assert not list(saved.rglob(".*"))
+
+
+def test_worked_examples_travel_and_older_tables_have_none(tmp_path):
+    table = random_table(queries=3)
+    shots = (Turn("user", "1+1?"), Turn("assistant", "2"))
+    shown = replace(table, queries=(replace(table.queries[0], shots=shots), *table.queries[1:]))
+    save_table(shown, tmp_path / "shown")
+    save_table(table, tmp_path / "bare")
+    assert [query.shots for query in load_table(tmp_path / "shown").queries] == [shots, (), ()]
+    assert "shots" not in pq.read_schema(tmp_path / "bare" / "queries.parquet").names
+    assert shown.fingerprint != table.fingerprint == load_table(tmp_path / "bare").fingerprint

@@ -14,7 +14,8 @@ class Generation(NamedTuple):
       text: the response.
       tokens_in: tokens of the prompt, by the model's own tokenizer.
       tokens_out: tokens generated, the end token included.
-      finish_reason: `stop` at an end token or a stop string, `length` at the limit.
+      finish_reason: `stop` at an end token or a stop string, `length` at the limit, `content_filter` where an endpoint
+        kept a part of the response back.
       latency: seconds; of a batch, its seconds over its size.
       logprob: sum of the log-probabilities of the generated tokens, or None where it is not known.
     """

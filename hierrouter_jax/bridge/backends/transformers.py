@@ -88,15 +88,6 @@ class TransformersBackend:
         ]
 
 
-def load_backends(pool: PoolConfig) -> tuple[TransformersBackend, ...]:
-    """All models of a pool, in action order.
-
-    Raises:
-      InputError: naming the model whose source cannot be loaded.
-    """
-    return tuple(TransformersBackend(config, pool) for config in pool.models)
-
-
 def _load(config: ModelConfig, source: str) -> tuple[PreTrainedModel, Any]:
     with loading(f"model {config.name!r}", config.source):
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")

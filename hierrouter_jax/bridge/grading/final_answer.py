@@ -99,6 +99,12 @@ def boxes(text: str) -> list[tuple[int, str]]:
     return [(start, content) for start, _, content in runs]
 
 
+def last_box(text: str) -> str | None:
+    """Content of the last box alone that holds something, as a worked solution's answer is meant; None without one."""
+    contents = (_argument(text, match.end())[0].strip() for match in reversed(list(_BOX.finditer(text))))
+    return next((content for content in contents if content), None)
+
+
 def last_line(response: str) -> FinalAnswer:
     """What the last line says, in bold or in a formula if anywhere; offers of further help are passed over."""
     lines = [line.strip() for line in spoken(response).split("\n") if line.strip()]

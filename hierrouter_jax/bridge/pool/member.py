@@ -53,7 +53,9 @@ class Endpoint:
     Attributes:
       base_url: up to and with `/v1`.
       model: the model's name there.
-      api_key_env: the environment variable that holds the key, where one is needed; the key itself is written nowhere.
+      weights: what it runs, in words of your own (`Qwen/Qwen2.5-7B-Instruct@a09a354`): calls that were made of equal
+        weights at equal settings are not made again, at whatever address; by default the address and the model's name.
+      api_key_env: the environment variable that holds the key; by default none is sent. The key is written nowhere.
       concurrency: calls under way at once.
       requests_per_minute: most calls begun in a minute; without it, as many as come.
       timeout: seconds that a call may take.
@@ -65,7 +67,8 @@ class Endpoint:
 
     base_url: str
     model: str
-    api_key_env: str = "OPENAI_API_KEY"
+    weights: str = ""
+    api_key_env: str | None = None
     concurrency: int = 16
     requests_per_minute: float | None = None
     timeout: float = 300.0
@@ -81,7 +84,7 @@ class Endpoint:
             )
         if not self.model.strip():
             raise InputError("model is empty, but must be the model's name at the endpoint")
-        if not self.api_key_env.isidentifier():
+        if self.api_key_env is not None and not self.api_key_env.isidentifier():
             raise InputError("api_key_env is no name of an environment variable; never put the key itself there")
         if self.concurrency < 1:
             raise InputError(f"concurrency is {self.concurrency}, but must be at least 1")

@@ -10,10 +10,10 @@ import pandas as pd
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.tasks.config import TaskConfig
-from hierrouter_jax.bridge.tasks.prompt import Turn
 from hierrouter_jax.bridge.tasks.shots import draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import read_items
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
 _AS_WRITTEN: Any = False  # what looks like a number stays the text it is
@@ -94,8 +94,9 @@ def read_examples(
     given: list[list[tuple[str, str]]] = []
     for item in items[:limit]:
         shown = [shot.item for shot in shots_for(shots, item.item.stratum, task.shots, where) if shot.id != item.id]
-        text, turns = task.prompt.text(item.item, shown), task.prompt.turns(item.item, shown)
-        asked.append((Query(item.id, text, task.name, item.item.gold, "test"), item.item.stratum, tuple(turns)))
+        turns = tuple(task.prompt.turns(item.item, shown))
+        query = Query(item.id, turns[-1].content, task.name, item.item.gold, "test", shots=turns[:-1])
+        asked.append((query, item.item.stratum, turns))
         given.append(list(responses[item.id]) if responses else [("reference", task.prompt.reference(item.item))])
     pairs = [(query, text) for (query, _, _), those in zip(asked, given, strict=True) for _, text in those]
     verdicts = iter(grader([text for _, text in pairs], [query for query, _ in pairs]))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hierrouter_jax.bridge.tasks.boxed import last_boxed
+from hierrouter_jax.bridge.grading.final_answer import last_box
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.plugins import is_import_path, load_object
 
@@ -50,7 +50,7 @@ def gsm8k(row: Row) -> Item:
 
 def math(row: Row) -> Item:
     r"""`hendrycks/competition_math`: the gold is what the solution boxes last; strata are subject and level."""
-    gold = last_boxed(row["solution"])
+    gold = last_box(row["solution"])
     if gold is None:
         raise InputError(f"solution boxes no answer: {row['solution'][-60:]!r}")
     fields = {"problem": row["problem"].strip(), "solution": row["solution"].strip(), "gold": gold}

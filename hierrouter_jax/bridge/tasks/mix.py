@@ -140,10 +140,10 @@ def _query(part: _Drawn, item: SourceItem, split: str, group: str) -> Query:
     where = f"task {part.task.name}"
     shots = shots_for(part.shots, item.item.stratum, part.task.shots, where)
     try:
-        text = part.task.prompt.text(item.item, [shot.item for shot in shots])
+        *shown, asked = part.task.prompt.turns(item.item, [shot.item for shot in shots])
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return Query(item.id, text, part.task.name, item.item.gold, split, group)
+    return Query(item.id, asked.content, part.task.name, item.item.gold, split, group, shots=tuple(shown))
 
 
 def _provenance(part: _Drawn, data: Path | None) -> dict[str, Any]:

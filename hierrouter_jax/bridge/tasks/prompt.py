@@ -9,8 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from hierrouter_jax.bridge.tasks.items import Item
 from hierrouter_jax.errors import InputError
-
-Turn = dict[str, str]
+from hierrouter_jax.outcomes.context import Turn
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,22 @@ class TaskPrompt:
         return self._render("answer", item)
 
     def turns(self, item: Item, shots: Sequence[Item] = ()) -> list[Turn]:
-        """The prompt as chat turns: `{"role": "user" or "assistant", "content": text}`, the asked question last.
+        """The prompt as chat turns, the asked question last.
 
         The instruction opens the first turn: many chat templates know no system role.
         """
         turns: list[Turn] = []
         for shot in shots:
-            turns.append({"role": "user", "content": self._render("question", shot)})
-            turns.append({"role": "assistant", "content": self._render("answer", shot)})
+            turns.append(Turn("user", self._render("question", shot)))
+            turns.append(Turn("assistant", self._render("answer", shot)))
         asked = _join(self._render("question", item), self.answer_format.strip())
-        turns.append({"role": "user", "content": asked})
-        turns[0]["content"] = _join(self.instruction.strip(), turns[0]["content"])
+        turns.append(Turn("user", asked))
+        turns[0] = turns[0]._replace(content=_join(self.instruction.strip(), turns[0].content))
         return turns
 
     def text(self, item: Item, shots: Sequence[Item] = ()) -> str:
         """The prompt as one text: the turns, an empty line between them."""
-        return _join(*(turn["content"] for turn in self.turns(item, shots)))
+        return _join(*(turn.content for turn in self.turns(item, shots)))
 
     def _render(self, name: str, item: Item) -> str:
         try:

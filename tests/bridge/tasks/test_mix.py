@@ -10,6 +10,7 @@ from hierrouter_jax.bridge.tasks.config import Share
 from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.plugins import load_object
 from tests.bridge.tasks.conftest import ROOT
 
@@ -67,7 +68,11 @@ def test_examples_are_shown_and_never_asked(own_task, sums):
     shown = [rows[int(shot[-5:]) % 12] for shot in shots]
     assert len(shown) == 2
     for query in drawn.queries:
-        assert query.text.startswith("".join(f"Q: {s['question']}\n\nA: {s['gold']}\n\n" for s in shown))
+        assert query.shots == tuple(
+            Turn(role, said)
+            for s in shown
+            for role, said in (("user", f"Q: {s['question']}"), ("assistant", f"A: {s['gold']}"))
+        )
         assert query.gold not in {s["gold"] for s in shown}
 
 
@@ -78,7 +83,7 @@ def test_examples_of_the_same_stratum(own_task, sums):
     shots = drawn.settings["tasks"]["own"]["shots"]
     for query in drawn.queries:
         (shot,) = shots["abbccc"[int(query.gold) % 6]]
-        assert f"A: {int(shot[-5:])}\n" in query.text
+        assert query.shots[-1] == Turn("assistant", f"A: {int(shot[-5:])}")
     lonely = own_task({"train": sums(1), "test": sums(6, 60)}, more, name="lonely")
     with pytest.raises(InputError, match=r"task lonely: no worked example of 'b'; set shots.same_stratum: false"):
         draw_mix(mix(lonely, test=6))

@@ -5,6 +5,7 @@ import pytest
 from hierrouter_jax.bridge.tasks.items import Item
 from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Turn
 
 PROMPT = TaskPrompt("Q: {{ q }}", "A: {{ a }}", "Add.", "A number.")
 ONE, TWO = (Item(q, a, {"q": q, "a": a}) for q, a in (("1+1", "2"), ("2+2", "4")))
@@ -12,15 +13,15 @@ ONE, TWO = (Item(q, a, {"q": q, "a": a}) for q, a in (("1+1", "2"), ("2+2", "4")
 
 def test_zero_shot_by_hand():
     assert PROMPT.text(ONE) == "Add.\n\nQ: 1+1\n\nA number."
-    assert PROMPT.turns(ONE) == [{"role": "user", "content": "Add.\n\nQ: 1+1\n\nA number."}]
+    assert PROMPT.turns(ONE) == [Turn("user", "Add.\n\nQ: 1+1\n\nA number.")]
 
 
 def test_one_shot_by_hand():
     assert PROMPT.text(ONE, [TWO]) == "Add.\n\nQ: 2+2\n\nA: 4\n\nQ: 1+1\n\nA number."
     assert PROMPT.turns(ONE, [TWO]) == [
-        {"role": "user", "content": "Add.\n\nQ: 2+2"},
-        {"role": "assistant", "content": "A: 4"},
-        {"role": "user", "content": "Q: 1+1\n\nA number."},
+        Turn("user", "Add.\n\nQ: 2+2"),
+        Turn("assistant", "A: 4"),
+        Turn("user", "Q: 1+1\n\nA number."),
     ]
 
 

@@ -1,0 +1,138 @@
+"""The backend that calls an OpenAI-compatible endpoint: vLLM, SGLang, llama.cpp, `transformers serve`, a vendor."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer
+
+from hierrouter_jax.bridge.backends.endpoint import EndpointClient
+from hierrouter_jax.bridge.backends.interface import Failure, Generation
+from hierrouter_jax.bridge.backends.transformers import loading
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, resolve_source
+from hierrouter_jax.bridge.prompts import as_text
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Prompt, Turn
+
+
+class OpenAIBackend:
+    """A model behind a URL.
+
+    Args:
+      config: the pool member, of kind `openai`.
+      pool: the one it is a member of, which says how tokens are priced.
+
+    Raises:
+      InputError: if the environment variable that should hold the key does not, or its source cannot be loaded.
+    """
+
+    def __init__(self, config: ModelConfig, pool: PoolConfig) -> None:
+        if config.endpoint is None:
+            raise InputError(f"model {config.name!r}: an openai backend needs an endpoint")
+        self._config, self._endpoint = config, config.endpoint
+        self.name = config.name
+        self.max_new_tokens = config.max_new_tokens
+        self.parameters: int | None = None
+        self.price = pool.price(config, self.parameters)
+        self.positions = _positions(config)
+        self._client = EndpointClient(self._endpoint, config.chat, _key(config.name, self._endpoint))
+
+    @property
+    def identity(self) -> str:
+        """Names the weights behind the URL, how they decode and what they are told first; never the key."""
+        endpoint, told = self._endpoint, {"chat": self._config.chat, "system": self._config.system}
+        weights = endpoint.weights or f"{endpoint.model}@{endpoint.base_url.rstrip('/')}"
+        seed = {} if self._config.sampling.greedy else {"seed": self._config.sampling.seed}
+        return f"openai/{weights}/{json.dumps({**self._decoding, **seed, **told})}"
+
+    @property
+    def _decoding(self) -> dict[str, Any]:
+        """The fields of every request.
+
+        Greedy decoding is temperature 0 and nothing else. The penalty of 0 is the default of the API, but
+        `transformers serve` then no longer obeys a repetition penalty of the model's generation_config.
+        """
+        sampling, stop = self._config.sampling, self._config.stop
+        fields = {"max_tokens": self.max_new_tokens, "temperature": sampling.temperature, "frequency_penalty": 0}
+        nucleus = {} if sampling.greedy else {"top_p": sampling.top_p}
+        most_likely = {"extra_body": {"top_k": sampling.top_k}} if sampling.top_k else {}
+        return {**fields, **nucleus, **most_likely, **({"stop": list(stop)} if stop else {})}
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[Generation | Failure]:
+        """One generation, or the reason why there is none, for each prompt, in order.
+
+        Raises:
+          InputError: if nothing was answered, as the endpoint refuses the key, knows no such model, does not take such
+            requests or cannot be reached.
+        """
+        answers = self._client.ask([self._request(prompt) for prompt in prompts])
+        return [self._cut(answer) if isinstance(answer, Generation) else answer for answer in answers]
+
+    def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Tokens of each prompt, by the tokenizer of the member's source.
+
+        Raises:
+          InputError: if it has none.
+        """
+        if self._config.chat:
+            return [
+                len(self._tokenizer.apply_chat_template(self._turns(prompt), add_generation_prompt=True)["input_ids"])
+                for prompt in prompts
+            ]
+        return [len(self._tokenizer(as_text(prompt))["input_ids"]) for prompt in prompts]
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        if self._config.chat:
+            asked = {"messages": self._turns(prompt), "logprobs": True}
+        else:
+            asked = {"prompt": as_text(prompt), "logprobs": 1}
+        sampling = self._config.sampling
+        seed = {} if sampling.greedy else {"seed": _seed_of_call(sampling.seed, prompt)}
+        return {**asked, **self._decoding, **seed}
+
+    def _turns(self, prompt: Prompt) -> list[dict[str, str]]:
+        system = (Turn("system", self._config.system),) if self._config.system else ()
+        turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
+        return [turn._asdict() for turn in (*system, *turns)]
+
+    def _cut(self, generation: Generation) -> Generation:
+        """The text up to the first stop string, which `transformers serve` leaves in."""
+        ends = [at for stop in self._config.stop if (at := generation.text.find(stop)) >= 0]
+        return generation._replace(text=generation.text[: min(ends)]) if ends else generation
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        if not self._config.source:
+            raise InputError(
+                f"model {self.name!r}: to fit a budget or a context window, tokens are counted before the call, which "
+                "an endpoint cannot do; name a hub id or folder with its tokenizer as source"
+            )
+        with loading(f"model {self.name!r}", self._config.source):
+            return AutoTokenizer.from_pretrained(resolve_source(self._config.source), revision=self._config.revision)
+
+
+def _positions(config: ModelConfig) -> int | None:
+    """Longest prompt and response of the source's config; None without a source."""
+    if not config.source:
+        return None
+    with loading(f"model {config.name!r}", config.source):
+        known = AutoConfig.from_pretrained(resolve_source(config.source), revision=config.revision)
+    return getattr(known.get_text_config(), "max_position_embeddings", None)
+
+
+def _key(name: str, endpoint: Endpoint) -> str | None:
+    if endpoint.api_key_env is None:
+        return None
+    key = os.environ.get(endpoint.api_key_env, "").strip()
+    if not key:
+        raise InputError(f"model {name!r}: the environment variable {endpoint.api_key_env} holds no key")
+    return key
+
+
+def _seed_of_call(seed: int, prompt: Prompt) -> int:
+    """Of a seed and a prompt: 31 bits, so that different prompts do not share their draws."""
+    digest = hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()
+    return int.from_bytes(digest[:4]) >> 1

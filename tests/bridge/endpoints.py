@@ -1,0 +1,122 @@
+"""An OpenAI-compatible server of a few lines, on threads of this process, that can fail in every way there is."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Reply:
+    """What the server answers: a status with a JSON body, or with `drop` a closed connection.
+
+    Attributes:
+      seconds: that it takes.
+    """
+
+    body: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    drop: bool = False
+    seconds: float = 0.0
+
+
+@dataclass
+class Asked:
+    """A request: its path, fields, headers in lower case, and when it came.
+
+    Attributes:
+      turn: 1 of the first request with this prompt, 2 of the second, ...
+    """
+
+    path: str
+    fields: dict[str, Any]
+    headers: dict[str, str]
+    at: float
+    turn: int
+
+    @property
+    def prompt(self) -> str:
+        return self.fields["messages"][-1]["content"] if "messages" in self.fields else self.fields["prompt"]
+
+
+def completion(asked: Asked, text: str, reason: str = "stop", usage: bool = True, logprobs: Any = None) -> dict:
+    """A reply of the endpoint that was asked; a token is a character, and one ends the text."""
+    said = {"message": {"role": "assistant", "content": text}} if "messages" in asked.fields else {"text": text}
+    tokens = {"prompt_tokens": len(asked.prompt), "completion_tokens": len(text) + 1, "total_tokens": 0}
+    choice = {"index": 0, "finish_reason": reason, "logprobs": logprobs, **said}
+    return {"id": "1", "object": "x", "created": 1, "model": "m", "choices": [choice]} | (
+        {"usage": tokens} if usage else {}
+    )
+
+
+def upper(asked: Asked) -> Reply:
+    """The answer to a prompt is the prompt in capitals."""
+    return Reply(completion(asked, asked.prompt.upper()))
+
+
+class FakeServer:
+    """Answers by a rule; `asked` holds every request, and `most_at_once` how many were under way together."""
+
+    def __init__(self, rule: Callable[[Asked], Reply] = upper, port: int = 0) -> None:
+        self.rule, self.asked, self.most_at_once = rule, [], 0
+        self._under_way, self._lock = 0, threading.Lock()
+        self.start(port)
+
+    def start(self, port: int) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                fields = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with fake._lock:
+                    fake._under_way += 1
+                    fake.most_at_once = max(fake.most_at_once, fake._under_way)
+                    turn = 1 + sum(_same(one.fields, fields) for one in fake.asked)
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    asked = Asked(self.path, fields, headers, time.monotonic(), turn)
+                    fake.asked.append(asked)
+                reply = fake.rule(asked)
+                time.sleep(reply.seconds)
+                with fake._lock:
+                    fake._under_way -= 1
+                if not reply.drop:
+                    self._send(reply)
+
+            def do_GET(self) -> None:
+                self._send(Reply({"object": "list", "data": []}))
+
+            def _send(self, reply: Reply) -> None:
+                body = json.dumps(reply.body).encode()
+                self.send_response(reply.status)
+                for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        return Handler
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one.get(name) == other.get(name) for name in ("prompt", "messages"))

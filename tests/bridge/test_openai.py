@@ -1,0 +1,320 @@
+"""Calling an endpoint: what is sent, what is read, what is retried, what stops a run, and that no key is ever told."""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+
+import openai._base_client
+import pytest
+
+from hierrouter_jax.bridge.backends import Failure, Generation, load_backends
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, Sampling
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.context import Turn
+from tests.bridge.endpoints import Asked, FakeServer, Reply, completion, upper
+
+PROMPTS = [f"prompt {row}" for row in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr(openai._base_client, "MAX_RETRY_DELAY", 0.1)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
+
+
+@pytest.fixture
+def server():
+    fake = FakeServer()
+    yield fake
+    fake.stop()
+
+
+def backend(server: FakeServer, endpoint=(), **changes):
+    where = Endpoint(server.url, "m", **{"retries": 3, **dict(endpoint)})
+    config = ModelConfig("model", max_new_tokens=9, kind="openai", endpoint=where, base_rate=1.0, **changes)
+    return load_backends(PoolConfig((config,)))[0]
+
+
+def failing(status: int = 500, body=None, until: int = 10**9, **reply):
+    """Fails a prompt's first calls, `until - 1` of them."""
+    return lambda asked: upper(asked) if asked.turn >= until else Reply(body, status, **reply)
+
+
+def test_a_chat_is_asked_and_read(server):
+    tokens = [
+        {"token": token, "logprob": logprob, "top_logprobs": []} for token, logprob in (("a", -1.5), ("b", -0.25))
+    ]
+    logprobs = {"content": tokens}
+    server.rule = lambda asked: Reply(completion(asked, "ab", "length", logprobs=logprobs), seconds=0.03)
+    asking = backend(server, chat=True, system="Be brief.")
+    (answer, other) = asking.generate(["one", (Turn("user", "two"), Turn("assistant", "2"), Turn("user", "three"))])
+    assert answer[:4] == ("ab", 3, 3, "length")
+    assert (answer.logprob, other.tokens_in) == (-1.75, 5)
+    assert 0.03 <= answer.latency < 1
+    first, second = sorted((asked.fields for asked in server.asked), key=lambda fields: len(fields["messages"]))
+    assert first == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "one"}],
+        "max_tokens": 9,
+        "temperature": 0,
+        "frequency_penalty": 0,
+        "logprobs": True,
+    }
+    assert [turn["role"] for turn in second["messages"]] == ["system", "user", "assistant", "user"]
+    assert {asked.path for asked in server.asked} == {"/v1/chat/completions"}
+
+
+def test_a_text_is_asked_and_read(server):
+    server.rule = lambda asked: Reply(completion(asked, "xyz###", logprobs={"token_logprobs": [None, -1.0, -2.0]}))
+    (answer,) = backend(server, stop=("##", "z#")).generate(["one"])
+    assert answer[:4] == ("xy", 3, 7, "stop")  # cut at the first stop string, which some servers leave in
+    assert answer.logprob == -3
+    assert server.asked[0].fields.items() >= {"prompt": "one", "stop": ["##", "z#"], "logprobs": 1}.items()
+    assert server.asked[0].path == "/v1/completions"
+    assert backend(server).generate([]) == []
+
+
+def test_sampling_draws_anew_for_each_prompt_and_alike_for_the_same(server):
+    sampling = Sampling(temperature=0.6, top_p=0.9, top_k=20, seed=7)
+    for _ in range(2):
+        backend(server, sampling=sampling).generate(["a", "b"])
+    fields = {asked.prompt: asked.fields for asked in server.asked}
+    assert fields["a"].items() >= {"temperature": 0.6, "top_p": 0.9, "top_k": 20}.items()
+    assert len({(asked.prompt, asked.fields["seed"]) for asked in server.asked}) == 2
+    assert fields["a"]["seed"] != fields["b"]["seed"]
+
+
+def test_calls_run_together_but_never_too_many(server):
+    server.rule = lambda asked: Reply(completion(asked, asked.prompt.upper()), seconds=0.02)
+    answers = backend(server, {"concurrency": 3}).generate(PROMPTS)
+    assert [answer.text for answer in answers] == [prompt.upper() for prompt in PROMPTS]
+    assert server.most_at_once == 3
+
+
+def test_requests_keep_their_distance_retries_and_batches_included(server):
+    server.rule = failing(until=2)
+    limited = backend(server, {"requests_per_minute": 60 / 0.03})
+    limited.generate(PROMPTS[:3])
+    limited.generate(PROMPTS[3:5])
+    times = sorted(asked.at for asked in server.asked)
+    assert len(times) == 10
+    assert times[-1] - times[0] >= 9 * 0.03 - 0.03
+
+
+@pytest.mark.parametrize(
+    "failure", [{"status": 503}, {"status": 429, "headers": {"Retry-After-Ms": "5"}}, {"status": 408}, {"drop": True}]
+)
+def test_what_may_pass_is_retried(server, failure):
+    server.rule = failing(until=4, **failure)
+    assert [answer.text for answer in backend(server).generate(PROMPTS[:2])] == ["PROMPT 0", "PROMPT 1"]
+    assert len(server.asked) == 8
+
+
+def test_a_call_that_never_succeeds_is_a_failure_and_the_rest_goes_on(server):
+    broken = {"prompt 3": Reply({"error": {"message": "two\nlines"}}, 500), "prompt 5": Reply(drop=True)}
+    server.rule = lambda asked: broken.get(asked.prompt) or upper(asked)
+    answers = backend(server).generate(PROMPTS)
+    assert [isinstance(answer, Failure) for answer in answers] == [row in (3, 5) for row in range(12)]
+    assert answers[3].reason == f"{server.url} failed with status 500, 3 retries included (two lines)"
+    assert answers[5].reason == f"the connection to {server.url} failed, 3 retries included"
+    assert len(server.asked) == 10 + 2 * 4
+
+
+def test_a_slow_answer_is_a_failure(server):
+    server.rule = lambda asked: Reply(completion(asked, ""), seconds=0.2 if asked.prompt == "prompt 1" else 0)
+    answers = backend(server, {"timeout": 0.05, "retries": 1}).generate(PROMPTS[:2])
+    assert isinstance(answers[0], Generation)
+    assert answers[1] == Failure(f"{server.url} gave no answer in time, 1 retries included; see timeout")
+
+
+TOO_LONG = [
+    {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"},
+    {"message": "the request exceeds the available context size", "type": "exceed_context_size_error", "code": 400},
+    {"message": "The input (9000 tokens) is longer than the model's context length (8192 tokens).", "code": 400},
+    {"message": "'max_tokens' is too large: 9. This model's maximum context length is 8 tokens", "param": "max_tokens"},
+]
+
+
+@pytest.mark.parametrize("error", TOO_LONG)
+def test_a_prompt_that_is_too_long_is_a_failure(server, error):
+    server.rule = lambda asked: Reply({"error": error}, 400) if asked.prompt == "long" else upper(asked)
+    answers = backend(server).generate(["long", "short"])
+    assert "the prompt is too long for m at" in answers[0].reason
+    assert answers[1].text == "SHORT"
+    assert len(server.asked) == 2
+    assert isinstance(backend(server).generate(["long"])[0], Failure)
+
+
+STOPS = [
+    (Reply({"error": {"message": "Incorrect key: sk-secret"}}, 401), "refuses the key in MY_KEY (status 401)"),
+    (Reply({"error": {"message": "no"}}, 403), "refuses the key in MY_KEY"),
+    (Reply({"error": {"message": "The model `m` does not exist.", "code": "model_not_found"}}, 404), "knows no model"),
+    (Reply({"detail": "Server is pinned to 'x'; requested 'm'."}, 400), "knows no model 'm'"),
+    (Reply({"detail": "Unexpected fields in the request: {'top_k'}"}, 422), "does not take such requests"),
+    (Reply({"error": {"message": "pay", "code": "insufficient_quota"}}, 429), "wants to be paid"),
+    (Reply({"error": {"message": "pay"}}, 402), "wants to be paid"),
+    (lambda asked: Reply(completion(asked, "a", usage=False)), "does not say how many tokens"),
+]
+
+
+@pytest.mark.parametrize(("reply", "words"), STOPS)
+def test_what_every_call_would_meet_stops_the_run(server, monkeypatch, reply, words):
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    server.rule = reply if callable(reply) else lambda asked: reply
+    with pytest.raises(InputError) as caught:
+        backend(server, {"api_key_env": "MY_KEY", "concurrency": 2}).generate(PROMPTS)
+    message = str(caught.value)
+    assert words in message
+    assert server.url in message
+    assert "\n" not in message
+    assert "sk-secret" not in message
+    assert len(server.asked) <= 2 * 4
+
+
+def test_what_was_answered_before_the_stop_is_kept(server):
+    server.rule = lambda asked: upper(asked) if asked.prompt == "prompt 0" else Reply({"error": "expired"}, 401)
+    asking = backend(server, {"concurrency": 1})
+    answers = asking.generate(PROMPTS)
+    assert answers[0].text == "PROMPT 0"
+    assert all(isinstance(answer, Failure) and "api_key_env" in answer.reason for answer in answers[1:])
+    assert len(server.asked) == 2
+    with pytest.raises(InputError, match="refuses calls without a key"):
+        asking.generate(PROMPTS[1:])
+
+
+def test_a_server_that_is_away_is_one_sentence(server):
+    asking = backend(server, {"concurrency": 2})
+    server.stop()
+    with pytest.raises(InputError, match=r"the connection to http.* failed, 3 retries included; is the server running"):
+        asking.generate(PROMPTS)
+    server.start(server.port)
+
+
+def test_a_server_may_be_killed_and_restarted_in_mid_run(server):
+    """Its calls under way are lost with it, and asked again; nothing else is."""
+    killed = threading.Event()
+
+    def rule(asked: Asked) -> Reply:
+        if len(server.asked) > 6 and not killed.is_set():
+            killed.set()
+            threading.Thread(target=restart).start()
+        return Reply(drop=True) if killed.is_set() and asked.turn == 1 else upper(asked)
+
+    def restart() -> None:
+        port = server.port
+        server.stop()
+        time.sleep(0.3)
+        server.start(port)
+
+    server.rule = rule
+    answers = backend(server, {"concurrency": 4, "retries": 12}).generate(PROMPTS)
+    assert [answer.text for answer in answers] == [prompt.upper() for prompt in PROMPTS]
+    assert killed.is_set()
+
+
+ODD = [
+    ({"error": {"message": "upstream"}}, "sent a reply that is no completion"),
+    ("<html>", "sent a reply that is no completion"),
+    ({"choices": []}, "sent a reply that is no completion"),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), ODD)
+def test_a_reply_that_is_no_completion_is_a_failure(server, body, words):
+    server.rule = lambda asked: Reply(body)
+    assert words in backend(server).generate(["a"])[0].reason
+
+
+def test_a_response_that_breaks_off_is_a_failure(server):
+    server.rule = lambda asked: Reply(completion(asked, "half", reason=asked.prompt))
+    answers = backend(server, chat=True).generate(["abort", "content_filter"])
+    assert "broke off with finish reason 'abort'" in answers[0].reason
+    assert answers[1].finish_reason == "content_filter"
+
+
+def test_an_endpoint_may_refuse_logprobs_and_call_the_limit_otherwise(server):
+    def rule(asked: Asked) -> Reply:
+        if "logprobs" in asked.fields:
+            return Reply({"detail": "Unexpected fields in the request: {'logprobs'}"}, 422)
+        if "max_tokens" in asked.fields:
+            error = {"message": "Use it instead.", "param": "max_tokens", "code": "unsupported_parameter"}
+            return Reply({"error": error}, 400)
+        return upper(asked)
+
+    server.rule = rule
+    asking = backend(server, {"concurrency": 1}, chat=True)
+    assert [answer.logprob for answer in asking.generate(["a", "b"])] == [None, None]
+    assert len(server.asked) == 2 + 2
+    assert server.asked[-1].fields["max_completion_tokens"] == 9
+
+
+def test_the_key_is_sent_and_told_to_nobody(server, monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    server.rule = lambda asked: upper(asked) if asked.prompt == "a" else Reply({"error": "sk-secret is slow"}, 500)
+    asking = backend(server, {"api_key_env": "MY_KEY"})
+    with caplog.at_level(logging.DEBUG):
+        answer, failure = asking.generate(["a", "b"])
+    assert server.asked[0].headers["authorization"] == "Bearer sk-secret"
+    cache = CallCache(tmp_path / "calls")
+    cache.put_many(asking.identity, {"a": answer})
+    cache.close()
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir()).decode("latin-1")
+    for told in (asking.identity, repr(asking), failure.reason, caplog.text, written, repr(vars(asking))):
+        assert "sk-secret" not in told
+    assert "*** is slow" in failure.reason
+
+
+def test_without_a_variable_no_key_is_sent_not_even_that_of_another_service(server):
+    backend(server).generate(["a"])
+    assert "authorization" not in server.asked[0].headers
+
+
+def test_a_key_that_is_missing_is_one_sentence(server, monkeypatch):
+    monkeypatch.delenv("MY_KEY", raising=False)
+    with pytest.raises(InputError, match="model 'model': the environment variable MY_KEY holds no key"):
+        backend(server, {"api_key_env": "MY_KEY"})
+
+
+def test_identity_is_of_weights_and_settings(server):
+    settings = [
+        {},
+        {"chat": True},
+        {"chat": True, "system": "x"},
+        {"stop": ("x",)},
+        {"sampling": Sampling(temperature=0.5)},
+        {"sampling": Sampling(temperature=0.5, seed=1)},
+    ]
+    identities = [backend(server, **changes).identity for changes in settings]
+    identities += [backend(server, {"weights": "w"}).identity, backend(server, {"weights": "v"}).identity]
+    assert len(set(identities)) == len(identities)
+    moved = FakeServer()
+    assert backend(moved).identity not in identities
+    assert backend(moved, {"weights": "w", "concurrency": 1, "retries": 9}).identity in identities
+    moved.stop()
+
+
+def test_tokens_are_counted_by_the_source(server, model_folder):
+    counting = backend(server, source=str(model_folder()))
+    assert counting.count_tokens(["abc", "", (Turn("user", "ab"), Turn("user", "c"))]) == [3, 0, 5]
+    assert counting.positions == 128
+    assert backend(server).positions is None
+    with pytest.raises(InputError, match="model 'model': to fit a budget or a context window"):
+        backend(server).count_tokens(["abc"])
+    assert not server.asked
+
+
+def test_it_may_be_called_inside_a_running_event_loop(server):
+    async def ask() -> str:
+        return backend(server).generate(["a"])[0].text
+
+    assert asyncio.run(ask()) == "A"
+
+
+def test_the_identity_can_be_read(server):
+    weights, _, settings = backend(server, {"weights": "org/m@1"}).identity.removeprefix("openai/").partition("/{")
+    assert weights == "org/m@1"
+    assert json.loads("{" + settings)["max_tokens"] == 9
