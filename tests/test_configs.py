@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hierrouter_jax.bridge.plan import load_assumptions
 from hierrouter_jax.bridge.pool import load_pool, load_prompt
 from hierrouter_jax.bridge.tasks import load_mix, load_task
 from hierrouter_jax.cli.main import VERBS, main, parse
@@ -18,6 +19,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 PRESETS = sorted(CONFIGS.rglob("*.yaml"))
 # What the presets of folders are that are no verbs.
 LOADERS = {
+    "assumptions": load_assumptions,
     "mix": lambda path: load_mix(str(path)),
     "pool": load_pool,
     "prompt": load_prompt,

@@ -1,7 +1,7 @@
 """Encoders: what turns a context into the embedding that the router reads; chosen by a spec that travels in tables."""
 
-from hierrouter_jax.bridge.encoders.build import build_encoder, same_spec
+from hierrouter_jax.bridge.encoders.build import build_encoder, same_spec, whole_spec
 from hierrouter_jax.bridge.encoders.interface import Encoder
 from hierrouter_jax.bridge.encoders.truncation import count_truncated
 
-__all__ = ["Encoder", "build_encoder", "count_truncated", "same_spec"]
+__all__ = ["Encoder", "build_encoder", "count_truncated", "same_spec", "whole_spec"]

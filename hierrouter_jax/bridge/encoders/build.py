@@ -1,6 +1,7 @@
 """Encoders from their specs."""
 
 import json
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def build_encoder(spec: dict[str, Any], cache: Path | None = None) -> Encoder:
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"encoder of kind {kind}: {error}") from None
+
+
+def whole_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    """A spec with the defaults of the settings that it leaves out, as far as they are known without loading a model."""
+    known = signature(_NEURAL[spec["kind"]]).parameters.values() if spec.get("kind") in _NEURAL else ()
+    return {**{p.name: p.default for p in known if p.default is not p.empty and p.name != "cache"}, **spec}
 
 
 def same_spec(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -1,0 +1,235 @@
+"""What a collection would take: calls, tokens, money, operations and hours, of every model at every hop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from hierrouter_jax.bridge.plan.assumptions import Assumptions, ModelSize
+from hierrouter_jax.bridge.plan.encoding import PlannedEncoding, plan_encoding
+from hierrouter_jax.bridge.plan.questions import Questions
+from hierrouter_jax.bridge.plan.sizes import TokenCounter, model_size, token_counter
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
+from hierrouter_jax.bridge.prompts import HopPrompt, as_text
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import PricedModel
+
+
+@dataclass(frozen=True)
+class Load:
+    """What calls take.
+
+    Attributes:
+      tokens_in, tokens_out: read and written.
+      cost: in the pool's money unit.
+      reading_flops, writing_flops: floating point operations, a multiplication and an addition being two.
+      hours: on the device that is assumed.
+    """
+
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    cost: float = 0.0
+    reading_flops: float = 0.0
+    writing_flops: float = 0.0
+    hours: float = 0.0
+
+    def __add__(self, other: "Load") -> "Load":
+        return Load(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class PlannedCalls:
+    """The calls of a model at a hop.
+
+    Attributes:
+      hop: from 1.
+      model: its name.
+      hops: nodes of all trees that the calls fill.
+      fewest: calls if all models always answered alike, so that all routes were one.
+      most: calls if no two responses to a query were the same; only equal questions share calls.
+      expected: of the most calls, with responses of the assumed length.
+      at_cap: of the most calls, with every response as long as it may be.
+    """
+
+    hop: int
+    model: str
+    hops: int
+    fewest: int
+    most: int
+    expected: Load
+    at_cap: Load
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a collection would take.
+
+    Attributes:
+      questions, horizon, money_unit: of the collection.
+      calls: of every hop and model, hop by hop.
+      assumptions: that it rests on.
+      sizes: by model.
+      encoding: of the contexts; None where the encoder is no neural model of parts.
+      notes: what is estimated, and from what; one sentence each.
+    """
+
+    questions: int
+    horizon: int
+    money_unit: str
+    calls: tuple[PlannedCalls, ...]
+    assumptions: Assumptions
+    sizes: dict[str, ModelSize]
+    encoding: PlannedEncoding | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, with totals by model and of everything."""
+        by_model = {name: self.total(name) for name in self.sizes}
+        return {
+            "queries": self.questions,
+            "horizon": self.horizon,
+            "money_unit": self.money_unit,
+            "total": self.total(),
+            "models": {name: {**asdict(self.sizes[name]), **total} for name, total in by_model.items()},
+            "calls": [asdict(planned) for planned in self.calls],
+            "encoding": None if self.encoding is None else asdict(self.encoding),
+            "assumptions": asdict(self.assumptions),
+            "notes": list(self.notes),
+        }
+
+    def total(self, model: str | None = None) -> dict[str, Any]:
+        """Sums over all hops, of one model or of all."""
+        mine = [planned for planned in self.calls if model in (None, planned.model)]
+        return {
+            **{name: sum(getattr(planned, name) for planned in mine) for name in ("hops", "fewest", "most")},
+            "expected": asdict(sum((planned.expected for planned in mine), Load())),
+            "at_cap": asdict(sum((planned.at_cap for planned in mine), Load())),
+        }
+
+
+def plan_collection(
+    questions: Questions,
+    pool: PoolConfig,
+    horizon: int,
+    assumptions: Assumptions,
+    encoder: Mapping[str, Any] = MappingProxyType({}),
+) -> Plan:
+    """Plan the full tree of every question; no model is loaded, and nothing is fetched.
+
+    Of a hop's prompt the layout and the question are counted as they are; the responses in it are taken to be of the
+    pool's mean length. A prompt that would be trimmed to fit a model's window is counted whole.
+
+    Args:
+      questions: what is asked.
+      pool: of the collection.
+      horizon: largest number of hops.
+      assumptions: about what is not known before.
+      encoder: the spec of the encoder, its defaults filled in.
+    Raises:
+      InputError: if the size of a model is not known, or the pool cannot be priced.
+    """
+    sizes = {model.name: model_size(model.name, model.source, assumptions) for model in pool.models}
+    expected = np.stack([_response_tokens(model, sizes[model.name], questions, assumptions) for model in pool.models])
+    caps = np.repeat([[float(model.max_new_tokens)] for model in pool.models], len(questions.texts), axis=1)
+    counters, notes = {}, list(questions.notes)
+    for model in pool.models:
+        counters[model.name], exact = token_counter(model.source, assumptions)
+        if not exact:
+            estimate = f"characters / {assumptions.characters_per_token:g}, as its tokenizer is not here"
+            notes.append(f"{model.name}: tokens are {estimate}")
+    calls = []
+    for stage in range(horizon):
+        routes, told = len(pool.models) ** stage, _told(pool, stage)
+        shown = min(stage, 1) if pool.prompt.responses == "last" else stage
+        for row, model in enumerate(pool.models):
+            size = sizes[model.name]
+            price = pool.price(model, size.parameters)
+            bare = _prompt_tokens(questions, pool.prompt, pool.models, stage, counters[model.name])
+            bare += assumptions.template_tokens * model.chat
+            loads = [
+                _load(
+                    questions.weight * routes,
+                    bare + shown * responses.mean(axis=0),
+                    responses[row],
+                    price,
+                    size,
+                    assumptions,
+                )
+                for responses in (expected, caps)
+            ]
+            fewest, most = questions.distinct * told, questions.distinct * routes
+            calls.append(PlannedCalls(stage + 1, model.name, questions.total * routes, fewest, most, *loads))
+    encoding = _encoding(questions, expected, HopTree(len(pool.models), horizon), dict(encoder), assumptions)
+    return Plan(questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding, tuple(notes))
+
+
+def _told(pool: PoolConfig, stage: int) -> int:
+    """Prompts of a question that differ although all responses are alike: where the layout says who gave them."""
+    if "{model}" not in pool.prompt.response:
+        return 1
+    return len(pool.models) ** (min(stage, 1) if pool.prompt.responses == "last" else stage)
+
+
+def _encoding(
+    questions: Questions,
+    response_tokens: Float[np.ndarray, "M T"],
+    tree: HopTree,
+    spec: dict[str, Any],
+    assumptions: Assumptions,
+) -> PlannedEncoding | None:
+    """Of an encoder that embeds questions and responses apart by a neural model, what embedding takes."""
+    if "context" in spec.get("parts", ("context",)) or "source" not in spec:
+        return None
+    size = model_size("encoder", spec["source"], assumptions)
+    count, _ = token_counter(spec["source"], assumptions)
+    return plan_encoding(questions, count(questions.texts), response_tokens, tree, spec, size, assumptions)
+
+
+def _response_tokens(
+    model: ModelConfig, size: ModelSize, questions: Questions, assumptions: Assumptions
+) -> Float[np.ndarray, " T"]:
+    """Tokens of the model's response to each text, as assumed."""
+    cap = model.max_new_tokens
+    stated = [size.response_tokens or assumptions.response_tokens.get(task, cap) for task in questions.tasks]
+    return np.minimum(np.array(stated, dtype=float), cap)
+
+
+def _prompt_tokens(
+    questions: Questions, layout: HopPrompt, models: Sequence[ModelConfig], stage: int, count: TokenCounter
+) -> Float[np.ndarray, " T"]:
+    """Tokens of each text's prompt after `stage` empty responses."""
+    before = ("",) * stage, (models[0].name,) * stage
+    asked = zip(questions.texts, questions.shots, strict=True)
+    return count([as_text(layout(text, *before, shots)) for text, shots in asked])
+
+
+def _load(
+    calls: Float[np.ndarray, " T"],
+    tokens_in: Float[np.ndarray, " T"],
+    tokens_out: Float[np.ndarray, " T"],
+    price: PricedModel,
+    size: ModelSize,
+    assumptions: Assumptions,
+) -> Load:
+    """What so many calls of each text take.
+
+    A token takes 2 x parameters operations, and attention over the t tokens up to it 4 x layers x width x t; over n
+    tokens that is 2 x layers x width x n^2.
+    """
+    attention = 2 * size.layers * size.width
+    reading = 2 * size.parameters * tokens_in + attention * tokens_in**2
+    whole = 2 * size.parameters * (tokens_in + tokens_out) + attention * (tokens_in + tokens_out) ** 2
+    read, written = float(calls @ tokens_in), float(calls @ tokens_out)
+    reading_flops, writing_flops = float(calls @ reading), float(calls @ (whole - reading))
+    seconds = reading_flops / assumptions.reading_utilisation + writing_flops / assumptions.writing_utilisation
+    return Load(
+        read,
+        written,
+        read * price.price_in + written * price.price_out,
+        reading_flops,
+        writing_flops,
+        seconds / assumptions.peak_flops / 3600,
+    )

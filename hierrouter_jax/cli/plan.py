@@ -1,0 +1,124 @@
+"""The plan of a collection, for a terminal or as JSON: `hierrouter collect --dry_run`."""
+
+import json as jsonlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from hierrouter_jax.bridge.encoders import whole_spec
+from hierrouter_jax.bridge.plan import Plan, load_assumptions, mix_questions, plan_collection, query_questions
+from hierrouter_jax.bridge.pool import PoolConfig
+from hierrouter_jax.bridge.tasks import MixConfig
+from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.config import config_path
+from hierrouter_jax.outcomes.table import Query
+
+_HEADERS = ("calls", "read", "written", "cost", "PFLOP", "hours", "hours at\ncaps")
+
+
+def dry_run(
+    asked: MixConfig | Sequence[Query],
+    data: Path | None,
+    pool: PoolConfig,
+    horizon: int,
+    encoder: dict[str, Any],
+    assumptions: str,
+    json: bool,
+) -> None:
+    """Print what a collection of every route would take; no model is loaded and no call made.
+
+    Args:
+      asked: the mix that queries would be drawn of, or the queries.
+      data: folder of a local copy of the benchmarks, to read instead of the hub.
+      pool: of the collection.
+      horizon: largest number of hops.
+      encoder: kind and settings of the context encoder.
+      assumptions: preset or YAML file.
+      json: print for machines.
+    """
+    questions = mix_questions(asked, data) if isinstance(asked, MixConfig) else query_questions(asked)
+    taken = load_assumptions(config_path(assumptions))
+    show_plan(plan_collection(questions, pool, horizon, taken, whole_spec(encoder)), json)
+
+
+def show_plan(plan: Plan, json: bool) -> None:
+    """Print a plan."""
+    if json:
+        print(jsonlib.dumps(plan.to_dict()))
+        return
+    output = result_console()
+    output.print(_table(plan))
+    output.print()
+    for line in _words(plan):
+        output.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _table(plan: Plan) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table.add_column("hop", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    for header in _HEADERS:
+        table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
+    last = plan.calls[-1]
+    for planned, following in zip(plan.calls, [*plan.calls[1:], None], strict=True):
+        row = {"most": planned.most, "expected": vars(planned.expected), "at_cap": vars(planned.at_cap)}
+        ends = planned is last or (following is not None and following.hop > planned.hop)
+        table.add_row(str(planned.hop), planned.model, *_cells(row), end_section=ends)
+    for name in plan.sizes:
+        table.add_row("all", name, *_cells(plan.total(name)))
+    table.add_row("all", "all", *_cells(plan.total()), style="bold")
+    return table
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    load, cap = row["expected"], row["at_cap"]
+    flops = load["reading_flops"] + load["writing_flops"]
+    return [
+        f"{row['most']:,}",
+        _short(load["tokens_in"]),
+        _short(load["tokens_out"]),
+        _short(load["cost"]),
+        _short(flops / 1e15),
+        f"{load['hours']:,.2f}",
+        f"{cap['hours']:,.2f}",
+    ]
+
+
+def _words(plan: Plan) -> list[str]:
+    """What the numbers mean, and everything that they rest on."""
+    total, taken = plan.total(), plan.assumptions
+    lengths = ", ".join(f"{task} {tokens}" for task, tokens in taken.response_tokens.items())
+    lines = [
+        f"{plan.questions:,} queries, {plan.horizon} hops, every route: {total['hops']:,} hops from at most "
+        f"{total['most']:,} calls; at least {total['fewest']:,}, if all responses to a query were alike.",
+        "All else is of the most calls, with responses of the assumed length; the last column with all of them at "
+        f"their caps ({_short(total['at_cap']['tokens_out'])} tokens written, cost {_short(total['at_cap']['cost'])}).",
+        f"Cost is in {plan.money_unit}. Operations: 2 x parameters a token, and attention.",
+        f"Hours: {taken.device}, {taken.peak_flops / 1e12:g} TFLOP/s at its peak, {taken.reading_utilisation:.0%} of "
+        f"that while reading and {taken.writing_utilisation:.0%} while writing.",
+        f"Response tokens: {lengths or 'none stated'}; other tasks at the cap.",
+    ]
+    if taken.template_tokens:
+        lines.append(f"Chat templates: {taken.template_tokens} tokens a prompt.")
+    for name, size in plan.sizes.items():
+        rate = taken.peak_flops * taken.writing_utilisation / (2 * size.parameters)
+        own = f", responses of {size.response_tokens:,} tokens or its cap" if size.response_tokens else ""
+        lines.append(f"{name}: {size.parameters / 1e9:.3g} billion parameters, writes {rate:,.0f} tokens/s{own}.")
+    if plan.encoding is not None:
+        work = plan.encoding
+        lines.append(
+            f"Encoder: at most {work.texts:,} texts of {_short(work.tokens)} tokens, {work.truncated:,} of them cut; "
+            f"{_short(work.flops / 1e15)} PFLOP, {work.hours:.2f} hours; {_short(work.table_bytes)}B of embeddings."
+        )
+    return [*lines, *(f"{note}." for note in plan.notes)]
+
+
+def _short(value: float) -> str:
+    """A number in three digits: 12,345,678 is 12.3 M."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"
