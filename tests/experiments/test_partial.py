@@ -40,7 +40,7 @@ def test_whole_trees_are_those_of_validation_and_test_and_a_share_of_each_task()
 
 
 def test_promising_routes_by_hand():
-    """Of one task, two whole training trees where the route (0, 1) is right and the other third-hop nodes are not."""
+    """Of one task, two whole training trees where the route (0, 1) is right and the other nodes are not."""
     table = random_table(queries=6, models=2, horizon=2, tasks=1, splits=("train", "train", "test"))
     quality = np.zeros_like(table.quality)
     quality[:2, TREE.node((0, 1))] = 1.0
@@ -48,7 +48,7 @@ def test_promising_routes_by_hand():
     wanted = promising(replace(table, quality=quality), whole, margin=0.1)
     assert wanted[whole].all()
     for row in (3, 4):
-        assert np.flatnonzero(wanted[row]).tolist() == [0, 1, 2, TREE.node((0, 1))]
+        assert np.flatnonzero(wanted[row]).tolist() == [0, 1, 2, *(TREE.node((0, model)) for model in (0, 1))]
 
 
 def test_the_frontier_is_all_that_follows_a_visited_node(monkeypatch):
