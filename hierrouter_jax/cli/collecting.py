@@ -17,9 +17,10 @@ from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.grading import Grader, Verdict, exact_match, one_by_one
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.pool import PoolConfig, load_pool
-from hierrouter_jax.bridge.tasks import draw_mix, load_mix
+from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix
 from hierrouter_jax.bridge.tasks.graders import Run
 from hierrouter_jax.bridge.tiny.queries import make_queries
+from hierrouter_jax.cli.plan import dry_run as show_dry_run
 from hierrouter_jax.cli.tasks import split_names
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
@@ -54,6 +55,8 @@ def collect(
     keep_failed: bool = False,
     keep_prompts: bool = False,
     unsafe_no_sandbox: bool = False,
+    dry_run: bool = False,
+    assumptions: str = "assumptions/h100.yaml",
     json: bool = False,
 ) -> None:
     """Run a pool over the routes of a set of queries, once, into an outcome table.
@@ -82,17 +85,24 @@ def collect(
       keep_failed: write the table although calls failed, as wrong answers of validation and test queries.
       keep_prompts: keep the prompt of each hop in the table, too.
       unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
+      dry_run: only print what a collection of every route would take; no model is loaded and nothing is written.
+      assumptions: of a dry run: preset or YAML file of response lengths and of the machine.
       json: print a summary for machines.
     """
+    budget = Budget(max_cost, max_hours)
+    source = _source(queries, tasks, mix, data, counts, seed)
+    config = load_pool(config_path(pool))
+    if dry_run:
+        show_dry_run(source, data, config, horizon, encoder, assumptions, json)
+        return
     if out is None:
         raise InputError("--out is missing: say in which folder the table is to be")
+    folder = out
 
     def grading(grader: Grader, responses: Sequence[str], asked: Sequence[Query]) -> list[Verdict]:
-        return grade_all(grader, responses, asked, VerdictCache(out / "verdicts.sqlite"))
+        return grade_all(grader, responses, asked, VerdictCache(folder / "verdicts.sqlite"))
 
-    budget = Budget(max_cost, max_hours)
-    asked = _asked(queries, tasks, mix, data, counts, seed, grading, unsafe_no_sandbox)
-    config = load_pool(config_path(pool))
+    asked = _asked(source, data, grading, unsafe_no_sandbox)
     if "tasks" in asked.settings and config.prompt.fold:
         raise InputError(
             f"{pool}: tasks are of several lines, which its prompt would fold; set prompt: {{fold: false}}"
@@ -181,27 +191,31 @@ class Asked:
     settings: dict[str, Any]
 
 
-def _asked(
+def _source(
     queries: Path | None,
     tasks: str | None,
     mix: str | None,
     data: Path | None,
     counts: dict[str, int] | None,
     seed: int | None,
-    grading: Run,
-    unsafe_no_sandbox: bool,
-) -> Asked:
+) -> MixConfig | Sequence[Query]:
+    """The mix that queries are drawn of, or the queries themselves."""
     if tasks is None and mix is None:
         if data is not None:
             raise InputError("--data is a copy of the benchmarks: say which with --tasks or --mix")
-        rows = make_queries(counts or DEFAULT_COUNTS, seed or 0) if queries is None else read_queries(queries)
-        return Asked(rows, one_by_one(exact_match), {})
+        return make_queries(counts or DEFAULT_COUNTS, seed or 0) if queries is None else read_queries(queries)
     if queries is not None:
         raise InputError("--queries brings its own queries: drop it, or --tasks and --mix")
     config = load_mix(mix or DEFAULT_MIX)
     if tasks is not None or counts is not None:
         config = config.only(split_names(tasks) if tasks else tuple(config.tasks), counts)
-    drawn = draw_mix(config if seed is None else replace(config, seed=seed), data, grading, unsafe_no_sandbox)
+    return config if seed is None else replace(config, seed=seed)
+
+
+def _asked(source: MixConfig | Sequence[Query], data: Path | None, grading: Run, unsafe_no_sandbox: bool) -> Asked:
+    if not isinstance(source, MixConfig):
+        return Asked(source, one_by_one(exact_match), {})
+    drawn = draw_mix(source, data, grading, unsafe_no_sandbox)
     return Asked(drawn.queries, drawn.grader, drawn.settings)
 
 

@@ -186,7 +186,7 @@ class Collection:
             for row in np.flatnonzero(possible[:, at]).tolist():
                 query, said = self.queries[row], tuple(table.response[row, path].tolist())
                 cells.append((row, node))
-                contexts.append(Context(query.text, said, said_by, getattr(query, "shots", ())))
+                contexts.append(Context(query.text, said, said_by, query.shots))
         return cells, contexts
 
     def _blank(self) -> OutcomeTable:

@@ -13,7 +13,7 @@ from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
-# All routes; each model once, then the routes whose like did well on queries with whole trees; or only the hops after
+# All routes; each model once, then along routes that did well on queries with whole trees; or only the hops after
 # nodes that policies trained on what there is visit with a probability over `PartialConfig.visited`.
 PlanKind = Literal["all", "promising", "frontier"]
 
@@ -37,7 +37,7 @@ class PartialConfig:
     """
 
     whole: float = 0.15
-    margin: float = 0.1
+    margin: float = 0.02
     visited: float = 0.2
     rounds: int = 1
     seed: int = 0
@@ -78,22 +78,22 @@ def whole_trees(queries: Sequence[Query], tree: HopTree, share: float, seed: int
 
 
 def promising(table: OutcomeTable, whole: Bool[np.ndarray, " Q"], margin: float) -> Bool[np.ndarray, "Q N"]:
-    """Each model once, and the routes that did well on training queries of the same task whose trees are whole.
+    """Each model once, and every model after each node of the routes that did well for the task.
 
-    A route did well if its mean quality is within `margin` of the task's best, over routes of any length.
+    A route did well if its mean quality over the task's training queries with whole trees is within `margin` of the
+    task's best, over routes of any length.
     """
+    tree = table.tree
     train = np.array([query.split == "train" for query in table.queries])
-    wanted = np.repeat((~train)[:, None], table.tree.num_nodes, axis=1)
-    wanted[:, table.tree.stage_slice(1)] = True
+    wanted = np.repeat((whole | ~train)[:, None], tree.num_nodes, axis=1)
+    wanted[:, : tree.stage_start(2)] = True
     for task in range(len(table.task_names)):
         rows = (table.task == task) & train
-        seen = rows & whole
-        if not seen.any():
+        if not (rows & whole).any():
             continue
-        mean = table.quality[seen].mean(axis=0)
+        mean = table.quality[rows & whole].mean(axis=0)
         good = np.flatnonzero(mean >= mean[1:].max() - margin)
-        nodes = sorted({node for end in good for node in table.tree.path(int(end))})
+        passed = {tree.parent(node) for end in good for node in tree.path(int(end))}
+        nodes = sorted(tree.child(node, model) for node in passed for model in range(tree.num_models))
         wanted[np.ix_(np.flatnonzero(rows), nodes)] = True
-    wanted[whole] = True
-    wanted[:, 0] = True
     return wanted

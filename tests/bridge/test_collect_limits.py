@@ -1,0 +1,167 @@
+"""Budgets, failed calls and partial trees of a collection."""
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.bridge.backends import Failure
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.collect import Budget, BudgetReached, CallsFailed, Meter, collect
+from hierrouter_jax.bridge.grading import exact_match, one_by_one
+from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.ngrams import NGramEncoder
+from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.table import Query
+
+TREE = HopTree(2, 2)
+QUERIES = [Query(split, f"Is it {split}?", "task", "ok", split) for split in ("train", "validation", "test")]
+
+
+@pytest.fixture
+def pool(programmed):
+    """Two models that answer with their name; every call costs its prompt's length and twice 61 at most."""
+    return [programmed(name, lambda prompt, name=name: name) for name in ("ok", "no")]
+
+
+@pytest.fixture
+def run():
+    def run(pool, cache=None, queries=QUERIES, tree=TREE, batch_size=1, **limits):
+        arguments = (
+            queries,
+            pool,
+            tree,
+            NGramEncoder(size=256),
+            HopPrompt(),
+            one_by_one(exact_match),
+            cache or CallCache(None),
+        )
+        return collect(*arguments, batch_size, progress=False, **limits)
+
+    return run
+
+
+def failing(pool, text):
+    """The first model fails at prompts that hold a text."""
+    answer = pool[0].generate
+
+    def generate(prompts):
+        return [Failure("too long") if text in p else a for p, a in zip(prompts, answer(prompts), strict=True)]
+
+    pool[0].generate = generate
+    return answer
+
+
+def test_a_budget_is_never_passed_and_a_larger_one_goes_on(run, pool):
+    """A first call reads 12 characters or more and may write 60 at price 2, so that it may cost more than 130."""
+    cache, spent = CallCache(None), []
+    for limit in (131, 150, 200, 300):
+        with pytest.raises(BudgetReached, match=rf"--max_cost {limit}: .* of 18 hops are done and kept: the same com"):
+            run(pool, cache, budget=Budget(max_cost=limit))
+        spent.append(Meter(pool, cache).total)
+        assert spent[-1] <= limit
+    assert 0 == spent[0] < spent[1] < spent[2] < spent[3]
+    table = run(pool, cache, budget=Budget(max_cost=1000))
+    assert table.available.all()
+    prompts = [prompt for backend in pool for batch in backend.asked for prompt in batch]
+    assert sum(len(backend.asked) for backend in pool) == table.settings["calls"] == 18 >= len(set(prompts))
+    assert Meter(pool, cache).total == table.cost.sum()
+
+
+def test_hours_are_those_of_this_run_by_the_slowest_batch(pool):
+    now = iter([0.0, 0.0, 3000.0, 3000.0])
+    meter = Meter(pool, CallCache(None), Budget(max_hours=1.0), clock=lambda: next(now))
+    meter.check(pool[0], ["x"])
+    meter.count(pool[0], ["x"], pool[0].generate(["x"]), seconds=500.0)
+    meter.check(pool[0], ["x"])
+    with pytest.raises(BudgetReached, match=r"max_hours 1: 0\.833 hours are over, and the next 2 calls of ok take"):
+        meter.check(pool[0], ["x", "y"])
+    with pytest.raises(InputError, match="max_hours is 0"):
+        Budget(max_hours=0)
+
+
+def test_failed_calls_make_no_table_and_are_tried_again(run, pool):
+    cache = CallCache(None)
+    answer = failing(pool, "train?\nno")
+    for attempt in (1, 2):
+        with pytest.raises(
+            CallsFailed, match=r"1 calls failed \(1 x too long\), so there is no table yet; 17 finished"
+        ):
+            run(pool, cache)
+        (failed,) = cache.failures()
+        assert (failed.identity, failed.reason, failed.attempts) == (pool[0].identity, "too long", attempt)
+    pool[0].generate = answer
+    table = run(pool, cache)
+    assert table.available.all()
+    assert "failed" not in table.settings
+    assert cache.failures() == []
+
+
+def test_kept_failures_are_missing_from_training_and_wrong_elsewhere(run, pool):
+    """The model `ok` always fails: at nodes 1 and 5, and 3 and 4 lie below 1."""
+    failing(pool, "?")
+    table = run(pool, keep_failed=True)
+    train, validation, test = range(3)
+    assert table.available[train].tolist() == [True, False, True, False, False, False, True]
+    for row in (validation, test):
+        assert table.available[row].tolist() == [True, True, True, False, False, True, True]
+        assert table.quality[row].tolist() == [0.0] * 7
+        assert table.details["finish_reason"][row, 1] == "failed"
+        assert table.details["reason"][row, 1] == "failed: too long"
+        assert table.tokens_out[row, 1] == 0
+        assert table.cost[row, 1] == len(f"{QUERIES[row].text}\n")
+    failed = table.settings["failed"]
+    assert failed["hops_counted_wrong"] == (table.details["finish_reason"] == "failed").sum()
+    assert any("calls failed" in note and "count as wrong" in note for note in table_notes(table.settings))
+
+
+def test_an_endpoint_that_is_down_is_given_up(run, programmed):
+    backend = programmed("down", lambda prompt: "x")
+    backend.generate = lambda prompts: [Failure("connection refused") for _ in prompts]
+    many = [Query(f"q{row}", f"Query {row}", "task", "", "test") for row in range(150)]
+    with pytest.raises(CallsFailed, match="gave up after 100 calls failed in a row"):
+        run([backend], queries=many, tree=HopTree(1, 1))
+
+
+def test_only_wanted_nodes_and_those_before_them_are_run(run, pool):
+    wanted = np.ones((3, TREE.num_nodes), dtype=bool)
+    wanted[0] = False
+    wanted[0, 5] = True  # no, ok
+    table = run(pool, wanted=wanted, keep_prompts=True)
+    assert table.available[0].tolist() == [True, False, True, False, False, True, False]
+    assert table.details["prompt"][0, 5] == "Is it train?\nno\n"
+    assert not table.context_embedding[0, 1].any()
+    assert table.context_embedding[0, 2].any()
+    assert table.settings["partial"] == {"training_hops": 2, "of_hops": 6}
+    assert table.settings["calls"] == 14
+    wanted[1, 3] = False
+    with pytest.raises(InputError, match="leaves out nodes of the validation query 'validation'"):
+        run(pool, wanted=wanted)
+    with pytest.raises(InputError, match="wanted is int64 of shape"):
+        run(pool, wanted=np.ones((3, 2), dtype=int))
+
+
+def test_batches_do_not_depend_on_what_the_cache_knows(run, pool, programmed):
+    """After a kill in mid-run, each batch is the one that would have been."""
+    cache = CallCache(None)
+    run(pool, batch_size=2)
+    whole = [batch for backend in pool for batch in backend.asked]
+    again = [programmed(name, lambda prompt, name=name: name) for name in ("ok", "no")]
+    again[1].survives = 3
+    with pytest.raises(Exception):  # noqa: B017, PT011 (the fixture's own)
+        run(again, cache, batch_size=2)
+    again[1].survives = float("inf")
+    run(again, cache, batch_size=2)
+    assert [batch for backend in again for batch in backend.asked] == whole
+
+
+def test_settings_tell_of_size_tokens_and_truncation(run, pool):
+    pool[0].parameters = 1000
+    table = run(pool)
+    of_ok, of_no = table.settings["compute"]["ok"], table.settings["compute"]["no"]
+    assert of_ok["flops_per_token"] == 2000
+    assert of_ok["flops"] == 2000 * (of_ok["tokens_in"] + of_ok["tokens_out"])
+    assert of_no["flops"] is None
+    assert of_ok["tokens_in"] + of_no["tokens_in"] == table.tokens_in.sum()
+    assert table.settings["trimmed_hops"] == 0
+    assert table.settings["encoder"]["contexts"] == 9
