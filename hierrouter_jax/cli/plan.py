@@ -65,9 +65,10 @@ def _table(plan: Plan) -> Table:
     last = plan.calls[-1]
     for planned, following in zip(plan.calls, [*plan.calls[1:], None], strict=True):
         row = {"most": planned.most, "expected": vars(planned.expected), "at_cap": vars(planned.at_cap)}
-        ends = planned is last or (following is not None and following.hop > planned.hop)
-        table.add_row(str(planned.hop), planned.model, *_cells(row), end_section=ends)
-    for name in plan.sizes:
+        ends = planned is last or (following is not None and following.hop != planned.hop)
+        table.add_row(str(planned.hop) if planned.hop else "once", planned.model, *_cells(row), end_section=ends)
+    several = [name for name in plan.sizes if any(c.hop and c.model == name for c in plan.calls)]
+    for name in several:
         table.add_row("all", name, *_cells(plan.total(name)))
     table.add_row("all", "all", *_cells(plan.total()), style="bold")
     return table

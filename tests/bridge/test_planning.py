@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, MPNetConfig, MPNetModel, Phi3Config, Qwen2Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MPNetConfig, MPNetModel, Phi3Config, Qwen2Config
 
 from hierrouter_jax.bridge.encoders import whole_spec
 from hierrouter_jax.bridge.plan import (
     Assumptions,
-    ModelSize,
+    StatedSize,
     load_assumptions,
     mix_questions,
     plan_collection,
@@ -42,7 +42,7 @@ TAKEN = Assumptions(
     writing_utilisation=0.25,
     response_tokens={"task": 6},
     characters_per_token=1.0,
-    sizes={"none/small": ModelSize(100, 1, 1), "none/large": ModelSize(200, 2, 2, response_tokens=12)},
+    sizes={"none/small": StatedSize(100, 1, 1), "none/large": StatedSize(200, 2, 2, response_tokens=12)},
 )
 
 
@@ -93,9 +93,16 @@ def test_worked_examples_are_read_by_models_and_not_by_the_encoder():
     assert query_questions([shown, *QUERIES]).distinct == 3
 
 
+def test_models_beside_the_pool_are_called_once_for_each_question():
+    beside = ModelConfig("larger", "none/large", max_new_tokens=20, base_rate=9.0)
+    *_, last = plan_collection(query_questions(QUERIES), replace(POOL, external=(beside,)), 2, TAKEN).calls
+    assert (last.hop, last.model, last.hops, last.fewest, last.most) == (0, "larger", 3, 2, 2)
+    assert last.expected.cost == 9 * (10 + 24)
+
+
 def test_encoding_by_hand():
     """Horizon 2: each text and each model's first response once. A response of 12 is cut at 8; E = 2 x 3."""
-    taken = replace(TAKEN, sizes={**TAKEN.sizes, "none/encoder": ModelSize(10, 1, 3)})
+    taken = replace(TAKEN, sizes={**TAKEN.sizes, "none/encoder": StatedSize(10, 1, 3)})
     spec = whole_spec({"kind": "sentence-transformers", "source": "none/encoder", "max_tokens": 8})
     work = plan_collection(query_questions(QUERIES), POOL, 2, taken, spec).encoding
     assert work is not None
@@ -119,12 +126,13 @@ def test_size_and_tokens_of_a_model_that_is_here_are_its_own(model_folder):
 
 def test_a_model_of_unknown_size_is_refused():
     with pytest.raises(InputError, match="'large': the configuration of none/large is not on this machine; state"):
-        plan_collection(query_questions(QUERIES), POOL, 1, replace(TAKEN, sizes={"none/small": ModelSize(1, 1, 1)}))
+        plan_collection(query_questions(QUERIES), POOL, 1, replace(TAKEN, sizes={"none/small": StatedSize(1, 1, 1)}))
 
 
 def test_stated_sizes_follow_from_the_published_configurations():
     sizes = load_assumptions(config_path("assumptions/h100.yaml")).sizes
     qwen: dict[str, Any] = {"vocab_size": 151936, "num_key_value_heads": 2}
+    llama: dict[str, Any] = {"vocab_size": 128256, "num_key_value_heads": 8, "intermediate_size": 14336}
     configs = {
         "Qwen/Qwen2.5-Coder-3B-Instruct": Qwen2Config(
             **qwen,
@@ -151,6 +159,18 @@ def test_stated_sizes_follow_from_the_published_configurations():
             num_key_value_heads=32,
             tie_word_embeddings=False,
             pad_token_id=0,
+        ),
+        "meta-llama/Llama-3.1-8B-Instruct": LlamaConfig(
+            **llama, hidden_size=4096, num_hidden_layers=32, num_attention_heads=32, tie_word_embeddings=False
+        ),
+        "Qwen/Qwen2.5-14B-Instruct": Qwen2Config(
+            vocab_size=152064,
+            num_key_value_heads=8,
+            hidden_size=5120,
+            intermediate_size=13824,
+            num_hidden_layers=48,
+            num_attention_heads=40,
+            tie_word_embeddings=False,
         ),
         "sentence-transformers/all-mpnet-base-v2": MPNetConfig(max_position_embeddings=514),
     }

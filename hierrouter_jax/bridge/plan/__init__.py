@@ -1,16 +1,16 @@
 """Planning: what a collection would take, before any model is loaded."""
 
-from hierrouter_jax.bridge.plan.assumptions import Assumptions, ModelSize, load_assumptions
+from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize, load_assumptions
 from hierrouter_jax.bridge.plan.plan import Load, Plan, PlannedCalls, plan_collection
 from hierrouter_jax.bridge.plan.questions import Questions, mix_questions, query_questions
 
 __all__ = [
     "Assumptions",
     "Load",
-    "ModelSize",
     "Plan",
     "PlannedCalls",
     "Questions",
+    "StatedSize",
     "load_assumptions",
     "mix_questions",
     "plan_collection",

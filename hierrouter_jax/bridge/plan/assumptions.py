@@ -8,7 +8,7 @@ from hierrouter_jax.errors import InputError
 
 
 @dataclass(frozen=True)
-class ModelSize:
+class StatedSize:
     """What the work of a transformer follows from.
 
     Attributes:
@@ -59,7 +59,7 @@ class Assumptions:
     response_tokens: dict[str, int] = field(default_factory=dict)
     characters_per_token: float = 4.0
     template_tokens: int = 0
-    sizes: dict[str, ModelSize] = field(default_factory=dict)
+    sizes: dict[str, StatedSize] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("peak_flops", "characters_per_token"):

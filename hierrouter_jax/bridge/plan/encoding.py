@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from hierrouter_jax.bridge.plan.assumptions import Assumptions, ModelSize
+from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize
 from hierrouter_jax.bridge.plan.questions import Questions
 from hierrouter_jax.hop_tree import HopTree
 
@@ -40,7 +40,7 @@ def plan_encoding(
     response_tokens: Float[np.ndarray, "M T"],
     tree: HopTree,
     spec: dict[str, Any],
-    size: ModelSize,
+    size: StatedSize,
     assumptions: Assumptions,
 ) -> PlannedEncoding:
     """Plan the embedding of questions and responses apart.

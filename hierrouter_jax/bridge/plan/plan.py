@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from hierrouter_jax.bridge.plan.assumptions import Assumptions, ModelSize
+from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize
 from hierrouter_jax.bridge.plan.encoding import PlannedEncoding, plan_encoding
 from hierrouter_jax.bridge.plan.questions import Questions
 from hierrouter_jax.bridge.plan.sizes import TokenCounter, model_size, token_counter
@@ -45,7 +45,7 @@ class PlannedCalls:
     """The calls of a model at a hop.
 
     Attributes:
-      hop: from 1.
+      hop: from 1; 0 is the one call of a model beside the pool.
       model: its name.
       hops: nodes of all trees that the calls fill.
       fewest: calls if all models always answered alike, so that all routes were one.
@@ -81,7 +81,7 @@ class Plan:
     money_unit: str
     calls: tuple[PlannedCalls, ...]
     assumptions: Assumptions
-    sizes: dict[str, ModelSize]
+    sizes: dict[str, StatedSize]
     encoding: PlannedEncoding | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -131,37 +131,39 @@ def plan_collection(
     Raises:
       InputError: if the size of a model is not known, or the pool cannot be priced.
     """
-    sizes = {model.name: model_size(model.name, model.source, assumptions) for model in pool.models}
+    everyone = (*pool.models, *pool.external)
+    sizes = {model.name: model_size(model.name, model.source, assumptions) for model in everyone}
     expected = np.stack([_response_tokens(model, sizes[model.name], questions, assumptions) for model in pool.models])
     caps = np.repeat([[float(model.max_new_tokens)] for model in pool.models], len(questions.texts), axis=1)
     counters, notes = {}, list(questions.notes)
-    for model in pool.models:
+    for model in everyone:
         counters[model.name], exact = token_counter(model.source, assumptions)
         if not exact:
             estimate = f"characters / {assumptions.characters_per_token:g}, as its tokenizer is not here"
             notes.append(f"{model.name}: tokens are {estimate}")
-    calls = []
-    for stage in range(horizon):
-        routes, told = len(pool.models) ** stage, _told(pool, stage)
+
+    def planned(model: ModelConfig, hop: int, stage: int, told: int) -> PlannedCalls:
+        size, routes = sizes[model.name], len(pool.models) ** stage
         shown = min(stage, 1) if pool.prompt.responses == "last" else stage
-        for row, model in enumerate(pool.models):
-            size = sizes[model.name]
-            price = pool.price(model, size.parameters)
-            bare = _prompt_tokens(questions, pool.prompt, pool.models, stage, counters[model.name])
-            bare += assumptions.template_tokens * model.chat
-            loads = [
-                _load(
-                    questions.weight * routes,
-                    bare + shown * responses.mean(axis=0),
-                    responses[row],
-                    price,
-                    size,
-                    assumptions,
-                )
-                for responses in (expected, caps)
-            ]
-            fewest, most = questions.distinct * told, questions.distinct * routes
-            calls.append(PlannedCalls(stage + 1, model.name, questions.total * routes, fewest, most, *loads))
+        bare = _prompt_tokens(questions, pool.prompt, pool.models, stage, counters[model.name])
+        bare += assumptions.template_tokens * model.chat
+        own = _response_tokens(model, size, questions, assumptions), np.full(len(bare), float(model.max_new_tokens))
+        loads = [
+            _load(
+                questions.weight * routes,
+                bare + shown * before.mean(axis=0),
+                responses,
+                pool.price(model, size.parameters),
+                size,
+                assumptions,
+            )
+            for before, responses in zip((expected, caps), own, strict=True)
+        ]
+        fewest, most = questions.distinct * told, questions.distinct * routes
+        return PlannedCalls(hop, model.name, questions.total * routes, fewest, most, *loads)
+
+    calls = [planned(model, stage + 1, stage, _told(pool, stage)) for stage in range(horizon) for model in pool.models]
+    calls += [planned(model, 0, 0, 1) for model in pool.external]
     encoding = _encoding(questions, expected, HopTree(len(pool.models), horizon), dict(encoder), assumptions)
     return Plan(questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding, tuple(notes))
 
@@ -189,7 +191,7 @@ def _encoding(
 
 
 def _response_tokens(
-    model: ModelConfig, size: ModelSize, questions: Questions, assumptions: Assumptions
+    model: ModelConfig, size: StatedSize, questions: Questions, assumptions: Assumptions
 ) -> Float[np.ndarray, " T"]:
     """Tokens of the model's response to each text, as assumed."""
     cap = model.max_new_tokens
@@ -211,7 +213,7 @@ def _load(
     tokens_in: Float[np.ndarray, " T"],
     tokens_out: Float[np.ndarray, " T"],
     price: PricedModel,
-    size: ModelSize,
+    size: StatedSize,
     assumptions: Assumptions,
 ) -> Load:
     """What so many calls of each text take.

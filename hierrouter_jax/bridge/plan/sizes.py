@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from hierrouter_jax.bridge.plan.assumptions import Assumptions, ModelSize
+from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize
 from hierrouter_jax.bridge.pool import resolve_source
 from hierrouter_jax.errors import InputError
 
@@ -18,7 +18,7 @@ TokenCounter = Callable[[Sequence[str]], Float[np.ndarray, " B"]]
 _NOT_HERE = (OSError, ValueError, KeyError, ImportError)
 
 
-def model_size(name: str, source: str, assumptions: Assumptions) -> ModelSize:
+def model_size(name: str, source: str, assumptions: Assumptions) -> StatedSize:
     """The stated size of a model, or else the one of its configuration.
 
     Raises:
@@ -33,7 +33,7 @@ def model_size(name: str, source: str, assumptions: Assumptions) -> ModelSize:
         config = config.get_text_config()
         heads = config.num_attention_heads
         width = heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
-        return ModelSize(parameters, config.num_hidden_layers, width)
+        return StatedSize(parameters, config.num_hidden_layers, width)
     except (*_NOT_HERE, AttributeError):
         raise InputError(
             f"model {name!r}: the configuration of {source or 'its endpoint'} is not on this machine; state its size "
