@@ -30,6 +30,7 @@ class Asked:
 
     Attributes:
       turn: 1 of the first request with this prompt, 2 of the second, ...
+      port: from which it came.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Asked:
     headers: dict[str, str]
     at: float
     turn: int
+    port: int
 
     @property
     def prompt(self) -> str:
@@ -91,7 +93,7 @@ class FakeServer:
                     fake.most_at_once = max(fake.most_at_once, fake._under_way)
                     turn = 1 + sum(_same(one.fields, fields) for one in fake.asked)
                     headers = {name.lower(): value for name, value in self.headers.items()}
-                    asked = Asked(self.path, fields, headers, time.monotonic(), turn)
+                    asked = Asked(self.path, fields, headers, time.monotonic(), turn, self.client_address[1])
                     fake.asked.append(asked)
                 reply = fake.rule(asked)
                 time.sleep(reply.seconds)

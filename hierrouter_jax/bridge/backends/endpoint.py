@@ -125,9 +125,10 @@ class EndpointClient:
         return True
 
     async def _before_sending(self, request: Any) -> None:
-        """Of every request, retries included: wait for its turn."""
+        """Of every request, retries included: wait for its turn; tell nothing of OPENAI_* variables nobody named."""
         if not self._key:
-            request.headers.pop("Authorization", None)
+            for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
+                request.headers.pop(name, None)
         if self._limiter:
             await self._limiter.acquire()
 
