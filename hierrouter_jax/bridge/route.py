@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from hierrouter_jax.bridge.backends import Backend, Generation
+from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.encoders import Encoder, same_spec
+from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.context import Context, Prompt
 from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import Query
 
@@ -28,6 +29,7 @@ class Hop:
       tokens_in, tokens_out: metered.
       cost: tokens times prices, in the pool's money unit.
       probability: that the policy gave to this model.
+      trimmed_tokens: of the oldest responses, that did not fit the model's context window.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Hop:
     tokens_out: int
     cost: float
     probability: float
+    trimmed_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,12 @@ def route(
       InputError: before any call, if a query is empty, pool or encoder are not the policy's, the policy was not
         trained to be told what it is told, or the budget pays for no first call of some query.
     """
-    ids, texts = _read(queries)
+    ids, asked = _read(queries)
+    texts = [context.query for context in asked]
     bundle.check_told(cost_weight, budget)
     _check_same(bundle, backends, encoder, budget is not None)
     if budget is not None:
-        charges = largest_charges(backends, [prompt(text) for text in texts])
+        charges = largest_charges(backends, [fitted_prompts(prompt, asked, backend)[0] for backend in backends])
         check_budget(budget, charges.min(axis=1), ids, bundle.money_unit)
     hops: list[list[Hop]] = [[] for _ in texts]
     stopped = np.zeros(len(texts), dtype=bool)
@@ -114,9 +118,11 @@ def route(
             rows = np.flatnonzero(~stopped)
             if not rows.size:
                 break
-            contexts = [Context(texts[row], tuple(hop.response for hop in hops[row])) for row in rows]
-            prompts = [prompt(*context) for context in contexts]
-            charges = None if budget is None else largest_charges(backends, prompts)
+            contexts = [_so_far(asked[row], hops[row]) for row in rows]
+            charges = None
+            if budget is not None:
+                fitted = [fitted_prompts(prompt, contexts, backend)[0] for backend in backends]
+                charges = largest_charges(backends, fitted)
             actions, probabilities = bundle.act(
                 encoder.encode(contexts), stage, cost[rows], cost_weight, budget, charges
             )
@@ -124,30 +130,43 @@ def route(
             bar.update(int((actions == len(backends)).sum()) * (bundle.horizon - stage))
             for model, backend in enumerate(backends):
                 chosen = np.flatnonzero(actions == model)
-                asked = [prompts[at] for at in chosen]
-                for at, generation in zip(chosen, _generate(backend, asked, batch_size, bar), strict=True):
-                    hop = _hop(backend, generation, float(probabilities[at, model]))
+                prompts, trimmed = fitted_prompts(prompt, [contexts[at] for at in chosen], backend)
+                generations = _generate(backend, prompts, batch_size, bar)
+                for at, generation, less in zip(chosen, generations, trimmed, strict=True):
+                    hop = _hop(backend, generation, float(probabilities[at, model]), less)
                     hops[rows[at]].append(hop)
                     cost[rows[at]] += hop.cost
     return [Transcript(*entry, budget) for entry in zip(ids, texts, map(tuple, hops), stopped.tolist(), strict=True)]
 
 
-def largest_charges(backends: Sequence[Backend], prompts: Sequence[str]) -> Float[np.ndarray, "B M"]:
-    """The most that calling each model with each prompt can cost, before any call, in the pool's money unit."""
+def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prompt]]) -> Float[np.ndarray, "B M"]:
+    """The most that calling each model can cost, before any call, in the pool's money unit.
+
+    Args:
+      backends: the pool.
+      prompts: of each model, its B prompts.
+    """
     charges = [
-        np.array(backend.count_tokens(prompts)) * backend.price.price_in
-        + backend.max_new_tokens * backend.price.price_out
-        for backend in backends
+        np.array(backend.count_tokens(its)) * backend.price.price_in + backend.max_new_tokens * backend.price.price_out
+        for backend, its in zip(backends, prompts, strict=True)
     ]
     return np.stack(charges, axis=1)
 
 
-def _read(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[str]]:
-    pairs = [(f"query-{row}", q) if isinstance(q, str) else (q.id, q.text) for row, q in enumerate(queries)]
-    for name, text in pairs:
-        if not text.strip():
+def _read(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[Context]]:
+    """Ids of the queries, and their contexts before any hop."""
+    pairs = [
+        (f"query-{row}", Context(q)) if isinstance(q, str) else (q.id, Context(q.text, shots=q.shots))
+        for row, q in enumerate(queries)
+    ]
+    for name, context in pairs:
+        if not context.query.strip():
             raise InputError(f"{name} is empty: there is nothing to route")
-    return [name for name, _ in pairs], [text for _, text in pairs]
+    return [name for name, _ in pairs], [context for _, context in pairs]
+
+
+def _so_far(asked: Context, hops: Sequence[Hop]) -> Context:
+    return asked._replace(responses=tuple(hop.response for hop in hops), models=tuple(hop.model for hop in hops))
 
 
 def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Encoder, budgeted: bool) -> None:
@@ -169,14 +188,16 @@ def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Enco
         raise InputError(f"the policy was trained with the encoder {bundle.encoder}, but {encoder.spec} is given")
 
 
-def _generate(backend: Backend, prompts: list[str], batch_size: int, bar: tqdm) -> Iterator[Generation]:
+def _generate(backend: Backend, prompts: list[Prompt], batch_size: int, bar: tqdm) -> Iterator[Generation]:
     for start in range(0, len(prompts), batch_size):
-        generations = backend.generate(prompts[start : start + batch_size])
-        bar.update(len(generations))
-        yield from generations
+        for generation in backend.generate(prompts[start : start + batch_size]):
+            if isinstance(generation, Failure):
+                raise InputError(f"model {backend.name!r} gave no response: {generation.reason}")
+            bar.update(1)
+            yield generation
 
 
-def _hop(backend: Backend, generation: Generation, probability: float) -> Hop:
+def _hop(backend: Backend, generation: Generation, probability: float, trimmed: int) -> Hop:
     price = backend.price
     return Hop(
         model=backend.name,
@@ -185,4 +206,5 @@ def _hop(backend: Backend, generation: Generation, probability: float) -> Hop:
         tokens_out=generation.tokens_out,
         cost=generation.tokens_in * price.price_in + generation.tokens_out * price.price_out,
         probability=probability,
+        trimmed_tokens=trimmed,
     )

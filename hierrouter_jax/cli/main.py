@@ -79,6 +79,11 @@ VERBS = {
         "answer queries live with a policy bundle and its pool",
         "route 'Compute 12+7-5. Answer in words.'",
     ),
+    "convert": (
+        "convert",
+        "turn a GGUF file into a plain model folder that a pool or a server can load",
+        "convert models/smollm2.gguf models/smollm2",
+    ),
     "report": (
         "pages",
         "write the page, figures and numbers of a run, of several, of a comparison or of a sweep",

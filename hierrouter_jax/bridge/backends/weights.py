@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from hierrouter_jax.errors import InputError
 
 _FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt", ".jinja"}
 _NOT_FINGERPRINTED = {"card.json"}
-_LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
+_LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError, struct.error)
 
 
 @dataclass(frozen=True)
