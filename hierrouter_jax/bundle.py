@@ -57,7 +57,8 @@ class PolicyBundle:
       cost_normaliser: mean cost of one call on the training split; costs enter the network over it.
       reduction: the embedding's fitted map.
       weights: network arrays by name: `stage_embedding` [L, S], `hidden_i/kernel` (in, out), `hidden_i/bias`,
-        `logits/kernel`, `logits/bias`.
+        `logits/kernel`, `logits/bias`; and `prior/...` [L, ...] of a policy with a fitted prior (`policies/prior.py`),
+        whose scores x K + softmax(x C + c) M are added to the logits.
       table_fingerprint: of the outcome table it was trained on.
       provenance: learner, seed, versions; carried along as it is.
       conditions: what the policy is told beside its state, out of `cost_weight` (lambda, per normalised cost) and
@@ -116,7 +117,15 @@ class PolicyBundle:
         for layer in range(self.num_layers):
             hidden = np.tanh(hidden @ self.weights[f"hidden_{layer}/kernel"] + self.weights[f"hidden_{layer}/bias"])
         logits = hidden @ self.weights["logits/kernel"] + self.weights["logits/bias"]
+        if _PRIOR[0] in self.weights:
+            logits = logits + self._prior_logits(reduced, stage)
         return np.where(self._legal(stage, np.asarray(cost), budget, charges), logits, -np.inf)
+
+    def _prior_logits(self, reduced: Float[np.ndarray, "B F"], stage: int) -> Float[np.ndarray, "B A"]:
+        kernel, means, task_kernel, task_bias = (self.weights[name][stage] for name in _PRIOR)
+        scores = reduced @ task_kernel + task_bias
+        likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return reduced @ kernel + likely / likely.sum(axis=1, keepdims=True) @ means
 
     def act(
         self,
@@ -189,7 +198,8 @@ class PolicyBundle:
     def multiply_adds(self) -> int:
         """Multiplications of one decision: the reduction's and the layers'."""
         layers = [f"hidden_{layer}/kernel" for layer in range(self.num_layers)] + ["logits/kernel"]
-        return self.reduction.components.size + sum(self.weights[name].size for name in layers)
+        prior = sum(self.weights[name][0].size for name in _PRIOR[:3] if name in self.weights)
+        return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior
 
     @property
     def _stage_size(self) -> int:
@@ -264,12 +274,18 @@ class PolicyBundle:
             width = self.weights[f"hidden_{layer}/bias"].shape[0]
             expected |= {f"hidden_{layer}/kernel": (size, width)}
             size = width
-        expected |= {"logits/kernel": (size, len(self.pool) + 1), "logits/bias": (len(self.pool) + 1,)}
+        actions = len(self.pool) + 1
+        expected |= {"logits/kernel": (size, actions), "logits/bias": (actions,)}
+        if any(name in self.weights for name in _PRIOR):
+            features, tasks = self.reduction.components.shape[1], self.weights[_PRIOR[3]].shape[-1]
+            shapes = ((features, actions), (tasks, actions), (features, tasks), (tasks,))
+            expected |= {name: (self.horizon, *shape) for name, shape in zip(_PRIOR, shapes, strict=True)}
         for name, shape in expected.items():
             if self.weights[name].shape != shape:
                 raise InputError(f"{name} of the policy has shape {self.weights[name].shape}, but must be {shape}")
 
 
+_PRIOR = ("prior/kernel", "prior/means", "prior/task_kernel", "prior/task_bias")
 _HEADER_FIELDS = (
     "horizon",
     "allow_stop",

@@ -3,18 +3,19 @@
 `jit` them, `vmap` them over keys and any leaf of the hyperparameters, or shard them.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from hierrouter_jax.agents import all_actions, exact, ppo
 from hierrouter_jax.agents.episodes import tree_rewards
 from hierrouter_jax.agents.imported import imported_update
 from hierrouter_jax.agents.optimise import optimizer
+from hierrouter_jax.agents.prior import fit_prior
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.agents.warm_start import warm_start
 from hierrouter_jax.envs import routing
@@ -24,6 +25,7 @@ from hierrouter_jax.policies import conditions as conditioning
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.imported import check_network, network_class
 from hierrouter_jax.policies.network import Network, gather_inputs
+from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
 from hierrouter_jax.policies.table_policy import decision_logits
 
 _UPDATES = {"ppo": ppo.update, "all-actions": all_actions.update, "exact": exact.update}
@@ -31,11 +33,13 @@ _UPDATES = {"ppo": ppo.update, "all-actions": all_actions.update, "exact": exact
 
 def build_network(table: DeviceTable, static: LearnerStatic) -> Network:
     """The network for a table's pool and horizon."""
+    prior = {"prior_tasks": table.num_tasks} if static.prior else {}  # a user's network knows of none
     return network_class(static.network)(
         num_actions=table.tree.num_models + 1,
         horizon=table.tree.horizon,
         hidden=static.hidden,
         stage_size=static.stage_size,
+        **prior,
     )
 
 
@@ -48,6 +52,9 @@ def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: Le
     seen = gather_inputs(table, zero, zero, told, hyper.ranges)
     params: Any = network.init(network_key, seen)
     check_network(static.network, network, params, seen)
+    if static.prior:
+        fitted = fit_prior(table, static, hyper)
+        params = {"params": params["params"] | {PRIOR: {f.name: getattr(fitted, f.name) for f in fields(fitted)}}}
     if static.warm_start:
         params = warm_start(warm_key, params, optimizer().init(params), table, network, static, hyper)
     return LearnerState(
@@ -115,6 +122,10 @@ def validate(
         metrics["validation_return"] = jnp.where(excess > 0, -excess, metrics["validation_accuracy"])
     value = metrics["validation_return"]
     better = value > state.best_return
+    if static.prior:
+        gain, error, start = _gain_over_prior(state, network, validation, static, hyper)
+        better &= gain > hyper.prior_evidence * error
+        state = replace(state, best_return=jnp.maximum(state.best_return, start))  # what training began with counts
     keep = partial(jax.tree.map, lambda new, old: jnp.where(better, new, old))
     state = replace(
         state,
@@ -123,6 +134,23 @@ def validate(
         best_update=keep(state.update, state.best_update),
     )
     return state, metrics
+
+
+def _gain_over_prior(
+    state: LearnerState, network: Network, validation: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """What the greedy policy earns beyond its prior's on the same queries, its standard error, the prior's return."""
+    mask = decision_masks(validation, static.allow_stop)
+    stages = jnp.asarray(validation.tree.stages[: validation.tree.num_decision_nodes])
+    weights = PriorWeights(**state.params["params"][PRIOR])
+    stages = jnp.broadcast_to(stages, validation.features.shape[:2])
+
+    def returns(logits: Float[Array, "Q D A"]) -> Float[Array, " Q"]:
+        return expected_return(greedy(logits, mask), validation, hyper.reward)
+
+    start = returns(prior_logits(weights, validation.features, stages))
+    gain = returns(decision_logits(network, state.params, validation)) - start
+    return jnp.mean(gain), jnp.std(gain) / jnp.sqrt(validation.num_queries), jnp.mean(start)
 
 
 def advance(

@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array, Float
 
 from hierrouter_jax.agents.types import LearnerHyper
+from hierrouter_jax.policies.prior import PRIOR
 
 Progress = Float[Array, ""]
 
@@ -39,4 +40,10 @@ def apply_gradient(
     gradient = jax.tree.map(lambda leaf: leaf * shrink, gradient)
     direction, state = optimizer().update(gradient, state, params)
     rate = learning_rate(hyper, progress)
-    return jax.tree.map(lambda p, d: p - rate * (d + hyper.weight_decay * p), params, direction), state
+
+    def stepped(path: Any, parameter: Float[Array, "..."], its_direction: Float[Array, "..."]) -> Float[Array, "..."]:
+        fitted = any(getattr(part, "key", None) == PRIOR for part in path)  # set once, and never to fade
+        decay = 0.0 if fitted else hyper.weight_decay * parameter
+        return parameter - rate * (its_direction + decay)
+
+    return jax.tree_util.tree_map_with_path(stepped, params, direction), state

@@ -40,6 +40,7 @@ class LearnerStatic:
       budgeted: whether a budget is drawn for each episode, never to be passed, and what is left of it shown to the
         network. Under a budget STOP is always allowed once there is an answer.
       lagrangian: whether the cost weight is adapted until a query costs `LearnerHyper.mean_cost` on average.
+      prior: whether the policy is what the network adds to a fitted plan's scores (`agents/prior.py`).
     """
 
     algorithm: str = "ppo"
@@ -56,6 +57,7 @@ class LearnerStatic:
     budgeted: bool = False
     lagrangian: bool = False
     network: str = TWO_LAYER
+    prior: bool = False
 
     def __post_init__(self) -> None:
         for what, name, known in (("algorithm", self.algorithm, ALGORITHMS), ("network", self.network, (TWO_LAYER,))):
@@ -71,6 +73,12 @@ class LearnerStatic:
             raise ValueError("hidden needs the width of at least one layer")
         if self.lagrangian and self.cost_conditioned:
             raise ValueError("lagrangian adapts the cost weight that cost_conditioned draws; choose one of them")
+        if self.prior and (self.conditions or self.lagrangian):
+            raise ValueError(
+                "prior plans for one cost weight: it goes with none of cost_conditioned, budgeted, lagrangian"
+            )
+        if self.prior and self.network != TWO_LAYER:
+            raise ValueError(f"prior goes with the {TWO_LAYER} network only, not with {self.network}")
 
     def transitions(self, tree: HopTree) -> int:
         """Of an update: sampled ones, or, of learners on whole trees, all hops of the trees that it looks at.
@@ -110,6 +118,10 @@ class LearnerHyper:
       ranges: that a conditioned policy's conditions are drawn from.
       mean_cost: of a query, over the cost normaliser, that `LearnerStatic.lagrangian` aims at.
       cost_weight_rate: of its ascent: what the cost weight grows by an update for every unit of cost too many.
+      prior_temperature: of the prior's policy, in units of return: what a difference in predicted return counts.
+      prior_caution: standard errors of return that are given up for a prior that is drawn closer to each task's best.
+      prior_evidence: standard errors of the paired difference by which parameters must beat the prior on the
+        validation queries to be kept in its place.
     """
 
     learning_rate: float = 1e-3
@@ -128,6 +140,9 @@ class LearnerHyper:
     ranges: ConditionRanges = struct.field(default_factory=ConditionRanges)
     mean_cost: float = 1.0
     cost_weight_rate: float = 0.01
+    prior_temperature: float = 0.05
+    prior_caution: float = 0.0
+    prior_evidence: float = 0.0
 
 
 @struct.dataclass

@@ -29,8 +29,9 @@ class DeviceTable:
         right), over the cost normaliser.
       tokens: [Q, N] float32, that the hop into the node wrote.
       seconds: [Q, N] float32, that it took; None where the table holds no latencies.
+      num_tasks: static; how many `task` may name.
 
-    The last three are only for reward terms that look at them, which are 0 where they are None.
+    `cheapest_right`, `tokens` and `seconds` are only for reward terms that look at them; where None, these are 0.
     """
 
     features: Float[Array, "Q D F"]
@@ -44,6 +45,7 @@ class DeviceTable:
     cheapest_right: Float[Array, " Q"] | None = None
     tokens: Float[Array, "Q N"] | None = None
     seconds: Float[Array, "Q N"] | None = None
+    num_tasks: int = struct.field(pytree_node=False, default=1)
 
     @property
     def num_queries(self) -> int:
@@ -115,6 +117,7 @@ def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost
         cheapest_right=jnp.asarray(cheapest_right(table, spent), jnp.float32),
         tokens=jnp.asarray(table.tokens_out, jnp.float32),
         seconds=None if table.latency is None else jnp.asarray(table.latency, jnp.float32),
+        num_tasks=len(table.task_names),
     )
 
 

@@ -134,6 +134,9 @@ def train_member(key: PRNGKeyArray, hyper: LearnerHyper, splits: Splits, static:
     accuracy, cost = (
         jnp.where(block < 0, jnp.nan, metrics[name][block]) for name in ("validation_accuracy", "validation_cost")
     )
+    if static.prior:  # what training began with may have remained the best, and no block tells of it
+        reached, _ = greedy_scores(state.best_params, splits.validation, static, hyper)
+        accuracy, cost = reached["accuracy"], reached["cost"]
     scores = {
         "best_return": state.best_return,
         "best_accuracy": accuracy,

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
+from hierrouter_jax.policies.prior import PRIOR, Prior
 
 TWO_LAYER = "two-layer"  # what configurations call `RouterNetwork`
 
@@ -41,12 +42,15 @@ class RouterNetwork(nn.Module):
       horizon: L, rows of the stage embedding.
       hidden: widths of the trunk.
       stage_size: S, width of the stage embedding.
+      prior_tasks: T of a fitted prior, whose scores the logits are added to; 0 for a network without one. With one,
+        the network starts from zero: the policy is the prior's.
     """
 
     num_actions: int
     horizon: int
     hidden: tuple[int, ...] = (128, 128)
     stage_size: int = 8
+    prior_tasks: int = 0
 
     @nn.compact
     def __call__(self, seen: PolicyInputs) -> tuple[Float[Array, "*B A"], Float[Array, "*B"]]:
@@ -63,10 +67,15 @@ class RouterNetwork(nn.Module):
                 hidden = nn.tanh(project(hidden, kernel) + bias)
             size = width
         # Both heads in one product: a narrow product's gradient costs as much as a wide one's.
-        heads = [_Weights(self.num_actions, 0.01, name="logits")(size), _Weights(1, 1.0, name="value")(size)]
+        start = 0.0 if self.prior_tasks else 0.01
+        heads = [_Weights(self.num_actions, start, name="logits")(size), _Weights(1, 1.0, name="value")(size)]
         kernel, bias = (jnp.concatenate(parts, axis=-1) for parts in zip(*heads, strict=True))
         outputs = project(hidden, kernel) + bias
-        return outputs[..., :-1], outputs[..., -1]
+        logits, value = outputs[..., :-1], outputs[..., -1]
+        if self.prior_tasks:
+            prior = Prior(self.horizon, self.prior_tasks, self.num_actions, name=PRIOR)
+            logits += prior(seen.features, seen.stage)
+        return logits, value
 
 
 Network: TypeAlias = Any  # a `RouterNetwork`, or a module of the user's with its fields and its `__call__`

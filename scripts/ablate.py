@@ -1,0 +1,216 @@
+"""What makes the learned router better: the exact learner with and without a fitted prior, on one outcome table.
+
+python -m scripts.ablate --table tables/lookahead                       # ten random splits of 1,200/540 queries
+python -m scripts.ablate --table runs/quickstart/table --splits 0 --cost_weight 0.01   # the table's own split
+
+Writes a JSON file and a Markdown table beside it. Every variant sees the same queries; of the training queries of a
+random split every fifth is the validation split. Differences are to the best single model per task of training and
+validation queries together, with a 95 % bootstrap interval over queries: a query's differences are averaged over the
+splits that tested it first, so that no query counts as several.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jsonargparse import auto_cli
+
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.baselines import open_loop, oracle
+from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.evaluation.outcome import ending_at
+from hierrouter_jax.evaluation.statistics import mean_interval
+from hierrouter_jax.experiments.evaluate import opponents
+from hierrouter_jax.experiments.features import fit_features
+from hierrouter_jax.experiments.members import greedy_scores
+from hierrouter_jax.files import write_json, write_text
+from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.table import OutcomeTable
+
+REFERENCE = "best single per task (train + validation)"
+EXACT = LearnerStatic(algorithm="exact", num_envs=256, num_updates=20, evaluate_every=1)
+PRIOR = replace(EXACT, prior=True)
+# Never leave the prior: all that is learnt is the plan, and training need not go on.
+ALONE = replace(PRIOR, num_envs=4, num_updates=1, epochs=1), {"prior_evidence": 1e6}
+VARIANTS: dict[str, tuple[LearnerStatic, dict[str, float]]] = {
+    "exact": (EXACT, {}),
+    "exact, prior": (PRIOR, {"prior_caution": 0.5}),
+    "exact, prior, evidence 2": (PRIOR, {"prior_caution": 0.5, "prior_evidence": 2.0}),
+    "prior alone, caution 0": ALONE,
+    "prior alone": (ALONE[0], ALONE[1] | {"prior_caution": 0.5}),
+    "prior alone, caution 1": (ALONE[0], ALONE[1] | {"prior_caution": 1.0}),
+}
+
+
+class Partition(NamedTuple):
+    """A table with one assignment of its queries to splits, and the rows that are tested."""
+
+    table: OutcomeTable
+    tested: np.ndarray
+
+
+def main(
+    table: Path,
+    splits: int = 10,
+    train: int = 1200,
+    features: int = 96,
+    seeds: int = 3,
+    cost_weight: float = 0.0,
+    stop: bool = False,
+    variants: tuple[str, ...] = tuple(VARIANTS),
+    out: Path = Path("runs/bench/ablate.json"),
+) -> None:
+    """Train and test every variant on every split.
+
+    Args:
+      table: an outcome table.
+      splits: random ones; 0 for the table's own.
+      train: queries of a random split that are trained and validated on.
+      features: principal components.
+      seeds: runs a split, of which validation chooses.
+      cost_weight: of the reward.
+      stop: whether STOP may be chosen.
+      variants: names of `VARIANTS`.
+      out: JSON file; the Markdown goes beside it.
+    """
+    loaded = load_table(table)
+    parts = partitions(loaded, splits, train)
+    qualities = baselines(parts, features, cost_weight, stop)
+    notes = {}
+    for name in variants:
+        static, numbers = VARIANTS[name]
+        qualities[name], notes[name] = learned(
+            parts, replace(static, allow_stop=stop), numbers, features, seeds, cost_weight
+        )
+        print(name, round(float(np.mean([q.mean() for q in qualities[name]])), 4), flush=True)
+    rows = [row(name, scores, qualities[REFERENCE], parts, notes.get(name)) for name, scores in qualities.items()]
+    rows.sort(key=lambda one: -one["accuracy"])
+    write_json(
+        out,
+        {
+            "table": loaded.fingerprint,
+            "encoder": loaded.encoder,
+            "splits": splits,
+            "train": train,
+            "features": features,
+            "seeds": seeds,
+            "cost_weight": cost_weight,
+            "stop": stop,
+            "configurations": len(variants),
+            "rows": rows,
+        },
+    )
+    write_text(out.with_suffix(".md"), markdown(rows))
+    print(markdown(rows))
+
+
+def partitions(table: OutcomeTable, splits: int, train: int) -> list[Partition]:
+    """The table under each random assignment, or under its own."""
+    if not splits:
+        return [Partition(table, np.flatnonzero([query.split == "test" for query in table.queries]))]
+    made = []
+    for seed in range(splits):
+        order = np.random.default_rng(seed).permutation(table.num_queries)
+        names = np.full(table.num_queries, "test", dtype=object)
+        names[order[:train]] = "train"
+        names[order[:train:5]] = "validation"
+        queries = tuple(replace(q, split=str(name)) for q, name in zip(table.queries, names, strict=True))
+        made.append(Partition(replace(table, queries=queries), np.flatnonzero(names == "test")))
+    return made
+
+
+def baselines(parts: list[Partition], features: int, cost_weight: float, stop: bool) -> dict[str, list[np.ndarray]]:
+    """Quality of each opponent on each split's test queries."""
+    found: dict[str, list[np.ndarray]] = {}
+    suffix = "+stop" if stop else ""
+    for whole, _ in parts:
+        fitted = fit_features(whole.split("train"), features)
+        part, weight = whole.split("test"), cost_weight / fitted.cost_normaliser
+        seen = whole.select(np.array([query.split != "test" for query in whole.queries]))
+        best = open_loop.best_per_task(seen, False, weight, hops=1)
+        entries = {entry.name: entry.ends for entry in opponents(whole, part, fitted, weight)}
+        wanted = ("best-single", "best-single-per-task", f"task-sequence{suffix}", f"random{suffix}")
+        ends = {name: entries[name] for name in wanted} | {REFERENCE: ending_at(best[part.task], part.tree)}
+        ceiling = oracle.oracle_stop(part) if stop else oracle.oracle_fixed(part)
+        ends["oracle"] = ending_at(ceiling, part.tree)
+        for name, ended in ends.items():
+            found.setdefault(name, []).append((ended * part.quality).sum(axis=1))
+    return found
+
+
+def learned(
+    parts: list[Partition],
+    static: LearnerStatic,
+    numbers: dict[str, float],
+    features: int,
+    seeds: int,
+    cost_weight: float,
+) -> tuple[list[np.ndarray], dict[str, float]]:
+    """Quality of the seed that validation chose, on each split's test queries; and how training went."""
+    hyper = replace(LearnerHyper(), **numbers)
+    hyper = replace(hyper, reward=replace(hyper.reward, hop_cost=cost_weight))
+    hyper = jax.tree.map(np.float32, hyper)
+    qualities, updates, trained = [], [], []
+    for whole, _ in parts:
+        fitted = fit_features(whole.split("train"), features)
+        tables = [fitted.on_device(whole.split(split)) for split in ("train", "validation", "test")]
+        best, ends, at, value = program(static)(jax.vmap(jax.random.key)(np.arange(seeds)), hyper, *tables)
+        chosen = int(np.argmax(best))
+        rows = np.arange(len(whole.split("test").queries))
+        qualities.append(whole.split("test").quality[rows, np.asarray(ends)[chosen]])
+        updates.append(float(at[chosen]))
+        trained.append(float(value[chosen]))
+    return qualities, {"updates kept": float(np.mean(updates)), "last train return": float(np.mean(trained))}
+
+
+@lru_cache(maxsize=8)
+def program(static: LearnerStatic) -> Any:
+    """Seeds in turn; compiled once for all splits and numbers."""
+
+    def run(keys: Any, hyper: LearnerHyper, train: DeviceTable, validation: DeviceTable, test: DeviceTable) -> Any:
+        def one(key: Any) -> Any:
+            state, metrics = learner.train(key, train, validation, static, hyper)
+            _, ends = greedy_scores(state.best_params, test, static, hyper)
+            return state.best_return, ends, state.best_update, metrics["train_return"][-1].mean()
+
+        return jax.lax.map(one, keys)
+
+    return jax.jit(run)
+
+
+def row(
+    name: str, scores: list[np.ndarray], reference: list[np.ndarray], parts: list[Partition], note: Any
+) -> dict[str, Any]:
+    """Accuracy, and the difference to the reference with its interval over queries."""
+    total, times = np.zeros(parts[0].table.num_queries), np.zeros(parts[0].table.num_queries)
+    for one, other, part in zip(scores, reference, parts, strict=True):
+        total[part.tested] += one - other
+        times[part.tested] += 1
+    tested = times > 0
+    difference = total[tested] * tested.sum() / times.sum()  # their mean is the mean over all tests
+    low, high = mean_interval(difference)
+    return {
+        "name": name,
+        "accuracy": float(np.mean([one.mean() for one in scores])),
+        "difference": float(difference.mean()),
+        "ci": [low, high],
+        **(note or {}),
+    }
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    lines = ["| policy | accuracy | difference | 95 % interval |", "|---|---|---|---|"]
+    for one in rows:
+        low, high = one["ci"]
+        lines.append(
+            f"| {one['name']} | {one['accuracy']:.4f} | {one['difference']:+.4f} | {low:+.4f} to {high:+.4f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)
