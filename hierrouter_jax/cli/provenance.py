@@ -13,6 +13,8 @@ def import_notes(told: Mapping[str, Any]) -> Iterator[str]:
     counts = told["counts"]
     splits = ", ".join(f"{name} {counts['splits'][name]:,}" for name in sorted(counts["splits"], key=_order))
     drawn = f"drawn with seed {told['options']['seed']}" if told["splits"] == "drawn" else "as given"
+    if told["splits"] == "given" and told["validation_drawn"]:
+        drawn = f"train and test as given, validation drawn from train with seed {told['options']['seed']}"
     yield f"splits: {splits} ({drawn})"
     if told["dev_only"]:
         yield DEV_ONLY

@@ -83,7 +83,7 @@ def build_table(
     queries = _queries(frame, len(models))
     found = find_duplicates(queries["query"].tolist(), options.similarity, progress=True)
     drawn = options.resplit or queries["split"].isna().all()
-    report = leak_report(queries, found)
+    report, given = leak_report(queries, found), set(queries["split"].dropna())
     queries["group"] = queries["query_id"].to_numpy()[found.group]
     queries["dropped"] = False if drawn else leaked(queries["split"].tolist(), found.group, options.leaks)
     queries["split"] = _splits(queries, found.group, drawn, options)
@@ -103,6 +103,7 @@ def build_table(
         "cost": cost_meaning(tokens, stated),
         "billed_over_priced": _billed_over_priced(filled, pool) if stated else None,
         "splits": "drawn" if drawn else "given",
+        "validation_drawn": drawn or ("validation" not in given and "validation" in set(queries["split"])),
         "dev_only": bool(records.public_test or options.public_test),
         "notes": list(records.notes),
     }
@@ -215,7 +216,7 @@ def _table(
 
     def spread(name: str, dtype: Any, empty: Any = 0) -> np.ndarray:
         column = np.full(shape, empty, dtype=dtype)
-        column[row, node] = frame[name].to_numpy()
+        column[row, node] = frame[name].where(frame[name].notna(), empty).to_numpy()
         return column
 
     available = np.zeros(shape, dtype=bool)
