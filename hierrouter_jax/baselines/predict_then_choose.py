@@ -14,7 +14,7 @@ FAMILIES: dict[str, tuple[Regressor, ...]] = {
     "knn": tuple(partial(neighbours, k=k) for k in (5, 10, 20, 50, 100, 200)),
     "linear": tuple(partial(ridge, alpha=alpha) for alpha in ALPHAS),
     "logistic": tuple(partial(logistic, inverse=inverse) for inverse in (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)),
-    "mlp": tuple(partial(perceptron, width=width, alpha=a) for width in (32, 128) for a in (3.0, 30.0, 100.0)),
+    "mlp": tuple(partial(perceptron, width=width, alpha=a) for width in (32, 128) for a in (1.0, 10.0, 100.0)),
     "matrix-factorisation": tuple(
         partial(reduced_rank, alpha=alpha, rank=rank) for alpha in (100.0, 1e3) for rank in (1, 2, 3)
     ),
