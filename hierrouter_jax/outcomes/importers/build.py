@@ -82,7 +82,7 @@ def build_table(
     models = sorted(frame["model"].unique())
     queries = _queries(frame, len(models))
     found = find_duplicates(queries["query"].tolist(), options.similarity, progress=True)
-    drawn = options.resplit or queries["split"].isna().all()
+    drawn = options.resplit or bool(queries["split"].isna().all())
     report, given = leak_report(queries, found), set(queries["split"].dropna())
     queries["group"] = queries["query_id"].to_numpy()[found.group]
     queries["dropped"] = False if drawn else leaked(queries["split"].tolist(), found.group, options.leaks)
