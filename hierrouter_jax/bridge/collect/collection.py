@@ -227,7 +227,7 @@ class Collection:
         wanted[:, 0] = True
         for node in reversed(range(1, self.tree.num_nodes)):
             wanted[:, self.tree.parent(node)] |= wanted[:, node]
-        whole = wanted.all(axis=1)
+        whole = np.asarray(wanted.all(axis=1))
         for query, complete in zip(self.queries, whole, strict=True):
             if query.split != "train" and not complete:
                 raise InputError(

@@ -85,12 +85,12 @@ def compute(backend: Backend, tally: Tally) -> dict[str, Any]:
     A token takes two operations a weight, a multiplication and an addition; attention's share, which grows with the
     context, is left out (Kaplan et al. 2020, section 2.1).
     """
-    known = backend.parameters is not None
+    flops_per_token = None if backend.parameters is None else 2 * backend.parameters
     tokens = tally.tokens_in + tally.tokens_out
     return {
         "parameters": backend.parameters,
-        "flops_per_token": 2 * backend.parameters if known else None,
-        "flops": 2 * backend.parameters * tokens if known else None,
+        "flops_per_token": flops_per_token,
+        "flops": None if flops_per_token is None else flops_per_token * tokens,
         "calls": tally.calls,
         "tokens_in": tally.tokens_in,
         "tokens_out": tally.tokens_out,

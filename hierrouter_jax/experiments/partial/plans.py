@@ -95,5 +95,5 @@ def promising(table: OutcomeTable, whole: Bool[np.ndarray, " Q"], margin: float)
         good = np.flatnonzero(mean >= mean[1:].max() - margin)
         passed = {tree.parent(node) for end in good for node in tree.path(int(end))}
         nodes = sorted(tree.child(node, model) for node in passed for model in range(tree.num_models))
-        wanted[np.ix_(np.flatnonzero(rows), nodes)] = True
+        wanted[np.ix_(np.flatnonzero(rows), np.array(nodes))] = True
     return wanted

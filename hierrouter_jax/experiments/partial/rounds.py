@@ -41,7 +41,7 @@ def collect_partly(
     table = ask(wanted)
     if plan == "promising":
         say("each model once, and promising routes, for the other training queries")
-        return ask(promising(table, wanted.all(axis=1), config.margin))
+        return ask(promising(table, np.asarray(wanted.all(axis=1)), config.margin))
     for number in range(1, config.rounds + 1):
         say(f"round {number} of {config.rounds}: training, then hops after what is visited with p > {config.visited:g}")
         routers, _ = train_routers(begun(table), config.train, progress=False)
@@ -56,4 +56,4 @@ def collect_partly(
 
 def begun(table: OutcomeTable) -> OutcomeTable:
     """The queries of which at least one hop was collected; the others have nothing to learn from."""
-    return table.select(table.available[:, 1:].any(axis=1))
+    return table.select(np.asarray(table.available[:, 1:].any(axis=1)))
