@@ -40,6 +40,7 @@ VARIANTS: dict[str, tuple[LearnerStatic, dict[str, float]]] = {
     "exact": (EXACT, {}),
     "exact, prior": (PRIOR, {"prior_caution": 0.5}),
     "exact, prior, evidence 2": (PRIOR, {"prior_caution": 0.5, "prior_evidence": 2.0}),
+    "exact, prior, caution 1, evidence 3": (PRIOR, {"prior_caution": 1.0, "prior_evidence": 3.0}),
     "prior alone, caution 0": ALONE,
     "prior alone": (ALONE[0], ALONE[1] | {"prior_caution": 0.5}),
     "prior alone, caution 1": (ALONE[0], ALONE[1] | {"prior_caution": 1.0}),
