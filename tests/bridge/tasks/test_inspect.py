@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hierrouter_jax.bridge.tasks.examples import read_responses
-from hierrouter_jax.cli import live
+from hierrouter_jax.cli import collecting
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_table, save_table
@@ -21,7 +21,7 @@ POOL = "prompt: {fold: false}\nmodels: [{name: a, source: none, max_new_tokens: 
 def pool(tmp_path, monkeypatch, programmed) -> str:
     """Two models in place of the pool's: one repeats the last line but one, one counts lines."""
     models = [programmed("echo", lambda text: text.splitlines()[-1][:50]), programmed("count", lambda text: "42")]
-    monkeypatch.setattr(live, "load_backends", lambda config: models)
+    monkeypatch.setattr(collecting, "load_backends", lambda config: models)
     (tmp_path / "pool.yaml").write_text(POOL)
     return str(tmp_path / "pool.yaml")
 
