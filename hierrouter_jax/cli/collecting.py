@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from hierrouter_jax.bridge.backends import Backend, load_backends
+from hierrouter_jax.bridge.backends.ray_workers import over_ray
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, Calls, Collection
 from hierrouter_jax.bridge.encoders import build_encoder
@@ -52,6 +53,7 @@ def collect(
     max_cost: float | None = None,
     max_hours: float | None = None,
     batch_size: int = 512,
+    ray: int = 0,
     keep_failed: bool = False,
     keep_prompts: bool = False,
     unsafe_no_sandbox: bool = False,
@@ -82,6 +84,7 @@ def collect(
       max_cost: stop before calls that might take the cost of all runs past this, in the pool's money unit.
       max_hours: stop before calls that are likely to take this run's calls past this.
       batch_size: calls generated at once.
+      ray: workers of a Ray cluster that share the calls of a batch, a GPU each; 0 is none.
       keep_failed: write the table although calls failed, as wrong answers of validation and test queries.
       keep_prompts: keep the prompt of each hop in the table, too.
       unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
@@ -107,7 +110,9 @@ def collect(
         raise InputError(
             f"{pool}: tasks are of several lines, which its prompt would fold; set prompt: {{fold: false}}"
         )
-    backends, external = load_backends(config), load_external(config)
+    if ray < 0:
+        raise InputError(f"--ray is {ray}, but must be a number of workers, or 0")
+    backends, external = over_ray(config, ray) if ray else load_backends(config), load_external(config)
     cache = CallCache(out / "calls.sqlite")
     calls = Calls([*backends, *external], cache, batch_size, budget, config.money_unit, gives_up=not keep_failed)
     made = Collection(

@@ -3,15 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.outcome import ending_at
+from hierrouter_jax.evaluation.outcome import PolicyOutcome, ending_at
 from hierrouter_jax.experiments.leaderboard import work
+from hierrouter_jax.experiments.leaderboard.board import choose
 from hierrouter_jax.experiments.leaderboard.config import LeaderboardConfig, LearnerSpec, entrants, folder_name
+from hierrouter_jax.experiments.leaderboard.judged import Judged
 from hierrouter_jax.experiments.leaderboard.run import leaderboard
 from hierrouter_jax.experiments.report.leaderboard_page import build_leaderboard_page
 from hierrouter_jax.outcomes.store import load_table, save_table
@@ -205,3 +208,14 @@ def test_learners_with_and_without_stop_are_two_where_there_is_something_to_stop
     assert list(entrants(two, horizon=1)[0]) == ["exact"]
     assert folder_name(Path("runs/quickstart/table")) == "quickstart"
     assert folder_name(Path("tables/mine")) == "mine"
+
+
+def test_the_first_of_those_that_validation_cannot_tell_apart_is_ours():
+    """Differences 1, 0, 0, 0: mean .25, error .25: not told apart. Differences 1, 1, 1, 0: mean .75, error .25."""
+
+    def learner(*returns: float) -> list[Judged]:
+        return [Judged(cast(PolicyOutcome, None), np.array([returns]), {})]
+
+    best = learner(1.0, 1.0, 1.0, 1.0)
+    assert choose({"near": learner(0.0, 1.0, 1.0, 1.0), "best": best}, 1) == ({"near": 1}, [["near"]])
+    assert choose({"far": learner(0.0, 0.0, 0.0, 1.0), "best": best}, 1) == ({"best": 1}, [["best"]])

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
@@ -12,7 +14,7 @@ from transformers import AutoConfig, AutoTokenizer
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
 from hierrouter_jax.bridge.backends.transformers import loading
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, resolve_source
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, resolve_source
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt, Turn
@@ -35,9 +37,13 @@ class OpenAIBackend:
         self._config, self._endpoint = config, config.endpoint
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
-        self.parameters: int | None = None
-        self.price = pool.price(config, self.parameters)
-        self.positions = _positions(config)
+        known = _model_config(config)
+        size = None if known is None else count_parameters(known)
+        self.parameters: int | None = None if size is None else size.parameters
+        flops = None if size is None else size.flops_per_token
+        self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
+        reach = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
+        self.positions: int | None = min(filter(None, (config.positions, reach)), default=None)
         self._client = EndpointClient(self._endpoint, config.chat, _key(config.name, self._endpoint))
 
     @property
@@ -114,13 +120,15 @@ class OpenAIBackend:
             return AutoTokenizer.from_pretrained(resolve_source(self._config.source), revision=self._config.revision)
 
 
-def _positions(config: ModelConfig) -> int | None:
-    """Longest prompt and response of the source's config; None without a source."""
+def _model_config(config: ModelConfig) -> Any:
+    """What the member's source says of its model; None without a source, or where it holds but a tokenizer."""
     if not config.source:
         return None
+    path = resolve_source(config.source)
+    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+        return None
     with loading(f"model {config.name!r}", config.source):
-        known = AutoConfig.from_pretrained(resolve_source(config.source), revision=config.revision)
-    return getattr(known.get_text_config(), "max_position_embeddings", None)
+        return AutoConfig.from_pretrained(path, revision=config.revision)
 
 
 def _key(name: str, endpoint: Endpoint) -> str | None:

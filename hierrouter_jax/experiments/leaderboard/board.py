@@ -89,15 +89,34 @@ def board(
 
 
 def choose(learners: dict[str, list[Judged]], weights: int) -> tuple[dict[str, int], list[list[str]]]:
-    """Who is ours: in each split and at each cost weight [W][S] the learner with the best validation return.
+    """Who is ours in each split and at each cost weight [W][S]: by validation, the first named of those near the best.
 
-    Returns also in how many splits each was, at the first cost weight. Among equals the first named is taken.
+    Near is within one standard error of the paired difference to the best mean return, the rule of Breiman et al.
+    (Classification and Regression Trees, 1984, 3.4.3): what a few hundred queries cannot tell apart is not chosen by
+    its luck. So a configuration names first what it trusts most.
+
+    Returns also in how many splits each was, at the first cost weight.
     """
     names = list(learners)
     splits = range(len(next(iter(learners.values()))))
-    value = np.array([[[learners[name][s].validation[w] for name in names] for s in splits] for w in range(weights)])
-    picked = [[names[at] for at in row] for row in value.argmax(axis=-1)]
+    picked = [
+        [names[_first_near_best([_returns(learners[name][s], w) for name in names])] for s in splits]
+        for w in range(weights)
+    ]
     return dict(Counter(picked[0]).most_common()), picked
+
+
+def _first_near_best(returns: list[Float[np.ndarray, " V"]]) -> int:
+    values = np.stack(returns)
+    behind = values[values.mean(axis=1).argmax()] - values
+    error = behind.std(axis=1, ddof=1) / np.sqrt(values.shape[1]) if values.shape[1] > 1 else np.zeros(len(values))
+    return int((behind.mean(axis=1) <= error).argmax())
+
+
+def _returns(judged: Judged, weight: int) -> Float[np.ndarray, " V"]:
+    if judged.validation is None:
+        raise ValueError("only learners are chosen by their validation returns")
+    return judged.validation[weight]
 
 
 def _picked(values: dict[str, Values], chosen: list[list[str]]) -> Values:

@@ -69,7 +69,7 @@ class LeaderboardConfig:
       seed: of the splits, the learners and the opponents.
       cost_weights: lambda, per mean call, at which everybody takes part; the first is what the page ranks, the others
         are further points of each one's cost-quality curve.
-      learners: by name, those that take part; `ours` is whichever is best on validation.
+      learners: by name, those that take part; `ours` is the first of those that validation cannot tell from the best.
       opponents: names of the registry's that take part; by default all.
       features: principal components that opponents and learners see.
       seeds: runs of each learner.

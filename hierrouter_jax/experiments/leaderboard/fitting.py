@@ -67,7 +67,7 @@ class Fitter:
         policies = [fit(problem) for problem in self.problems]
         outcomes = [policy_outcome(self.test, policy(self.test)) for policy in policies]
         returns = [
-            self._return(policy_outcome(self.validation, policy(self.validation)), weight)
+            self._returns(policy_outcome(self.validation, policy(self.validation)), weight)
             for policy, weight in zip(policies, self.cost_weights, strict=True)
         ]
         told = {"kind": "learned", "may_stop": self.table.tree.horizon > 1, "tried": entrant.tried}
@@ -78,11 +78,14 @@ class Fitter:
         outcomes, returns, chosen = [], [], []
         for row, weight in enumerate(self.cost_weights):
             options = [option for run in runs for option in run.options(row)]
-            value = [self._return(policy_outcome(self.validation, option.ends(self.validation)), weight)
-                     for option in options]  # fmt: skip
-            best = options[int(np.argmax(value))]
+            values = [
+                self._returns(policy_outcome(self.validation, option.ends(self.validation)), weight)
+                for option in options
+            ]
+            at = int(np.argmax([value.mean() for value in values]))
+            best = options[at]
             outcomes.append(best.outcome(self.test))
-            returns.append(max(value))
+            returns.append(values[at])
             chosen.append({"cost_weight": weight, "point": best.point, "seed": best.seed, "seeds": best.accuracies()})
         told = {
             "kind": "learned",
@@ -92,8 +95,8 @@ class Fitter:
         }
         return Judged(stacked(outcomes), np.array(returns), told)
 
-    def _return(self, outcome: PolicyOutcome, weight: float) -> float:
-        return float(outcome.returns(weight, self.features.cost_normaliser).mean())
+    def _returns(self, outcome: PolicyOutcome, weight: float) -> Float[np.ndarray, " V"]:
+        return outcome.returns(weight, self.features.cost_normaliser)
 
 
 class _Option:

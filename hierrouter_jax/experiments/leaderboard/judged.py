@@ -22,14 +22,14 @@ class Judged:
 
     Attributes:
       outcome: of each cost weight [W, T]; W = 1 where none changes the policy.
-      validation: mean return on the validation queries at each cost weight, that choices are made by; None for
-        opponents, which choose for themselves.
+      validation: return on every validation query at each cost weight, that choices are made by; None for opponents,
+        which choose for themselves.
       told: `kind`, `may_stop`, `tried` and, for learners, which point and seed were `chosen` and every seed's test
         accuracy there.
     """
 
     outcome: PolicyOutcome
-    validation: Float[np.ndarray, " W"] | None
+    validation: Float[np.ndarray, "W V"] | None
     told: dict[str, Any]
 
     def at(self, weight: int) -> dict[str, Float[np.ndarray, " T"]]:

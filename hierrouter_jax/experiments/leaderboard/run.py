@@ -53,7 +53,7 @@ def leaderboard(config: LeaderboardConfig, progress: bool = True) -> dict[str, A
     found = {
         "boards": boards,
         "record": {
-            "ours": "in each split, the learner with the best validation return",
+            "ours": "in each split, the first named learner within a standard error of the best validation return",
             "splits": "opponents and learners see the same queries and the same embedding",
             "ci": f"95 %, {config.resamples} resamples of splits and of queries, duplicates as one query",
             "test": "paired permutation: signs flipped by query, a query's in all splits alike",
