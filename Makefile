@@ -1,4 +1,4 @@
-# make quickstart: from a bare Python to routed language models.   make test: the tests.
+# make quickstart: from a bare Python to routed language models.   make test: the tests; make test-all: all of them.
 # PYTHON chooses the interpreter; ARGS goes to the command, as in make quickstart ARGS="--seed 1".
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 SOURCES := hierrouter_jax scripts tests
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart setup test lint format bench clean
+.PHONY: quickstart setup test test-all lint format bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/hierrouter quickstart $(ARGS)
@@ -18,6 +18,10 @@ setup: $(VENV)/.installed-dev
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# Everything: also the tests that take long, real servers, a Ray cluster where ray is installed, and more kills.
+test-all: $(VENV)/.installed-dev
+	HIERROUTER_SERVERS=1 HIERROUTER_KILLS=20 $(BIN)/pytest -n 2 --dist loadfile -m '' $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(SOURCES)

@@ -26,6 +26,7 @@ def bench(name: str, out: Path, *flags: str) -> dict:
     return written
 
 
+@pytest.mark.extended
 def test_bench_train_compares_with_an_opponent_in_turns(tmp_path):
     sizes = ["--queries", "20", "--features", "8", "--num_envs", "64", "--rounds", "2", "--updates", "1"]
     written = bench("bench_train", tmp_path / "train.json", *sizes, "--opponents", "[torch]", "--devices", "1")

@@ -53,6 +53,7 @@ def test_eight_devices_compute_what_one_does(alone, tmp_path, where):
     assert_same(alone, dict(np.load(tmp_path / "eight.npz")))
 
 
+@pytest.mark.extended
 def test_two_processes_compute_what_one_does(alone, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))

@@ -67,6 +67,7 @@ def test_the_plan_foresees_what_the_second_hop_can_do():
     assert (table.quality[np.arange(80), oracle_fixed(table)] == 1.0).all()
 
 
+@pytest.mark.extended
 def test_what_the_plan_says_it_earns_is_what_its_greedy_policy_earns():
     table = random_table(1, queries=40, models=3, horizon=2, embedding=5, missing=0.3)
     device, stops = device_table(table, table.context_embedding, 5.0), replace(STATIC, allow_stop=True)
@@ -86,6 +87,7 @@ def started():
     return table, features, train, validation, lambda key, hyper: compiled(key, train, validation, hyper)
 
 
+@pytest.mark.extended
 def test_a_policy_starts_from_its_prior_and_keeps_it_unless_the_evidence_is_strong(started):
     _, _, train, validation, run = started
     state, _ = run(jax.random.key(0), LearnerHyper(prior_evidence=1e6, learning_rate=0.01))

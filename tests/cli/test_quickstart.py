@@ -50,6 +50,7 @@ def test_it_runs_end_to_end(folder):
         assert (folder / "run" / name).exists(), name
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_again_from_its_table_it_says_the_same(folder):
     done = hierrouter("quickstart", *SMALL, "--table", "run/table", "--out", "same", cwd=folder)

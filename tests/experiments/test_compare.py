@@ -203,6 +203,7 @@ def test_arms_that_are_the_same_are_tied(config, found, tmp_path):
         assert row["probability_of_improvement"]["value"] == 0.5
 
 
+@pytest.mark.extended
 def test_the_command_line_asks_for_the_same_comparison_and_prints_it(config, found, tmp_path, capsys):
     """Found finished in its folder, so that it must be the same one."""
     base = to_dict(BASE)

@@ -31,7 +31,7 @@ from hierrouter_jax.outcomes.store import save_table
 from tests.tables import random_table
 
 ROOT = Path(__file__).parent.parent.parent
-KILLS = 20
+KILLS = int(os.environ.get("HIERROUTER_KILLS", "8"))
 CONFIG = TrainConfig(
     learners=("exact", "ppo+stop"),
     num_seeds=2,

@@ -158,6 +158,7 @@ def test_worker_processes_train_the_same_members(whole):
     pd.testing.assert_frame_equal(by_workers.frame, result.frame, atol=1e-4)
 
 
+@pytest.mark.extended
 def test_a_killed_worker_ends_the_sweep_in_one_error_and_it_goes_on(tmp_path):
     own = psutil.Process()
     before = set(own.children(recursive=True))
@@ -176,6 +177,7 @@ def test_a_killed_worker_ends_the_sweep_in_one_error_and_it_goes_on(tmp_path):
     waited_for(lambda: not {c for c in set(own.children(recursive=True)) - before if "spawn_main" in str(c.cmdline())})
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_their_sweep_however_it_ends(tmp_path, how):
     process = started(tmp_path, "processes", 500)

@@ -76,6 +76,7 @@ def test_the_kept_policy_is_the_best_on_validation(run):
             assert exact == pytest.approx(mine.max(), abs=1e-5)
 
 
+@pytest.mark.extended
 def test_training_twice_gives_the_same_policy_and_another_seed_another(run):
     table, _, metrics, _ = run
     _, same = train_routers(table, CONFIG, progress=False)
