@@ -24,7 +24,7 @@ from hierrouter_jax.baselines import open_loop, oracle
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.outcome import ending_at
 from hierrouter_jax.evaluation.statistics import mean_interval
-from hierrouter_jax.experiments.evaluate import opponents
+from hierrouter_jax.experiments.evaluate import opponents, problem_of
 from hierrouter_jax.experiments.features import fit_features
 from hierrouter_jax.experiments.members import greedy_scores
 from hierrouter_jax.files import write_json, write_text
@@ -133,7 +133,7 @@ def baselines(parts: list[Partition], features: int, cost_weight: float, stop: b
         part, weight = whole.split("test"), cost_weight / fitted.cost_normaliser
         seen = whole.select(np.array([query.split != "test" for query in whole.queries]))
         best = open_loop.best_per_task(seen, False, weight, hops=1)
-        entries = {entry.name: entry.ends for entry in opponents(whole, part, fitted, weight)}
+        entries = {entry.name: entry.ends for entry in opponents(part, problem_of(whole, fitted, weight))}
         wanted = ("best-single", "best-single-per-task", f"task-sequence{suffix}", f"random{suffix}")
         ends = {name: entries[name] for name in wanted} | {REFERENCE: ending_at(best[part.task], part.tree)}
         ceiling = oracle.oracle_stop(part) if stop else oracle.oracle_fixed(part)

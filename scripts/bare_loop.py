@@ -14,6 +14,7 @@ from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import Verdict
 from hierrouter_jax.bridge.pool import PoolConfig
+from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -31,7 +32,7 @@ def beside_collection(pool: PoolConfig, table: OutcomeTable, batch_size: int, ro
     """
     alone = replace(pool, models=pool.models[:1])
     backends = load_backends(alone)
-    prompts = sorted((alone.prompt(query.text) for query in table.queries), key=len)
+    prompts = sorted((as_text(alone.prompt(query.text)) for query in table.queries), key=len)
     bare = BareLoop(alone, prompts, batch_size)
     ours, theirs = [], []
     for _ in range(rounds + 1):  # the first one warms up
@@ -71,7 +72,7 @@ class BareLoop:
         (member,) = pool.models
         self._limit, self._batch_size = member.max_new_tokens, batch_size
         self._tokenizer = AutoTokenizer.from_pretrained(member.source, padding_side="left")
-        self._model = AutoModelForCausalLM.from_pretrained(member.source, dtype=torch.float32).eval()
+        self._model: Any = AutoModelForCausalLM.from_pretrained(member.source, dtype=torch.float32).eval()
         system = [{"role": "system", "content": member.system}] if member.system else []
         turns = [[*system, {"role": "user", "content": prompt}] for prompt in prompts]
         self._texts = [

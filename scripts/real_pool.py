@@ -119,8 +119,8 @@ def collected(out: Path, pool: Path, options: list[str]) -> dict[str, Any]:
     """Collect by the command, and keep what it says of itself, with the seconds it took."""
     started = time.perf_counter()
     said = json.loads(hierrouter("collect", str(out), "--pool", str(pool), *options, "--json"))
-    kept = ("hops", "calls", "hops_per_call", "finish_reasons", "trimmed_prompts", "verdicts")
-    return {name: said[name] for name in kept} | {"seconds": time.perf_counter() - started}
+    kept = ("hops", "calls", "calls_of_this_run", "hops_per_call", "finish_reasons", "trimmed_hops", "verdicts")
+    return {name: said.get(name) for name in kept} | {"seconds": time.perf_counter() - started}
 
 
 def agreement(one: OutcomeTable, other: OutcomeTable) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
 
 def _answered(part: OutcomeTable, name: str) -> OutcomeTable:
     """The queries that every model was asked: others cannot be compared."""
-    rows = part.available[:, part.tree.stage_slice(1)].all(axis=1)
+    rows = np.asarray(part.available[:, part.tree.stage_slice(1)].all(axis=1))
     if not rows.any():
         raise InputError(f"no {name} query has the one-hop outcome of every model, so nothing can be compared")
     return part.select(rows)

@@ -163,7 +163,7 @@ _FINISH_REASONS = {"stop": "stop", "tool_calls": "stop", "length": "length", "co
 
 def _logprob(choice: Any) -> float | None:
     """Sum over the tokens that the endpoint reports; both layouts that are in use."""
-    given = getattr(choice, "logprobs", None)
+    given: Any = getattr(choice, "logprobs", None)
     if getattr(given, "content", None):
         return float(sum(token.logprob for token in given.content))
     if getattr(given, "token_logprobs", None):

@@ -44,10 +44,10 @@ class OpenAIBackend:
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
         reach = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
         self.positions: int | None = min(filter(None, (config.positions, reach)), default=None)
+        self.identity = self._identity()
         self._client = EndpointClient(self._endpoint, config.chat, _key(config.name, self._endpoint))
 
-    @property
-    def identity(self) -> str:
+    def _identity(self) -> str:
         """Names the weights behind the URL, how they decode and what they are told first; never the key."""
         endpoint, told = self._endpoint, {"chat": self._config.chat, "system": self._config.system}
         weights = endpoint.weights or f"{endpoint.model}@{endpoint.base_url.rstrip('/')}"

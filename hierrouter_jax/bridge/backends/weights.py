@@ -19,7 +19,7 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
 )
-from transformers.quantizers import AutoQuantizationConfig
+from transformers.quantizers.auto import AutoQuantizationConfig
 from transformers.utils import logging
 
 from hierrouter_jax.bridge.pool import ModelConfig, resolve_source

@@ -43,13 +43,14 @@ def board(
       group: queries of one group are duplicates, one piece of evidence.
     """
     mask = queries_tested(splits, table.num_queries)
+    some = table.select(np.asarray(mask.any(axis=0)))
     repeats = Repeats(mask, clusters(group), resamples)
     normaliser = np.array([_normaliser(table, split) for split in splits])
     ours, chosen = choose(participants.learners, len(cost_weights))
     everybody = participants.opponents | participants.learners
     values = {name: _dense(judged, splits, table, len(cost_weights)) for name, judged in everybody.items()}
     values[OURS] = _picked(values, chosen)
-    context = rows.Context(table, splits, repeats, cost_weights, normaliser, reference(table.select(mask.any(axis=0))))
+    context = rows.Context(table, splits, repeats, cost_weights, normaliser, reference(some))
     context = context.with_references(values)
     told = {name: judged[0].told for name, judged in everybody.items()}
     found = [rows.row(name, values[name], told[name], context) for name in everybody]
@@ -65,7 +66,6 @@ def board(
     for row in found:
         row["ours_against"] = said.get(row["name"])
     found.sort(key=lambda row: (row["kind"] == "oracle", -row["accuracy"], row["cost"], row["name"]))
-    some = table.select(mask.any(axis=0))
     failed, queries = oracle.co_failure(some)
     return {
         "table": {

@@ -1,7 +1,7 @@
 """Who does a leaderboard's work: this process, or one worker a core, each task's result a file of its own."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hierrouter_jax.experiments.leaderboard.work import Task
 
 
-def done_by_workers(tasks: Sequence["Task"], cores: tuple[int, ...]) -> Iterator["Task"]:
+def done_by_workers(tasks: Sequence["Task"], cores: tuple[int, ...]) -> Generator["Task"]:
     """Do all tasks, one worker a core; each is yielded when its results are on disk.
 
     Raises:
@@ -42,7 +42,7 @@ def done_by_workers(tasks: Sequence["Task"], cores: tuple[int, ...]) -> Iterator
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def done_here(tasks: Sequence["Task"], do: Callable[["Task"], None]) -> Iterator["Task"]:
+def done_here(tasks: Sequence["Task"], do: Callable[["Task"], None]) -> Generator["Task"]:
     """Do all tasks in this process."""
     for task in tasks:
         do(task)

