@@ -1,12 +1,11 @@
 """Twenty SIGKILLs during one collection of the tiny pool's real models: what it costs, and that it changes nothing.
 
-    python scripts/kill_collection.py /tmp/kills --kills 20
+    python -m scripts.kill_collection /tmp/kills --kills 20
 
 Each run is `hierrouter collect`, killed after a random time; the calls that were made again are those that a killed
 run had begun and not kept. The finished table is compared with that of a run that nobody kills.
 """
 
-import argparse
 import json
 import random
 import subprocess
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from jsonargparse import auto_cli
 
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.outcomes.store import load_table
@@ -33,37 +33,37 @@ def kept(folder: Path) -> int:
     return CallCache(path).num_calls if path.is_file() else 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=1.0, help="longest time between a first new call and the kill")
-    options = parser.parse_args()
-    rng, killed, whole = random.Random(0), options.folder / "killed", options.folder / "whole"
-    for number in range(options.kills):
+def main(folder: Path, kills: int = 20, batch_size: int = 16, seconds: float = 1.0) -> None:
+    """Kill, go on, compare.
+
+    Args:
+      folder: for both collections.
+      kills: SIGKILLs.
+      batch_size: calls at once.
+      seconds: longest time between a run's first new call and its kill.
+    """
+    rng, killed, whole = random.Random(0), folder / "killed", folder / "whole"
+    for number in range(kills):
         before = kept(killed)
-        process = subprocess.Popen(
-            command(killed, options.batch_size), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        process = subprocess.Popen(command(killed, batch_size), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while process.poll() is None and kept(killed) == before:  # models are loaded meanwhile
             time.sleep(0.02)
-        time.sleep(rng.uniform(0, options.seconds))
+        time.sleep(rng.uniform(0, seconds))
         if process.poll() is not None:
             raise SystemExit(f"the collection ended before kill {number + 1}; lower --seconds or --batch_size")
         process.kill()
         process.wait()
         print(f"kill {number + 1}: {kept(killed):,} calls kept, {kept(killed) - before:,} new", flush=True)
     summaries = [
-        json.loads(subprocess.run(command(path, options.batch_size), check=True, stdout=subprocess.PIPE).stdout)
+        json.loads(subprocess.run(command(path, batch_size), check=True, stdout=subprocess.PIPE).stdout)
         for path in (killed, whole)
     ]
     one, other = load_table(killed), load_table(whole)
     same = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS)
-    print(f"calls {summaries[0]['calls']:,}; at most {options.batch_size} repeated a kill; tables equal: {same}")
+    print(f"calls {summaries[0]['calls']:,}; at most {batch_size} repeated a kill; tables equal: {same}")
     if not same:
         raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    main()
+    auto_cli(main, as_positional=True)

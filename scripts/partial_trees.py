@@ -1,25 +1,27 @@
 """How good a policy partial training trees give, for how many calls: plans simulated on a table that has everything.
 
     hierrouter quickstart --out runs/quickstart
-    python scripts/partial_trees.py runs/quickstart/table
+    python -m scripts.partial_trees runs/quickstart/table
 
 Calls are those that collecting would make: distinct prompts of a model. Beside each plan stands the same number of
 calls spent on whole trees of fewer queries, which is what a plan has to beat.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
+from jsonargparse import auto_cli
 
 from hierrouter_jax.evaluation.outcome import policy_outcome
-from hierrouter_jax.experiments.partial.plans import PartialConfig, whole_trees
+from hierrouter_jax.evaluation.statistics import paired_difference
+from hierrouter_jax.experiments.partial.plans import PartialConfig, PlanKind, whole_trees
 from hierrouter_jax.experiments.partial.rounds import begun, collect_partly
 from hierrouter_jax.experiments.train import train_routers
+from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -53,40 +55,62 @@ def training_calls(table: OutcomeTable) -> int:
     return len(made)
 
 
-def trained(table: OutcomeTable, config: PartialConfig, learners: Sequence[str], seeds: int) -> dict[str, float]:
-    """Test accuracy of each learner's policy of the seed that validation chose."""
+def trained(
+    table: OutcomeTable, config: PartialConfig, learners: Sequence[str], seeds: int
+) -> dict[str, Float[np.ndarray, " Q"]]:
+    """Quality on each test query of each learner's policy, of the seed that validation chose."""
     train = replace(config.train, learners=tuple(learners), num_seeds=seeds)
     routers, _ = train_routers(begun(table), train, progress=False)
     test = table.split("test")
     return {
-        name: float(policy_outcome(test, router.end_probability(test, router.chosen_seed)).quality.mean())
+        name: policy_outcome(test, router.end_probability(test, router.chosen_seed)).quality
         for name, router in routers.items()
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", type=Path, help="folder of a table whose trees are whole")
-    parser.add_argument("--plans", nargs="+", default=["frontier", "promising"])
-    parser.add_argument("--learners", nargs="+", default=["exact+stop"])
-    parser.add_argument("--seeds", type=int, default=2)
-    options = parser.parse_args()
-    full, config = load_table(options.table), PartialConfig()
-    everything = training_calls(full)
+def main(
+    table: Path,
+    plans: tuple[PlanKind, ...] = ("frontier", "promising"),
+    learners: tuple[str, ...] = ("exact+stop",),
+    seeds: int = 3,
+    out: Path = Path("runs/bench/partial_trees.json"),
+) -> None:
+    """Train on what each plan would have collected, print and write how good the policies are.
 
-    def show(name: str, table: OutcomeTable) -> int:
-        calls = training_calls(table)
-        scores = trained(table, config, options.learners, options.seeds)
-        told = ", ".join(f"{learner} {100 * accuracy:.2f} %" for learner, accuracy in scores.items())
-        print(f"{name}: {calls:,} of {everything:,} training calls ({calls / everything:.1%}); {told}", flush=True)
+    Args:
+      table: folder of a table whose trees are whole.
+      plans: that are simulated.
+      learners: that are trained on each.
+      seeds: of each.
+      out: JSON file.
+    """
+    full, config = load_table(table), PartialConfig()
+    everything, rows = training_calls(full), []
+    whole = trained(full, config, learners, seeds)
+
+    def show(name: str, held: OutcomeTable, quality: dict[str, Float[np.ndarray, " Q"]]) -> int:
+        calls = training_calls(held)
+        for learner, right in quality.items():
+            less = paired_difference(right, whole[learner])
+            row = {"plan": name, "learner": learner, "calls": calls, "share": calls / everything}
+            row |= {"accuracy": float(right.mean()), "over_all": less.value, "ci": list(less.interval)}
+            rows.append(row)
+            points = [100 * value for value in (less.value, *less.interval)]
+            print(
+                f"{name}: {calls:,} of {everything:,} training calls ({calls / everything:.1%}); {learner} "
+                f"{100 * right.mean():.2f} %, over all routes {points[0]:+.2f} [{points[1]:+.2f}, {points[2]:+.2f}]",
+                flush=True,
+            )
         return calls
 
-    show("all", full)
-    for plan in options.plans:
-        calls = show(plan, collect_partly(partial(masked, full), full.queries, full.tree, plan, config))
-        share = calls / everything
-        show(f"whole trees of {share:.0%}", masked(full, whole_trees(full.queries, full.tree, share, config.seed)))
+    show("all", full, whole)
+    for plan in plans:
+        some = collect_partly(partial(masked, full), full.queries, full.tree, plan, config)
+        share = show(plan, some, trained(some, config, learners, seeds)) / everything
+        fewer = masked(full, whole_trees(full.queries, full.tree, share, config.seed))
+        show(f"whole trees of {share:.0%}", fewer, trained(fewer, config, learners, seeds))
+    write_json(out, {"table": full.fingerprint, "results": rows})
 
 
 if __name__ == "__main__":
-    main()
+    auto_cli(main, as_positional=True)
