@@ -158,3 +158,31 @@ def test_many_answers_are_graded_once(own_task, sums, tmp_path, monkeypatch, cap
         patch.setattr("hierrouter_jax.bridge.grading.parallel._Worker", None)
         assert main(view) == 0
     assert capsys.readouterr().out == first.out
+
+
+def test_worked_examples_reach_the_models_as_turns_and_the_router_not_at_all(
+    own_task, sums, tmp_path, monkeypatch, programmed
+):
+    class Chatty(programmed):
+        """Answers with the number of turns that it is shown; a token is a turn."""
+
+        def count_tokens(self, prompts):
+            return [1 if isinstance(prompt, str) else len(prompt) for prompt in prompts]
+
+        def generate(self, prompts):
+            self.asked.append(list(prompts))
+            return [self.answer(str(count)) for count in self.count_tokens(prompts)]
+
+    model = Chatty("chatty", lambda text: text)
+    monkeypatch.setattr(collecting, "load_backends", lambda config: [model])
+    (tmp_path / "pool.yaml").write_text(POOL)
+    task = str(own_task({"train": sums(12), "test": sums(8, 20)}, "shots: {count: 2}\n"))
+    given = ["--tasks", task, "--counts", "{train: 4, validation: 2, test: 2}", "--pool", str(tmp_path / "pool.yaml")]
+    assert main(["collect", str(tmp_path / "table"), *given, "--horizon", "1"]) == 0
+    table = load_table(tmp_path / "table")
+    assert set(table.response[:, 1]) == {"5"}  # two questions with their answers, then the question
+    ((first, *_),) = model.asked
+    assert [turn.role for turn in first] == ["user", "assistant", "user", "assistant", "user"]
+    texts = {query.text for query in table.queries}
+    assert {prompt[-1].content.strip() for prompt in model.asked[0]} == {text.strip() for text in texts}
+    assert all(query.shots == table.queries[0].shots for query in table.queries)
