@@ -47,6 +47,7 @@ def assert_same(alone: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> N
         np.testing.assert_allclose(value, alone[name], atol=TOLERANCE, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("where", ["replicated", "sharded"])
 def test_eight_devices_compute_what_one_does(alone, tmp_path, where):
     finish(start([str(tmp_path / "eight.npz"), EVERY, "8", where], 8))

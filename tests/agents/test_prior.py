@@ -51,6 +51,7 @@ def test_where_features_tell_the_task_alone_the_plan_is_each_tasks_best():
     assert (np.asarray(logits.argmax(axis=-1)) == best[table.task] - 1).all()
 
 
+@pytest.mark.extended
 def test_the_plan_foresees_what_the_second_hop_can_do():
     """Only 0 then 1 is right where a feature is positive, only 1 then 0 where negative: two hops to be planned."""
     table = random_table(0, queries=80, models=2, horizon=2, embedding=3, tasks=1)

@@ -71,6 +71,7 @@ def test_the_exported_policy_answers_live(folder):
     assert len(empty.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_an_interrupted_collection_repeats_no_call(folder):
     """The cache of the first run answers every call of a second collection with the same queries."""

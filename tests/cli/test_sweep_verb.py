@@ -71,6 +71,7 @@ def stopped(folder: Path, command: list[str], how: signal.Signals, after: int) -
     return subprocess.CompletedProcess(run, process.returncode, out, err)
 
 
+@pytest.mark.extended
 def test_interrupted_and_killed_it_ends_with_the_same_bytes(tmp_path, capsys):
     save_table(TABLE, tmp_path / "table")
     (tmp_path / "sweep.yaml").write_text(SETTINGS)

@@ -150,6 +150,7 @@ def test_a_member_is_exported_as_a_policy(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.extended
 def test_worker_processes_train_the_same_members(whole):
     _, result = whole
     by_workers = run(layout="processes", seeds=[0, 1, 2])
