@@ -44,6 +44,7 @@ def main(
     encoder: str = "{kind: ngrams}",
     batch_size: int = 32,
     rounds: int = 3,
+    port: int = 0,
 ) -> None:
     """Do everything once and write `OUT/result.json`.
 
@@ -55,13 +56,15 @@ def main(
       encoder: of the router.
       batch_size: calls at once.
       rounds: of the timing; 0 leaves it out.
+      port: of the server; 0 is a free one. A run that goes on needs the port of the run before, as an endpoint's calls
+        are kept under its address.
     """
     folder = converted(out / MODEL)
     pool = with_source(load_pool(config_path("pool/smollm2.yaml")), folder)
     drawn = ["--mix", "mix/test-files.yaml", "--tasks", tasks, "--counts", json.dumps(counts), "--data", str(data)]
     drawn += ["--horizon", "2", "--encoder", encoder, "--batch_size", str(batch_size)]
     local = collected(out / "transformers", written(pool, out / "pool.yaml"), drawn)
-    with served(folder) as url:
+    with served(folder, port) as url:
         endpoint = collected(out / "endpoint", written(at_endpoint(pool, url), out / "pool-endpoint.yaml"), drawn)
     table = load_table(out / "transformers")
     result = {
@@ -171,10 +174,10 @@ def routed(out: Path, table: OutcomeTable) -> dict[str, Any]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """`transformers serve` on a free port, until the block ends."""
+def served(folder: Path, port: int) -> Iterator[str]:
+    """`transformers serve`, until the block ends."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("127.0.0.1", port))
         port = free.getsockname()[1]
     command = [str(Path(sys.executable).parent / "transformers"), "serve", "--port", str(port), "--dtype", "float32"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}

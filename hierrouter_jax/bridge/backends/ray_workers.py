@@ -1,5 +1,8 @@
 """A pool on more than one machine: Ray actors that each hold the pool's backends and share the calls of a batch."""
 
+# Ray is an extra of its own, and large: it is imported where it is used, and absent where code is checked.
+# pyright: reportMissingImports=false
+
 import os
 from collections.abc import Sequence
 from typing import Any
