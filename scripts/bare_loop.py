@@ -22,7 +22,7 @@ from scripts.measure import ratio
 
 
 def beside_collection(pool: PoolConfig, table: OutcomeTable, batch_size: int, rounds: int) -> dict[str, Any]:
-    """Tokens a second of the first persona over the first hop of every query: collected, and by a bare loop.
+    """Tokens a second of the persona that may write most, over the first hop of every query: collected, and bare.
 
     Both read the same prompts in batches of the same size, sorted by length; the bare loop is transformers'
     `generate` and nothing else. What collecting adds is the tree, the store on disk and the table.
@@ -30,7 +30,7 @@ def beside_collection(pool: PoolConfig, table: OutcomeTable, batch_size: int, ro
     Returns:
       Both rates of every round, and collection's over the bare loop's with its 95 % interval.
     """
-    alone = replace(pool, models=pool.models[:1])
+    alone = replace(pool, models=(max(pool.models, key=lambda model: model.max_new_tokens),))
     backends = load_backends(alone)
     prompts = sorted((as_text(alone.prompt(query.text)) for query in table.queries), key=len)
     bare = BareLoop(alone, prompts, batch_size)

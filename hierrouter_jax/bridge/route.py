@@ -9,7 +9,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from hierrouter_jax.bridge.backends import Backend, Failure, Generation
-from hierrouter_jax.bridge.encoders import Encoder, same_spec
+from hierrouter_jax.bridge.encoders import TASK, Encoder, same_spec
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bundle import PolicyBundle
@@ -83,6 +83,7 @@ def route(
     progress: bool = True,
     cost_weight: float | None = None,
     budget: float | None = None,
+    task: str = "",
 ) -> list[Transcript]:
     """Route queries live, all of them a stage at a time.
 
@@ -99,14 +100,18 @@ def route(
       progress: whether to show a bar.
       cost_weight: that a cost-conditioned policy is to serve; by default its own.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
+      task: of the queries that name none, for a policy that is told the task.
+
     Raises:
       InputError: before any call, if a query is empty, pool or encoder are not the policy's, the policy was not
-        trained to be told what it is told, or the budget pays for no first call of some query.
+        trained to be told what it is told, or is not told the task that it needs, or the budget pays for no first
+        call of some query.
     """
-    ids, asked = _read(queries)
+    ids, asked = _read(queries, task)
     texts = [context.query for context in asked]
     bundle.check_told(cost_weight, budget)
     _check_same(bundle, backends, encoder, budget is not None)
+    _check_task(bundle, ids, asked, task)
     if budget is not None:
         charges = largest_charges(backends, [fitted_prompts(prompt, asked, backend)[0] for backend in backends])
         check_budget(budget, charges.min(axis=1), ids, bundle.money_unit)
@@ -153,10 +158,12 @@ def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prom
     return np.stack(charges, axis=1)
 
 
-def _read(queries: Sequence[Query] | Sequence[str]) -> tuple[list[str], list[Context]]:
+def _read(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str], list[Context]]:
     """Ids of the queries, and their contexts before any hop."""
     pairs = [
-        (f"query-{row}", Context(q)) if isinstance(q, str) else (q.id, Context(q.text, shots=q.shots))
+        (f"query-{row}", Context(q, task=task))
+        if isinstance(q, str)
+        else (q.id, Context(q.text, shots=q.shots, task=q.task or task))
         for row, q in enumerate(queries)
     ]
     for name, context in pairs:
@@ -186,6 +193,16 @@ def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Enco
                 raise InputError(f"model {member.name!r}: {name} is {was} in the policy, but {now} in the pool")
     if not same_spec(bundle.encoder, encoder.spec):
         raise InputError(f"the policy was trained with the encoder {bundle.encoder}, but {encoder.spec} is given")
+
+
+def _check_task(bundle: PolicyBundle, ids: Sequence[str], asked: Sequence[Context], task: str) -> None:
+    """Refuse queries of no task where the policy reads it, and a task that nothing reads."""
+    reads = TASK in bundle.encoder.get("parts", ())
+    if task and not reads:
+        raise InputError(f"the task {task!r} is given, but the policy's encoder has no part {TASK!r} that reads it")
+    nameless = [name for name, context in zip(ids, asked, strict=True) if not context.task.strip()]
+    if reads and nameless:
+        raise InputError(f"{nameless[0]} is of no task, which the policy is told: give --task, or a column task")
 
 
 def _generate(backend: Backend, prompts: list[Prompt], batch_size: int, bar: tqdm) -> Iterator[Generation]:

@@ -31,17 +31,19 @@ def route(
     pool: str = "pool/tiny.yaml",
     cost_weight: float | None = None,
     budget: float | None = None,
+    task: str = "",
     json: bool = False,
 ) -> None:
     """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
 
     Args:
       query: a query; or a .txt file with one a line; or a .jsonl, .csv or .parquet file with text
-        (of any number of lines) and optionally id; or - for standard input, one a line.
+        (of any number of lines) and optionally id and task; or - for standard input, one a line.
       policy: policy bundle, as a run's policy/ or 'hierrouter export' gives.
       pool: preset or YAML file of the pool that the policy was trained on.
       cost_weight: lambda that a cost-conditioned policy is to serve; by default the one of its run.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
+      task: of the queries that name none, for a policy that is told the task.
       json: print transcripts for machines, one JSON object a line.
     """
     bundle = PolicyBundle.load(policy)
@@ -57,6 +59,7 @@ def route(
         progress=len(questions) > 64,
         cost_weight=cost_weight,
         budget=budget,
+        task=task,
     )
     for transcript in transcripts:
         if json:

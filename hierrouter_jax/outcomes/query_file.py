@@ -35,7 +35,8 @@ def read_queries(path: Path) -> tuple[Query, ...]:
 
 
 def read_questions(path: Path) -> tuple[Query, ...]:
-    """Read queries that only want an answer: column `text`, and optionally `id` and `task`; they have no gold answer.
+    """Read queries that only want an answer: column `text`, and optionally `id` and `task` ("" where it is
+    not said); they have no gold answer.
 
     Raises:
       InputError: naming the file, and the row and column at fault.
@@ -43,7 +44,7 @@ def read_questions(path: Path) -> tuple[Query, ...]:
     frame = _read(path)
     if "text" not in frame.columns:
         raise InputError(f"{path}: column 'text' is missing")
-    defaults = {"task": "queries", "gold": "", "split": "test", "group": "", "unseen": False}
+    defaults = {"task": "", "gold": "", "split": "test", "group": "", "unseen": False}
     known = {"id", "text", "task"}
     rows = frame.to_dict("records")
     queries = tuple(_query(path, row, record, known, defaults) for row, record in enumerate(rows))

@@ -24,7 +24,7 @@ def embedded(
     rows, nodes = np.nonzero(table.available[:, : table.tree.num_decision_nodes])
     paths = [list(table.tree.path(node)) for node in range(table.tree.num_decision_nodes)]
     contexts = [
-        Context(table.queries[row].text, tuple(table.response[row, paths[node]].tolist()))
+        Context(table.queries[row].text, tuple(table.response[row, paths[node]].tolist()), task=table.queries[row].task)
         for row, node in zip(rows.tolist(), nodes.tolist(), strict=True)
     ]
     index = {context: at for at, context in enumerate(dict.fromkeys(contexts))}

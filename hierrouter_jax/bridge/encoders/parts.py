@@ -11,12 +11,15 @@ from hierrouter_jax.bridge.encoders.interface import TextModel
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.context import Context
 
+TASK = "task"  # its name as a text: for a router that is told what task a query is of
+
 # The texts of each part. A part of several texts is their mean, one of none is zero.
 PARTS: dict[str, Callable[[Context], Sequence[str]]] = {
     "context": lambda context: ["\n".join([context.query, *context.responses])],
     "query": lambda context: [context.query],
     "latest": lambda context: context.responses[-1:],
     "earlier": lambda context: context.responses[:-1],
+    TASK: lambda context: [context.task],
 }
 
 

@@ -32,7 +32,8 @@ def sentence_encoder(
 
     Args:
       source: a hub id, or a folder that sentence-transformers saved.
-      parts: what is embedded apart: `query`, `latest` response, mean of the `earlier` ones, or the whole `context`.
+      parts: what is embedded apart: `query`, `latest` response, mean of the `earlier` ones, the whole
+        `context`, or the name of the `task`.
       truncation: where a text that is too long is cut: `middle` keeps its head and its tail, where the question and
         the final answer are; `right` is what the library does by itself.
       max_tokens: longer texts are cut; by default at what the model was made for, and never more than that.

@@ -38,7 +38,7 @@ def transformers_encoder(
       truncation: where: `left` keeps the end (of a whole context, the latest responses), `right` the beginning,
         `middle` both.
       batch_size: texts at once.
-      parts: what is embedded apart: `query`, `latest`, `earlier`, or the whole `context` in one.
+      parts: what is embedded apart: `query`, `latest`, `earlier`, the whole `context` in one, the `task`'s name.
       dtype: of the weights while they run; an embedding in half precision depends on its batch by rounding.
       revision: of a hub model.
       cache: of embeddings.

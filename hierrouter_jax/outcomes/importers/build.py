@@ -231,7 +231,9 @@ def _table(
         queries=tuple(
             Query(q.query_id, q.query, q.task, q.gold, q.split, q.group) for q in queries.itertuples(index=False)
         ),
-        context_embedding=encoder.encode([Context(text) for text in queries["query"]])[:, None, :],
+        context_embedding=encoder.encode([Context(q.query, task=q.task) for q in queries.itertuples(index=False)])[
+            :, None, :
+        ],
         quality=spread("score", np.float32),
         tokens_in=spread("tokens_in", np.int32),
         tokens_out=spread("tokens_out", np.int32),
