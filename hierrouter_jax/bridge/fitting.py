@@ -19,7 +19,7 @@ def fitted_prompts(layout: HopPrompt, contexts: Sequence[Context], backend: Back
     Raises:
       InputError: if a prompt does not fit even without any response.
     """
-    prompts = [layout(*context) for context in contexts]
+    prompts = [layout(c.query, c.responses, c.models, c.shots) for c in contexts]
     trimmed = [0] * len(prompts)
     if backend.positions is None:
         return prompts, trimmed
