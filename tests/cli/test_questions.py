@@ -22,7 +22,7 @@ def test_a_query_a_text_file_and_standard_input(tmp_path, monkeypatch):
 def test_queries_of_several_lines(tmp_path):
     path = tmp_path / "queries.jsonl"
     path.write_text("".join(json.dumps({"id": f"a{n}", "text": f"def f():\n    # {n}"}) + "\n" for n in range(2)))
-    expected = [Query(f"a{n}", f"def f():\n    # {n}", "queries", "", "test") for n in range(2)]
+    expected = [Query(f"a{n}", f"def f():\n    # {n}", "", "", "test") for n in range(2)]
     assert list(_read_questions(str(path))) == expected
 
 
