@@ -23,7 +23,7 @@ COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "conte
 
 
 def command(folder: Path, batch_size: int) -> list[str]:
-    counts = "{train: 48, validation: 16, test: 32}"
+    counts = "{train: 96, validation: 32, test: 64}"
     options = ["--counts", counts, "--horizon", "2", "--batch_size", str(batch_size), "--json"]
     return [sys.executable, "-m", "hierrouter_jax.cli.main", "collect", str(folder), *options]
 
@@ -33,7 +33,7 @@ def kept(folder: Path) -> int:
     return CallCache(path).num_calls if path.is_file() else 0
 
 
-def main(folder: Path, kills: int = 20, batch_size: int = 16, seconds: float = 1.0) -> None:
+def main(folder: Path, kills: int = 20, batch_size: int = 16, seconds: float = 0.5) -> None:
     """Kill, go on, compare.
 
     Args:
