@@ -1,8 +1,11 @@
 """A pool file is read strictly: each mistake is one sentence that names the file, the model and the field."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from hierrouter_jax.bridge.pool import load_pool, resolve_source
+from hierrouter_jax.bridge.backends.weights import fingerprint, pinned
+from hierrouter_jax.bridge.pool import ModelConfig, load_pool, resolve_commit, resolve_source
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
@@ -82,3 +85,23 @@ def test_sources(tmp_path):
         resolve_source(str(tmp_path / "none"))
     with pytest.raises(InputError, match="package:nobody: no such specialist"):
         resolve_source("package:nobody")
+
+
+def test_a_hub_id_is_pinned_to_its_commit_and_a_folder_to_none(monkeypatch, tmp_path):
+    asked = []
+
+    def resolve(source, revision, cache_dir):
+        asked.append((source, revision))
+        return SimpleNamespace(resolved="c0ffee")
+
+    monkeypatch.setattr("huggingface_hub.resolve_revision", resolve)
+    member = {"source": "org/model", "revision": "main", "max_new_tokens": 9, "base_rate": 1.0}
+    config = pinned(ModelConfig("a", **member))
+    assert (config.revision, fingerprint(config), asked) == ("c0ffee", "org/model@c0ffee", [("org/model", "main")])
+    folder = ModelConfig("a", str(tmp_path), 9, base_rate=1.0)
+    assert pinned(folder) is folder
+    assert resolve_commit("package:reader") is None
+    monkeypatch.undo()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"^model 'a': org/model cannot be loaded .*the hub is out of reach"):
+        pinned(ModelConfig("a", **member))

@@ -5,7 +5,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from transformers import (
 from transformers.quantizers.auto import AutoQuantizationConfig
 from transformers.utils import logging
 
-from hierrouter_jax.bridge.pool import ModelConfig, resolve_source
+from hierrouter_jax.bridge.pool import ModelConfig, resolve_commit, resolve_source
 from hierrouter_jax.bridge.pool.source import is_gguf
 from hierrouter_jax.errors import InputError
 
@@ -71,6 +71,17 @@ class Weights:
         return self._loaded[key]
 
 
+def pinned(config: ModelConfig) -> ModelConfig:
+    """The member with the commit that its revision names now, if it is of the hub: all its files are of one state.
+
+    Raises:
+      InputError: if the hub knows no such model or revision, or cannot be reached.
+    """
+    with loading(f"model {config.name!r}", config.source):
+        commit = resolve_commit(config.source, config.revision)
+    return config if commit is None else replace(config, revision=commit)
+
+
 def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
     """Tokenizer, padded on the left, and config of a member's source; no weights are read.
 
@@ -102,12 +113,12 @@ def loading(what: str, source: str) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def fingerprint(config: ModelConfig, known: PretrainedConfig) -> str:
-    """Of a folder or a GGUF file its content, wherever it lies; of a hub model its id and commit."""
+def fingerprint(config: ModelConfig) -> str:
+    """Of a folder or a GGUF file its content, wherever it lies; of a pinned hub model its id and commit."""
     source = resolve_source(config.source)
     path, digest = Path(source), hashlib.sha256()
     if not path.exists():
-        return f"{source}@{getattr(known, '_commit_hash', None)}"
+        return f"{source}@{config.revision}"
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         if (file.suffix in _FINGERPRINTED and file.name not in _NOT_FINGERPRINTED) or file == path:
             with file.open("rb") as handle:

@@ -1,6 +1,8 @@
 """Sentence embedding models, by the library that makes them: pooling, normalisation and prompts are the model's own."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
 from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
 from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
-from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
 from hierrouter_jax.errors import InputError
 
 DEFAULT_SOURCE = "sentence-transformers/all-mpnet-base-v2"
@@ -69,12 +71,16 @@ class SentenceModel:
         self, source: str, max_tokens: int | None, truncation: Truncation, revision: str | None = None
     ) -> None:
         check_truncation(truncation)
-        path = resolve_source(source)
+        name = resolve_source(source)
         with loading("encoder", source):
             # Its trainers come along and cost seconds: only where such a model is used.
             from sentence_transformers import SentenceTransformer
 
-            self._model: Any = SentenceTransformer(path, device=best_device(), revision=revision).eval()
+            if not Path(name).exists() and "/" not in name:  # as the library reads such a name
+                name = f"{SentenceTransformer.default_huggingface_organization}/{name}"
+            self.commit = resolve_commit(name, revision, os.environ.get("SENTENCE_TRANSFORMERS_HOME"))
+            revision = self.commit or revision
+            self._model: Any = SentenceTransformer(name, device=best_device(), revision=revision).eval()
         longest, size = self._model.max_seq_length, self._model.get_embedding_dimension()
         if longest is None or size is None:
             raise InputError(f"encoder: {source} does not say how many tokens it reads, or its embedding's size")
@@ -87,7 +93,6 @@ class SentenceModel:
         self._tokenizer = self._model.tokenizer
         self._prompt = self._model.prompts.get(self._model.default_prompt_name) or None
         self._tokenizer.truncation_side = "left" if truncation == "left" else "right"
-        self.commit: str | None = getattr(self._model[0].auto_model.config, "_commit_hash", None)
 
     @property
     def identity(self) -> str:

@@ -13,7 +13,7 @@ from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
 from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
 from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
-from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
 from hierrouter_jax.errors import InputError
 
 _WHOLE = ("context",)
@@ -40,7 +40,7 @@ def transformers_encoder(
       batch_size: texts at once.
       parts: what is embedded apart: `query`, `latest`, `earlier`, the whole `context` in one, the `task`'s name.
       dtype: of the weights while they run; an embedding in half precision depends on its batch by rounding.
-      revision: of a hub model.
+      revision: of a hub model; in the spec, and so in a table, it is the commit that was loaded.
       cache: of embeddings.
 
     Raises:
@@ -53,14 +53,18 @@ def transformers_encoder(
         spec["parts"] = list(parts)
     if dtype != "float32":
         spec["dtype"] = dtype
-    if revision is not None:
-        spec["revision"] = revision
     model = MeanPooled(source, max_tokens, truncation, dtype, revision)
+    if (commit := model.commit or revision) is not None:
+        spec["revision"] = commit
     return PartsEncoder(model, spec, parts, batch_size, cache)
 
 
 class MeanPooled:
-    """Texts as the mean of a model's last hidden states over their tokens; a `TextModel`."""
+    """Texts as the mean of a model's last hidden states over their tokens; a `TextModel`.
+
+    Attributes:
+      commit: of a hub model.
+    """
 
     def __init__(
         self, source: str, max_tokens: int, truncation: Truncation, dtype: str, revision: str | None = None
@@ -73,6 +77,8 @@ class MeanPooled:
         self._max_tokens, self._truncation = max_tokens, truncation
         path = resolve_source(source)
         with loading("encoder", source):
+            self.commit = resolve_commit(source, revision)
+            revision = self.commit or revision
             self._tokenizer = AutoTokenizer.from_pretrained(
                 path,
                 truncation_side="right" if truncation == "middle" else truncation,

@@ -3,7 +3,7 @@
 from hierrouter_jax.bridge.pool.config import PoolConfig, load_pool, load_prompt
 from hierrouter_jax.bridge.pool.member import Endpoint, ModelConfig, Sampling
 from hierrouter_jax.bridge.pool.size import ModelSize, count_parameters
-from hierrouter_jax.bridge.pool.source import resolve_source
+from hierrouter_jax.bridge.pool.source import resolve_commit, resolve_source
 
 __all__ = [
     "Endpoint",
@@ -14,5 +14,6 @@ __all__ = [
     "count_parameters",
     "load_pool",
     "load_prompt",
+    "resolve_commit",
     "resolve_source",
 ]

@@ -32,6 +32,39 @@ def resolve_source(source: str) -> str:
     return source
 
 
+def resolve_commit(source: str, revision: str | None = None, cache: str | None = None) -> str | None:
+    """The commit that a revision of a hub id names now, by default its main branch; None of what lies on this machine.
+
+    Out of the hub's reach it is the commit that the revision named when it was last loaded.
+
+    Args:
+      source: as `resolve_source` takes it.
+      revision: branch, tag or commit.
+      cache: folder of the hub's files here, where it is not the usual one.
+
+    Raises:
+      ValueError: saying what the hub does not know, or that it cannot be asked.
+      InputError: as `resolve_source`.
+    """
+    path = resolve_source(source)
+    if Path(path).exists():
+        return None
+    from huggingface_hub import errors, resolve_revision  # only where the hub is asked
+
+    try:
+        return resolve_revision(path, revision=revision, cache_dir=cache).resolved
+    except errors.GatedRepoError:
+        raise ValueError("the hub gives it only to those who ask there and log in") from None
+    except errors.RepositoryNotFoundError:
+        raise ValueError("the hub knows no such model, or it is private") from None
+    except errors.RevisionNotFoundError:
+        raise ValueError(f"the hub knows no revision {revision!r} of it") from None
+    except errors.RevisionResolutionError:
+        raise ValueError("the hub is out of reach, and its cache here holds no such model") from None
+    except errors.HfHubHTTPError as error:
+        raise ValueError(f"the hub answers: {str(error).splitlines()[0]}") from None
+
+
 def is_gguf(source: str) -> bool:
     """Whether a source is a GGUF file by its name."""
     return source.endswith(".gguf")

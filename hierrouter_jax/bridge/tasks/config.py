@@ -18,7 +18,7 @@ class SourceConfig:
     Attributes:
       path: what `datasets.load_dataset` is given: a hub id, or `parquet`, `json` or `csv` for files.
       config: configuration of the hub's data set (`main`, say); none where it has only one.
-      revision: commit or tag of the hub's data set; without one, its latest.
+      revision: commit, branch or tag of the hub's data set; without one, its latest. A table records the commit.
       files: path of each file split, where `path` names a file format; relative to the YAML file.
       folder: name of this task's folder in a local copy of the benchmarks (`--data`), which holds a Parquet file a
         split, in the hub's columns; by default the task's name.

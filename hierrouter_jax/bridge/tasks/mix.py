@@ -12,7 +12,7 @@ from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, loa
 from hierrouter_jax.bridge.tasks.draw import draw_splits
 from hierrouter_jax.bridge.tasks.graders import ByTask, Run, make_grader
 from hierrouter_jax.bridge.tasks.shots import Shots, draw_shots, shots_for
-from hierrouter_jax.bridge.tasks.source import SourceItem, read_items
+from hierrouter_jax.bridge.tasks.source import SourceItem, pinned, read_items
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.duplicates import Duplicates, find_duplicates
@@ -28,8 +28,8 @@ class TaskQueries:
     Attributes:
       queries: task by task, split by split, with ids, texts and golds; `group` is the duplicate group.
       grader: of all of them, each by its task.
-      settings: for the table's settings: of each task its source, prompt, licence, counts and label, and what the
-        search for duplicates found.
+      settings: for the table's settings: of each task its source (the hub's commit its revision), prompt, licence,
+        counts and label, and what the search for duplicates found.
     """
 
     queries: tuple[Query, ...]
@@ -127,6 +127,7 @@ def draw_mix(
 
 def _read(task: TaskConfig, share: Share, data: Path | None) -> _Drawn:
     """The items of every source split that a share or the worked examples need."""
+    task = pinned(task, data)
     part = _Drawn(task, share, (), {})
     wanted = {part.source_split(split) for split, count in share.counts.items() if count}
     if task.shots.count:

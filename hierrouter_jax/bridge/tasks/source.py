@@ -1,6 +1,8 @@
 """Reading a task's rows with `datasets`: from the hub, from a local copy in the hub's layout, or from files."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,44 +53,91 @@ def read_items(task: TaskConfig, split: str, data: Path | None = None) -> tuple[
     return tuple(items)
 
 
+def pinned(task: TaskConfig, data: Path | None = None) -> TaskConfig:
+    """The task with the commit that its source's revision names now, so that every split is read from one state.
+
+    Args:
+      task: the task; one that is read from files comes back as it is.
+      data: as `read_items` takes it.
+    Raises:
+      InputError: if the hub's data set cannot be reached, or does not exist.
+    """
+    if not _on_hub(task.source, data):
+        return task
+    with _reading(f"task {task.name}", task.source.path):
+        commit = _builder(task.source).hash
+    return replace(task, source=replace(task.source, revision=commit))
+
+
 def read_rows(source: SourceConfig, split: str, data: Path | None, where: str) -> list[Row]:
     """The rows of one split.
 
     Raises:
       InputError: if the source cannot be read or holds no row.
     """
-    arguments = _arguments(source, split, data, where)
-    from datasets import disable_progress_bars, load_dataset  # half of torch comes along: only where rows are read
-    from datasets.exceptions import DatasetsError
+    file = None if _on_hub(source, data) else _file(source, split, data, where)
+    rows: list[Any]
+    with _reading(where, source.path if file is None else str(file)):
+        from datasets import load_dataset  # half of torch comes along: only where rows are read
 
-    disable_progress_bars()
-    try:
-        rows: list[Any] = list(load_dataset(**arguments))
-    except (OSError, ValueError, DatasetsError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{where}: {arguments.get('data_files', source.path)} cannot be read ({reason}); "
-            "--data DIR reads a local copy in the hub's layout"
-        ) from None
+        if file is None:
+            builder = _builder(source)
+            builder.download_and_prepare()
+            rows = list(builder.as_dataset(split=split))
+        else:  # streamed: files need no second copy in the cache of `datasets`
+            reader = source.path if source.path in FILE_FORMATS else "parquet"
+            rows = list(load_dataset(reader, data_files={split: str(file)}, split=split, streaming=True))
     if not rows:
         raise InputError(f"{where}: holds no rows")
     return rows
 
 
-def _arguments(source: SourceConfig, split: str, data: Path | None, where: str) -> dict[str, Any]:
-    """Of `load_dataset`. Files are streamed: they need no second copy in the cache of `datasets`."""
-    local = source.path in FILE_FORMATS
-    if data is None and not local:
-        return {"path": source.path, "name": source.config, "revision": source.revision, "split": split}
-    if local:
+def _on_hub(source: SourceConfig, data: Path | None) -> bool:
+    return data is None and source.path not in FILE_FORMATS
+
+
+def _builder(source: SourceConfig) -> Any:
+    """What `datasets` reads a hub's data set with; its `hash` is the commit."""
+    from datasets import load_dataset_builder
+    from datasets.packaged_modules.cache.cache import Cache
+
+    builder = load_dataset_builder(source.path, source.config, revision=source.revision)
+    # Where the hub is out of reach, the latest copy in the cache comes, whatever the revision.
+    if isinstance(builder, Cache) and source.revision not in (None, builder.hash):
+        raise ValueError(
+            f"the hub is out of reach, and the copy in the cache is of commit {builder.hash}, not of revision "
+            f"{source.revision}"
+        )
+    return builder
+
+
+@contextmanager
+def _reading(where: str, what: str) -> Iterator[None]:
+    """Keep `datasets` from printing bars, and turn its errors into one sentence."""
+    from datasets import disable_progress_bars
+    from datasets.exceptions import DatasetsError
+
+    disable_progress_bars()
+    try:
+        yield
+    except (OSError, ValueError, DatasetsError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(
+            f"{where}: {what} cannot be read ({reason}); --data DIR reads a local copy in the hub's layout"
+        ) from None
+
+
+def _file(source: SourceConfig, split: str, data: Path | None, where: str) -> Path:
+    """Where a split lies that is not read from the hub."""
+    if source.path in FILE_FORMATS:
         if split not in source.files:
             raise InputError(f"{where}: the source has no such split; its files are {', '.join(source.files)}")
-        file, reader = Path(source.files[split]), source.path
+        file = Path(source.files[split])
     else:
         assert data is not None
-        file, reader = data / source.folder / f"{split}.parquet", "parquet"
+        file = data / source.folder / f"{split}.parquet"
     if not file.is_file():
         raise InputError(f"{where}: {file}: no such file; name another split of the source, or leave --data out")
     if not file.stat().st_size:
         raise InputError(f"{where}: {file}: holds no rows")
-    return {"path": reader, "data_files": {split: str(file)}, "split": split, "streaming": True}
+    return file
