@@ -6,8 +6,9 @@ Two walls, each with a job of its own.
 the standard library and the shared libraries, read-only; a private /tmp of limited size; no /proc, no home, no shell;
 an empty environment; no capabilities, no further namespaces; an unprivileged user, taken *before* the namespaces are
 made, because the limit on processes does not bind root. Limits on memory, CPU time, processes and file size are hard
-resource limits; the wall clock is kept outside, and the end of the sandbox's first process ends all others. Output
-goes nowhere. Where libseccomp is found, system calls that no such program needs fail (`forbidden_calls`).
+resource limits. The wall clock is kept outside, and so is the limit on the memory of all processes together, which is
+looked at five times a second; the end of the sandbox's first process ends all others. Output goes nowhere. Where
+libseccomp is found, system calls that no such program needs fail (`forbidden_calls`).
 
 **Between the program and its tests**: two processes (`runner.py`). A program that runs in its tests' interpreter can
 always forge the verdict: it can end the interpreter, patch `assert`'s neighbours, return objects that equal
@@ -29,6 +30,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ from shutil import which
 from typing import Any
 
 from hierrouter_jax.bridge.grading import seccomp
+from hierrouter_jax.bridge.grading.memory import address_space
 from hierrouter_jax.bridge.grading.wire import frame
 from hierrouter_jax.errors import InputError
 
@@ -59,6 +62,7 @@ for name, code in marshal.loads(read(int.from_bytes(read(8), "little"))):
 """
 _USERS = range(61184, 65520)  # set aside for users that come and go (systemd's DynamicUser)
 _next_user = itertools.count(os.getpid() * 7)
+_LOOK_SECONDS = 0.2  # longer than most programs run
 _HOW = "grade where it works, or pass --unsafe_no_sandbox to run the programs unprotected"
 
 
@@ -70,6 +74,8 @@ class Limits:
       cpu_seconds: of each process.
       wall_seconds: from start to verdict; generous, so that a busy machine changes no verdict.
       memory_bytes: address space of each process.
+      tree_bytes: address space of all processes together, as seen every fifth of a second; twice `memory_bytes` lets
+        the program and its tests both have what a process may.
       processes: and threads that the program may have at once, itself included.
       file_bytes: of each file.
       tmp_bytes: of all files together.
@@ -78,6 +84,7 @@ class Limits:
     cpu_seconds: int = 10
     wall_seconds: float = 30.0
     memory_bytes: int = 1 << 29
+    tree_bytes: int = 1 << 30
     processes: int = 8
     file_bytes: int = 1 << 24
     tmp_bytes: int = 1 << 26
@@ -134,7 +141,7 @@ class Sandbox:
         runner = _compiled_runner(self.python)
         job = runner + frame((program, rlimits)) + frame((tests.trusted, tests.entry, tests.steps))
         with self._command(limits) as (command, options):
-            return _finish(command, options, job, limits.wall_seconds)
+            return _finish(command, options, job, limits)
 
     @contextmanager
     def _command(self, limits: Limits) -> Iterator[tuple[list[str], dict[str, Any]]]:
@@ -196,16 +203,18 @@ def _files(python: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _finish(command: list[str], options: dict[str, Any], job: bytes, seconds: float) -> Outcome:
+def _finish(command: list[str], options: dict[str, Any], job: bytes, limits: Limits) -> Outcome:
     """Give the job to the process, wait for its line, and leave nothing of it behind."""
     pipe = subprocess.PIPE
     process: Any = subprocess.Popen(  # the options' types are not known to it
         command, stdin=pipe, stdout=pipe, stderr=pipe, text=False, start_new_session=True, **options
     )
     try:
-        out, err = process.communicate(job, timeout=seconds)
+        out, err = _communicate(process, job, limits)
     except subprocess.TimeoutExpired:
         return Outcome(False, "timeout: wall clock")
+    except MemoryError:
+        return Outcome(False, f"memory: more than {limits.tree_bytes >> 20} MiB in all processes")
     finally:
         _end(process)
     line = out.decode("utf-8", "replace")
@@ -213,6 +222,27 @@ def _finish(command: list[str], options: dict[str, Any], job: bytes, seconds: fl
         return Outcome(line[0] == "1", line[2:])
     detail = err.decode("utf-8", "replace").strip().splitlines()[-1:]
     return Outcome(False, ": ".join(["no verdict", *detail])[:300])
+
+
+def _communicate(process: subprocess.Popen[bytes], job: bytes, limits: Limits) -> tuple[bytes, bytes]:
+    """As the process's own; while it runs, the memory of its descendants is looked at.
+
+    Raises:
+      TimeoutExpired: when the wall clock ends.
+      MemoryError: when they hold too much.
+    """
+    deadline = time.monotonic() + limits.wall_seconds
+    given: bytes | None = job
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return process.communicate(given, timeout=max(min(left, _LOOK_SECONDS), 0))
+        except subprocess.TimeoutExpired:
+            if left <= _LOOK_SECONDS:
+                raise
+        given = None  # it has the rest of it
+        if address_space(process.pid) > limits.tree_bytes:
+            raise MemoryError
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
