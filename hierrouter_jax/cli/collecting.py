@@ -221,6 +221,7 @@ def _asked(source: MixConfig | Sequence[Query], data: Path | None, grading: Run,
     if not isinstance(source, MixConfig):
         return Asked(source, one_by_one(exact_match), {})
     drawn = draw_mix(source, data, grading, unsafe_no_sandbox)
+    drawn.grader.check()
     return Asked(drawn.queries, drawn.grader, drawn.settings)
 
 

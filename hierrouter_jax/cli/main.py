@@ -147,6 +147,9 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     _prepare_environment()
     module, _, example = VERBS[verb]
     asked = [view for (of, option), view in VIEWS.items() if of == verb and _given(option, arguments)]
+    if len(asked) > 1:
+        views = " and ".join(option for of, option in VIEWS if of == verb)
+        raise InputError(f"{views} are views of {verb} by themselves: give one of them")
     module, name = asked[0] if asked else (module, f"{verb}_" if iskeyword(verb) else verb)
     commands = import_module(f"hierrouter_jax.cli.{module}")
     function = getattr(commands, name)

@@ -38,8 +38,9 @@ def inspect_task(
     task: str,
     responses: Path | None = None,
     table: Path | None = None,
-    split: str = "test",
+    split: str | None = None,
     data: Path | None = None,
+    shots: int | None = None,
     limit: int = 5,
     reason: str | None = None,
     chat: bool = False,
@@ -52,11 +53,13 @@ def inspect_task(
     Without --responses and --table the data set's own solutions are judged, written as worked examples show them.
 
     Args:
-      task: name of a preset (gsm8k, math, mbpp, humaneval, arc, mmlu), or a YAML file.
+      task: name of a preset (gsm8k, math, mbpp, humaneval, arc, mmlu), or a YAML file; with --table, of any of its
+        tasks.
       responses: .jsonl, .csv or .parquet with id and response (and model), to judge.
       table: outcome table, whose own verdicts on each model's first response are shown instead.
-      split: the source's split to read.
+      split: the source's split to read; by default the one that test queries are drawn from.
       data: folder of a local copy of the benchmarks, DATA/gsm8k/test.parquet and so on, to read instead of the hub.
+      shots: worked examples in front of each question, in place of the task's own number.
       limit: most questions shown.
       reason: show only questions with a verdict of this class (wrong, no answer, timeout, ...).
       chat: show prompts as chat turns.
@@ -64,20 +67,21 @@ def inspect_task(
       unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
       json: print for machines.
     """
-    config = load_task(task)
     if limit < 1:
         raise InputError(f"--limit is {limit}, but must be at least 1")
-    if table is not None and (responses is not None or chat):
-        raise InputError("--table shows the table's own texts and verdicts: drop --responses and --chat")
+    if table is not None and (responses is not None or chat or shots is not None):
+        raise InputError("--table shows the table's own texts and verdicts: drop --responses, --chat and --shots")
     first = limit if reason is None else None
     if table is not None:
-        examples = table_examples(load_table(table), config.name, first)
+        name = load_task(task).name if task.endswith((".yaml", ".yml")) else task
+        examples = table_examples(load_table(table), name, first)
     else:
+        config = load_task(task) if shots is None else load_task(task).with_shots(shots)
+        name, split = config.name, split or config.source.splits.get("test", "test")
         given = None if responses is None else read_responses(responses)
         examples = read_examples(config, split, data, _grading(config, unsafe_no_sandbox), given, first)
-    if reason is not None:
-        examples = [e for e in examples if any(_class(judged) == reason for judged in e.responses)]
-    shown = examples[:limit]
+    kept = [e for e in examples if reason is None or any(_class(judged) == reason for judged in e.responses)]
+    shown = kept[:limit]
     if json:
         print(jsonlib.dumps([_plain(example) for example in shown]))
         return
@@ -87,7 +91,9 @@ def inspect_task(
     counts = Counter(_class(judged) for example in examples for judged in example.responses)
     verdicts = ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "none"
     output.print(Rule(style="dim"))
-    output.print(f"{config.name}: {len(shown)} questions shown; verdicts: {verdicts}")
+    questions = f"{len(shown)} question{'' if len(shown) == 1 else 's'}"
+    of = "" if reason is None else f" of {len(kept)} with a verdict {reason!r}, and of {len(examples)} in all,"
+    output.print(f"{name}: {questions}{of} shown; verdicts: {verdicts}")
 
 
 def inspect_mix(mix: str, tasks: str | None = None, data: Path | None = None, json: bool = False) -> None:

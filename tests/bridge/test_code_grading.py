@@ -1,6 +1,7 @@
 """Code in responses is found, run and judged as the field does."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 from scripts.bench_grading import benchmark_programs, negated
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(os.environ.get("HIERROUTER_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 try:
     find_sandbox()

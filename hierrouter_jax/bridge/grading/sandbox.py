@@ -262,7 +262,7 @@ def find_sandbox(allow_unsandboxed: bool = False) -> Sandbox:
       InputError: if there is none and that is not allowed.
     """
     found = which("bwrap")
-    problem = "bubblewrap is not installed: apt-get install bubblewrap (0.8 or newer)"
+    problem = "bubblewrap is not installed: apt-get install bubblewrap, 0.8 or newer"
     if found:
         for python in _interpreters():
             sandbox = Sandbox(python, Path(found))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, load_task
+from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, shared_task
 from hierrouter_jax.bridge.tasks.shots import draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import SourceItem, read_items
 from hierrouter_jax.errors import InputError
@@ -79,7 +79,7 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
         wanted = sum(share.counts.values())
         if not wanted:
             continue
-        task = load_task(name)
+        task = shared_task(name, share)
         read, note = _prompts(task, share, data)
         prompts += read
         tasks += [task.name] * len(read)

@@ -106,6 +106,16 @@ class TaskConfig:
         if not self.name or self.name != self.name.strip().lower() or any(c in self.name for c in " ,/"):
             raise InputError(f"name is {self.name!r}, but must be lower case without spaces, commas and slashes")
 
+    def with_shots(self, count: int) -> "TaskConfig":
+        """The task with another number of worked examples.
+
+        Raises:
+          InputError: if it is negative.
+        """
+        if count < 0:
+            raise InputError(f"shots is {count}, but must be at least 0")
+        return replace(self, shots=replace(self.shots, count=count))
+
 
 @dataclass(frozen=True)
 class Share:
@@ -114,6 +124,7 @@ class Share:
     Attributes:
       train, validation, test: queries of each split.
       splits: the source's split that they are drawn from, where it differs from what the task says.
+      shots: worked examples in front of each question, where it differs from what the task says.
 
     Raises:
       InputError: if a count is negative, or a split is none of ours.
@@ -123,10 +134,11 @@ class Share:
     validation: int = 0
     test: int = 0
     splits: dict[str, str] = field(default_factory=dict)
+    shots: int | None = None
 
     def __post_init__(self) -> None:
         check_splits("splits", self.splits)
-        for name, count in self.counts.items():
+        for name, count in {**self.counts, "shots": self.shots or 0}.items():
             if count < 0:
                 raise InputError(f"{name} is {count}, but must be at least 0")
 
@@ -210,6 +222,12 @@ def load_task(name: str) -> TaskConfig:
         rows=_beside(path, task.rows),
         grader=_beside(path, task.grader),
     )
+
+
+def shared_task(name: str, share: Share) -> TaskConfig:
+    """As `load_task`, with as many worked examples as a share of a mix says."""
+    task = load_task(name)
+    return task if share.shots is None else task.with_shots(share.shots)
 
 
 def _beside(path: Path, name: str) -> str:

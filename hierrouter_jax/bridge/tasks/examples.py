@@ -156,6 +156,8 @@ def read_responses(path: Path) -> dict[str, list[tuple[str, str]]]:
         if name not in frame.columns:
             raise InputError(f"{path}: column {name!r} is missing; id and response are needed")
     by_id: dict[str, list[tuple[str, str]]] = {}
+    if "model" in frame.columns:
+        frame["model"] = frame["model"].where(frame["model"].notna(), "")  # a line may leave it out
     for row, record in enumerate(frame.to_dict("records")):
         if not isinstance(record["id"], str) or not isinstance(record["response"], str):
             raise InputError(f"{path}: row {row}: id and response must be text")

@@ -60,6 +60,15 @@ class ByTask:
         self.graders = dict(graders)
         self._run = run or (lambda grader, responses, queries: grader(responses, queries))
 
+    def check(self) -> None:
+        """Ask each grader for its identity, so that what it cannot do without is missed before models are called.
+
+        Raises:
+          InputError: if code is to be run and there is no sandbox, or whatever else a grader refuses.
+        """
+        for grader in self.graders.values():
+            getattr(grader, "identity", None)
+
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hierrouter_jax.bridge.grading import Grader
-from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, load_task
+from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, shared_task
 from hierrouter_jax.bridge.tasks.draw import draw_splits
 from hierrouter_jax.bridge.tasks.graders import ByTask, Run, make_grader
 from hierrouter_jax.bridge.tasks.shots import Shots, draw_shots, shots_for
@@ -33,7 +32,7 @@ class TaskQueries:
     """
 
     queries: tuple[Query, ...]
-    grader: Grader
+    grader: ByTask
     settings: dict[str, Any]
 
 
@@ -85,7 +84,7 @@ def draw_mix(
     """
     if not any(count for share in config.tasks.values() for count in share.counts.values()):
         raise InputError("the mix asks for no query: every count is 0")
-    parts = [_read(load_task(name), share, data) for name, share in config.tasks.items()]
+    parts = [_read(shared_task(name, share), share, data) for name, share in config.tasks.items()]
     names = [part.task.name for part in parts]
     for name in names:
         if names.count(name) > 1:

@@ -131,7 +131,7 @@ def _file(source: SourceConfig, split: str, data: Path | None, where: str) -> Pa
     """Where a split lies that is not read from the hub."""
     if source.path in FILE_FORMATS:
         if split not in source.files:
-            raise InputError(f"{where}: the source has no such split; its files are {', '.join(source.files)}")
+            raise InputError(f"{where}: the source has no such split; its splits are {', '.join(source.files)}")
         file = Path(source.files[split])
     else:
         assert data is not None

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from hierrouter_jax.bridge.grading import sandbox
 from hierrouter_jax.bridge.tasks.examples import read_responses
 from hierrouter_jax.cli import collecting
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_table, save_table
-from tests.bridge.tasks.conftest import ROOT
+from tests.bridge.tasks.conftest import ROOT, TASK
 from tests.tables import random_table
 
 POOL = "prompt: {fold: false}\nmodels: [{name: a, source: none, max_new_tokens: 9, base_rate: 1}]\n"
@@ -54,6 +55,8 @@ def test_collect_on_a_task_and_look_at_its_verdicts(own_task, sums, pool, tmp_pa
     shown = json.loads(capsys.readouterr().out)
     assert [judged["by"] for judged in shown[0]["responses"]] == ["echo", "count"]
     assert len(shown) == 3
+    assert main(["inspect", "--task", "own", "--table", out, "--limit", "1"]) == 0  # by its name in the table
+    assert "own: 1 question shown; verdicts: " in capsys.readouterr().out
     again = load_table(out).fingerprint
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fingerprint"] == again
@@ -98,14 +101,18 @@ def test_inspect_shows_prompts_and_verdicts(own_task, sums, tmp_path, capsys, mo
     (wrong,) = json.loads(capsys.readouterr().out)
     assert wrong["query"]["id"] == "own-test-00006"
     assert wrong["responses"][0]["verdict"]["reason"] == "wrong: no gold"
+    capsys.readouterr()
+    assert main([*judge, "--reason", "timeout"]) == 0
+    told = "own: 0 questions of 0 with a verdict 'timeout', and of 8 in all, shown; verdicts: right 6, wrong 2"
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 def test_inspect_refuses(own_task, sums, tmp_path, capsys):
     task = str(own_task({"train": sums(3), "test": sums(3, 20)}))
     view = ("inspect", "--task", task)
     assert "--limit is 0" in refused(capsys, *view, "--limit", "0")
-    assert "drop --responses and --chat" in refused(capsys, *view, "--table", "t", "--chat")
-    assert "no such split; its files are train, test" in refused(capsys, *view, "--split", "dev")
+    assert "drop --responses, --chat and --shots" in refused(capsys, *view, "--table", "t", "--chat")
+    assert "no such split; its splits are train, test" in refused(capsys, *view, "--split", "dev")
     (tmp_path / "r.csv").write_text("id,response\nown-test-9,4\n")
     assert "'own-test-9' is no question of task own" in refused(capsys, *view, "--responses", str(tmp_path / "r.csv"))
     save_table(random_table(queries=4), tmp_path / "table")
@@ -113,6 +120,37 @@ def test_inspect_refuses(own_task, sums, tmp_path, capsys):
     (tmp_path / "r.csv").write_text("id,text\nx,4\n")
     with pytest.raises(InputError, match="column 'response' is missing"):
         read_responses(tmp_path / "r.csv")
+
+
+def test_a_response_need_not_say_whose_it_is(tmp_path):
+    lines = [{"id": "x", "response": "4", "model": "m"}, {"id": "x", "response": "5"}]
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_responses(tmp_path / "r.jsonl") == {"x": [("m", "4"), ("", "5")]}
+
+
+def test_worked_examples_may_be_asked_for_on_the_command_line(own_task, sums, tmp_path, capsys):
+    task = str(own_task({"train": sums(6), "test": sums(3, 20)}))
+    assert main(["inspect", "--task", task, "--shots", "2", "--limit", "1", "--json"]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert len(shown["query"]["shots"]) == 4
+    assert "shots is -1" in refused(capsys, "inspect", "--task", task, "--shots", "-1")
+    assert "--task and --mix are views of inspect" in refused(capsys, "inspect", "--task", task, "--mix", "m.yaml")
+
+
+def test_without_a_sandbox_no_model_is_called(own_task, sums, tmp_path, monkeypatch, capsys, programmed):
+    model = programmed("a", lambda text: text)
+    monkeypatch.setattr(collecting, "load_backends", lambda config: [model])
+    monkeypatch.setattr(sandbox, "which", lambda name: None)
+    (tmp_path / "pool.yaml").write_text(POOL)
+    code = TASK.replace("own.py:grade", "hierrouter_jax.bridge.grading.code:CodeGrader")
+    task = str(own_task({"train": sums(9), "test": sums(9, 20)}, text=code))
+    collect = ["collect", str(tmp_path / "t"), "--tasks", task, "--counts", "{test: 3}", "--pool"]
+    sandbox.find_sandbox.cache_clear()
+    try:
+        assert "no code is run without a sandbox" in refused(capsys, *collect, str(tmp_path / "pool.yaml"))
+    finally:
+        sandbox.find_sandbox.cache_clear()
+    assert not model.asked
 
 
 def test_inspect_shows_a_mix(own_task, sums, tmp_path, capsys):

@@ -76,6 +76,15 @@ def test_examples_are_shown_and_never_asked(own_task, sums):
         assert query.gold not in {s["gold"] for s in shown}
 
 
+def test_a_share_may_say_how_many_examples_are_shown(own_task, sums):
+    task = own_task({"train": sums(12), "test": sums(6, 60)}, "shots: {count: 3}\n")
+    for count, shares in ((3, {}), (1, {"shots": 1}), (0, {"shots": 0})):
+        drawn = draw_mix(mix(task, train=2, test=6, **shares))
+        assert {len(query.shots) for query in drawn.queries} == {2 * count}
+    with pytest.raises(InputError, match="shots is -1, but must be at least 0"):
+        Share(shots=-1)
+
+
 def test_examples_of_the_same_stratum(own_task, sums):
     more = "shots: {count: 1, same_stratum: true}\n"
     task = own_task({"train": sums(12), "test": sums(6, 60)}, more)
@@ -115,7 +124,7 @@ def test_bad_mixes_are_named(own_task, sums, tmp_path):
         draw_mix(twice)
     with pytest.raises(InputError, match="asks for no query"):
         draw_mix(mix(task))
-    with pytest.raises(InputError, match="no such split; its files are train, test"):
+    with pytest.raises(InputError, match="no such split; its splits are train, test"):
         draw_mix(mix(task, test=1, splits={"test": "dev"}))
     with pytest.raises(InputError, match=r"arc/test.parquet: no such file"):
         draw_mix(MixConfig({"arc": Share(test=1)}), tmp_path)
