@@ -91,9 +91,13 @@ def inspect_task(
     counts = Counter(_class(judged) for example in examples for judged in example.responses)
     verdicts = ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "none"
     output.print(Rule(style="dim"))
-    questions = f"{len(shown)} question{'' if len(shown) == 1 else 's'}"
-    of = "" if reason is None else f" of {len(kept)} with a verdict {reason!r}, and of {len(examples)} in all,"
-    output.print(f"{name}: {questions}{of} shown; verdicts: {verdicts}")
+    if reason is None:
+        told = f"{len(shown)} question{'' if len(shown) == 1 else 's'} shown; verdicts: {verdicts}"
+    else:
+        told = (
+            f"{len(shown)} of {len(kept)} with a verdict {reason!r} shown; verdicts of all {len(examples)}: {verdicts}"
+        )
+    output.print(f"{name}: {told}")
 
 
 def inspect_mix(mix: str, tasks: str | None = None, data: Path | None = None, json: bool = False) -> None:
@@ -186,7 +190,7 @@ def _part(output: Console, label: str, text: str | Text, lines: int | None) -> N
     """A labelled part, its lines indented; of a long one the beginning and the end."""
     if isinstance(text, str):
         all_lines = text.strip("\n").splitlines() or [""]
-        if lines is not None and len(all_lines) > lines:
+        if lines is not None and len(all_lines) > lines + 1:  # the mark takes a line itself
             half = lines // 2
             left_out = f"[... {len(all_lines) - 2 * half} lines; --full shows them ...]"
             all_lines = [*all_lines[:half], left_out, *all_lines[-half:]]

@@ -80,7 +80,10 @@ def read_examples(
     where = f"task {task.name}"
     shots = {}
     if task.shots.count:
-        pool = items if task.shots.split == split else read_items(task, task.shots.split, data)
+        try:
+            pool = items if task.shots.split == split else read_items(task, task.shots.split, data)
+        except InputError as error:
+            raise InputError(f"worked examples: {error}") from None
         shots = draw_shots(task.shots, pool, where)
     if responses is not None:
         unknown = sorted(set(responses) - {item.id for item in items})

@@ -97,14 +97,18 @@ def test_inspect_shows_prompts_and_verdicts(own_task, sums, tmp_path, capsys, mo
     assert "[... 16 lines; --full shows them ...]" in capsys.readouterr().out
     assert main([*judge, "--full"]) == 0
     assert "--full shows" not in capsys.readouterr().out
+    one_more = tmp_path / "25.jsonl"
+    one_more.write_text(json.dumps({"id": "own-test-00000", "response": "20\n" * 25}))
+    assert main(["inspect", "--task", task, "--responses", str(one_more)]) == 0
+    assert "--full shows" not in capsys.readouterr().out
     assert main([*judge, "--reason", "wrong", "--json"]) == 0
     (wrong,) = json.loads(capsys.readouterr().out)
     assert wrong["query"]["id"] == "own-test-00006"
     assert wrong["responses"][0]["verdict"]["reason"] == "wrong: no gold"
     capsys.readouterr()
     assert main([*judge, "--reason", "timeout"]) == 0
-    told = "own: 0 questions of 0 with a verdict 'timeout', and of 8 in all, shown; verdicts: right 6, wrong 2"
-    assert told in " ".join(capsys.readouterr().out.split())
+    told = "own: 0 of 0 with a verdict 'timeout' shown; verdicts of all 8: right 6, wrong 2"
+    assert told in capsys.readouterr().out
 
 
 def test_inspect_refuses(own_task, sums, tmp_path, capsys):
@@ -133,6 +137,8 @@ def test_worked_examples_may_be_asked_for_on_the_command_line(own_task, sums, tm
     assert main(["inspect", "--task", task, "--shots", "2", "--limit", "1", "--json"]) == 0
     (shown,) = json.loads(capsys.readouterr().out)
     assert len(shown["query"]["shots"]) == 4
+    (tmp_path / "own" / "train.jsonl").unlink()
+    assert "worked examples: task own, split train: " in refused(capsys, "inspect", "--task", task, "--shots", "2")
     assert "shots is -1" in refused(capsys, "inspect", "--task", task, "--shots", "-1")
     assert "--task and --mix are views of inspect" in refused(capsys, "inspect", "--task", task, "--mix", "m.yaml")
 
