@@ -15,7 +15,7 @@ from rich.tree import Tree
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.provenance import import_notes
-from hierrouter_jax.cli.tables import result_console, result_table
+from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.checkpoints import RunCheckpoints, load_routers, read_train_config
@@ -136,7 +136,7 @@ def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bo
         print(jsonlib.dumps(evaluation))
     else:
         output = result_console()
-        output.print(result_table(evaluation))
+        print_result(output, result_table(evaluation))
         for note in evaluation["table"]["notes"]:
             output.print(note, style="dim", soft_wrap=True, markup=False)
 
