@@ -28,7 +28,7 @@ from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.store import load_external, load_table
-from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, judged
 
 
 def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
@@ -210,13 +210,14 @@ def _summary(table: OutcomeTable) -> dict[str, Any]:
     ]
     splits = []
     for split in dict.fromkeys(query.split for query in table.queries):
-        part = table.split(split)
+        everything, part = table.split(split), judged(table, split)
         failed, queries = oracle.co_failure(part)
         rows = np.arange(queries)
         splits.append(
             {
                 "split": split,
-                "queries": queries,
+                "queries": everything.num_queries,
+                "left_out": everything.num_queries - queries,
                 "tasks": len(np.unique(part.task)),
                 "oracle_fixed": float(part.quality[rows, oracle.oracle_fixed(part)].mean()),
                 "oracle_stop": float(part.quality[rows, oracle.oracle_stop(part)].mean()),

@@ -13,9 +13,10 @@ from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.outcome import policy_outcome
 from hierrouter_jax.evaluation.statistics import mean_interval, paired_difference
 from hierrouter_jax.experiments.features import fit_features
+from hierrouter_jax.experiments.partial.whole import opponents_train, without_partial_trees
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
 
 Contender = Callable[[OutcomeTable], Policy]  # fits on a table's training split, tunes on its validation split
 
@@ -34,7 +35,9 @@ def opponent(name: str, cost_weight: float, features: int = 96, seed: int = 0) -
             raise InputError(f"opponent {name!r} is none of this table's; {nearest(name, known)}")
         fitted = fit_features(table.split("train"), features, seed)
         weight = cost_weight / fitted.cost_normaliser
-        return known[name].fit(Problem(table.split("train"), table.split("validation"), fitted.reduction, weight, seed))
+        return known[name].fit(
+            Problem(opponents_train(table), table.split("validation"), fitted.reduction, weight, seed)
+        )
 
     return fit
 
@@ -80,7 +83,7 @@ def leave_one_task_out(table: OutcomeTable, contenders: Mapping[str, Contender])
     rows = []
     for task in table.task_names:
         left = without_task(table, task)
-        test = left.split("test")
+        test = judged(left, "test")
         for name, fit in contenders.items():
             out, within = policy_outcome(test, fit(left)(test)), policy_outcome(test, told[name](test))
             difference = paired_difference(out.quality, within.quality)
@@ -135,16 +138,17 @@ def add_model(
 
     With none known, a policy knows nothing of the model but that it may be called. The opponents never prefer an
     outcome that they have not seen to one that they have, so they leave it alone; a learned policy's score for it is
-    what its network started with, and whether it calls the model is an accident that `used` shows.
+    what its network started with, and whether it calls the model is an accident that `used` shows. Training queries
+    whose trees were collected in part, by promise, are left out: what they lack is no accident.
 
     Returns:
       A row a number and contender: `accuracy`, `cost` and `used`, the share of test queries whose route calls the
       model.
     """
-    rows = []
+    table, rows = without_partial_trees(table), []
     for number in known:
         partial = with_new_model(table, model, number, seed)
-        test = partial.split("test")
+        test = judged(partial, "test")
         calls = calls_model(table.tree, table.model_names.index(model))
         for name, fit in contenders.items():
             ends = fit(partial)(test)
