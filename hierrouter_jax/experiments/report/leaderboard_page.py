@@ -58,7 +58,7 @@ def _board(board: dict[str, Any], at: int) -> dict[str, Any]:
         "ceiling": 1 - board["co_failure"]["value"],
         "ceiling_ci": [1 - end for end in reversed(board["co_failure"]["ci"])],
         "left_out": board["left_out"],
-        "two_models": any("apgr" in row for row in board["policies"]),
+        "two_models": any(row.get("apgr") is not None for row in board["policies"]),
         "tasks": list(board["policies"][0]["per_task"]),
         "rows": [
             {
