@@ -13,7 +13,8 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.outcomes.pricing import PricedModel
 
-SCHEMA_VERSION = 1
+# A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2.
+SCHEMA_VERSION, PRIOR_SCHEMA_VERSION = 1, 2
 WEIGHTS, HEADER = "policy.safetensors", "policy.json"
 CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
 
@@ -110,7 +111,7 @@ class PolicyBundle:
         """
         self.check_told(cost_weight, budget)
         reduced = self.reduction(embedding)
-        stage_row = np.broadcast_to(self.weights["stage_embedding"][stage], (len(reduced), self._stage_size))
+        stage_row = np.tile(self.weights["stage_embedding"][stage], (len(reduced), 1))
         spent = np.asarray(cost / self.cost_normaliser, dtype=np.float32)[:, None]
         told = self._condition_inputs(np.asarray(cost), cost_weight, budget)
         hidden = np.concatenate([reduced, stage_row, spent, told], axis=1)
@@ -201,16 +202,12 @@ class PolicyBundle:
         prior = sum(self.weights[name][0].size for name in _PRIOR[:3] if name in self.weights)
         return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior
 
-    @property
-    def _stage_size(self) -> int:
-        return self.weights["stage_embedding"].shape[1]
-
     def save(self, folder: Path) -> None:
         """Write `policy.safetensors` and `policy.json`."""
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
         header = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": PRIOR_SCHEMA_VERSION if _PRIOR[0] in self.weights else SCHEMA_VERSION,
             "architecture": {
                 "features": self.reduction.components.shape[1],
                 "stage_embedding": list(self.weights["stage_embedding"].shape),
@@ -233,16 +230,17 @@ class PolicyBundle:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such policy bundle (a folder with {HEADER} and {WEIGHTS} is needed)")
         header = read_json(folder / HEADER)
-        if header.get("schema_version") != SCHEMA_VERSION:
-            raise InputError(
-                f"{folder / HEADER}: schema_version is {header.get('schema_version')!r}, "
-                f"but this version reads {SCHEMA_VERSION}"
-            )
+        version = header.get("schema_version")
+        if version not in (SCHEMA_VERSION, PRIOR_SCHEMA_VERSION):
+            newer = "; a newer hierrouter_jax wrote it" if isinstance(version, int) and version > 2 else ""
+            raise InputError(f"{folder / HEADER}: schema_version is {version!r}, but this version reads 1 and 2{newer}")
         try:
             tensors = load_file(folder / WEIGHTS)
             reduction = FeatureReduction(*(tensors.pop(f"reduction/{f.name}") for f in fields(FeatureReduction)))
             named = {name: header[name] for name in _HEADER_FIELDS}
             named |= {name: header[name] for name in _ADDED_FIELDS if name in header}
+            if version == PRIOR_SCHEMA_VERSION and _PRIOR[0] not in tensors:
+                raise InputError(f"{WEIGHTS} lacks the prior that schema_version {version} promises")
             pool = tuple(PricedModel(**member) for member in header["pool"])
             return cls(pool=pool, reduction=reduction, weights=tensors, **named)
         except FileNotFoundError:
@@ -268,8 +266,9 @@ class PolicyBundle:
 
     def _check_shapes(self) -> None:
         """Every layer must fit the one before it, the first the features and the last the pool."""
-        size = self.reduction.components.shape[1] + self._stage_size + 1 + len(self.conditions)
-        expected: dict[str, tuple[int, ...]] = {"stage_embedding": (self.horizon, self._stage_size)}
+        stage_size = self.weights["stage_embedding"].shape[1]
+        size = self.reduction.components.shape[1] + stage_size + 1 + len(self.conditions)
+        expected: dict[str, tuple[int, ...]] = {"stage_embedding": (self.horizon, stage_size)}
         for layer in range(self.num_layers):
             width = self.weights[f"hidden_{layer}/bias"].shape[0]
             expected |= {f"hidden_{layer}/kernel": (size, width)}

@@ -86,8 +86,32 @@ def test_missing_and_broken_files_are_named(saved):
 
 def test_another_schema_is_refused(saved):
     write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": 7})
-    with pytest.raises(InputError, match="schema_version is 7"):
+    newer = "schema_version is 7, but this version reads 1 and 2; a newer hierrouter_jax wrote it"
+    with pytest.raises(InputError, match=newer):
         PolicyBundle.load(saved)
+    write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": None})
+    with pytest.raises(InputError, match=r"schema_version is None, but this version reads 1 and 2$"):
+        PolicyBundle.load(saved)
+
+
+def test_a_prior_is_of_a_version_that_older_readers_refuse(trained, saved, tmp_path):
+    """They read 1 alone, and would have ignored its tensors."""
+    table, routers = trained
+    assert read_json(saved / HEADER)["schema_version"] == 1
+    bundle = routers["ppo+stop"].bundle(table)
+    (features,) = bundle.reduction.scale.shape
+    rng = np.random.default_rng(0)
+    shapes = {"kernel": (features, 4), "means": (2, 4), "task_kernel": (features, 2), "task_bias": (2,)}
+    prior = {f"prior/{name}": rng.normal(size=(3, *shape)).astype(np.float32) for name, shape in shapes.items()}
+    replace(bundle, weights=bundle.weights | prior).save(tmp_path / "prior")
+    assert read_json(tmp_path / "prior" / HEADER)["schema_version"] == 2
+    read = PolicyBundle.load(tmp_path / "prior")
+    embedding, cost = table.context_embedding[:, 0], np.zeros(table.num_queries)
+    assert not np.allclose(read.logits(embedding, 0, cost)[:, :3], bundle.logits(embedding, 0, cost)[:, :3])
+    tensors = load_file(tmp_path / "prior" / WEIGHTS)
+    save_file({name: one for name, one in tensors.items() if name not in prior}, tmp_path / "prior" / WEIGHTS)
+    with pytest.raises(InputError, match="lacks the prior that schema_version 2 promises"):
+        PolicyBundle.load(tmp_path / "prior")
 
 
 @pytest.mark.parametrize(

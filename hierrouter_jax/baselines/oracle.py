@@ -1,7 +1,11 @@
-"""Ceilings: the best that any policy with a given action set could have done, and what no single call can pass."""
+"""Ceilings: the best that any policy with a given action set could have done, and what no single call can pass.
+
+All are over what the table holds. A hop that was not run is no wrong answer: routes end before it, and a query of which
+nothing was run has no ceiling (`outcomes.table.judged` leaves such queries out).
+"""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.evaluation.outcome import RIGHT
@@ -9,7 +13,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 
 
 def oracle_fixed(table: OutcomeTable) -> Int[np.ndarray, " Q"]:
-    """Best route of exactly L hops for each query; the cheapest of the best."""
+    """Best route of exactly L hops for each query, or as many as the table holds; the cheapest of the best."""
     return _best(table, fixed_length=True, cost_weight=0.0)
 
 
@@ -24,13 +28,27 @@ def oracle_return(table: OutcomeTable, cost_weight: float, allow_stop: bool) -> 
 
 
 def co_failure(table: OutcomeTable) -> tuple[int, int]:
-    """Queries that no pool member gets right alone in one call, and how many queries there are."""
-    alone = table.quality[:, table.tree.stage_slice(1)] >= RIGHT
-    return int((~alone.any(axis=1)).sum()), table.num_queries
+    """Queries that no pool member gets right alone in one call, of those asked, and how many any was asked.
+
+    A model that was not asked a query may have been right: with missing calls the first number is an upper bound.
+    """
+    first = table.tree.stage_slice(1)
+    alone = (table.quality[:, first] >= RIGHT) & table.available[:, first]
+    return int((table.answered & ~alone.any(axis=1)).sum()), int(table.answered.sum())
+
+
+def endings(table: OutcomeTable, fixed_length: bool) -> Bool[np.ndarray, "Q N"]:
+    """Where an episode can end: after any hop, or without STOP, where the table holds no further one."""
+    tree, ends = table.tree, table.available.copy()
+    ends[:, 0] = False
+    if fixed_length:
+        children = tree.child(np.arange(tree.num_decision_nodes)[:, None], np.arange(tree.num_models))
+        ends[:, : tree.num_decision_nodes] &= ~table.available[:, children].any(axis=2)
+    return ends
 
 
 def route_values(table: OutcomeTable, fixed_length: bool, cost_weight: float) -> Float[np.ndarray, "Q N"]:
-    """Return of ending at each node; -inf where an episode cannot end there."""
+    """Return of ending at each node; -inf where a route of 1..L, or of exactly L, hops cannot end there."""
     values = table.quality - cost_weight * accumulate_cost(table.cost, table.tree)
     possible = table.available.copy()
     possible[:, 0] = False
@@ -40,7 +58,8 @@ def route_values(table: OutcomeTable, fixed_length: bool, cost_weight: float) ->
 
 
 def _best(table: OutcomeTable, fixed_length: bool, cost_weight: float) -> Int[np.ndarray, " Q"]:
-    values = route_values(table, fixed_length, cost_weight)
+    """The root where the table holds nothing of a query."""
+    spent = accumulate_cost(table.cost, table.tree)
+    values = np.where(endings(table, fixed_length), table.quality - cost_weight * spent, -np.inf)
     best = values.max(axis=1, keepdims=True)
-    cost = np.where(values >= best - 1e-9, accumulate_cost(table.cost, table.tree), np.inf)
-    return cost.argmin(axis=1)
+    return np.where(values >= best - 1e-9, spent, np.inf).argmin(axis=1)

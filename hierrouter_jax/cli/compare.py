@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.cli.tables import Name, print_result, result_console
 from hierrouter_jax.experiments.compare.config import Base, CompareConfig, Tuning, arms_from
 from hierrouter_jax.experiments.compare.run import FRAME, RESULT
 from hierrouter_jax.experiments.compare.run import compare as run_comparison
@@ -74,7 +74,7 @@ def compare(
         print(jsonlib.dumps(found))
         return
     console = result_console()
-    console.print(comparison_table(found))
+    print_result(console, comparison_table(found))
     for sentence in found["claims"]:
         console.print(f"· {sentence}", soft_wrap=True, markup=False)
     told = f"page: {page}, numbers: {out / RESULT}, a row a policy: {out / FRAME}"
@@ -108,16 +108,18 @@ def comparison_table(found: dict[str, Any]) -> Table:
         caption_justify="left",
         caption_style="dim",
     )
-    table.add_column("arm", no_wrap=True)
+    table.add_column("arm")
     for header in ("cost weight", "accuracy %", "cost", "return"):
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("verdict")
+    table.add_column("verdict", no_wrap=True)
+    shown = [row for row in found["opponents"] if row["name"] in _SHOWN]
+    names = tuple(row["name"] for row in [*found["arms"], *shown])
     for arm in found["arms"]:
         for point in arm["points"]:
             last = point is arm["points"][-1]
             verdict = said.get((arm["name"], point["cost_weight"]), "")
             table.add_row(
-                arm["name"] if point is arm["points"][0] else "",
+                Name(arm["name"], names) if point is arm["points"][0] else "",
                 f"{point['cost_weight']:g}",
                 _cell(point["accuracy"], 100, 1),
                 _cell(point["cost"], 1 / unit, 2),
@@ -125,12 +127,11 @@ def comparison_table(found: dict[str, Any]) -> Table:
                 Text(verdict, _STYLES.get(verdict, "")),
                 end_section=last,
             )
-    for row in found["opponents"]:
-        if row["name"] in _SHOWN:
-            weight = "" if row["cost_weight"] is None else f"{row['cost_weight']:g}"
-            value = "" if row["return"] is None else f"{100 * row['return']:.1f}"
-            accuracy = _cell({"mean": row["accuracy"], "mean_ci": row["accuracy_ci"]}, 100, 1)
-            table.add_row(row["name"], weight, accuracy, f"{row['cost'] / unit:.2f}", value, "")
+    for row in shown:
+        weight = "" if row["cost_weight"] is None else f"{row['cost_weight']:g}"
+        value = "" if row["return"] is None else f"{100 * row['return']:.1f}"
+        accuracy = _cell({"mean": row["accuracy"], "mean_ci": row["accuracy_ci"]}, 100, 1)
+        table.add_row(Name(row["name"], names), weight, accuracy, f"{row['cost'] / unit:.2f}", value, "")
     return table
 
 

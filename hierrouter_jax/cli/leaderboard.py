@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.cli.runs import run_table
-from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.cli.tables import Name, marked, print_result, result_console
 from hierrouter_jax.experiments.calibrate import calibrate as run_calibration
 from hierrouter_jax.experiments.leaderboard.config import OURS, LeaderboardConfig, LearnerSpec, learners_from
 from hierrouter_jax.experiments.leaderboard.run import RESULT
@@ -109,7 +109,7 @@ def leaderboard(
         return
     console = result_console()
     for board in found["boards"]:
-        console.print(board_table(board))
+        print_result(console, *(board_table(board, hidden) for hidden in ((), ("AIQ",), ("AIQ", "gap %"))))
         console.print(f"· {board['headline']['sentence']}\n", soft_wrap=True, markup=False)
     _tell(console, f"page: {page}, numbers: {out / RESULT}")
 
@@ -186,41 +186,54 @@ def calibrated(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def board_table(board: dict[str, Any]) -> Table:
+def board_table(board: dict[str, Any], hidden: tuple[str, ...] = ()) -> Table:
     """A row a participant, most accurate first, oracles apart below.
 
     Accuracy in percent with its 95 % interval; cost over the cheapest single model's; the differences are ours minus
     the row's, in points.
+
+    Args:
+      hidden: columns that are left to the page, where the terminal is narrow.
     """
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
+        collapse_padding=True,
         title=board["name"],
         title_justify="left",
-        caption=_caption(board),
+        caption=_caption(board) + (f"; {' and '.join(hidden)} on the page" if hidden else ""),
         caption_justify="left",
         caption_style="dim",
     )
-    table.add_column("", no_wrap=True)
-    for header in ("accuracy %", "cost", "gap %", "AIQ", "ours minus it", "verdict"):
-        table.add_column(header, justify="right", no_wrap=True)
-    unit = cheapest(board)
+    table.add_column("")
+    unit, names = cheapest(board), tuple(map(marked, board["policies"]))
+    cells = [_cells(row, unit) for row in board["policies"]]
+    for header in cells[0]:
+        if header not in hidden:
+            table.add_column(header, justify="right", no_wrap=True)
     for at, row in enumerate(board["policies"]):
-        learned, against = row["kind"] == "learned", row["ours_against"]
         following = board["policies"][at + 1 :][:1]
         table.add_row(
-            f"{row['name']} *" if learned else row["name"],
-            _with_interval(row["accuracy"], row["accuracy_ci"]),
-            formats.multiple(row["cost"] / unit if unit else None),
-            _share(row.get("oracle_gap_recovered")),
-            _share(row.get("aiq")),
-            _with_interval(against["difference"], against["ci"], signed=True) if against else "",
-            Text(against["verdict"], _STYLES[against["verdict"]]) if against else "",
-            style="bold magenta" if row["name"] == OURS else "magenta" if learned else "",
+            Name(marked(row), names),
+            *(cell for header, cell in cells[at].items() if header not in hidden),
+            style="bold magenta" if row["name"] == OURS else "magenta" if row["kind"] == "learned" else "",
             end_section=bool(following) and (row["kind"] == "oracle") != (following[0]["kind"] == "oracle"),
         )
     return table
+
+
+def _cells(row: dict[str, Any], unit: float | None) -> dict[str, str | Text]:
+    """By column."""
+    against = row["ours_against"]
+    return {
+        "accuracy %": _with_interval(row["accuracy"], row["accuracy_ci"]),
+        "cost": formats.multiple(row["cost"] / unit if unit else None),
+        "gap %": _share(row.get("oracle_gap_recovered")),
+        "AIQ": _share(row.get("aiq")),
+        "ours minus it": _with_interval(against["difference"], against["ci"], signed=True) if against else "",
+        "verdict": Text(against["verdict"], _STYLES[against["verdict"]]) if against else "",
+    }
 
 
 def cheapest(board: dict[str, Any]) -> float | None:

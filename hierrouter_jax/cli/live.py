@@ -14,7 +14,7 @@ from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.route import Transcript
 from hierrouter_jax.bridge.route import route as route_live
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.cli.tables import result_console, result_table
+from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
@@ -73,7 +73,7 @@ def quickstart(config: QuickstartConfig) -> None:
     console = Console(stderr=True)
     evaluation = run_quickstart(config, console)
     output = result_console()
-    output.print(result_table(evaluation))
+    print_result(output, result_table(evaluation))
     live = evaluation["live"]
     if live:
         output.print(

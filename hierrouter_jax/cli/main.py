@@ -59,6 +59,11 @@ VERBS = {
         "rank all learners and all opponents on the same splits of one or several tables",
         "leaderboard tables/lookahead --splits 10 --train 1200 --test 540 --out runs/leaderboard",
     ),
+    "transfer": (
+        "transfer",
+        "say what routers lose on a benchmark, or with a model, that they were not trained on",
+        "transfer tables/mine --config train/fast.yaml --model large --known '[0, 50, 200]'",
+    ),
     "evaluate": (
         "runs",
         "evaluate a run's routers exactly beside their opponents",

@@ -15,7 +15,7 @@ from rich.tree import Tree
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.provenance import import_notes
-from hierrouter_jax.cli.tables import result_console, result_table
+from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.checkpoints import RunCheckpoints, load_routers, read_train_config
@@ -28,7 +28,7 @@ from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.store import load_external, load_table
-from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, judged
 
 
 def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
@@ -136,7 +136,7 @@ def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bo
         print(jsonlib.dumps(evaluation))
     else:
         output = result_console()
-        output.print(result_table(evaluation))
+        print_result(output, result_table(evaluation))
         for note in evaluation["table"]["notes"]:
             output.print(note, style="dim", soft_wrap=True, markup=False)
 
@@ -210,13 +210,14 @@ def _summary(table: OutcomeTable) -> dict[str, Any]:
     ]
     splits = []
     for split in dict.fromkeys(query.split for query in table.queries):
-        part = table.split(split)
+        everything, part = table.split(split), judged(table, split)
         failed, queries = oracle.co_failure(part)
         rows = np.arange(queries)
         splits.append(
             {
                 "split": split,
-                "queries": queries,
+                "queries": everything.num_queries,
+                "left_out": everything.num_queries - queries,
                 "tasks": len(np.unique(part.task)),
                 "oracle_fixed": float(part.quality[rows, oracle.oracle_fixed(part)].mean()),
                 "oracle_stop": float(part.quality[rows, oracle.oracle_stop(part)].mean()),

@@ -22,7 +22,7 @@ from hierrouter_jax.evaluation.statistics import mean_interval
 from hierrouter_jax.experiments.budgets import check_charges
 from hierrouter_jax.experiments.checkpoints import load_routers
 from hierrouter_jax.experiments.routers import TrainedRouter, router_cost
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
 from hierrouter_jax.policies.table_policy import decision_logits
 
@@ -75,7 +75,7 @@ def calibrate(
       InputError: if not exactly one target is given, no run has the learner, or no setting meets the target.
     """
     _check(budget, accuracy)
-    validation, checked = table.split("validation"), table.split(split)
+    validation, checked = judged(table, "validation"), judged(table, split)
     candidates = [one for run in runs for one in _settings(run, table, validation, only)]
     if not candidates:
         raise InputError(f"--learner is {only!r}, but none of {', '.join(map(str, runs))} holds it")

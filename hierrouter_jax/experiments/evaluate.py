@@ -20,10 +20,10 @@ from hierrouter_jax.evaluation.statistics import (
 from hierrouter_jax.experiments.external import called_once
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.front import front
-from hierrouter_jax.experiments.partial.whole import whole_training_trees
+from hierrouter_jax.experiments.partial.whole import opponents_train
 from hierrouter_jax.experiments.routers import TrainedRouter, router_cost
-from hierrouter_jax.outcomes.notes import table_notes
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
 
 # Who is compared with whom: declared here, before anything is seen, and corrected as one family.
 COMPARISONS = (
@@ -66,7 +66,8 @@ def evaluate(
     Raises:
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
-    part = table.split(split)
+    part = judged(table, split)
+    left_out = table.split(split).num_queries - part.num_queries
     weight = cost_weight / features.cost_normaliser
     entries = [
         *(Entry(name, "learned", r.end_probability(part, r.chosen_seed), r.may_stop) for name, r in routers.items()),
@@ -97,7 +98,8 @@ def evaluate(
             "queries": part.num_queries,
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
-            "notes": table_notes(table.settings),
+            "left_out": left_out,
+            "notes": [*table_notes(table.settings), *([unanswered_note(left_out)] if left_out else [])],
         },
         "money_unit": table.money_unit,
         "cost_weight": cost_weight,
@@ -128,14 +130,12 @@ def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float) -> 
     Args:
       weight: of cost, per money unit.
     """
-    # A collected partial tree holds what looked promising, so that means over its routes would flatter them.
-    train = whole_training_trees(table) if "partial" in table.settings else table.split("train")
-    return Problem(train, table.split("validation"), features.reduction, weight)
+    return Problem(opponents_train(table), table.split("validation"), features.reduction, weight)
 
 
 def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str) -> dict[str, Any]:
     """Which routes each router takes on each task: shares of the split's queries that add up to 1."""
-    part = table.split(split)
+    part = judged(table, split)
     policies = {}
     for name, router in routers.items():
         nodes = router.end_probability(part, router.chosen_seed).argmax(axis=1)

@@ -78,7 +78,8 @@ def chosen_layout(
         if say:
             measured = ", ".join(f"{layout} {rate:.3g}" for layout, rate in rates.items())
             tqdm.write(f"layout {best} (updates/s of all members together: {measured})", file=sys.stderr)
-        if best != "processes":
+        if workers and best != "processes":
+            workers.end_at_once()
             stack.close()
         yield best, workers if best == "processes" else None
 

@@ -8,10 +8,10 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 # JAX and what imports it wait until a worker is pinned: XLA counts its cores and reads its flags when it starts.
 if TYPE_CHECKING:
@@ -49,37 +50,65 @@ def refuse_unguarded() -> None:
         raise WorkerError("a sweep with worker processes must be started under: if __name__ == '__main__':")
 
 
+class PinnedPool:
+    """Worker processes, one a core, that hold on to it from before JAX is imported; use it as a context.
+
+    Left in order, the processes finish and clean up behind themselves; left by an exception, or when this process is
+    gone, they end in the middle of what they do.
+
+    Attributes:
+      executor: what takes their work.
+
+    Args:
+      on: the cores.
+      start: called first in each process with `free` and `alive`, which it gives to `settle`, and with `told`.
+    """
+
+    def __init__(self, on: Sequence[int], start: Callable[..., None], *told: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        # The workers end when the other end of this pipe is closed: by us, or because we are gone.
+        self._alive, self._ours = context.Pipe(duplex=False)
+        self._free = context.SimpleQueue()
+        for core in on:
+            self._free.put(core)
+        told = (self._free, self._alive, *told)
+        self.executor = ProcessPoolExecutor(len(on), context, initializer=start, initargs=told)
+
+    def __enter__(self) -> "PinnedPool":
+        return self
+
+    def end_at_once(self) -> None:
+        """Wait for no work, which may hang."""
+        self._ours.close()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        try:
+            if kind is not None:
+                self.end_at_once()
+            self.executor.shutdown(wait=True, cancel_futures=True)
+        finally:
+            for end in (self._ours, self._alive, self._free):
+                end.close()
+
+
 class Workers:
     """A pool of pinned processes that hold the tables; use it as a context."""
 
     def __init__(self, splits: "Splits", on: tuple[int, ...]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._folder = TemporaryDirectory(prefix="hierrouter-sweep-")
-        _save(splits, Path(self._folder.name))
-        # The workers end when the other end of this pipe is closed: by us, or because we are gone.
-        alive, self._ours = context.Pipe(duplex=False)
-        free = context.SimpleQueue()
-        for core in on:
-            free.put(core)
         self.count = len(on)
-        self._executor = ProcessPoolExecutor(
-            self.count,
-            mp_context=context,
-            initializer=_start,
-            initargs=(Path(self._folder.name), free, alive, context.Barrier(self.count)),
-        )
-
-    def close(self) -> None:
-        """End the processes, in the middle of a run if need be."""
-        self._ours.close()
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._folder.cleanup()
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="hierrouter-sweep-")))
+            _save(splits, folder)
+            together = multiprocessing.get_context("spawn").Barrier(self.count)
+            pool = stack.enter_context(PinnedPool(on, _start, folder, together))
+            self._executor, self.end_at_once = pool.executor, pool.end_at_once
+            self._open = stack.pop_all()
 
     def __enter__(self) -> "Workers":
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
     def run(self, chunks: Iterable["Chunk"]) -> Iterator[tuple["Chunk", "Trained"]]:
         """Train chunks, each yielded when it is done.
@@ -122,7 +151,7 @@ class _Worker:
     together: Barrier
 
 
-def _start(folder: Path, free: "SimpleQueue[int]", alive: Connection, together: Barrier) -> None:
+def _start(free: "SimpleQueue[int]", alive: Connection, folder: Path, together: Barrier) -> None:
     """In a new worker: take a core, read the tables."""
     settle(free, alive)
     _Worker.splits = _load(folder)
@@ -132,6 +161,7 @@ def _start(folder: Path, free: "SimpleQueue[int]", alive: Connection, together: 
 def settle(free: "SimpleQueue[int]", alive: Connection) -> None:
     """In a new worker, before JAX is imported: take a core, compute on it alone, end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a process that is cut off leaves behind
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
     os.sched_setaffinity(0, {free.get()})
     inherited = re.sub(r"--xla_force_host_platform_device_count=\S*", "", os.environ.get("XLA_FLAGS", ""))

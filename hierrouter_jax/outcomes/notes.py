@@ -16,6 +16,11 @@ def table_notes(settings: dict[str, Any]) -> list[str]:
     ]
 
 
+def unanswered_note(queries: int) -> str:
+    """Of queries that nobody can be judged on."""
+    return f"left out: {queries:,} queries of which the table holds no hop"
+
+
 def mix_notes(settings: dict[str, Any]) -> list[str]:
     """Of a mix of tasks: the label, and the duplicates."""
     found = settings["mix"]["duplicates"]

@@ -117,6 +117,11 @@ class OutcomeTable:
             return None
         return largest_charges(self.tokens_in, self.pool, self.tree)
 
+    @property
+    def answered(self) -> Bool[np.ndarray, " Q"]:
+        """Whether the table holds any hop of a query; on one of which it holds none, no policy can be judged."""
+        return np.asarray(self.available[:, 1:].any(axis=1))
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the outcomes (not of prices, embeddings or splits), so that two runs can be told to share them."""
@@ -179,6 +184,18 @@ class OutcomeTable:
                 f"the outcome table holds no {name} queries; its splits are {sorted({q.split for q in self.queries})}"
             )
         return self.select(rows)
+
+
+def judged(table: OutcomeTable, split: str) -> OutcomeTable:
+    """The queries of one split of which the table holds any hop: those that policies are judged on.
+
+    Raises:
+      InputError: if the split has none.
+    """
+    part = table.split(split)
+    if not part.answered.any():
+        raise InputError(f"the outcome table holds no hop of any {split} query")
+    return part if part.answered.all() else part.select(part.answered)
 
 
 def validate(table: OutcomeTable) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.baselines import open_loop, oracle
 from hierrouter_jax.envs.types import accumulate_cost
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
 from tests.tables import random_table, tables
 
 
@@ -89,6 +90,32 @@ def test_the_oracle_takes_the_cheapest_of_equals():
 def test_co_failure_counts_queries_that_no_model_answers_alone():
     table = with_quality(random_table(queries=10, tasks=2), {0: [(1,)], 1: [(0, 1), (2, 2, 2)]})
     assert oracle.co_failure(table) == (5, 10)
+
+
+def gaps() -> OutcomeTable:
+    """M = 2, L = 2: nodes 1 and 2, then 3, 4 after 1 and 5, 6 after 2; those of `held` were run, of `right` well."""
+    held = {0: (1, 2), 1: (1,), 2: (), 3: (1, 3, 4)}
+    right = {0: (2,), 3: (4,)}
+    table = random_table(queries=4, models=2, horizon=2, tasks=1, splits=("test",))
+    available, quality = np.zeros_like(table.available), np.zeros_like(table.quality)
+    available[:, 0] = True
+    for query in range(4):
+        available[query, list(held[query])] = True
+        quality[query, list(right.get(query, ()))] = 1.0
+    return replace(table, available=available, quality=quality)
+
+
+def test_what_was_not_run_is_no_wrong_answer():
+    """Query 0 ends after one hop, for there is no more; 1 is the only one asked, and wrong; of 2 nothing is known."""
+    table = gaps()
+    assert oracle.oracle_fixed(table).tolist() == [2, 1, 0, 4]
+    assert oracle.oracle_stop(table).tolist() == [2, 1, 0, 4]
+    assert oracle.co_failure(table) == (2, 3)
+    part = judged(table, "test")
+    assert [query.id for query in part.queries] == ["q0", "q1", "q3"]
+    assert part.quality[np.arange(3), oracle.oracle_stop(part)].tolist() == [1, 0, 1]
+    with pytest.raises(InputError, match="holds no hop of any test query"):
+        judged(table.select(np.array([2])), "test")
 
 
 @pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2)])

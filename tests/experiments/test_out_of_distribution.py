@@ -1,8 +1,11 @@
 """A benchmark left out of training, and a model that joined the pool after it, on tables of known answers."""
 
+import json
+
 import numpy as np
 import pytest
 
+from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments import out_of_distribution
 from hierrouter_jax.experiments.out_of_distribution import (
@@ -10,10 +13,12 @@ from hierrouter_jax.experiments.out_of_distribution import (
     learner,
     leave_one_task_out,
     opponent,
+    transfer,
     with_new_model,
     without_task,
 )
 from hierrouter_jax.experiments.train import TrainConfig
+from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.baselines.known_tables import choice
 from tests.tables import random_table
@@ -66,6 +71,58 @@ def test_a_new_model_is_missing_from_all_but_some_training_queries():
         with_new_model(table, "m1", 11)
     with pytest.raises(InputError, match="model 'm7' cannot be the pool's new one"):
         with_new_model(table, "m7", 0)
+
+
+def without_test_queries(table: OutcomeTable, task: str) -> OutcomeTable:
+    return table.select(np.array([(query.task, query.split) != (task, "test") for query in table.queries]))
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Routers that answer with the new model, whatever they were trained on."""
+
+    class Router:
+        chosen_seed = 3
+
+        def end_probability(self, part: OutcomeTable, seed: int) -> np.ndarray:
+            return np.eye(4)[np.full(part.num_queries, seed)]
+
+    def train(table: OutcomeTable, config: TrainConfig, progress: bool) -> tuple[dict, None]:
+        return dict.fromkeys(config.learners, Router()), None
+
+    monkeypatch.setattr(out_of_distribution, "train_routers", train)
+
+
+def test_a_study_asks_everybody_and_says_what_it_could_not_ask(untrained):
+    table = without_test_queries(choice(), "task0")
+    found = transfer(table, TrainConfig(learners=("exact",)), ("linear",), "m2", (0, 40), progress=False)
+    assert found["untested_tasks"] == ["task0"]
+    rows = [(row["task"], row["policy"], row["accuracy"], row["in_distribution"]) for row in found["left_out_task"]]
+    assert rows == [("task1", "exact", 1.0, 1.0), ("task1", "linear", 0.0, 1.0)]
+    assert [(row["known"], row["policy"]) for row in found["added_model"]] == [
+        (known, name) for known in (0, 40) for name in ("exact", "linear")
+    ]
+    assert found["cheapest_cost"] > 0
+    with pytest.raises(InputError, match="opponents: 'linaer' is none of this table's; did you mean linear"):
+        transfer(table, TrainConfig(), ("linaer",), progress=False)
+    with pytest.raises(InputError, match="two with training and validation queries"):
+        transfer(table.select(table.task == 1), TrainConfig(), progress=False)
+
+
+def test_the_verb_prints_every_policy_and_writes_the_numbers(untrained, tmp_path, capsys):
+    save_table(without_test_queries(choice(), "task0"), tmp_path / "table")
+    told = ["transfer", str(tmp_path / "table"), "--out", str(tmp_path / "out"), "--opponents", "[linear]"]
+    told += ["--model", "m2", "--known", "[0, 40]"]
+    assert main(told) == 0
+    shown = capsys.readouterr().out
+    assert "exact is off by 0.0 points in the mean of 1, at worst by 0.0 (0.0 to 0.0) on task1" in shown
+    assert "never left out: task0" in shown
+    assert shown.count("exact *") == 3
+    assert "\u2212100.0 \u2212100.0 to \u2212100.0" in shown
+    assert main([*told, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out" / "transfer.json").read_text())
+    assert main([*told, "--known", "[1000]"]) == 2
+    assert "known is 1000, but must be from 0 to" in capsys.readouterr().err
 
 
 def test_a_learner_is_trained_on_the_table_it_is_given_and_answers_at_its_chosen_seed(monkeypatch):

@@ -9,10 +9,11 @@ import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.external import called_once
+from hierrouter_jax.experiments.leaderboard.fitting import Fitter
 from hierrouter_jax.experiments.partial.frontier import _reach, frontier, possible
 from hierrouter_jax.experiments.partial.plans import PartialConfig, promising, whole_trees
 from hierrouter_jax.experiments.partial.rounds import collect_partly
-from hierrouter_jax.experiments.partial.whole import whole_training_trees
+from hierrouter_jax.experiments.partial.whole import opponents_train, whole_training_trees, without_partial_trees
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.tables import random_table
@@ -95,6 +96,15 @@ def test_rounds_ask_for_more_and_more_and_for_no_more_than_the_policies_want(mon
     assert chosen_on.available.all()
     assert {query.split for query in chosen_on.queries} == {"train", "validation"}
     assert whole_training_trees(full).num_queries == train.sum()
+    assert opponents_train(table).num_queries == train.sum()  # missing by chance, for all that the table says
+    told = replace(table, settings={"partial": {"training_hops": 1, "of_hops": 2}})
+    assert opponents_train(told).queries == chosen_on.queries
+    fitter = Fitter(replace(told, queries=table.queries), 4, (0.0,), 0)
+    assert fitter.problems[0].train.queries == chosen_on.queries
+    assert not fitter.train.available.all()
+    rest = without_partial_trees(told)
+    assert rest.available.all()
+    assert rest.num_queries == table.num_queries - partial.sum()
     assert collect_partly(ask, full.queries, TREE, "all", config).available.all()
 
 

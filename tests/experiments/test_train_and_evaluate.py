@@ -170,3 +170,19 @@ def test_checkpoints_of_another_pool_horizon_or_embedding_are_refused(run, folde
     with pytest.raises(InputError, match="does not fit the table's pool, horizon and embedding") as refusal:
         load_routers(folder, random_table(queries=9, **other))
     assert name in str(refusal.value)
+
+
+def test_a_query_of_which_the_table_holds_no_hop_is_left_out_for_everybody():
+    table = random_table(queries=90, tasks=3)
+    available = table.available.copy()
+    empty = [2, 8]  # of the test split
+    available[empty, 1:] = False
+    gone = replace(table, available=available, quality=table.quality * available)
+    without = table.select(np.setdiff1d(np.arange(90), empty))
+    features = fit_features(table.split("train"), 6)
+    told, expected = (evaluate(one, {}, features, 0.01, "test") for one in (gone, without))
+    assert (told["table"]["queries"], told["table"]["left_out"]) == (28, 2)
+    assert "left out: 2 queries of which the table holds no hop" in told["table"]["notes"]
+    assert expected["table"]["left_out"] == 0
+    assert told["policies"] == expected["policies"]
+    assert told["ceiling"] == expected["ceiling"]

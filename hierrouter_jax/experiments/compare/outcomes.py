@@ -60,11 +60,12 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
     """Look up in the table what each run's greedy policy does.
 
     Args:
-      part: the judged split of the outcome table.
+      part: the judged split of the outcome table; queries of which it holds no hop are left out of what is found.
     """
     found = [[runs.result.curves(int(member)) for member in row] for row in runs.members]
     curves = {name: np.array([[one[name] for one in row] for row in found]) for name in found[0][0]}
-    ends, rows = curves["ends"], np.arange(part.num_queries)
+    ends, part = curves["ends"][..., part.answered], part.select(part.answered)
+    rows = np.arange(part.num_queries)
     repaired, damaged = flips(part.quality, part.tree)
 
     def at(values: np.ndarray) -> Float[np.ndarray, "W S Q"]:

@@ -25,7 +25,7 @@ from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.sweep_folder import load_features, save_features
 from hierrouter_jax.files import replacing, write_text
 from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
 
 RESULT, FRAME = "compare.json", "compare.parquet"
 _FREE = {"out", "table", "resamples", "export"}  # may differ from one start of the same comparison to the next
@@ -49,17 +49,16 @@ def compare(config: CompareConfig, progress: bool = True) -> dict[str, Any]:
     with run.timed("train"):
         trained = run_arms(Trainer(config, config.table, features, config.out, progress), arms)
     with run.timed("evaluate"):
-        part = table.split(config.split)
-        judged = [arm_outcomes(runs, part, features, config) for runs in trained]
-        found = _result(config, table, part, features, judged)
-    frame = _frame(judged)
+        arms_judged = [arm_outcomes(runs, table.split(config.split), features, config) for runs in trained]
+        found = _result(config, table, judged(table, config.split), features, arms_judged)
+    frame = _frame(arms_judged)
     with run.timed("write"):
         run.write_json(RESULT, found)
         with replacing(config.out / FRAME) as temporary:
             frame.to_parquet(temporary, index=False)
         write_text(config.out / "compare.csv", frame.to_csv(index=False))
         if config.export:
-            _export(judged, config.out / "policies")
+            _export(arms_judged, config.out / "policies")
     tried = {row["name"]: row["configurations_tried"] for row in found["arms"]}
     run.write_run(0, configurations_tried=sum(tried.values()), configurations_by_arm=tried, policies=len(frame))
     return found
@@ -106,16 +105,17 @@ def _result(
     table: OutcomeTable,
     part: OutcomeTable,
     features: FittedFeatures,
-    judged: list[ArmOutcomes],
+    arms: list[ArmOutcomes],
 ) -> dict[str, Any]:
     drawn = crossed_resamples(config.seeds, part.num_queries, config.resamples)
-    bounds, names = reference(part), [arm.name for arm in judged]
-    compared = comparisons(judged, drawn, bounds)
+    bounds, names = reference(part), [arm.name for arm in arms]
+    compared = comparisons(arms, drawn, bounds)
     return {
         "table": {
             "fingerprint": table.fingerprint,
             "split": config.split,
             "queries": part.num_queries,
+            "left_out": table.split(config.split).num_queries - part.num_queries,
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
         },
@@ -124,7 +124,7 @@ def _result(
         "cost_weights": list(config.cost_weights),
         "seeds": list(range(config.seeds)),
         "reference": bounds,
-        "arms": [arm_row(arm, part, drawn, bounds) for arm in judged],
+        "arms": [arm_row(arm, part, drawn, bounds) for arm in arms],
         "opponents": opponent_rows(table, part, features, config.cost_weights),
         "comparisons": compared,
         "family": family(names, len(config.cost_weights)),
@@ -146,10 +146,10 @@ def _result(
     }
 
 
-def _frame(judged: list[ArmOutcomes]) -> pd.DataFrame:
+def _frame(arms: list[ArmOutcomes]) -> pd.DataFrame:
     """A row a member."""
     rows = []
-    for arm in judged:
+    for arm in arms:
         outcome, chosen = arm.outcome, arm.chosen_seeds
         stopped = outcome.hops < arm.horizon
         for row, weight in enumerate(arm.cost_weights):
@@ -179,9 +179,9 @@ def _frame(judged: list[ArmOutcomes]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _export(judged: list[ArmOutcomes], folder: Path) -> None:
+def _export(arms: list[ArmOutcomes], folder: Path) -> None:
     """The chosen policy of every arm at every cost weight, as a bundle."""
-    for arm in judged:
+    for arm in arms:
         for row, seed in enumerate(arm.chosen_seeds):
             bundle = arm.runs.result.bundle(int(arm.runs.members[row, seed]))
             bundle.save(folder / f"{arm.name}-{arm.cost_weights[row]:g}")

@@ -1,14 +1,12 @@
 """Who does a leaderboard's work: this process, or one worker a core, each task's result a file of its own."""
 
-import multiprocessing
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # JAX and what imports it wait until a worker is pinned: XLA counts its cores and reads its flags when it starts.
-from hierrouter_jax.experiments.workers import WorkerError, refuse_unguarded, settle
+from hierrouter_jax.experiments.workers import PinnedPool, WorkerError, refuse_unguarded, settle
 
 if TYPE_CHECKING:
     from hierrouter_jax.experiments.leaderboard.work import Task
@@ -21,25 +19,17 @@ def done_by_workers(tasks: Sequence["Task"], cores: tuple[int, ...]) -> Generato
       WorkerError: if a worker died; the results of what was yielded are whole.
     """
     refuse_unguarded()
-    context = multiprocessing.get_context("spawn")
-    alive, ours = context.Pipe(duplex=False)
-    free = context.SimpleQueue()
-    for core in cores:
-        free.put(core)
-    executor = ProcessPoolExecutor(len(cores), context, initializer=_begin, initargs=(free, alive))
     try:
-        waiting = {executor.submit(_do, task): task for task in tasks}
-        for finished in as_completed(waiting):
-            finished.result()
-            yield waiting[finished]
+        with PinnedPool(cores, settle) as pool:
+            waiting = {pool.executor.submit(_do, task): task for task in tasks}
+            for finished in as_completed(waiting):
+                finished.result()
+                yield waiting[finished]
     except BrokenProcessPool:
         raise WorkerError(
             "a worker process died (killed, out of memory, or started from a script that is not under "
             "if __name__ == '__main__':); finished results are kept, so run it again to go on, or with --workers 1"
         ) from None
-    finally:
-        ours.close()
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def done_here(tasks: Sequence["Task"], do: Callable[["Task"], None]) -> Generator["Task"]:
@@ -47,10 +37,6 @@ def done_here(tasks: Sequence["Task"], do: Callable[["Task"], None]) -> Generato
     for task in tasks:
         do(task)
         yield task
-
-
-def _begin(free: Any, alive: Connection) -> None:
-    settle(free, alive)
 
 
 def _do(task: "Task") -> None:

@@ -20,6 +20,7 @@ from hierrouter_jax.experiments.features import FittedFeatures, fit_features
 from hierrouter_jax.experiments.hypers import with_numbers
 from hierrouter_jax.experiments.leaderboard.config import Entrant
 from hierrouter_jax.experiments.leaderboard.judged import Judged, stacked
+from hierrouter_jax.experiments.partial.whole import opponents_train
 from hierrouter_jax.experiments.routers import router_cost
 from hierrouter_jax.experiments.sweep import sweep
 from hierrouter_jax.experiments.sweep_result import SweepResult
@@ -43,7 +44,7 @@ class Fitter:
         self.train, self.validation, self.test = (table.split(name) for name in ("train", "validation", "test"))
         self._features: dict[int, FittedFeatures] = {}
         self.features = self.fitted(features)
-        problem = Problem(self.train, self.validation, self.features.reduction, 0.0, seed)
+        problem = Problem(opponents_train(table), self.validation, self.features.reduction, 0.0, seed)
         self.problems = [problem.at(weight / self.features.cost_normaliser) for weight in cost_weights]
 
     def fitted(self, size: int) -> FittedFeatures:

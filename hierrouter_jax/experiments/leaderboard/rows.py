@@ -1,5 +1,6 @@
 """A participant's row: accuracy, cost and the field's metrics, each with a bootstrap interval."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,12 +97,16 @@ def interval(drawn: Float[np.ndarray, " R1"]) -> list[float]:
     return np.percentile(drawn[1:], TAILS).tolist()
 
 
-def measured(drawn: Float[np.ndarray, " R1"]) -> dict[str, Any] | None:
-    """A metric with its interval; None where it is not defined, and a bound null where resamples say so."""
+def measured(drawn: Float[np.ndarray, " R1"], lower: bool = False) -> dict[str, Any] | None:
+    """A metric with its interval; None where it is not defined, and a bound null where resamples say so.
+
+    Args:
+      lower: whether less is better, so that a resample without a value counts as infinite.
+    """
     if not np.isfinite(drawn[0]):
         return None
     lost = ~np.isfinite(drawn[1:])
-    low, high = np.percentile(np.where(lost, -np.inf, drawn[1:]), TAILS, method="nearest")
+    low, high = np.percentile(np.where(lost, np.inf if lower else -np.inf, drawn[1:]), TAILS, method="nearest")
     return {"value": float(drawn[0]), "ci": [float(end) if np.isfinite(end) else None for end in (low, high)]}
 
 
@@ -149,18 +154,39 @@ def _two_models(name: str, values: dict[str, Any], context: Context) -> dict[str
     table, repeats = context.table, context.repeats
     if table.tree.num_models != 2 or table.tree.horizon != 1 or name in ("oracle_stop", "oracle_fixed"):
         return {}
-    alone = [repeats.mean(np.broadcast_to(table.quality[:, 1 + m], repeats.tested.shape)) for m in range(2)]
-    weak, strong = np.argsort(alone, kind="stable")
-    if not alone[strong] > alone[weak]:
+    alone, costs = (
+        context.drawn(np.broadcast_to(of.T[1:, None], (2, *repeats.tested.shape))) for of in (table.quality, table.cost)
+    )  # [2, 1 + R]
+    weak, strong = np.argsort(alone[:, 0], kind="stable")
+    # Equal costs do not tell whose calls are whose, and a call that the table lacks has no quality.
+    known = table.available[repeats.tested.any(axis=0), 1:].all()
+    if not known or not alone[strong, 0] > alone[weak, 0] or costs[strong, 0] == costs[weak, 0]:
         return {"apgr": None, "cpt": None}
-    costs = [repeats.mean(np.broadcast_to(table.cost[:, 1 + m], repeats.tested.shape)) for m in range(2)]
-    if costs[strong] == costs[weak]:
-        return {"apgr": None, "cpt": None}  # whose calls are whose cannot be told from the cost
     spent = table.cost[:, 1:].astype(float)
     apart = np.abs(spent[:, strong] - spent[:, weak]) > 0
     share = np.where(
         apart, (values["cost"] - spent[:, weak]) / np.where(apart, spent[:, strong] - spent[:, weak], 1.0), 0.0
     )
-    shares, quality = np.clip(repeats.mean(np.clip(share, 0, 1)), 0, 1), repeats.mean(values["quality"])
-    told = shares, quality, float(alone[weak]), float(alone[strong])
-    return {"apgr": field.apgr(*told), "cpt": {str(percent): field.cpt(*told, percent) for percent in _CPT}}
+    curves = np.clip(context.drawn(np.clip(share, 0, 1)), 0, 1), context.drawn(values["quality"])  # [W, 1 + R]
+    told = *(curve.T for curve in curves), alone[weak], alone[strong]
+    apgr = measured(_resampled(field.apgr, *told)) or {}
+    cpt = {str(percent): measured(_resampled(field.cpt, *told, percent), lower=True) or {} for percent in _CPT}
+    return {
+        "apgr": apgr["value"],
+        "apgr_ci": apgr["ci"],
+        "cpt": {percent: found["value"] for percent, found in cpt.items()},
+        "cpt_ci": {percent: found["ci"] for percent, found in cpt.items()},
+    }
+
+
+def _resampled(
+    metric: Callable[..., float],
+    share: Float[np.ndarray, "R1 W"],
+    quality: Float[np.ndarray, "R1 W"],
+    weak: Float[np.ndarray, " R1"],
+    strong: Float[np.ndarray, " R1"],
+    *more: Any,
+) -> Float[np.ndarray, " R1"]:
+    """A metric of two models in every resample; not a number where the strong model is not the better one there."""
+    rows = zip(share, quality, weak.tolist(), strong.tolist(), strict=True)
+    return np.array([metric(s, q, low, high, *more) if high > low else np.nan for s, q, low, high in rows])

@@ -117,6 +117,7 @@ class _Stand:
                 **{part: int(np.median(some)) for part, some in sizes.items()},
                 "seed": config.seed,
                 "duplicate_queries": int(len(self.group) - len(np.unique(self.group))),
+                "unanswered_queries": int((~self.table.answered).sum()),
             },
             "left_out": self.left,
         }
@@ -127,15 +128,29 @@ class _Stand:
 def splits_of(config: LeaderboardConfig, table: OutcomeTable, group: Int[np.ndarray, " Q"]) -> list[Split]:
     """The splits that the leaderboard asks for.
 
+    Queries of which the table holds no hop are in no part.
+
     Args:
       group: queries of one group are duplicates of each other.
+
+    Raises:
+      InputError: if the table does not allow them.
     """
+    if (config.splits or config.folds) and "partial" in table.settings:
+        raise InputError(
+            "its training trees were collected in part, by promise, so that nobody can be judged on them; "
+            "leave out --splits and --folds for the table's own split"
+        )
+    rows = np.flatnonzero(table.answered)
+    some, group = table.select(rows), group[rows]
     if config.splits:
         sizes = config.splits, config.train, config.test
-        return random_splits(table.task, group, *sizes, config.validation, config.seed)
-    if config.folds:
-        return folds(table.task, group, config.folds, config.validation, config.seed)
-    return [given_split(table, group, config.validation, config.seed)]
+        found = random_splits(some.task, group, *sizes, config.validation, config.seed)
+    elif config.folds:
+        found = folds(some.task, group, config.folds, config.validation, config.seed)
+    else:
+        found = [given_split(some, group, config.validation, config.seed)]
+    return [Split(*(rows[part] for part in split)) for split in found]
 
 
 def _present(split: Job, who: Any) -> Any:

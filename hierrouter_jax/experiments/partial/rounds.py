@@ -56,4 +56,4 @@ def collect_partly(
 
 def begun(table: OutcomeTable) -> OutcomeTable:
     """The queries of which at least one hop was collected; the others have nothing to learn from."""
-    return table.select(np.asarray(table.available[:, 1:].any(axis=1)))
+    return table.select(table.answered)

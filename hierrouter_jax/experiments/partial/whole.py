@@ -1,8 +1,28 @@
 """What may be averaged over routes where training trees are partial."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hierrouter_jax.outcomes.table import OutcomeTable
+
+
+def opponents_train(table: OutcomeTable) -> OutcomeTable:
+    """What opponents of a whole outcome table learn and choose from: its training split.
+
+    Where that was collected in part by promise, what `whole_training_trees` gives. Where hops are missing for other
+    reasons (failed calls, published outcomes with gaps), opponents mask them.
+    """
+    return whole_training_trees(table) if "partial" in table.settings else table.split("train")
+
+
+def without_partial_trees(table: OutcomeTable) -> OutcomeTable:
+    """The table without the training queries whose trees were collected in part by promise."""
+    if "partial" not in table.settings:
+        return table
+    held = table.available.all(axis=1) | np.array([query.split != "train" for query in table.queries])
+    settings = {name: value for name, value in table.settings.items() if name != "partial"}
+    return replace(table.select(held), settings=settings)
 
 
 def whole_training_trees(table: OutcomeTable) -> OutcomeTable:

@@ -1,5 +1,6 @@
 """The page of a leaderboard: each table's ranking with intervals and verdicts, its cost-quality plane and its tasks."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def _board(board: dict[str, Any], at: int) -> dict[str, Any]:
         "ceiling": 1 - board["co_failure"]["value"],
         "ceiling_ci": [1 - end for end in reversed(board["co_failure"]["ci"])],
         "left_out": board["left_out"],
-        "two_models": any("apgr" in row for row in board["policies"]),
+        "two_models": any(row.get("apgr") is not None for row in board["policies"]),
         "tasks": list(board["policies"][0]["per_task"]),
         "rows": [
             {
@@ -69,6 +70,13 @@ def _board(board: dict[str, Any], at: int) -> dict[str, Any]:
                 "gap": _metric(row, "oracle_gap_recovered"),
                 "saving": _metric(row, "cost_saving"),
                 "aiq_told": _metric(row, "aiq"),
+                "two_models_told": [
+                    _told(row.get("apgr"), row.get("apgr_ci")),
+                    *(
+                        _told((row.get("cpt") or {}).get(percent), (row.get("cpt_ci") or {}).get(percent))
+                        for percent in ("50", "80")
+                    ),
+                ],
                 "against": row["ours_against"],
             }
             for row in board["policies"]
@@ -77,11 +85,15 @@ def _board(board: dict[str, Any], at: int) -> dict[str, Any]:
 
 
 def _metric(row: dict[str, Any], name: str) -> dict[str, str]:
-    found = row.get(name)
-    if not found:
-        return {"value": rows.DASH, "ci": ""}
-    ends = [rows.percent(end) if end is not None else "below" for end in found["ci"]]
-    return {"value": rows.percent(found["value"]), "ci": " to ".join(ends)}
+    found = row.get(name) or {}
+    return _told(found.get("value"), found.get("ci"), rows.percent)
+
+
+def _told(
+    value: float | None, ends: list[float | None] | None, show: Callable[[float | None], str] = rows.number
+) -> dict[str, str]:
+    """A metric with its interval; an end is open where too many resamples have no value."""
+    return {"value": show(value), "ci": " to ".join("open" if end is None else show(end) for end in ends or ())}
 
 
 def _unit(board: dict[str, Any]) -> float | None:
@@ -167,7 +179,9 @@ def _frames(boards: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
             for name, value in row.items():
                 if isinstance(value, dict) and set(value) == {"value", "ci"}:
                     flat |= {name: value["value"], f"{name}_low": value["ci"][0], f"{name}_high": value["ci"][1]}
-            intervals = {name: row[name] for name in ("accuracy_ci", "cost_ci", "return_ci")}
+            intervals = {name: row[name] for name in ("accuracy_ci", "cost_ci", "return_ci", "apgr_ci") if name in row}
+            for percent, value in (row.get("cpt") or {}).items():
+                intervals |= {f"cpt_{percent}": value, f"cpt_{percent}_ci": row["cpt_ci"][percent]}
             policies.append({"table": board["name"], **flat, **_ends(intervals)})
             points += [{**of, **_ends(point)} for point in row["points"]]
             tasks += [{**of, "task": task, **_ends(value)} for task, value in row["per_task"].items()]

@@ -1,0 +1,142 @@
+"""The verb that tells what routers do with what they were not trained on: transfer."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from hierrouter_jax.cli.tables import Name, print_result, result_console
+from hierrouter_jax.config import to_dict
+from hierrouter_jax.experiments.out_of_distribution import transfer as study
+from hierrouter_jax.experiments.report import rows as formats
+from hierrouter_jax.experiments.run_folder import RunFolder
+from hierrouter_jax.experiments.train import TrainConfig
+from hierrouter_jax.outcomes.store import load_table
+
+RESULT = "transfer.json"
+
+
+def transfer(
+    table: Path,
+    out: Path = Path("runs/transfer"),
+    train: TrainConfig = TrainConfig(learners=("exact",), num_seeds=3),  # noqa: B008 (frozen)
+    opponents: list[str] | None = None,
+    model: str | None = None,
+    known: list[int] = [0, 20, 100],  # noqa: B006 (read only)
+    json: bool = False,
+) -> None:
+    """Leave each benchmark of a table out of training, and compare on its queries with having trained on it.
+
+    With --model also: what becomes of a model that joined the pool after training, when only a few training queries
+    have been sent to it.
+
+    Args:
+      table: folder of the table.
+      out: folder of the results.
+      train: learners, seeds and every number of the learner; opponents share its features, seed and cost weight.
+      opponents: names of those that take part; by default the usual ones that learn or choose.
+      model: of the pool, that is taken to be new.
+      known: numbers of training queries whose outcomes with it are known.
+      json: print the result for machines.
+    """
+    run, loaded = RunFolder(out), load_table(table)
+    with run.timed("transfer"):
+        found = study(loaded, train, None if opponents is None else tuple(opponents), model, tuple(known))
+    run.write_config({"table": str(table.absolute()), "train": to_dict(train), "model": model, "known": list(known)})
+    run.write_json(RESULT, found)
+    run.write_run(train.seed)
+    if json:
+        print(jsonlib.dumps(found))
+        return
+    console = result_console()
+    print_result(console, left_out_table(found))
+    for sentence in sentences(found):
+        console.print(f"\N{MIDDLE DOT} {sentence}", soft_wrap=True, markup=False)
+    if found["added_model"]:
+        console.print()
+        print_result(console, added_table(found))
+    console.print(f"numbers: {out / RESULT}", style="dim", soft_wrap=True, markup=False)
+
+
+def left_out_table(found: dict[str, Any]) -> Table:
+    """A row a task and policy: accuracy without and with the task in training, and the paired difference."""
+    table = _table("95 % intervals over the task's test queries, the same with and without; * learned")
+    names = tuple(_marked(row, found) for row in found["left_out_task"])
+    for header in ("queries", "without it %", "with it %", "difference"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.columns[0].header = "benchmark left out"
+    for task in found["table"]["tasks"]:
+        some = [row for row in found["left_out_task"] if row["task"] == task]
+        table.add_row(Text(task, "bold"))
+        for row in some:
+            learned = row["policy"] in found["learners"]
+            lost = "red" if row["ci"][1] < 0 else "green" if row["ci"][0] > 0 else ""
+            low, high = (formats.signed_points(end) for end in row["ci"])
+            table.add_row(
+                Name(_marked(row, found), names),
+                str(row["queries"]),
+                _accuracy(row),
+                formats.percent(row["in_distribution"]),
+                Text.assemble((formats.signed_points(row["difference"]), lost), (f" {low} to {high}", _DIM)),
+                style="magenta" if learned else "",
+                end_section=row is some[-1],
+            )
+    return table
+
+
+def added_table(found: dict[str, Any]) -> Table:
+    """A row a number of known outcomes and policy: accuracy, cost, and how often the new model is called."""
+    rows, unit = found["added_model"], found["cheapest_cost"]
+    table = _table(f"{rows[0]['model']} is new in the pool; cost 1 is the cheapest model; * learned")
+    names = tuple(_marked(row, found) for row in rows)
+    table.columns[0].header = f"outcomes known of {rows[0]['model']}"
+    for header in ("accuracy %", "cost", "calls it %"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for number in dict.fromkeys(row["known"] for row in rows):
+        some = [row for row in rows if row["known"] == number]
+        table.add_row(Text(f"{number}", "bold"))
+        for row in some:
+            learned = row["policy"] in found["learners"]
+            cells = _accuracy(row), formats.multiple(row["cost"] / unit if unit else None), formats.percent(row["used"])
+            style = "magenta" if learned else ""
+            table.add_row(Name(_marked(row, found), names), *cells, style=style, end_section=row is some[-1])
+    return table
+
+
+def sentences(found: dict[str, Any]) -> list[str]:
+    """What each learner loses, by the mean of the tasks and at worst; and what could not be asked."""
+    said = []
+    for name in found["learners"]:
+        rows = [row for row in found["left_out_task"] if row["policy"] == name]
+        mean = sum(row["difference"] for row in rows) / len(rows)
+        worst = min(rows, key=lambda row: row["difference"])
+        off, low, high = map(formats.signed_points, (worst["difference"], *worst["ci"]))
+        said.append(
+            f"Not trained on the benchmark, {name} is off by {formats.signed_points(mean)} points in the mean of "
+            f"{len(rows)}, at worst by {off} ({low} to {high}) on {worst['task']}."
+        )
+    if found["untested_tasks"]:
+        said.append(f"Without test queries, and so never left out: {', '.join(found['untested_tasks'])}.")
+    return said
+
+
+_DIM = "dim not bold default"
+
+
+def _table(caption: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, caption=caption)
+    table.caption_justify, table.caption_style = "left", "dim"
+    table.add_column("")
+    return table
+
+
+def _marked(row: dict[str, Any], found: dict[str, Any]) -> str:
+    return f"  {row['policy']} *" if row["policy"] in found["learners"] else f"  {row['policy']}"
+
+
+def _accuracy(row: dict[str, Any]) -> Text:
+    low, high = (formats.percent(end) for end in row["accuracy_ci"])
+    return Text.assemble(formats.percent(row["accuracy"]), (f" {low}\N{EN DASH}{high}", _DIM))
