@@ -12,7 +12,7 @@ from hierrouter_jax.bridge.backends.chat import ChatTemplate
 from hierrouter_jax.bridge.backends.decode import decode
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
-from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, loading
+from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, loading, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError
@@ -47,8 +47,7 @@ class TransformersBackend:
             self.size = count_parameters(known)
         self.parameters: int | None = self.size.parameters
         self.price = replace(pool.price(config, self.parameters), flops_per_token=self.size.flops_per_token)
-        reach = getattr(known.get_text_config(), "max_position_embeddings", None)
-        self.positions: int | None = min(filter(None, (config.positions, reach)), default=None)
+        self.positions: int | None = reach(config, known)
         self.identity = _identity(config, fingerprint(config, known), self._chat)
         self._stops = stop_criteria(config.stop, self._tokenizer)
         self._most = 2**31  # calls that were seen to fit the memory at once

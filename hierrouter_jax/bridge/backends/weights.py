@@ -78,8 +78,8 @@ def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
       InputError: if the source cannot be loaded.
     """
     with loading(f"model {config.name!r}", config.source):
-        tokenizer = AutoTokenizer.from_pretrained(**_where(config), padding_side="left")
-        known = AutoConfig.from_pretrained(**_where(config))
+        tokenizer = AutoTokenizer.from_pretrained(**where(config), padding_side="left")
+        known = AutoConfig.from_pretrained(**where(config))
     if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer, known
@@ -115,7 +115,13 @@ def fingerprint(config: ModelConfig, known: PretrainedConfig) -> str:
     return digest.hexdigest()
 
 
-def _where(config: ModelConfig) -> dict[str, Any]:
+def reach(config: ModelConfig, known: PretrainedConfig | None) -> int | None:
+    """Longest prompt and response together, in tokens: the least of what the member and its model's config say."""
+    told = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
+    return min(filter(None, (config.positions, told)), default=None)
+
+
+def where(config: ModelConfig) -> dict[str, Any]:
     """What every `from_pretrained` is told of the source."""
     source = resolve_source(config.source)
     if is_gguf(source):
@@ -134,7 +140,7 @@ def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
                 placed = {"": 0}  # quantised weights can be put on a device only as they are read
         if placed is not None:
             options["device_map"] = placed
-        loaded: Any = AutoModelForCausalLM.from_pretrained(**_where(config), **options, output_loading_info=True)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(**where(config), **options, output_loading_info=True)
         model, report = loaded
         if report["missing_keys"]:
             raise InputError(

@@ -218,10 +218,10 @@ def _load(
 ) -> Load:
     """What so many calls of each text take.
 
-    A token takes 2 x parameters operations, and attention over the t tokens up to it 4 x layers x width x t; over n
-    tokens that is 2 x layers x width x n^2.
+    A token takes 2 x parameters operations, and attention over the t tokens up to it t times that of one; over n
+    tokens that is half of it n^2 times.
     """
-    attention = 2 * size.layers * size.width
+    attention = size.attention_flops / 2
     reading = 2 * size.parameters * tokens_in + attention * tokens_in**2
     whole = 2 * size.parameters * (tokens_in + tokens_out) + attention * (tokens_in + tokens_out) ** 2
     read, written = float(calls @ tokens_in), float(calls @ tokens_out)
