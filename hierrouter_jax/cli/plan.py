@@ -9,11 +9,20 @@ from rich import box
 from rich.table import Table
 
 from hierrouter_jax.bridge.encoders import whole_spec
-from hierrouter_jax.bridge.plan import Plan, load_assumptions, mix_questions, plan_collection, query_questions
+from hierrouter_jax.bridge.plan import (
+    PartialTrees,
+    Plan,
+    load_assumptions,
+    mix_questions,
+    plan_collection,
+    query_questions,
+)
 from hierrouter_jax.bridge.pool import PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.cli.tables import result_console
 from hierrouter_jax.config import config_path
+from hierrouter_jax.experiments.partial.plans import PartialConfig, PlanKind, most_expanded
+from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import Query
 
 _HEADERS = ("calls", "read", "written", "cost", "PFLOP", "hours", "hours at\ncaps")
@@ -27,8 +36,10 @@ def dry_run(
     encoder: dict[str, Any],
     assumptions: str,
     json: bool,
+    plan: PlanKind = "all",
+    partial: PartialConfig = PartialConfig(),  # noqa: B008 (frozen)
 ) -> None:
-    """Print what a collection of every route would take; no model is loaded and no call made.
+    """Print what a collection would take, at most; no model is loaded and no call made.
 
     Args:
       asked: the mix that queries would be drawn of, or the queries.
@@ -38,10 +49,15 @@ def dry_run(
       encoder: kind and settings of the context encoder.
       assumptions: preset or YAML file.
       json: print for machines.
+      plan: which routes of training queries.
+      partial: numbers of a plan that is not of all of them.
     """
     questions = mix_questions(asked, data) if isinstance(asked, MixConfig) else query_questions(asked)
     taken = load_assumptions(config_path(assumptions))
-    show_plan(plan_collection(questions, pool, horizon, taken, whole_spec(encoder)), json)
+    trees = None
+    if plan != "all":
+        trees = PartialTrees(plan, partial.whole, most_expanded(plan, partial, HopTree(len(pool.models), horizon)))
+    show_plan(plan_collection(questions, pool, horizon, taken, whole_spec(encoder), trees), json)
 
 
 def show_plan(plan: Plan, json: bool) -> None:
@@ -93,8 +109,10 @@ def _words(plan: Plan) -> list[str]:
     total, taken = plan.total(), plan.assumptions
     lengths = ", ".join(f"{task} {tokens}" for task, tokens in taken.response_tokens.items())
     lines = [
-        f"{plan.questions:,} queries, {plan.horizon} hops, every route: {total['hops']:,} hops from at most "
-        f"{total['most']:,} calls; at least {total['fewest']:,}, if all responses to a query were alike.",
+        f"{plan.questions:,} queries, {plan.horizon} hops, {_routes(plan)}{total['hops']:,} hops from at most "
+        f"{total['most']:,} calls; at least {total['fewest']:,}, if all responses to a query were alike"
+        f"{' and no partial tree grew' if plan.trees else ''}.",
+        *_bound(plan),
         "All else is of the most calls, with responses of the assumed length; the last column with all of them at "
         f"their caps ({_short(total['at_cap']['tokens_out'])} tokens written, cost {_short(total['at_cap']['cost'])}).",
         f"Cost is in {plan.money_unit}. Operations: 2 x parameters a token, and attention.",
@@ -115,6 +133,22 @@ def _words(plan: Plan) -> list[str]:
             f"{_short(work.flops / 1e15)} PFLOP, {work.hours:.2f} hours; {_short(work.table_bytes)}B of embeddings."
         )
     return [*lines, *(f"{note}." for note in plan.notes)]
+
+
+def _routes(plan: Plan) -> str:
+    return "every route: " if plan.trees is None else f"plan {plan.trees.plan}: at most "
+
+
+def _bound(plan: Plan) -> list[str]:
+    """Of partial trees, why nobody knows how many calls they take."""
+    if plan.trees is None:
+        return []
+    nodes = " and ".join(f"{most:,} of hop {stage}" for stage, most in enumerate(plan.trees.expanded) if stage)
+    grown = f", and go on after at most {nodes}" if nodes else ""
+    return [
+        f"Trees of {plan.partial:,} training queries are partial: they hold each model's first hop{grown}. The answers "
+        "decide after which; the most is a bound and no estimate."
+    ]
 
 
 def _short(value: float) -> str:

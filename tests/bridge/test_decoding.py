@@ -159,7 +159,7 @@ def test_members_share_weights_and_one_model_at_a_time_is_kept(folder, model_fol
     other = str(model_folder(seed=4))
     configs = [ModelConfig(n, s, 8, base_rate=1) for n, s in (("a", str(folder)), ("b", str(folder)), ("c", other))]
     one, two, _ = load_backends(PoolConfig(tuple(configs)))
-    assert one._weights.get(configs[0], None) is two._weights.get(configs[1], None)
+    assert one._weights.get(configs[0], None, 0) is two._weights.get(configs[1], None, 0)
     one, two, three = load_backends(PoolConfig(tuple(configs), resident=False))
     kept = one._weights._loaded
     assert not kept

@@ -6,12 +6,14 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.external import called_once
 from hierrouter_jax.experiments.leaderboard.fitting import Fitter
 from hierrouter_jax.experiments.partial.frontier import _reach, frontier, possible
-from hierrouter_jax.experiments.partial.plans import PartialConfig, promising, whole_trees
+from hierrouter_jax.experiments.partial.plans import PartialConfig, most_expanded, promising, whole_trees
 from hierrouter_jax.experiments.partial.rounds import collect_partly
 from hierrouter_jax.experiments.partial.whole import opponents_train, whole_training_trees, without_partial_trees
 from hierrouter_jax.hop_tree import HopTree
@@ -68,6 +70,26 @@ def test_visits_are_products_of_choices_without_a_mask_for_what_is_missing():
     logits = jnp.log(jnp.array([[[1.0, 3.0, 9.0], [1.0, 1.0, 2.0], [1.0, 1.0, 2.0]]]))
     found = _reach(logits, jnp.asarray(possible(TREE, may_stop=True)), TREE)
     np.testing.assert_allclose(found[0], [1, 1 / 4, 3 / 4, 1 / 16, 1 / 16, 3 / 16, 3 / 16], rtol=1e-5)
+
+
+@given(seed=st.integers(0, 1000), visited=st.sampled_from([0.06, 0.2, 0.35, 0.6]), seeds=st.integers(1, 2))
+def test_no_frontier_passes_the_bound_of_its_plan(seed, visited, seeds):
+    """Random policies, some sharp and some flat, over trees of three models and hops."""
+    tree, rng = HopTree(3, 3), np.random.default_rng(seed)
+    logits = rng.normal(size=(seeds, 5, 13, 4)) * rng.choice([0.1, 1.0, 9.0])
+    legal = jnp.asarray(possible(tree, may_stop=True))
+    reach = np.max([_reach(jnp.asarray(one), legal, tree) for one in logits], axis=0)
+    most = most_expanded("frontier", PartialConfig(visited=visited, seeds=seeds), tree)
+    for stage in range(tree.horizon):
+        assert (reach[:, tree.stage_slice(stage)] > visited).sum(axis=1).max() <= most[stage]
+
+
+def test_the_bound_by_hand():
+    """Two policies of fewer than 1 / .4 nodes each, in two rounds: eight; .6 leaves one node to each."""
+    tree = HopTree(3, 4)
+    assert most_expanded("frontier", PartialConfig(visited=0.4, rounds=2), tree) == (1, 3, 8, 8)
+    assert most_expanded("frontier", PartialConfig(visited=0.6), tree) == (1, 2, 2, 2)
+    assert most_expanded("promising", PartialConfig(), tree) == (1, 3, 9, 27)
 
 
 def test_rounds_ask_for_more_and_more_and_for_no_more_than_the_policies_want(monkeypatch):

@@ -1,12 +1,17 @@
 """A prompt in a model's own chat template, or as bare text."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt, Turn
+
+
+def as_messages(prompt: Prompt, system: str = "") -> list[dict[str, str]]:
+    """The turns of a chat as templates and endpoints take them: a text is one user turn; the system prompt is first."""
+    turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
+    return [turn._asdict() for turn in ((Turn("system", system), *turns) if system else turns)]
 
 
 class ChatTemplate:
@@ -28,21 +33,16 @@ class ChatTemplate:
         self._name, self._tokenizer, self._system, self._opens = name, tokenizer, system, False
         if system:
             try:
-                self._opens = system.strip() not in self._rendered((Turn("user", "?"),))
+                self._opens = system.strip() not in self("?")
             except InputError:
                 self._opens = True
-        self._rendered((Turn("user", "?"),))
+        self("?")
 
     def __call__(self, prompt: Prompt) -> str:
         """The text of a prompt: a text is one user turn."""
-        return self._rendered((Turn("user", prompt),) if isinstance(prompt, str) else prompt)
-
-    def _rendered(self, turns: Sequence[Turn]) -> str:
-        if self._system and self._opens:
-            turns = (Turn(turns[0].role, f"{self._system}\n\n{turns[0].content}"), *turns[1:])
-        elif self._system:
-            turns = (Turn("system", self._system), *turns)
-        messages = [turn._asdict() for turn in turns]
+        messages = as_messages(prompt, "" if self._opens else self._system)
+        if self._opens:
+            messages[0]["content"] = f"{self._system}\n\n{messages[0]['content']}"
         try:
             return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         except (TemplateError, TypeError, ValueError) as error:

@@ -78,10 +78,14 @@ def draws(prompts: Sequence[Prompt], sampling: Sampling, limit: int) -> Float[Te
         return None
     rows = []
     for prompt in prompts:
-        digest = hashlib.sha256(f"{sampling.seed}:{json.dumps(prompt)}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+        generator = torch.Generator().manual_seed(int.from_bytes(digest_of_call(sampling.seed, prompt)[:7]))
         rows.append(torch.rand(limit, generator=generator))
     return torch.stack(rows)
+
+
+def digest_of_call(seed: int, prompt: Prompt) -> bytes:
+    """What a call's draws follow from: different prompts do not share them."""
+    return hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()
 
 
 def stop_criteria(stop: Sequence[str], tokenizer: Any) -> StopStringCriteria | None:

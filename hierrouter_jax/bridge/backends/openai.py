@@ -1,6 +1,5 @@
 """The backend that calls an OpenAI-compatible endpoint: vLLM, SGLang, llama.cpp, `transformers serve`, a vendor."""
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -11,13 +10,15 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
+from hierrouter_jax.bridge.backends.chat import as_messages
+from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
-from hierrouter_jax.bridge.backends.transformers import loading
+from hierrouter_jax.bridge.backends.weights import loading, reach, where
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, resolve_source
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Prompt, Turn
+from hierrouter_jax.outcomes.context import Prompt
 
 
 class OpenAIBackend:
@@ -42,8 +43,7 @@ class OpenAIBackend:
         self.parameters: int | None = None if size is None else size.parameters
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
-        reach = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
-        self.positions: int | None = min(filter(None, (config.positions, reach)), default=None)
+        self.positions: int | None = reach(config, known)
         self.identity = self._identity()
         self._client = EndpointClient(self._endpoint, config.chat, _key(config.name, self._endpoint))
 
@@ -75,7 +75,11 @@ class OpenAIBackend:
             requests or cannot be reached.
         """
         answers = self._client.ask([self._request(prompt) for prompt in prompts])
-        return [self._cut(answer) if isinstance(answer, Generation) else answer for answer in answers]
+        stop = self._config.stop  # `transformers serve` leaves it in the text
+        return [
+            answer._replace(text=cut(answer.text, stop)) if isinstance(answer, Generation) else answer
+            for answer in answers
+        ]
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the tokenizer of the member's source.
@@ -85,29 +89,24 @@ class OpenAIBackend:
         """
         if self._config.chat:
             return [
-                len(self._tokenizer.apply_chat_template(self._turns(prompt), add_generation_prompt=True)["input_ids"])
+                len(
+                    self._tokenizer.apply_chat_template(self._messages(prompt), add_generation_prompt=True)["input_ids"]
+                )
                 for prompt in prompts
             ]
         return [len(self._tokenizer(as_text(prompt))["input_ids"]) for prompt in prompts]
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         if self._config.chat:
-            asked = {"messages": self._turns(prompt), "logprobs": True}
+            asked = {"messages": self._messages(prompt), "logprobs": True}
         else:
             asked = {"prompt": as_text(prompt), "logprobs": 1}
         sampling = self._config.sampling
-        seed = {} if sampling.greedy else {"seed": _seed_of_call(sampling.seed, prompt)}
+        seed = {} if sampling.greedy else {"seed": int.from_bytes(digest_of_call(sampling.seed, prompt)[:4]) >> 1}
         return {**asked, **self._decoding, **seed}
 
-    def _turns(self, prompt: Prompt) -> list[dict[str, str]]:
-        system = (Turn("system", self._config.system),) if self._config.system else ()
-        turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
-        return [turn._asdict() for turn in (*system, *turns)]
-
-    def _cut(self, generation: Generation) -> Generation:
-        """The text up to the first stop string, which `transformers serve` leaves in."""
-        ends = [at for stop in self._config.stop if (at := generation.text.find(stop)) >= 0]
-        return generation._replace(text=generation.text[: min(ends)]) if ends else generation
+    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        return as_messages(prompt, self._config.system)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -117,18 +116,18 @@ class OpenAIBackend:
                 "an endpoint cannot do; name a hub id or folder with its tokenizer as source"
             )
         with loading(f"model {self.name!r}", self._config.source):
-            return AutoTokenizer.from_pretrained(resolve_source(self._config.source), revision=self._config.revision)
+            return AutoTokenizer.from_pretrained(**where(self._config))
 
 
 def _model_config(config: ModelConfig) -> Any:
     """What the member's source says of its model; None without a source, or where it holds but a tokenizer."""
     if not config.source:
         return None
-    path = resolve_source(config.source)
-    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+    path = Path(resolve_source(config.source))
+    if path.is_dir() and not (path / "config.json").is_file():
         return None
     with loading(f"model {config.name!r}", config.source):
-        return AutoConfig.from_pretrained(path, revision=config.revision)
+        return AutoConfig.from_pretrained(**where(config))
 
 
 def _key(name: str, endpoint: Endpoint) -> str | None:
@@ -138,9 +137,3 @@ def _key(name: str, endpoint: Endpoint) -> str | None:
     if not key:
         raise InputError(f"model {name!r}: the environment variable {endpoint.api_key_env} holds no key")
     return key
-
-
-def _seed_of_call(seed: int, prompt: Prompt) -> int:
-    """Of a seed and a prompt: 31 bits, so that different prompts do not share their draws."""
-    digest = hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()
-    return int.from_bytes(digest[:4]) >> 1

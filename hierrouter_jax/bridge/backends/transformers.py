@@ -12,7 +12,7 @@ from hierrouter_jax.bridge.backends.chat import ChatTemplate
 from hierrouter_jax.bridge.backends.decode import decode
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
-from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, loading, pinned
+from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, loading, pinned, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError
@@ -34,7 +34,7 @@ class TransformersBackend:
 
     Raises:
       InputError: if the source cannot be loaded, its weights do not fill the model, or it has no chat template where
-        one is asked for. Weights that are not resident are loaded, and may be refused, at the first call.
+        one is asked for. Unless all weights stay loaded, they are loaded, and may be refused, at the first call.
     """
 
     def __init__(self, config: ModelConfig, pool: PoolConfig, weights: Weights | None = None) -> None:
@@ -48,13 +48,12 @@ class TransformersBackend:
             self.size = count_parameters(known)
         self.parameters: int | None = self.size.parameters
         self.price = replace(pool.price(config, self.parameters), flops_per_token=self.size.flops_per_token)
-        reach = getattr(known.get_text_config(), "max_position_embeddings", None)
-        self.positions: int | None = min(filter(None, (config.positions, reach)), default=None)
+        self.positions: int | None = reach(config, known)
         self.identity = _identity(config, fingerprint(config), self._chat)
         self._stops = stop_criteria(config.stop, self._tokenizer)
         self._most = 2**31  # calls that were seen to fit the memory at once
-        if self._weights.resident:
-            self._weights.get(config, self._tokenizer)
+        if self._weights.resident is True:
+            self._weights.get(config, self._tokenizer, self.size.parameters)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the model's own tokenizer, chat template included."""
@@ -100,7 +99,7 @@ class TransformersBackend:
         return None
 
     def _generate_batch(self, prompts: list[Prompt], tokens: list[list[int]]) -> list[Generation]:
-        loaded = self._weights.get(self._config, self._tokenizer)
+        loaded = self._weights.get(self._config, self._tokenizer, self.size.parameters)
         device, sampling = loaded.model.device, self._config.sampling
         started = time.perf_counter()
         inputs = self._tokenizer.pad({"input_ids": tokens}, padding=True, return_tensors="pt")

@@ -1,14 +1,15 @@
-"""Weights of a pool: each loaded once however many members share them, all kept or one model's at a time."""
+"""Weights of a pool: each loaded once however many members share them; all kept, as many as fit, or one model's."""
 
 import gc
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import SafetensorError
 from transformers import (
@@ -22,12 +23,13 @@ from transformers import (
 from transformers.quantizers.auto import AutoQuantizationConfig
 from transformers.utils import logging
 
-from hierrouter_jax.bridge.pool import ModelConfig, resolve_commit, resolve_source
+from hierrouter_jax.bridge.pool import ModelConfig, Resident, resolve_commit, resolve_source
 from hierrouter_jax.bridge.pool.source import is_gguf
 from hierrouter_jax.errors import InputError
 
 _FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt", ".jinja"}
 _NOT_FINGERPRINTED = {"card.json"}
+_FOR_BATCHES = 0.25  # of the memory, for what is computed; batches that need more are halved
 _LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError, struct.error)
 
 
@@ -48,27 +50,60 @@ class Weights:
     """The loaded models of a pool, by what their weights are.
 
     Args:
-      resident: whether all stay loaded; otherwise asking for one frees the others.
+      resident: whether all stay loaded, as many as fit, or only the one that was asked for last.
+      memory: tells the free and all bytes of the memory that weights are loaded into.
     """
 
-    def __init__(self, resident: bool = True) -> None:
-        self.resident = resident
-        self._loaded: dict[str, Loaded] = {}
+    def __init__(self, resident: Resident = True, memory: Callable[[], tuple[int, int]] | None = None) -> None:
+        self.resident, self._memory = resident, memory or device_memory
+        self._loaded: dict[str, Loaded] = {}  # the one that was asked for last is last
 
-    def get(self, config: ModelConfig, tokenizer: Any) -> Loaded:
+    def get(self, config: ModelConfig, tokenizer: Any, parameters: int) -> Loaded:
         """The model of a member, loaded where it is not.
 
+        Args:
+          config: of the member.
+          tokenizer: of its source.
+          parameters: of its model.
         Raises:
           InputError: if the source cannot be loaded, or its weights do not fill the model.
         """
         key = repr((config.source, config.revision, config.dtype, config.device_map, config.quantization))
-        if key not in self._loaded:
-            if not self.resident and self._loaded:
-                self._loaded.clear()
-                gc.collect()
-                torch.cuda.empty_cache()
+        if key in self._loaded:
+            self._loaded[key] = self._loaded.pop(key)
+        else:
+            self._make_room(config, parameters)
             self._loaded[key] = _load(config, tokenizer)
         return self._loaded[key]
+
+    def _make_room(self, config: ModelConfig, parameters: int) -> None:
+        """Free models until one more may be loaded.
+
+        A collection asks its models in turns, so that of those that are loaded the one that was asked last has its
+        next turn last: it goes first.
+        """
+        while self._loaded and not self._has_room(config, parameters):
+            self._loaded.popitem()
+            gc.collect()
+            torch.cuda.empty_cache()
+
+    def _has_room(self, config: ModelConfig, parameters: int) -> bool:
+        """Whether the weights fit, at the size of their dtype, with room for batches left."""
+        if self.resident != "fit":
+            return self.resident is True
+        if config.device_map is not None:  # which memory they take is known only once they are loaded
+            return False
+        free, whole = self._memory()
+        return parameters * getattr(torch, config.dtype).itemsize + _FOR_BATCHES * whole <= free
+
+
+def device_memory() -> tuple[int, int]:
+    """Free and all bytes of the first GPU, or else of this machine."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # what torch keeps for later batches is free
+        return torch.cuda.mem_get_info()
+    memory = psutil.virtual_memory()
+    return memory.available, memory.total
 
 
 def pinned(config: ModelConfig) -> ModelConfig:
@@ -89,8 +124,8 @@ def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
       InputError: if the source cannot be loaded.
     """
     with loading(f"model {config.name!r}", config.source):
-        tokenizer = AutoTokenizer.from_pretrained(**_where(config), padding_side="left")
-        known = AutoConfig.from_pretrained(**_where(config))
+        tokenizer = AutoTokenizer.from_pretrained(**where(config), padding_side="left")
+        known = AutoConfig.from_pretrained(**where(config))
     if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer, known
@@ -126,7 +161,13 @@ def fingerprint(config: ModelConfig) -> str:
     return digest.hexdigest()
 
 
-def _where(config: ModelConfig) -> dict[str, Any]:
+def reach(config: ModelConfig, known: PretrainedConfig | None) -> int | None:
+    """Longest prompt and response together, in tokens: the least of what the member and its model's config say."""
+    told = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
+    return min(filter(None, (config.positions, told)), default=None)
+
+
+def where(config: ModelConfig) -> dict[str, Any]:
     """What every `from_pretrained` is told of the source."""
     source = resolve_source(config.source)
     if is_gguf(source):
@@ -145,7 +186,7 @@ def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
                 placed = {"": 0}  # quantised weights can be put on a device only as they are read
         if placed is not None:
             options["device_map"] = placed
-        loaded: Any = AutoModelForCausalLM.from_pretrained(**_where(config), **options, output_loading_info=True)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(**where(config), **options, output_loading_info=True)
         model, report = loaded
         if report["missing_keys"]:
             raise InputError(

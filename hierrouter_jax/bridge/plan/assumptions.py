@@ -32,6 +32,11 @@ class StatedSize:
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}, but must be at least 1")
 
+    @property
+    def attention_flops(self) -> int:
+        """Of a token with each position that it attends to: scores and weighted sum, every layer."""
+        return 4 * self.layers * self.width
+
 
 @dataclass(frozen=True)
 class Assumptions:

@@ -45,7 +45,7 @@ def plan_encoding(
 ) -> PlannedEncoding:
     """Plan the embedding of questions and responses apart.
 
-    A token takes 2 x parameters operations, and attention over the n tokens of its text 4 x layers x width x n.
+    A token takes 2 x parameters operations, and attention over the n tokens of its text n times that of one.
 
     Args:
       questions: the questions.
@@ -61,7 +61,7 @@ def plan_encoding(
     lengths = np.concatenate([question_tokens[None], np.repeat(response_tokens, answers, axis=0)])
     times = np.broadcast_to(questions.weight, lengths.shape)
     read = np.minimum(lengths, longest)
-    operations = 2 * size.parameters * read + 4 * size.layers * size.width * read**2
+    operations = 2 * size.parameters * read + size.attention_flops * read**2
     flops = float((times * operations).sum())
     return PlannedEncoding(
         texts=round(float(times.sum())),

@@ -12,6 +12,7 @@ from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize
 from hierrouter_jax.bridge.plan.encoding import PlannedEncoding, plan_encoding
 from hierrouter_jax.bridge.plan.questions import Questions
 from hierrouter_jax.bridge.plan.sizes import TokenCounter, model_size, token_counter
+from hierrouter_jax.bridge.plan.trees import PartialTrees
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.hop_tree import HopTree
@@ -47,9 +48,10 @@ class PlannedCalls:
     Attributes:
       hop: from 1; 0 is the one call of a model beside the pool.
       model: its name.
-      hops: nodes of all trees that the calls fill.
-      fewest: calls if all models always answered alike, so that all routes were one.
-      most: calls if no two responses to a query were the same; only equal questions share calls.
+      hops: nodes of all trees that the calls fill, at most where trees are partial.
+      fewest: calls if all models always answered alike, so that all routes were one, and no partial tree were grown.
+      most: calls if no two responses to a query were the same, and every partial tree were grown as far as it may be;
+        only equal questions share calls.
       expected: of the most calls, with responses of the assumed length.
       at_cap: of the most calls, with every response as long as it may be.
     """
@@ -72,8 +74,10 @@ class Plan:
       calls: of every hop and model, hop by hop.
       assumptions: that it rests on.
       sizes: by model.
-      encoding: of the contexts; None where the encoder is no neural model of parts.
+      encoding: of the contexts of whole trees; None where the encoder is no neural model of parts.
       notes: what is estimated, and from what; one sentence each.
+      trees: how far training trees are grown; None where all are whole.
+      partial: queries whose trees are partial.
     """
 
     questions: int
@@ -84,6 +88,8 @@ class Plan:
     sizes: dict[str, StatedSize]
     encoding: PlannedEncoding | None = None
     notes: tuple[str, ...] = field(default=())
+    trees: PartialTrees | None = None
+    partial: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data, with totals by model and of everything."""
@@ -98,6 +104,7 @@ class Plan:
             "encoding": None if self.encoding is None else asdict(self.encoding),
             "assumptions": asdict(self.assumptions),
             "notes": list(self.notes),
+            "trees": None if self.trees is None else {**asdict(self.trees), "partial_queries": self.partial},
         }
 
     def total(self, model: str | None = None) -> dict[str, Any]:
@@ -116,8 +123,9 @@ def plan_collection(
     horizon: int,
     assumptions: Assumptions,
     encoder: Mapping[str, Any] = MappingProxyType({}),
+    trees: PartialTrees | None = None,
 ) -> Plan:
-    """Plan the full tree of every question; no model is loaded, and nothing is fetched.
+    """Plan the trees of all questions; no model is loaded, and nothing is fetched.
 
     Of a hop's prompt the layout and the question are counted as they are; the responses in it are taken to be of the
     pool's mean length. A prompt that would be trimmed to fit a model's window is counted whole.
@@ -128,6 +136,7 @@ def plan_collection(
       horizon: largest number of hops.
       assumptions: about what is not known before.
       encoder: the spec of the encoder, its defaults filled in.
+      trees: how far training trees are grown; whole by default.
     Raises:
       InputError: if the size of a model is not known, or the pool cannot be priced.
     """
@@ -135,6 +144,8 @@ def plan_collection(
     sizes = {model.name: model_size(model.name, model.source, assumptions) for model in everyone}
     expected = np.stack([_response_tokens(model, sizes[model.name], questions, assumptions) for model in pool.models])
     caps = np.repeat([[float(model.max_new_tokens)] for model in pool.models], len(questions.texts), axis=1)
+    partial = 0 if trees is None else trees.queries(questions)
+    partly = np.zeros(len(questions.texts)) if trees is None else trees.weight(questions)
     counters, notes = {}, list(questions.notes)
     for model in everyone:
         counters[model.name], exact = token_counter(model.source, assumptions)
@@ -144,13 +155,14 @@ def plan_collection(
 
     def planned(model: ModelConfig, hop: int, stage: int, told: int) -> PlannedCalls:
         size, routes = sizes[model.name], len(pool.models) ** stage
+        grown = routes if trees is None else trees.expanded[stage]
         shown = min(stage, 1) if pool.prompt.responses == "last" else stage
         bare = _prompt_tokens(questions, pool.prompt, pool.models, stage, counters[model.name])
         bare += assumptions.template_tokens * model.chat
         own = _response_tokens(model, size, questions, assumptions), np.full(len(bare), float(model.max_new_tokens))
         loads = [
             _load(
-                questions.weight * routes,
+                (questions.weight - partly) * routes + partly * grown,
                 bare + shown * before.mean(axis=0),
                 responses,
                 pool.price(model, size.parameters),
@@ -159,13 +171,17 @@ def plan_collection(
             )
             for before, responses in zip((expected, caps), own, strict=True)
         ]
-        fewest, most = questions.distinct * told, questions.distinct * routes
-        return PlannedCalls(hop, model.name, questions.total * routes, fewest, most, *loads)
+        unsure = round(float(partly.sum()))
+        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * told
+        most = (questions.distinct - unsure) * routes + unsure * grown
+        hops = (questions.total - partial) * routes + partial * grown
+        return PlannedCalls(hop, model.name, hops, fewest, most, *loads)
 
     calls = [planned(model, stage + 1, stage, _told(pool, stage)) for stage in range(horizon) for model in pool.models]
     calls += [planned(model, 0, 0, 1) for model in pool.external]
     encoding = _encoding(questions, expected, HopTree(len(pool.models), horizon), dict(encoder), assumptions)
-    return Plan(questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding, tuple(notes))
+    about = questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding, tuple(notes)
+    return Plan(*about, trees, partial)
 
 
 def _told(pool: PoolConfig, stage: int) -> int:
@@ -218,10 +234,10 @@ def _load(
 ) -> Load:
     """What so many calls of each text take.
 
-    A token takes 2 x parameters operations, and attention over the t tokens up to it 4 x layers x width x t; over n
-    tokens that is 2 x layers x width x n^2.
+    A token takes 2 x parameters operations, and attention over the t tokens up to it t times that of one; over n
+    tokens that is half of it n^2 times.
     """
-    attention = 2 * size.layers * size.width
+    attention = size.attention_flops / 2
     reading = 2 * size.parameters * tokens_in + attention * tokens_in**2
     whole = 2 * size.parameters * (tokens_in + tokens_out) + attention * (tokens_in + tokens_out) ** 2
     read, written = float(calls @ tokens_in), float(calls @ tokens_out)

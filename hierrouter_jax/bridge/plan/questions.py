@@ -1,7 +1,7 @@
 """The questions that a plan is made for: how many there are, and texts that stand for them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ class Questions:
       shots: turns of worked examples before each text, which the models read and the encoder does not.
       tasks: of each text.
       weight: distinct questions that each stands for, [T].
+      training: how many of those are asked in training alone, [T].
+      training_queries: by task, those included that have the text of another.
       hidden: questions beyond those, that have the text of another.
       notes: where the texts are not the questions themselves, one sentence each.
     """
@@ -33,6 +35,8 @@ class Questions:
     shots: tuple[tuple[Turn, ...], ...]
     tasks: tuple[str, ...]
     weight: Float[np.ndarray, " T"]
+    training: Float[np.ndarray, " T"]
+    training_queries: Mapping[str, int]
     hidden: int = 0
     notes: tuple[str, ...] = ()
 
@@ -56,7 +60,16 @@ def query_questions(queries: Sequence[Query]) -> Questions:
         raise InputError("there are no queries to plan for")
     distinct = {(query.text, query.shots): query.task for query in queries}
     texts, shots = zip(*distinct, strict=True)
-    return Questions(texts, shots, tuple(distinct.values()), np.ones(len(distinct)), len(queries) - len(distinct))
+    elsewhere = {(query.text, query.shots) for query in queries if query.split != "train"}
+    return Questions(
+        texts,
+        shots,
+        tuple(distinct.values()),
+        np.ones(len(distinct)),
+        np.array([float(asked not in elsewhere) for asked in distinct]),
+        Counter(query.task for query in queries if query.split == "train"),
+        len(queries) - len(distinct),
+    )
 
 
 def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
@@ -74,6 +87,8 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
     prompts: list[list[Turn]] = []
     tasks: list[str] = []
     weight: list[float] = []
+    training: list[float] = []
+    training_queries: Counter[str] = Counter()
     notes: list[str] = []
     for name, share in config.tasks.items():
         wanted = sum(share.counts.values())
@@ -84,12 +99,15 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
         prompts += read
         tasks += [task.name] * len(read)
         weight += [wanted / len(read)] * len(read)
+        training += [share.train / len(read)] * len(read)
+        training_queries[task.name] += share.train
         if note:
             notes.append(note)
     if not prompts:
         raise InputError("the mix asks for no query: every count is 0")
     texts, shots = tuple(turns[-1].content for turns in prompts), tuple(tuple(turns[:-1]) for turns in prompts)
-    return Questions(texts, shots, tuple(tasks), np.array(weight), notes=tuple(notes))
+    by_text = np.array(weight), np.array(training)
+    return Questions(texts, shots, tuple(tasks), *by_text, training_queries, notes=tuple(notes))
 
 
 def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[list[Turn]], str]:

@@ -5,12 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize
-from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.bridge.pool import count_parameters, resolve_source
 from hierrouter_jax.errors import InputError
 
 TokenCounter = Callable[[Sequence[str]], Float[np.ndarray, " B"]]
@@ -27,13 +26,8 @@ def model_size(name: str, source: str, assumptions: Assumptions) -> StatedSize:
     if source in assumptions.sizes:
         return assumptions.sizes[source]
     try:
-        config: Any = AutoConfig.from_pretrained(resolve_source(source), local_files_only=True)
-        with torch.device("meta"):
-            parameters = AutoModelForCausalLM.from_config(config).num_parameters()
-        config = config.get_text_config()
-        heads = config.num_attention_heads
-        width = heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
-        return StatedSize(parameters, config.num_hidden_layers, width)
+        counted = count_parameters(AutoConfig.from_pretrained(resolve_source(source), local_files_only=True))
+        return StatedSize(counted.parameters, counted.layers, counted.width)
     except (*_NOT_HERE, AttributeError):
         raise InputError(
             f"model {name!r}: the configuration of {source or 'its endpoint'} is not on this machine; state its size "

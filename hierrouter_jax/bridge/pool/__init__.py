@@ -1,6 +1,6 @@
 """The pool: which models, from where, at what price, and how they are asked."""
 
-from hierrouter_jax.bridge.pool.config import PoolConfig, load_pool, load_prompt
+from hierrouter_jax.bridge.pool.config import PoolConfig, Resident, load_pool, load_prompt
 from hierrouter_jax.bridge.pool.member import Endpoint, ModelConfig, Sampling
 from hierrouter_jax.bridge.pool.size import ModelSize, count_parameters
 from hierrouter_jax.bridge.pool.source import resolve_commit, resolve_source
@@ -10,6 +10,7 @@ __all__ = [
     "ModelConfig",
     "ModelSize",
     "PoolConfig",
+    "Resident",
     "Sampling",
     "count_parameters",
     "load_pool",

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from hierrouter_jax.bridge.pool.member import ModelConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.pricing import PricedModel
+
+Resident = bool | Literal["fit"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class PoolConfig:
       rate_from_parameters: price every token at the model's number of parameters in millions; no model may then
         state a price of its own. Otherwise every model must.
       external: larger models outside the pool that answer each query in one call, to compare with; no route holds one.
-      resident: whether all weights stay loaded; otherwise those of one model at a time.
+      resident: whether all weights stay loaded (true), those of as many models as fit (`fit`), or of one (false).
 
     Raises:
       InputError: if there is no model, a name occurs twice, or a price is missing or superfluous.
@@ -32,7 +35,7 @@ class PoolConfig:
     money_unit: str = "price units"
     rate_from_parameters: bool = False
     external: tuple[ModelConfig, ...] = ()
-    resident: bool = True
+    resident: Resident = True
 
     def __post_init__(self) -> None:
         if not self.models:

@@ -8,32 +8,21 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What a causal model's tokens cost in arithmetic, by the usual count (Kaplan et al. 2020, arXiv 2001.08361, 2.1).
-
-    A multiplication and its addition are two operations. Mixtures of experts are counted as if all experts ran.
+    """How large a causal model is. Mixtures of experts are counted as if all experts ran.
 
     Attributes:
       parameters: all of them, a shared embedding once.
-      layer_flops: of a token through all layers: twice the parameters that are no embeddings.
-      head_flops: of the logits of a token that is written: twice hidden size times vocabulary.
-      attention_flops: of a token with each position that it attends to: scores and weighted sum, every layer.
+      layers: of attention.
+      width: of a layer's queries: heads x their size; 0 where the config tells of no heads.
+      flops_per_token: of a token that is written, by the usual count (Kaplan et al. 2020, arXiv 2001.08361, 2.1): twice
+        the parameters that are no embeddings, and twice hidden size times vocabulary for its logits. A multiplication
+        and its addition are two operations. Without attention: what grows with the length is small for short contexts.
     """
 
     parameters: int
-    layer_flops: int
-    head_flops: int
-    attention_flops: int
-
-    @property
-    def flops_per_token(self) -> int:
-        """Of a written token, without attention: what grows with the length is small for short contexts."""
-        return self.layer_flops + self.head_flops
-
-    def flops(self, tokens_in: float, tokens_out: float) -> float:
-        """Of a call that reads and writes so many tokens, with a key-value cache."""
-        tokens = tokens_in + tokens_out
-        attended = tokens * (tokens + 1) / 2
-        return tokens * self.layer_flops + tokens_out * self.head_flops + attended * self.attention_flops
+    layers: int
+    width: int
+    flops_per_token: int
 
 
 def count_parameters(config: PretrainedConfig) -> ModelSize:
@@ -49,10 +38,10 @@ def count_parameters(config: PretrainedConfig) -> ModelSize:
     parameters = sum(weights.numel() for weights in set(model.parameters()))
     text = config.get_text_config()
     heads = getattr(text, "num_attention_heads", 0) or 0
-    width = getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else 0)
     return ModelSize(
         parameters=parameters,
-        layer_flops=2 * (parameters - sum(weights.numel() for weights in embeddings)),
-        head_flops=2 * (head.weight.numel() if head is not None else 0),
-        attention_flops=4 * text.num_hidden_layers * heads * width,
+        layers=text.num_hidden_layers,
+        width=heads * (getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else 0)),
+        flops_per_token=2 * (parameters - sum(weights.numel() for weights in embeddings))
+        + 2 * (head.weight.numel() if head is not None else 0),
     )

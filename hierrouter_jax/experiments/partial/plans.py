@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -75,6 +76,17 @@ def whole_trees(queries: Sequence[Query], tree: HopTree, share: float, seed: int
     wanted = np.repeat(whole[:, None], tree.num_nodes, axis=1)
     wanted[:, 0] = True
     return wanted
+
+
+def most_expanded(plan: PlanKind, config: PartialConfig, tree: HopTree) -> tuple[int, ...]:
+    """Of each stage but the last, the most nodes of a partial tree after which a plan may call the models.
+
+    Of `frontier`, a policy visits fewer than 1 / `visited` nodes of a stage with more than that probability, and each
+    policy of each round may visit others. Of `promising`, every route may come near the best.
+    """
+    policies = config.rounds * len(config.learners) * config.seeds
+    most = policies * (ceil(1 / config.visited) - 1) if plan == "frontier" else tree.num_nodes
+    return (1, *(min(tree.num_models**stage, most) for stage in range(1, tree.horizon)))
 
 
 def promising(table: OutcomeTable, whole: Bool[np.ndarray, " Q"], margin: float) -> Bool[np.ndarray, "Q N"]:
