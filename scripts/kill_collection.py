@@ -2,8 +2,8 @@
 
     python -m scripts.kill_collection /tmp/kills --kills 20
 
-Each run is `hierrouter collect`, killed after a random time; the calls that were made again are those that a killed
-run had begun and not kept. The finished table is compared with that of a run that nobody kills.
+Each run is `hierrouter collect`, killed after a random time. The finished table is compared with that of a run that
+nobody kills. How many calls are made again is counted by tests/bridge/test_kill_collection.py.
 """
 
 import json
@@ -60,7 +60,7 @@ def main(folder: Path, kills: int = 20, batch_size: int = 16, seconds: float = 0
     ]
     one, other = load_table(killed), load_table(whole)
     same = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS)
-    print(f"calls {summaries[0]['calls']:,}; at most {batch_size} repeated a kill; tables equal: {same}")
+    print(f"{kills} kills within {summaries[0]['calls']:,} calls, batches of {batch_size}; tables equal: {same}")
     if not same:
         raise SystemExit(1)
 
