@@ -1,5 +1,6 @@
 """Which layout a sweep runs under: measured on the table at hand, or told."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]
 _WORTH_MEASURING = 10_000_000  # network rows, half a minute on a core; below, measuring takes longer than it saves
 _FULL = 20.0  # updates/s of one run, below which it fills a CPU, so that vmapped runs only get into each other's way
 _AS_FAST = 0.95  # of the fastest: short timings tell no more, and the earlier layouts start sooner
+_ENOUGH_THREADS = 4  # of XLA's pool on a CPU, with which vmapped training was never seen to hang
 _AT_ONCE = {"cpu": 8, "gpu": 64, "tpu": 64}  # members vmapped on a device
 
 
@@ -63,7 +65,7 @@ def chosen_layout(
         return
     rates: dict[SweepLayout, float] = {}
     for layout in available_layouts():
-        if layout.endswith("vmap") and not accelerated and rates["map"] < _FULL:
+        if layout.endswith("vmap") and not accelerated and (rates["map"] < _FULL or vmap_may_hang()):
             continue
         runs = min(chunk or chunk_size(layout, members), members)
         rates[layout] = updates_per_second(static, hyper, splits.train, layout, runs)
@@ -82,6 +84,26 @@ def chosen_layout(
             workers.end_at_once()
             stack.close()
         yield best, workers if best == "processes" else None
+
+
+def vmap_may_hang() -> bool:
+    """Whether vmapped runs may wait for ever here: XLA's pool on a CPU, with as many threads as cores, has too few.
+
+    Parts of such a program wait, each on a thread of the pool, for others that need one. Seen with jaxlib 0.10.0 to
+    0.10.2 on two cores, at the first call or a later one; NPROC, which XLA reads, makes the pool larger.
+    """
+    threads = os.environ.get("NPROC") or len(cores()) or os.cpu_count() or 1
+    return jax.default_backend() == "cpu" and int(threads) < _ENOUGH_THREADS
+
+
+def warn_of_vmap(layout: SweepLayout) -> None:
+    """Say on stderr that the layout that was asked for may hang here."""
+    if layout.endswith("vmap") and vmap_may_hang():
+        tqdm.write(
+            f"warning: layout {layout} may hang on so few cores; set NPROC={_ENOUGH_THREADS} in the environment before "
+            "the start, or take layout map, which is faster here",
+            file=sys.stderr,
+        )
 
 
 def updates_per_second(

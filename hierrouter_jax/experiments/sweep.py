@@ -14,7 +14,7 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.hypers import stack
-from hierrouter_jax.experiments.layouts import SweepLayout, chosen_layout, chunk_size
+from hierrouter_jax.experiments.layouts import SweepLayout, chosen_layout, chunk_size, warn_of_vmap
 from hierrouter_jax.experiments.members import Chunk, Plan, Scores, Splits, Trained, chunks, run_chunk
 from hierrouter_jax.experiments.sweep_folder import Finished, begin, describe, keep_layout, kept_layout, write_result
 from hierrouter_jax.experiments.sweep_result import SweepResult, frame_of
@@ -124,6 +124,7 @@ def _laid(
         with chosen_layout(splits, plan, members, chunk, say) as chosen:
             yield chosen
     else:
+        warn_of_vmap(layout)
         with Workers(splits, cores()[:members]) if layout == "processes" else nullcontext() as workers:
             yield layout, workers
 

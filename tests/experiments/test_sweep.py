@@ -122,16 +122,32 @@ def test_the_fastest_layout_is_chosen_and_said_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(layouts, "_WORTH_MEASURING", 0)
     monkeypatch.setattr(layouts, "updates_per_second", lambda static, hyper, table, layout, runs: rates[layout])
     monkeypatch.setattr(layouts, "cores", lambda: (0,))
+    monkeypatch.setenv("NPROC", "4")
     with chosen_layout(splits, plan, 4) as (layout, workers):
         assert (layout, workers) == ("vmap", None)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["layout vmap (updates/s of all members together: map 30, vmap 40)"]
+    monkeypatch.delenv("NPROC")  # vmapped runs may hang on one thread
+    with chosen_layout(splits, plan, 4) as (layout, workers):
+        assert (layout, workers) == ("map", None)
+    monkeypatch.setenv("NPROC", "4")
     rates |= {"map": 39.0}  # about as fast, and simpler
     with chosen_layout(splits, plan, 4) as (layout, workers):
         assert (layout, workers) == ("map", None)
     rates["map"] = 5.0  # one run fills the machine
     with chosen_layout(splits, plan, 4) as (layout, workers):
         assert (layout, workers) == ("map", None)
+
+
+def test_who_asks_for_a_layout_that_may_hang_is_warned(monkeypatch, capsys):
+    monkeypatch.setattr(layouts, "cores", lambda: (0, 1))
+    monkeypatch.delenv("NPROC", raising=False)
+    for layout, warned in (("vmap", True), ("devices-vmap", True), ("map", False), ("processes", False)):
+        layouts.warn_of_vmap(layout)
+        assert capsys.readouterr().err.startswith(f"warning: layout {layout} may hang") == warned
+    monkeypatch.setenv("NPROC", "4")
+    layouts.warn_of_vmap("vmap")
+    assert capsys.readouterr().err == ""
 
 
 def test_wrong_arguments_are_named():
