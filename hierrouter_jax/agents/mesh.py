@@ -4,10 +4,12 @@ The program is the same; only where its arrays lie is said, and XLA adds the com
 depend on the mesh, so a run differs from that on one device by the order of its sums alone.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
+from jax.flatten_util import ravel_pytree
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 Tree = TypeVar("Tree")
@@ -42,6 +44,24 @@ def gather(tree: Tree) -> Tree:
     if not _in_mesh():
         return tree
     return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, PartitionSpec()), tree)
+
+
+def add_up(function: Callable[..., Tree], whole: tuple[Any, ...], parts: tuple[Any, ...]) -> Tree:
+    """function(*whole, *parts) of every device's share of `parts`, added up over the mesh by one communication.
+
+    XLA would add up every array of a gradient by itself, waiting for all devices each time.
+    """
+    if not _in_mesh():
+        return function(*whole, *parts)
+
+    def of_device(whole, parts):
+        # As if they differed between devices: else differentiating adds up, array by array.
+        result, unravel = ravel_pytree(function(*jax.lax.pcast(whole, AXIS, to="varying"), *parts))
+        return unravel(jax.lax.psum(result, AXIS))
+
+    return jax.shard_map(of_device, in_specs=(PartitionSpec(), PartitionSpec(AXIS)), out_specs=PartitionSpec())(
+        whole, parts
+    )
 
 
 def replicate(tree: Tree) -> Tree:

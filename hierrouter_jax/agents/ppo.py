@@ -1,6 +1,7 @@
 """PPO on the outcome table in the Anakin shape: ids in the rollout, rows gathered in the minibatch."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,15 +11,15 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.agents.episodes import draw_conditions, reward_weights
 from hierrouter_jax.agents.losses import clipped_surrogate, dropout, generalised_advantages, normalise, share
-from hierrouter_jax.agents.mesh import gather, spread
+from hierrouter_jax.agents.mesh import add_up, gather, spread
 from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.shuffle import shuffle
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.policies.categorical import masked_categorical
+from hierrouter_jax.policies.categorical import masked_categorical, masked_log_probs
 from hierrouter_jax.policies.conditions import Conditions
-from hierrouter_jax.policies.network import RouterNetwork, gather_inputs, network_outputs
+from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, gather_inputs, network_outputs
 
 
 @struct.dataclass
@@ -28,6 +29,7 @@ class Rollout:
     Attributes:
       query, node: [L, B] where the action was taken.
       conditions: [L, B] of the episode.
+      mask: [L, B, A] bool, the legal actions.
       action: [L, B].
       log_prob: [L, B] of the action when it was taken.
       value: [L, B] estimated then.
@@ -38,6 +40,7 @@ class Rollout:
     query: Int[Array, "L B"]
     node: Int[Array, "L B"]
     conditions: Conditions
+    mask: Bool[Array, "L B A"]
     action: Int[Array, "L B"]
     log_prob: Float[Array, "L B"]
     value: Float[Array, "L B"]
@@ -50,13 +53,18 @@ class Batch:
     """Steps to learn from, [B].
 
     Attributes:
-      rollout: where they were taken and how.
+      query, node, conditions, mask, action, log_prob: as in the rollout.
       advantage: of the action; in a minibatch of zero mean and unit variance.
       target: of the value.
       weight: 1 for steps of episodes that were going, else 0; in a minibatch adding up to 1.
     """
 
-    rollout: Rollout
+    query: Int[Array, " B"]
+    node: Int[Array, " B"]
+    conditions: Conditions
+    mask: Bool[Array, "B A"]
+    action: Int[Array, " B"]
+    log_prob: Float[Array, " B"]
     advantage: Float[Array, " B"]
     target: Float[Array, " B"]
     weight: Float[Array, " B"]
@@ -68,24 +76,22 @@ def update(
     """One rollout of `num_envs` whole episodes, then epochs of minibatch steps over it."""
     rollout_key, shuffle_key, key = jax.random.split(state.key, 3)
     rollout, end = collect(rollout_key, state.params, table, network, static, hyper)
-    advantages = generalised_advantages(rollout.reward, rollout.value, rollout.alive, hyper.gamma, hyper.gae_lambda)
-    weight = rollout.alive.astype(jnp.float32)
-    batch = gather(jax.tree.map(jnp.ravel, Batch(rollout, advantages, advantages + rollout.value, weight)))
-    size = rollout.action.size
+    batch = gather(to_learn_from(rollout, hyper))
     progress = state.update / static.num_updates
+    gradient_of = jax.grad(partial(loss, network=network), has_aux=True)
 
     def epoch(carry, epoch_key):
         order_key, drop_key = jax.random.split(epoch_key)
-        order = shuffle(order_key, size).reshape(static.minibatches, -1)
+        order = shuffle(order_key, len(batch.weight)).reshape(static.minibatches, -1)
         return jax.lax.scan(minibatch, carry, (order, jax.random.split(drop_key, static.minibatches)))
 
     def minibatch(carry, inputs):
         (params, optimizer), (rows, drop_key) = carry, inputs
         part = gather(jax.tree.map(lambda leaf: leaf[rows], batch))
         part = spread(replace(part, advantage=normalise(part.advantage, part.weight), weight=share(part.weight)))
-        gradient, metrics = jax.grad(loss, has_aux=True)(
-            params, part, drop_key, table, network, static, hyper, progress
-        )
+        seen = gather_inputs(table, part.query, part.node, part.conditions, hyper.ranges)
+        seen = replace(seen, features=dropout(drop_key, seen.features, hyper.dropout))
+        gradient, metrics = add_up(gradient_of, (params, hyper, progress), (seen, part))
         params, optimizer = apply_gradient(params, optimizer, gradient, hyper, progress)
         return (params, optimizer), metrics
 
@@ -113,55 +119,59 @@ def collect(
     weights = reward_weights(hyper, told)
 
     def advance(state, step_key):
-        seen = gather_inputs(table, state.query, _decision_node(state.node, table), told, hyper.ranges)
-        logits, value = network_outputs(network, params, seen)
-        policy = masked_categorical(logits, routing.action_mask(state, table, static.allow_stop))
+        # Leaves decide nothing: their (ignored) step reads the root's features instead of falling off the table.
+        node = jnp.where(state.node < table.tree.num_decision_nodes, state.node, 0)
+        logits, value = network_outputs(network, params, gather_inputs(table, state.query, node, told, hyper.ranges))
+        mask = routing.action_mask(state, table, static.allow_stop)
+        policy = masked_categorical(logits, mask)
         action: Any
         log_prob: Any
         action, log_prob = policy.sample_and_log_prob(seed=step_key)
         next_state, result = routing.step(state, action, table, weights, static.allow_stop, hyper.gamma)
-        return next_state, Rollout(state.query, state.node, told, action, log_prob, value, result.reward, ~state.done)
+        taken = Rollout(state.query, node, told, mask, action, log_prob, value, result.reward, alive=~state.done)
+        return next_state, taken
 
     start = routing.start(query, told.budget)
     end, rollout = jax.lax.scan(advance, start, jax.random.split(key, table.tree.horizon))
     return rollout, end
 
 
+def to_learn_from(rollout: Rollout, hyper: LearnerHyper) -> Batch:
+    """All steps of a rollout, one after the other [L * B], with their advantages."""
+    advantage = generalised_advantages(rollout.reward, rollout.value, rollout.alive, hyper.gamma, hyper.gae_lambda)
+    batch = Batch(
+        **{field.name: getattr(rollout, field.name) for field in fields(Batch) if hasattr(rollout, field.name)},
+        advantage=advantage,
+        target=advantage + rollout.value,
+        weight=rollout.alive.astype(jnp.float32),
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
+
+
 def loss(
     params: dict,
-    batch: Batch,
-    drop_key: PRNGKeyArray,
-    table: DeviceTable,
-    network: RouterNetwork,
-    static: LearnerStatic,
     hyper: LearnerHyper,
     progress: Float[Array, ""],
+    seen: PolicyInputs,
+    batch: Batch,
+    network: RouterNetwork,
 ) -> tuple[Float[Array, ""], Metrics]:
     """-clipped surrogate + value loss - entropy bonus, over the steps of episodes that were going.
 
-    All means are taken by one sum, because over several devices each would be a communication of its own.
+    Everything is a sum over steps by their weights, so that sums over parts of a batch add up to the batch's.
     """
-    rollout, node = batch.rollout, _decision_node(batch.rollout.node, table)
-    seen = gather_inputs(table, rollout.query, node, rollout.conditions, hyper.ranges)
-    seen = replace(seen, features=dropout(drop_key, seen.features, hyper.dropout))
     logits, value = network_outputs(network, params, seen)
-    state = routing.RoutingState(rollout.query, node, ~rollout.alive, rollout.conditions.budget)
-    policy = masked_categorical(logits, routing.action_mask(state, table, static.allow_stop))
-    log_ratio = policy.log_prob(rollout.action) - rollout.log_prob
-    uncertainty: Any = policy.entropy()
+    # With actions first, sums over them run along all steps at once; rows of a few numbers each are slow on a CPU.
+    log_probs = masked_log_probs(logits.T, batch.mask.T, axis=0)
+    chosen = batch.action == jnp.arange(len(log_probs))[:, None]
+    log_ratio = jnp.sum(jnp.where(chosen, log_probs, 0.0), axis=0) - batch.log_prob
     per_step = {
         "policy_loss": -clipped_surrogate(jnp.exp(log_ratio), batch.advantage, hyper.clip),
         "value_loss": 0.5 * (value - batch.target) ** 2,
-        "entropy": uncertainty,
+        "entropy": -jnp.sum(jnp.exp(log_probs) * log_probs, axis=0),
         "approx_kl": jnp.expm1(log_ratio) - log_ratio,
         "clip_fraction": (jnp.abs(jnp.expm1(log_ratio)) > hyper.clip).astype(jnp.float32),
     }
-    means = batch.weight @ jnp.stack(list(per_step.values()), axis=-1)
-    metrics = dict(zip(per_step, means, strict=True))
+    metrics = {name: batch.weight @ values for name, values in per_step.items()}
     total = metrics["policy_loss"] + hyper.value_coefficient * metrics["value_loss"]
     return total - entropy_bonus(hyper, progress) * metrics["entropy"], metrics
-
-
-def _decision_node(node, table: DeviceTable):
-    """Leaves decide nothing: their (ignored) step reads the root's features instead of falling off the table."""
-    return jnp.where(node < table.tree.num_decision_nodes, node, 0)

@@ -14,6 +14,10 @@ def masked_categorical(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) 
     return distrax.Categorical(logits=jnp.where(mask, logits, IMPOSSIBLE))
 
 
-def masked_log_probs(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) -> Float[Array, "*B A"]:
-    """Logarithms of the same probabilities, of all actions; about `IMPOSSIBLE` where an action is illegal."""
-    return jax.nn.log_softmax(jnp.where(mask, logits, IMPOSSIBLE), axis=-1)
+def masked_log_probs(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"], axis: int = -1) -> Float[Array, "*B A"]:
+    """Logarithms of the same probabilities, of all actions; about `IMPOSSIBLE` where an action is illegal.
+
+    Args:
+      axis: of the actions.
+    """
+    return jax.nn.log_softmax(jnp.where(mask, logits, IMPOSSIBLE), axis=axis)

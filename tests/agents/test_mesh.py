@@ -47,6 +47,12 @@ def assert_same(alone: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> N
         np.testing.assert_allclose(value, alone[name], atol=TOLERANCE, rtol=1e-4, err_msg=name)
 
 
+def test_two_devices_compute_what_one_does(tmp_path):
+    places = {name: tmp_path / f"{name}.npz" for name in ("one", "two")}
+    finish(*(start([str(places[n]), "ppo", k, "replicated"], int(k)) for n, k in (("one", "1"), ("two", "2"))))
+    assert_same(*(dict(np.load(place)) for place in places.values()))
+
+
 @pytest.mark.extended
 @pytest.mark.parametrize("where", ["replicated", "sharded"])
 def test_eight_devices_compute_what_one_does(alone, tmp_path, where):

@@ -1,5 +1,7 @@
 """PPO: its formulas by hand, its laws, and that it learns what can be learned."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from hierrouter_jax.envs.routing import action_mask
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, device_table
 from hierrouter_jax.evaluation.exact import decision_masks, end_nodes, greedy
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.policies.network import gather_inputs, network_outputs
 from hierrouter_jax.policies.table_policy import decision_logits
 from tests.tables import random_table
 
@@ -83,11 +86,47 @@ def test_rollouts_are_legal_and_their_rewards_the_tables():
         jax.random.key(1), state.params, table, learner.build_network(table, static), static, LearnerHyper()
     )
     legal = action_mask(RoutingState(rollout.query, rollout.node, ~rollout.alive), table, True)
+    np.testing.assert_array_equal(rollout.mask, legal)
     assert bool(jnp.take_along_axis(legal, rollout.action[..., None], axis=-1).all())
     assert (rollout.reward[~rollout.alive] == 0).all()
     stops = rollout.alive & (rollout.action == table.tree.num_models)
     np.testing.assert_allclose(rollout.reward[stops], table.quality[rollout.query[stops], rollout.node[stops]])
     assert int(stops.sum()) > 0
+
+
+def slow_loss(batch, logits, values, hyper, bonus):
+    """Step by step: the clipped surrogate, half the squared error of the value, the entropy over legal actions."""
+    total = 0.0
+    for i, weight in enumerate(batch.weight):
+        legal = np.flatnonzero(batch.mask[i])
+        probs = np.exp(logits[i, legal] - logits[i, legal].max())
+        probs /= probs.sum()
+        ratio = probs[list(legal).index(batch.action[i])] / np.exp(batch.log_prob[i])
+        clipped = np.clip(ratio, 1 - hyper.clip, 1 + hyper.clip)
+        surrogate = min(ratio * batch.advantage[i], clipped * batch.advantage[i])
+        entropy = -sum(p * np.log(p) for p in probs)
+        error = 0.5 * (values[i] - batch.target[i]) ** 2
+        total += weight * (-surrogate + hyper.value_coefficient * error - bonus * entropy)
+    return total
+
+
+def test_the_loss_is_the_slow_sum_and_its_parts_add_up():
+    table = on_device(random_table(queries=20, missing=0.3))
+    static, hyper = LearnerStatic(num_envs=16, hidden=(16, 16), allow_stop=True), LearnerHyper(entropy_end=0.05)
+    network = learner.build_network(table, static)
+    params = learner.init(jax.random.key(0), table, static, hyper).params
+    rollout, _ = ppo.collect(jax.random.key(1), params, table, network, static, hyper)
+    batch = ppo.to_learn_from(rollout, hyper)
+    seen = gather_inputs(table, batch.query, batch.node)
+    other = jax.tree.map(lambda leaf: leaf * 1.5, params)  # so that ratios are not 1
+    gradient = jax.jit(jax.grad(partial(ppo.loss, network=network), has_aux=True))
+    total, _ = ppo.loss(other, hyper, jnp.ones(()), seen, batch, network)
+    logits, values = map(np.asarray, network_outputs(network, other, seen))
+    assert float(total) == pytest.approx(slow_loss(jax.device_get(batch), logits, values, hyper, 0.05), rel=1e-4)
+    whole = gradient(other, hyper, jnp.ones(()), seen, batch)
+    halves = [jax.tree.map(lambda leaf, half=half: leaf[half], (seen, batch)) for half in (slice(20), slice(20, None))]
+    parts = [gradient(other, hyper, jnp.ones(()), *half) for half in halves]
+    chex.assert_trees_all_close(whole, jax.tree.map(jnp.add, *parts), rtol=1e-4, atol=1e-4)
 
 
 def test_a_whole_run_traces_once_for_all_numbers_and_tables():

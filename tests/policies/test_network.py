@@ -1,5 +1,7 @@
 """The network is the plain one of its paper, however its products are arranged."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,14 @@ import pytest
 
 from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.policies import table_policy
-from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, gather_inputs, network_outputs, project
+from hierrouter_jax.policies.network import (
+    PolicyInputs,
+    RouterNetwork,
+    gather_inputs,
+    network_outputs,
+    project,
+    project_few,
+)
 from tests.tables import random_table
 
 
@@ -50,19 +59,33 @@ def test_half_precision_features_give_nearly_the_same():
     np.testing.assert_allclose(full, half, atol=1e-3)
 
 
+@pytest.mark.parametrize("width", [4, 9])
 @pytest.mark.parametrize("shape", [(7, 5), (2, 3, 5)])
-def test_the_products_own_gradients_are_the_plain_ones(shape):
-    x, kernel = jax.random.normal(jax.random.key(0), shape), jax.random.normal(jax.random.key(1), (5, 4))
+@pytest.mark.parametrize("product", [project, partial(project, gathered=True), project_few])
+def test_the_products_own_gradients_are_the_plain_ones(product, shape, width):
+    x, kernel = jax.random.normal(jax.random.key(0), shape), jax.random.normal(jax.random.key(1), (5, width))
 
     def loss(product):
         return lambda x, kernel: jnp.sum(jnp.sin(product(x, kernel)))
 
-    ours = jax.jit(jax.grad(loss(project), argnums=(0, 1)))(x, kernel)
+    np.testing.assert_allclose(product(x, kernel), x @ kernel, rtol=1e-5, atol=1e-5)
+    ours = jax.jit(jax.grad(loss(product), argnums=(0, 1)))(x, kernel)
     theirs = jax.grad(loss(jnp.matmul), argnums=(0, 1))(x, kernel)
     for mine, its in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-5, atol=1e-5)
-    stacked = jax.vmap(jax.grad(loss(project), argnums=1), in_axes=(None, 0))(x, jnp.stack([kernel, 2 * kernel]))
+    stacked = jax.vmap(jax.grad(loss(product), argnums=1), in_axes=(None, 0))(x, jnp.stack([kernel, 2 * kernel]))
     np.testing.assert_allclose(stacked[0], theirs[1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_gathered_features_are_the_tables(dtype):
+    host = random_table(queries=7)
+    features = host.context_embedding.astype(dtype)
+    features[0, 0, :3] = 0.0, np.finfo(dtype).min, np.finfo(dtype).max
+    table = device_table(host, features, 5.0)
+    query, node = jnp.array([0, 6, 0]), jnp.array([0, 2, 1])
+    gathered = jax.jit(gather_inputs)(table, query, node).features
+    np.testing.assert_array_equal(gathered, features[query, node])
 
 
 @pytest.mark.parametrize("at_once", [1, 6, 9, 21])
