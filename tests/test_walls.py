@@ -42,6 +42,7 @@ ROOMS = {
     "config": GROUND,
     "bundle": GROUND,
     "files": GROUND,
+    "processor": GROUND,
     "errors": GROUND,
     "plugins": GROUND,
     "outcomes": GROUND,

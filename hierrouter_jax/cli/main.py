@@ -15,6 +15,7 @@ from hierrouter_jax.cli.options import check_options, explain
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.files import user_cache
+from hierrouter_jax.processor import use_wide_vectors
 
 # verb: (module, what it does, an example)
 VERBS = {
@@ -209,9 +210,10 @@ def _expanded(arguments: list[str]) -> list[str]:
 
 
 def _prepare_environment() -> None:
-    """Keep compiled programs between runs, and libraries from talking over our own output."""
+    """Keep compiled programs between runs, use the whole processor, keep libraries from talking over our own output."""
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(user_cache() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    use_wide_vectors()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
