@@ -92,8 +92,9 @@ def vmap_may_hang() -> bool:
     Parts of such a program wait, each on a thread of the pool, for others that need one. Seen with jaxlib 0.10.0 to
     0.10.2 on two cores, at the first call or a later one; NPROC, which XLA reads, makes the pool larger.
     """
-    threads = os.environ.get("NPROC") or len(cores()) or os.cpu_count() or 1
-    return jax.default_backend() == "cpu" and int(threads) < _ENOUGH_THREADS
+    told = os.environ.get("NPROC", "")
+    threads = int(told) if told.isdecimal() else len(cores()) or os.cpu_count() or 1
+    return jax.default_backend() == "cpu" and threads < _ENOUGH_THREADS
 
 
 def warn_of_vmap(layout: SweepLayout) -> None:

@@ -145,6 +145,8 @@ def test_who_asks_for_a_layout_that_may_hang_is_warned(monkeypatch, capsys):
     for layout, warned in (("vmap", True), ("devices-vmap", True), ("map", False), ("processes", False)):
         layouts.warn_of_vmap(layout)
         assert capsys.readouterr().err.startswith(f"warning: layout {layout} may hang") == warned
+    monkeypatch.setenv("NPROC", "many")  # which XLA passes over too
+    assert layouts.vmap_may_hang()
     monkeypatch.setenv("NPROC", "4")
     layouts.warn_of_vmap("vmap")
     assert capsys.readouterr().err == ""
