@@ -9,19 +9,24 @@ the steps, and its training seconds count tenfold.
 """
 
 import os
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
 from jsonargparse import auto_cli
 
+from hierrouter_jax.processor import use_wide_vectors
+from scripts.bench_train import host_devices
 from scripts.contenders import flops_per_step, matmul
 from scripts.measure import Worker, fresh_process, last_json, ratio, result, write
 from scripts.opponents.problem import Settings
 
 MODELS, HORIZON = 3, 3
-SHORT, LONG = 2, 10
+SHORT, LONG = 2, 42  # updates; far apart, since start-up differs by seconds
 SHARE_OF_SB3 = 10
+PATIENCE = 300.0  # seconds for a layout that is not the sweep's own: vmapped runs may hang on few cores
 
 
 def main(
@@ -46,6 +51,7 @@ def main(
       layouts: to measure once beside the one that the sweep chooses.
       out: JSON file.
     """
+    use_wide_vectors()  # as the command line does; the opponents inherit it
     per_update = num_envs * HORIZON
     updates = -(-steps // per_update)
     flags = {"features": features, "num_envs": num_envs, "runs": runs}
@@ -64,7 +70,7 @@ def main(
         fresh["sb3_dummy"].append(opponent_process("sb3", ["dummy"], features, num_envs, steps))
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
     peak.close()
-    others = {name: rate_and_start(flags, per_update, name)[0] for name in layouts if name != chosen}
+    others = other_rates(flags, per_update, (name for name in layouts if name != chosen))
     ours = [start + runs * updates * per_update / rate for rate, start in zip(rates, starts, strict=True)]
     results = [result(f"sweep by {chosen}", rates, "environment steps/s, all runs")]
     results += [result(f"sweep by {name}", [rate], "environment steps/s, all runs") for name, rate in others.items()]
@@ -87,21 +93,35 @@ def main(
     write(out, results, ratios, chosen=chosen)
 
 
-def rate_and_start(flags: dict[str, int], per_update: int, layout: str) -> tuple[float, float]:
+def rate_and_start(
+    flags: dict[str, int], per_update: int, layout: str, patience: float | None = None
+) -> tuple[float, float]:
     """Environment steps a second of all runs once they run, and the seconds before."""
-    short, long = (sweep_process({**flags, "updates": number}, layout)[0] for number in (SHORT, LONG))
+    short, long = (sweep_process({**flags, "updates": number}, layout, patience)[0] for number in (SHORT, LONG))
     each = flags["runs"] * per_update
+    if long <= short:
+        raise SystemExit(f"{LONG} updates by {layout} took no longer than {SHORT}; the machine is too busy to measure")
     rate = each * (LONG - SHORT) / (long - short)
     return rate, short - each * SHORT / rate
 
 
-def sweep_process(flags: dict[str, int], layout: str | None = None) -> tuple[float, str]:
+def other_rates(flags: dict[str, int], per_update: int, layouts: Iterable[str]) -> dict[str, float]:
+    """Environment steps a second by other layouts than the sweep's; one that fails or hangs is told of and left out."""
+    rates = {}
+    for layout in layouts:
+        try:
+            rates[layout] = rate_and_start(flags, per_update, layout, PATIENCE)[0]
+        except (SystemExit, subprocess.TimeoutExpired) as error:
+            print(f"layout {layout} is left out: {error}", file=sys.stderr)
+    return rates
+
+
+def sweep_process(flags: dict[str, int], layout: str | None = None, patience: float | None = None) -> tuple[float, str]:
     """Seconds from start to exit, and the layout; without one the sweep measures and chooses."""
     command = [sys.executable, "-m", "scripts.sweep_process", *(f"--{name}={value}" for name, value in flags.items())]
     command += [] if layout is None else [f"--layout={layout}"]
-    devices = f"--xla_force_host_platform_device_count={os.cpu_count()} --xla_cpu_multi_thread_eigen=false"
     spread = layout is not None and layout.startswith("devices")
-    seconds, printed = fresh_process(command, {"XLA_FLAGS": devices} if spread else {})
+    seconds, printed = fresh_process(command, host_devices(os.cpu_count() or 1) if spread else {}, patience)
     return seconds, last_json(printed)["layout"]
 
 

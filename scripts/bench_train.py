@@ -5,10 +5,12 @@ python scripts/bench_train.py              # writes runs/bench/train.json
 Same table, same network, same epochs and minibatches; every contender in a process of its own, timed in turns.
 """
 
+import os
 from pathlib import Path
 
 from jsonargparse import auto_cli
 
+from hierrouter_jax.processor import use_wide_vectors
 from scripts.contenders import flops_per_step, matmul, opponent, ours
 from scripts.measure import Worker, interleave, ratio, result, write
 from scripts.opponents.problem import Settings
@@ -45,6 +47,7 @@ def main(
       devices: that ours is spread over besides one; more than there are processors makes no sense.
       out: JSON file.
     """
+    use_wide_vectors()  # as the command line does; the opponents inherit it
     sizes = {"queries": queries, "models": models, "horizon": horizon, "num_envs": num_envs}
     steps = num_envs * horizon * updates
     workers: dict[str, tuple[Worker, int]] = {PEAK: (Worker(matmul, {"size": MATMUL_SIZE}), 8)}
@@ -91,7 +94,8 @@ def best_of(names: list[str], rates: dict[str, list[float]]) -> str:
 
 def host_devices(count: int) -> dict[str, str]:
     """Environment in which JAX sees the processor as that many devices, each computing in one thread."""
-    return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count} --xla_cpu_multi_thread_eigen=false"}
+    devices = f"--xla_force_host_platform_device_count={count} --xla_cpu_multi_thread_eigen=false"
+    return {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {devices}".strip()}
 
 
 if __name__ == "__main__":

@@ -44,8 +44,10 @@ class Worker:
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        previous = {name: os.environ.get(name) for name in environment or {}}
-        os.environ.update(environment or {})
+        # Contenders live side by side, so none may take most of an accelerator's memory at once, as JAX does.
+        environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **(environment or {})}
+        previous = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
         try:  # a spawned interpreter starts with our environment
             self._process = context.Process(target=_serve, args=(theirs, factory, dict(arguments), cores), daemon=True)
             self._process.start()
@@ -91,12 +93,18 @@ def interleave(contenders: Mapping[str, tuple[Callable[[int], float], int]], rou
     return seconds
 
 
-def fresh_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, str]:
-    """Wall seconds of a command from start to end, and what it printed."""
+def fresh_process(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, patience: float | None = None
+) -> tuple[float, str]:
+    """Wall seconds of a command from start to end, and what it printed.
+
+    Raises:
+      SystemExit: with the end of its errors, if it fails.
+      subprocess.TimeoutExpired: if it takes more than `patience` seconds; it is killed.
+    """
     started = time.perf_counter()
-    done = subprocess.run(
-        command, env={**os.environ, **(environment or {})}, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    whole = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, env=whole, cwd=ROOT, capture_output=True, text=True, check=False, timeout=patience)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return time.perf_counter() - started, done.stdout

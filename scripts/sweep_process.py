@@ -22,8 +22,9 @@ def main(
     runs: int = 16,
     updates: int = 82,
     layout: str | None = None,
+    algorithm: str = "ppo",
 ) -> None:
-    """Train that many runs of PPO at different learning rates on a random table.
+    """Train that many runs at different learning rates on a random table.
 
     Args:
       queries: Q.
@@ -34,15 +35,16 @@ def main(
       runs: of the sweep.
       updates: of each.
       layout: how they are laid over the hardware; by default the fastest of a short measurement.
+      algorithm: that trains.
     """
     from hierrouter_jax import sweep
 
     table = make_problem(queries, models, horizon, features, seed=0).on_device()
-    static, hyper = our_settings(num_envs)
+    static, hyper = our_settings(num_envs, algorithm)
     static = replace(static, num_updates=updates, evaluate_every=updates)
     rates = replace(hyper, learning_rate=np.geomspace(3e-4, 3e-3, runs))
     found = sweep((table, table, table), static, rates, 1, layout=layout, progress=False)  # type: ignore[arg-type]
-    print(json.dumps({"layout": found.layout, "best_return": float(found.frame["best_return"].max())}))
+    print(json.dumps({"layout": found.layout, "returns": found.frame["best_return"].tolist()}))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,16 @@ def test_bench_train_compares_with_an_opponent_in_turns(tmp_path):
     assert low <= expected <= high
 
 
+@pytest.mark.extended
+def test_bench_accelerator_compares_precisions_and_trains_many(tmp_path):
+    sizes = ["--num_envs", "64", "--features", "[8]", "--rounds", "2", "--updates", "1", "--matmul_size", "64"]
+    sizes += ["--runs", "2", "--policies", "4", "--layout", "map", "--precisions", "[highest, bfloat16]"]
+    written = bench("bench_accelerator", tmp_path / "accelerator.json", *sizes)
+    assert written["ratios"]["return highest over highest"] == 1.0
+    names = {row["name"] for row in written["results"]}
+    assert {"ours F=8 bfloat16", "purejaxrl", "4 policies trained and evaluated"} <= names
+
+
 def test_a_ratio_and_its_interval_by_hand():
     """Ratios 1 and 4: geometric mean 2; the logarithms' standard error is log 2, t at 1 degree of freedom 12.706."""
     value, (low, high) = measure.ratio([1.0, 8.0], [1.0, 2.0])
