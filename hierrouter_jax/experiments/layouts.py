@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from statistics import median
 from threading import BrokenBarrierError
 from typing import Any, Literal
 
@@ -74,7 +75,7 @@ def chosen_layout(
         if not accelerated and len(cores()) > 1:
             workers = stack.enter_context(Workers(splits, cores()[:members]))
             with suppress(WorkerError, BrokenBarrierError):  # they do not start here, or one hangs: others are left
-                rates["processes"] = workers.rate(static, hyper, updates=2)
+                rates["processes"] = workers.rate(static, hyper)
         enough = _AS_FAST * max(rates.values())
         best: SweepLayout = next(layout for layout, rate in rates.items() if rate >= enough)
         if say:
@@ -113,10 +114,10 @@ def updates_per_second(
     table: DeviceTable,
     layout: Layout,
     runs: int,
-    updates: int = 2,
+    updates: int = 4,
     wait: Callable[[], Any] = lambda: None,
 ) -> float:
-    """Updates a second of `runs` members together, compilation apart: the best of three timings.
+    """Updates a second of `runs` members together, compilation apart: the median of five timings.
 
     Args:
       updates: timed at once, of each member.
@@ -136,12 +137,12 @@ def updates_per_second(
     run = jax.jit(lay(advance, layout))
     jax.block_until_ready(run(keys, hypers, table))
     seconds = []
-    for _ in range(3):
+    for _ in range(5):
         wait()
         started = time.perf_counter()
         jax.block_until_ready(run(keys, hypers, table))
         seconds.append(time.perf_counter() - started)
-    return runs * updates / min(seconds)
+    return runs * updates / median(seconds)
 
 
 def _rows(static: LearnerStatic, tree: HopTree) -> int:

@@ -121,14 +121,14 @@ class Workers:
             for done in as_completed(waiting):
                 yield waiting.pop(done), done.result()
 
-    def rate(self, static: Any, hyper: Any, updates: int) -> float:
+    def rate(self, static: Any, hyper: Any) -> float:
         """Updates a second of all workers together, measured at the same time.
 
         Raises:
           WorkerError: if a worker died.
         """
         with _naming_death():
-            measured = [self._executor.submit(_measure, static, hyper, updates) for _ in range(self.count)]
+            measured = [self._executor.submit(_measure, static, hyper) for _ in range(self.count)]
             return sum(future.result() for future in measured)
 
 
@@ -181,13 +181,13 @@ def _train(chunk: "Chunk") -> "Trained":
     return run_chunk(chunk, _Worker.splits, "map")
 
 
-def _measure(static: Any, hyper: Any, updates: int) -> float:
+def _measure(static: Any, hyper: Any) -> float:
     from hierrouter_jax.experiments.layouts import updates_per_second
 
     def wait() -> None:
         _Worker.together.wait(_PATIENCE)
 
-    return updates_per_second(static, hyper, _Worker.splits.train, "map", 1, updates, wait)
+    return updates_per_second(static, hyper, _Worker.splits.train, "map", 1, wait=wait)
 
 
 def _save(splits: "Splits", folder: Path) -> None:
