@@ -16,6 +16,7 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
+from hierrouter_jax.processor import use_wide_vectors
 from scripts.measure import fresh_process, last_json, result, write
 
 HIERROUTER = [sys.executable, "-m", "hierrouter_jax.cli.main"]
@@ -44,9 +45,10 @@ def main(
       table: an outcome table; the quickstart's is collected if there is none.
       seeds: runs of each learner.
       fresh: runs of the command line with a warm cache.
-      layout: of the 256 policies: a worker process a core; on an accelerator `vmap`.
+      layout: of the 256 policies: a worker process a core; on an accelerator `vmap`; null to let the sweep choose.
       out: JSON file.
     """
+    use_wide_vectors()  # as the command line does
     table = table if (table / "table.json").exists() else Path("runs/bench/table")
     if not (table / "table.json").exists():
         fresh_process([*HIERROUTER, "collect", str(table)])
@@ -59,9 +61,9 @@ def main(
         results.append(result(f"{name}: best", [max(value for _, value in one) for one in runs], "validation return"))
     results += command_line(table, fresh, best)
     with tempfile.TemporaryDirectory() as cache:
-        seconds, printed = fresh_process(
-            [sys.executable, "-m", "scripts.many_policies", str(table)], {"XDG_CACHE_HOME": cache}
-        )
+        command = [sys.executable, "-m", "scripts.many_policies", str(table)]
+        command += [f"--layout={layout}"] if layout else []
+        seconds, printed = fresh_process(command, {"XDG_CACHE_HOME": cache})
     found = last_json(printed)
     results.append(result("256 policies trained and evaluated", [seconds], "s from process start, nothing cached"))
     results.append(result("256 policies: return", found["returns"], "validation return"))
