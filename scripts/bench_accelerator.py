@@ -77,7 +77,8 @@ def main(
         ratios[f"ours {precision} over purejaxrl"] = ratio(
             rates[f"ours F={features[0]} {precision}"], rates["purejaxrl"]
         )
-        ratios[f"return {precision} over {EXACT}"] = ratio(returns[precision], returns[EXACT])
+        if precision != EXACT:
+            ratios[f"return {precision} over {EXACT}"] = ratio(returns[precision], returns[EXACT])
     write(out, results, ratios, layout=layout)
 
 

@@ -42,9 +42,12 @@ def test_bench_accelerator_compares_precisions_and_trains_many(tmp_path):
     sizes = ["--num_envs", "64", "--features", "[8]", "--rounds", "2", "--updates", "1", "--matmul_size", "64"]
     sizes += ["--runs", "2", "--policies", "4", "--layout", "map", "--precisions", "[highest, bfloat16]"]
     written = bench("bench_accelerator", tmp_path / "accelerator.json", *sizes)
-    assert written["ratios"]["return highest over highest"] == 1.0
-    names = {row["name"] for row in written["results"]}
-    assert {"ours F=8 bfloat16", "purejaxrl", "4 policies trained and evaluated"} <= names
+    runs = {row["name"]: row["runs"] for row in written["results"]}
+    assert {"ours F=8 bfloat16", "purejaxrl", "4 policies trained and evaluated"} <= set(runs)
+    returns = [runs[f"return after training, {precision}"] for precision in ("bfloat16", "highest")]
+    assert [len(values) for values in returns] == [2, 2]
+    expected = np.exp(np.mean(np.log(np.divide(*returns))))
+    assert written["ratios"]["return bfloat16 over highest"] == pytest.approx(expected)
 
 
 def test_a_ratio_and_its_interval_by_hand():

@@ -24,7 +24,7 @@ from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, gather_
 
 @struct.dataclass
 class Rollout:
-    """L steps of B episodes; ids only, rows are gathered in the minibatch.
+    """L steps of B episodes; ids and no observations, whose rows are gathered in the minibatch.
 
     Attributes:
       query, node: [L, B] where the action was taken.
