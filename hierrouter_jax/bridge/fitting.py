@@ -14,11 +14,16 @@ def fitted_prompts(layout: HopPrompt, contexts: Sequence[Context], backend: Back
     What is trimmed is taken from the start of the oldest response that the layout shows, then of the next; the query
     and worked examples stay whole. A response that is trimmed away loses its line too.
 
+    Args:
+      layout: of the pool; what it says of this member alone is obeyed.
+      contexts: what the model is to be told.
+      backend: the member.
     Returns:
       Prompts in order, and of each how many tokens were trimmed, by the model's own tokenizer; 0 nearly always.
     Raises:
       InputError: if a prompt does not fit even without any response.
     """
+    layout = layout.of(backend.name)
     prompts = [layout(c.query, c.responses, c.models, c.shots) for c in contexts]
     trimmed = [0] * len(prompts)
     if backend.positions is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hierrouter_jax.errors import InputError, nearest
@@ -10,6 +10,21 @@ from hierrouter_jax.outcomes.context import Prompt, Turn
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _KNOWN = {"query": ("query",), "response": ("response", "model", "number")}
+
+
+@dataclass(frozen=True)
+class OwnPrompt:
+    """What one member's prompts say in place of the pool's layout.
+
+    Attributes:
+      opening: text before everything else; None keeps the pool's.
+      revision: text behind the responses, shown only where there are any; None keeps the pool's.
+      closing: text after everything else; None keeps the pool's.
+    """
+
+    opening: str | None = None
+    revision: str | None = None
+    closing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -24,9 +39,11 @@ class HopPrompt:
       query: the query's line; `{query}` stands for its text.
       response: the line of each response; `{response}` stands for its text, `{model}` for who gave it and `{number}`
         for its place on the route, from 1.
-      closing: text after everything else, as it is (`Answer:`, say).
+      revision: text behind the responses, as it is, shown only where there are any: what to do with them.
+      closing: text after everything else, as it is, on every hop (`Answer:`, say).
       fold: whether line breaks inside a query or a response become spaces.
       responses: `all` of them, or only the `last`.
+      members: by a member's name, what its prompts say otherwise.
 
     Raises:
       InputError: if a line lacks its placeholder, or holds an unknown one.
@@ -35,9 +52,11 @@ class HopPrompt:
     opening: str = ""
     query: str = "{query}"
     response: str = "{response}"
+    revision: str = ""
     closing: str = ""
     fold: bool = True
     responses: Literal["all", "last"] = "all"
+    members: dict[str, OwnPrompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, known in _KNOWN.items():
@@ -47,6 +66,14 @@ class HopPrompt:
             for other in used:
                 if other not in known:
                     raise InputError(f"{name} holds the unknown placeholder {{{other}}}; {nearest(other, known)}")
+
+    def of(self, member: str) -> "HopPrompt":
+        """The layout of one member's prompts."""
+        own = self.members.get(member)
+        if own is None:
+            return self
+        stated = {name: text for name, text in vars(own).items() if text is not None}
+        return replace(self, members={}, **stated)
 
     def __call__(
         self, query: str, responses: Sequence[str | None] = (), models: Sequence[str] = (), shots: Sequence[Turn] = ()
@@ -79,7 +106,8 @@ class HopPrompt:
             if response is not None:
                 said = {"response": self._folded(response), "number": str(place + 1)}
                 lines.append(_filled(self.response, **said, model=models[place] if models else ""))
-        return self.opening + "".join(line + "\n" for line in lines) + self.closing
+        revision = self.revision if len(lines) > 1 else ""
+        return self.opening + "".join(line + "\n" for line in lines) + revision + self.closing
 
     def _folded(self, text: str) -> str:
         return " ".join(text.splitlines()) if self.fold else text

@@ -2,7 +2,9 @@
 
 import pytest
 
-from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.bridge.pool.config import load_prompt
+from hierrouter_jax.bridge.prompts import HopPrompt, OwnPrompt
+from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 
 
@@ -29,3 +31,27 @@ def test_a_line_without_its_placeholder_is_refused(field):
 def test_lines_that_mean_something_are_kept_where_folding_is_off():
     prompt = HopPrompt(fold=False)
     assert prompt("def f():\n    pass", ["a\nb"]) == "def f():\n    pass\na\nb\n"
+
+
+def test_a_revision_is_asked_for_only_where_there_is_something_to_revise():
+    prompt = HopPrompt(revision="Check it.\n", closing="A:")
+    assert prompt("Q") == "Q\nA:"
+    assert prompt("Q", ["6"]) == "Q\n6\nCheck it.\nA:"
+    assert prompt("Q", [None]) == "Q\nA:"  # the response was trimmed away
+
+
+def test_a_member_may_be_told_otherwise():
+    prompt = HopPrompt(
+        revision="Check it.\n", closing="A:", members={"brief": OwnPrompt(revision="Again, short.\n", closing="")}
+    )
+    assert prompt.of("other") is prompt
+    assert prompt.of("brief")("Q", ["6"]) == "Q\n6\nAgain, short.\n"
+    assert prompt.of("brief")("Q") == "Q\n"
+
+
+def test_no_preset_speaks_of_answers_on_the_first_hop():
+    """A text for later hops in `closing` would be read on hop 1, where there is nothing to correct."""
+    for path in config_path("prompt/paper.yaml").parent.glob("*.yaml"):
+        prompt = load_prompt(path)
+        assert prompt("Q") == "Q\n", path.name
+        assert "draft" in prompt("Q", ["a draft"], ["m"])

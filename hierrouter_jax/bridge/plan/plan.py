@@ -157,7 +157,7 @@ def plan_collection(
         size, routes = sizes[model.name], len(pool.models) ** stage
         grown = routes if trees is None else trees.expanded[stage]
         shown = min(stage, 1) if pool.prompt.responses == "last" else stage
-        bare = _prompt_tokens(questions, pool.prompt, pool.models, stage, counters[model.name])
+        bare = _prompt_tokens(questions, pool.prompt.of(model.name), pool.models, stage, counters[model.name])
         bare += assumptions.template_tokens * model.chat
         own = _response_tokens(model, size, questions, assumptions), np.full(len(bare), float(model.max_new_tokens))
         loads = [

@@ -19,7 +19,8 @@ class PoolConfig:
 
     Attributes:
       models: at least one, with unique names.
-      prompt: layout of every hop's prompt; in YAML its fields, or the name of a preset (paper, named, last).
+      prompt: layout of every hop's prompt; in YAML its fields, or the name of a preset (paper, named, last,
+        instruct).
       money_unit: what a cost of 1 means.
       rate_from_parameters: price every token at the model's number of parameters in millions; no model may then
         state a price of its own. Otherwise every model must.
@@ -27,7 +28,8 @@ class PoolConfig:
       resident: whether all weights stay loaded (true), those of as many models as fit (`fit`), or of one (false).
 
     Raises:
-      InputError: if there is no model, a name occurs twice, or a price is missing or superfluous.
+      InputError: if there is no model, a name occurs twice, a price is missing or superfluous, or the prompt speaks of
+        a member that there is not.
     """
 
     models: tuple[ModelConfig, ...]
@@ -58,6 +60,9 @@ class PoolConfig:
                     f"{where}: {model.name!r} has no price; state base_rate (or price_in and price_out), or set "
                     "rate_from_parameters: true for the whole pool"
                 )
+        for name in self.prompt.members:
+            if name not in names:
+                raise InputError(f"prompt.members: {name!r} is no member; {nearest(name, sorted(names))}")
 
     def price(self, model: ModelConfig, parameters: int | None) -> PricedModel:
         """A member at its stated prices, or else at its parameters in millions for every token.

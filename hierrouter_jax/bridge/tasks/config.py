@@ -125,6 +125,8 @@ class Share:
       train, validation, test: queries of each split.
       splits: the source's split that they are drawn from, where it differs from what the task says.
       shots: worked examples in front of each question, where it differs from what the task says.
+      skip: questions at the start of the test draw that no split may hold, nor their duplicates: those of a pilot,
+        whose mix drew as many for test with the same seed.
 
     Raises:
       InputError: if a count is negative, or a split is none of ours.
@@ -135,10 +137,11 @@ class Share:
     test: int = 0
     splits: dict[str, str] = field(default_factory=dict)
     shots: int | None = None
+    skip: int = 0
 
     def __post_init__(self) -> None:
         check_splits("splits", self.splits)
-        for name, count in {**self.counts, "shots": self.shots or 0}.items():
+        for name, count in {**self.counts, "shots": self.shots or 0, "skip": self.skip}.items():
             if count < 0:
                 raise InputError(f"{name} is {count}, but must be at least 0")
 

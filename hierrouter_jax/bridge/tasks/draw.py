@@ -1,11 +1,10 @@
-"""Seeded draws that keep every stratum's share, from items of which some are duplicates of each other."""
+"""Seeded draws that keep each stratum's share and are nested, from items of which some are duplicates of others."""
 
-from collections import Counter
+import random
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int
-from sklearn.model_selection import train_test_split
 
 from hierrouter_jax.errors import InputError
 
@@ -21,8 +20,13 @@ def draw_splits(
     taken: set[int],
     seed: int,
     where: str,
+    skip: int = 0,
 ) -> dict[str, Int[np.ndarray, " _"]]:
     """Items of each split, none of a duplicate group that another split has drawn from.
+
+    The items that a split may be drawn from stand in one random order, every stretch of which holds each stratum's
+    share. Test takes from its start, training from its end, validation from its middle. So a larger draw of the same
+    seed contains the smaller one, as long as no split reaches into what another one holds.
 
     Args:
       counts: items wanted a split.
@@ -32,41 +36,66 @@ def draw_splits(
       taken: groups that no split may draw from; those of the items drawn are added to it.
       seed: of the draw.
       where: for messages.
+      skip: items that test passes over at the start, with all of their groups: no split may draw them.
     Returns:
       Positions of the drawn items, ascending, for each split.
     Raises:
       InputError: if a split wants more items than are left for it.
     """
     drawn = {}
-    for place, split in enumerate(ORDER):
+    for split in ORDER:
         if not counts[split]:
             drawn[split] = np.array([], dtype=int)
             continue
-        left = np.flatnonzero(eligible[split] & ~np.isin(group, list(taken)))
+        order = _preferred(split, np.flatnonzero(eligible[split]), strata, seed)
+        if split == "test" and skip:
+            order = [row for row in order if group[row] not in taken]
+            taken |= set(group[order[:skip]].tolist())
+        left = [row for row in order if group[row] not in taken]
         if counts[split] > len(left):
+            passed = f", {skip} that are skipped" if skip else ""
             raise InputError(
                 f"{where}: {counts[split]} {split} queries are asked for, but {len(left)} are left: "
-                f"{int(eligible[split].sum())} in its source, less worked examples, what other splits drew, and "
+                f"{len(order)} in its source, less worked examples{passed}, what other splits drew, and "
                 "duplicates of both"
             )
-        drawn[split] = left[stratified([strata[row] for row in left.tolist()], counts[split], seed + place)]
+        drawn[split] = np.sort(np.array(left[: counts[split]], dtype=int))
         taken |= set(group[drawn[split]].tolist())
     return drawn
 
 
-def stratified(strata: Sequence[str], count: int, seed: int) -> Int[np.ndarray, " _"]:
-    """Positions of `count` entries drawn at random, ascending, with each stratum's share kept (by scikit-learn).
+def _preferred(split: str, rows: Int[np.ndarray, " R"], strata: Sequence[str], seed: int) -> list[int]:
+    """The rows that a split may be drawn from, those that it takes first in front."""
+    order = rows[stratified_order([strata[row] for row in rows.tolist()], seed)].tolist()
+    if split == "test":
+        return order
+    if split == "train":
+        return order[::-1]
+    middle = len(order) // 2
+    return [order[place] for place in sorted(range(len(order)), key=lambda place: (abs(place - middle), place))]
 
-    Strata too small for one entry on either side of the draw are drawn from together.
+
+def stratified_order(strata: Sequence[str], seed: int) -> list[int]:
+    """Positions of all entries in a random order of which every start holds each stratum's share, to less than one.
+
+    At each place stands the stratum whose next entry is due first, of those that are owed one (Tijdeman 1980, The
+    chairman assignment problem, section 2); which of its entries is drawn at random.
     """
-    size = len(strata)
-    if count in (0, size):
-        return np.arange(count)
-    sizes, fewest = Counter(strata), min(count, size - count)
-    merged = [name if sizes[name] * fewest >= size and sizes[name] > 1 else "" for name in strata]
-    if merged.count("") == 1:  # a lone entry cannot be split: it joins the largest stratum
-        lone, largest = merged.index(""), Counter(merged).most_common(1)[0][0]
-        merged[lone] = largest
-    labels = merged if len(set(merged)) > 1 else None
-    chosen, _ = train_test_split(np.arange(size), train_size=count, random_state=seed, stratify=labels)
-    return np.sort(chosen)
+    rng = random.Random(seed)
+    piles: dict[str, list[int]] = {}
+    for row, name in enumerate(strata):
+        piles.setdefault(name, []).append(row)
+    names = sorted(piles)
+    rng.shuffle(names)
+    for name in names:
+        rng.shuffle(piles[name])
+    share = np.array([len(piles[name]) for name in names]) / max(len(strata), 1)
+    slack = 1 - 1 / (2 * len(names) - 2) if len(names) > 1 else 1.0
+    placed, order = np.zeros(len(names)), []
+    for place in range(1, len(strata) + 1):
+        owed = share * place - placed
+        due = np.where(owed >= 1 - slack - 1e-9, (slack - owed) / share, np.inf)
+        stratum = int(np.argmin(due))
+        order.append(piles[names[stratum]][int(placed[stratum])])
+        placed[stratum] += 1
+    return order

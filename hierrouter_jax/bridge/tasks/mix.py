@@ -109,6 +109,7 @@ def draw_mix(
             taken,
             config.seed,
             f"task {part.task.name}",
+            part.share.skip,
         )
         for split in SPLITS:
             queries += [_query(part, items[row], split, ids[group[row]]) for row in drawn[split]]
@@ -158,6 +159,7 @@ def _provenance(part: _Drawn, data: Path | None) -> dict[str, Any]:
         "prompt": to_dict(task.prompt),
         "shots": {stratum: [shot.id for shot in pile] for stratum, pile in part.shots.items()},
         "counts": part.share.counts,
+        **({"skipped": part.share.skip} if part.share.skip else {}),
         "drawn_from": {split: part.source_split(split) for split, count in part.share.counts.items() if count},
         "dev_only": part.dev_only,
     }
