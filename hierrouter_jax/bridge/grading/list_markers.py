@@ -1,4 +1,4 @@
-"""Numbers that only count the parts of a response: "3." before an item, "Step 3:" over a paragraph. None is an answer."""
+"""Numbers that count the parts of a response and are no answer: "3." before an item, "Step 3:" over a paragraph."""
 
 import re
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def unfinished(text: str) -> bool:
 
 
 def _continues(number: int, before: Sequence[str]) -> bool:
-    """Whether a list goes on with `number`: its last item or heading has the number before, or its opening stands last."""
+    """Whether a list goes on with `number`: its last item or heading has the one before, or its opening stands last."""
     if number == 1:
         return bool(before) and bool(_ANNOUNCES.search(before[-1]) or _heading_end(before[-1]))
     items = [_number(item) for text in before if (item := _ITEM.match(text, _start(text)))]

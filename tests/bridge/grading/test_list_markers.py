@@ -134,9 +134,7 @@ def test_parts_of_a_text():
     assert not starts_list("1")
 
 
-@pytest.mark.parametrize(
-    "text", ["3 +", "3 *", "= 30 *", "3*", "a =", r"\frac{3}{4", r"\[ 3", "$$ 3", r"3 \times", "9 -"]
-)
+@pytest.mark.parametrize("text", ["3 +", "3 *", "= 30 *", "a =", r"\frac{3}{4", r"\[ 3", "$$ 3", r"3 \times", "9 -"])
 def test_a_computation_that_breaks_off(text):
     assert unfinished(text)
 
