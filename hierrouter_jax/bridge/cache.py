@@ -7,7 +7,7 @@ it returns whatever kills the process, and several processes may share a file.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,20 @@ class FailedCall(NamedTuple):
     reason: str
     attempts: int
     at: str
+
+
+class KeptCall(NamedTuple):
+    """A call as the file holds it, without its prompt.
+
+    Attributes:
+      key: `call_key` of model and prompt.
+      identity: of the model; None where a file of version 1 or 2 did not tell it.
+      generation: the answer.
+    """
+
+    key: bytes
+    identity: str | None
+    generation: Generation
 
 
 class Spent(NamedTuple):
@@ -112,6 +126,29 @@ class CallCache:
                 "UPDATE SET reason = excluded.reason, attempts = attempts + 1, at = excluded.at",
                 failed,
             )
+
+    def kept_calls(self) -> list[KeptCall]:
+        """All calls that gave a response, as they stand at one moment, in the order of their keys."""
+        query = f"SELECT key, identity, {_COLUMNS} FROM calls LEFT JOIN models ON model = id ORDER BY key"
+        with self._readable():
+            rows = self._connection.execute(query).fetchall()
+        return [KeptCall(key, identity, Generation(*values)) for key, identity, *values in rows]
+
+    def keep(self, calls: Iterable[KeptCall]) -> int:
+        """Add calls that were kept elsewhere, all or none; one that the file holds already stays as it is.
+
+        Returns:
+          How many were new. Records of their failures end.
+        """
+        marks = ", ".join("?" * (2 + len(Generation._fields)))
+        execute, new = self._connection.execute, 0
+        with self._readable(), self._transaction():
+            for call in calls:
+                model = None if call.identity is None else self._model(call.identity)
+                insert = f"INSERT OR IGNORE INTO calls (key, {_COLUMNS}, model) VALUES ({marks})"
+                new += execute(insert, (call.key, *call.generation, model)).rowcount
+                execute("DELETE FROM failures WHERE key = ?", (call.key,))
+        return new
 
     def failures(self) -> list[FailedCall]:
         """Calls that failed whenever they were tried, the latest first."""

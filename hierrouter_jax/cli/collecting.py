@@ -21,6 +21,7 @@ from hierrouter_jax.bridge.pool import PoolConfig, load_pool
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix
 from hierrouter_jax.bridge.tasks.graders import Run
 from hierrouter_jax.bridge.tiny.queries import make_queries
+from hierrouter_jax.cli.calls import CALLS, take_over
 from hierrouter_jax.cli.plan import dry_run as show_dry_run
 from hierrouter_jax.cli.tasks import split_names
 from hierrouter_jax.config import config_path
@@ -56,6 +57,7 @@ def collect(
     ray: int = 0,
     keep_failed: bool = False,
     keep_prompts: bool = False,
+    calls: Path | None = None,
     unsafe_no_sandbox: bool = False,
     dry_run: bool = False,
     assumptions: str = "assumptions/h100.yaml",
@@ -87,6 +89,7 @@ def collect(
       ray: workers of a Ray cluster that share the calls of a batch, a GPU each; 0 is none.
       keep_failed: write the table although calls failed, as wrong answers of validation and test queries.
       keep_prompts: keep the prompt of each hop in the table, too.
+      calls: folder of calls that 'hierrouter calls' wrote, or a collected table: none of its calls is made again.
       unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
       dry_run: only print what a collection would take, at most; no model is loaded and nothing is written.
       assumptions: of a dry run: preset or YAML file of response lengths and of the machine.
@@ -113,8 +116,10 @@ def collect(
     if ray < 0:
         raise InputError(f"--ray is {ray}, but must be a number of workers, or 0")
     backends, external = over_ray(config, ray) if ray else load_backends(config), load_external(config)
-    cache = CallCache(out / "calls.sqlite")
-    calls = Calls([*backends, *external], cache, batch_size, budget, config.money_unit, gives_up=not keep_failed)
+    cache = CallCache(out / CALLS)
+    if calls is not None:
+        take_over(calls, cache, [*backends, *external])
+    caller = Calls([*backends, *external], cache, batch_size, budget, config.money_unit, gives_up=not keep_failed)
     made = Collection(
         asked.queries,
         backends,
@@ -122,7 +127,7 @@ def collect(
         build_encoder(encoder, out / "embeddings.sqlite"),
         config.prompt,
         asked.grader,
-        calls,
+        caller,
         config.money_unit,
         settings=asked.settings,
         keep_failed=keep_failed,
@@ -134,7 +139,7 @@ def collect(
     if beside is not None:
         save_table(beside, out / EXTERNAL)
     save_table(table, out)
-    _tell(table, out, calls, json)
+    _tell(table, out, caller, json)
 
 
 def load_external(config: PoolConfig) -> tuple[Backend, ...]:

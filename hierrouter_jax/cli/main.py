@@ -29,6 +29,11 @@ VERBS = {
         "run a pool over every route of a set of queries into an outcome table",
         "collect tables/mine --pool pool.yaml --queries queries.jsonl",
     ),
+    "calls": (
+        "calls",
+        "write the calls that a collection keeps into small files that can be committed",
+        "calls tables/mine tables/mine-calls",
+    ),
     "import": (
         "imports",
         "read outcomes that others published into an outcome table",

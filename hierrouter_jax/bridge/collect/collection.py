@@ -12,6 +12,7 @@ from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached
 from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed
+from hierrouter_jax.bridge.collect.contexts import hop_contexts
 from hierrouter_jax.bridge.collect.embed import embedded
 from hierrouter_jax.bridge.collect.progress import HopBar, hop_bar
 from hierrouter_jax.bridge.collect.summary import Made, Tally, how_made
@@ -22,7 +23,7 @@ from hierrouter_jax.bridge.grading import Grader
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Context, Prompt
+from hierrouter_jax.outcomes.context import Prompt
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
 Cells = dict[Prompt, list[tuple[int, int]]]
@@ -164,7 +165,7 @@ class Collection:
     ) -> Cells:
         """The distinct prompts of a model at a stage, each with the (query, node) cells that its answer fills."""
         backend, cells = self.backends[model], Cells()
-        where, contexts = self._contexts(table, possible[:, model :: self.tree.num_models], stage, model)
+        where, contexts = hop_contexts(table, possible[:, model :: self.tree.num_models], stage, model)
         for start in range(0, len(contexts), _PROMPTS_AT_ONCE):
             part = slice(start, start + _PROMPTS_AT_ONCE)
             prompts, trimmed = fitted_prompts(self.prompt, contexts[part], backend)
@@ -172,22 +173,6 @@ class Collection:
             for cell, prompt in zip(where[part], prompts, strict=True):
                 cells.setdefault(prompt, []).append(cell)
         return cells
-
-    def _contexts(
-        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q P"], stage: int, model: int
-    ) -> tuple[list[tuple[int, int]], list[Context]]:
-        """The (query, node) cells of a model's hops at a stage, parent by parent, and what each is told."""
-        cells, contexts = [], []
-        first, names = self.tree.stage_start(stage), [backend.name for backend in self.backends]
-        for at in range(possible.shape[1]):
-            parent = first + at
-            path, node = list(self.tree.path(parent)), self.tree.child(parent, model)
-            said_by = tuple(names[called] for called in self.tree.route(parent))
-            for row in np.flatnonzero(possible[:, at]).tolist():
-                query, said = self.queries[row], tuple(table.response[row, path].tolist())
-                cells.append((row, node))
-                contexts.append(Context(query.text, said, said_by, query.shots))
-        return cells, contexts
 
     def _blank(self) -> OutcomeTable:
         """The table before any call, its arrays to be filled in; making it checks the queries and the pool."""

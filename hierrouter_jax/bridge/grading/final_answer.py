@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from hierrouter_jax.bridge.grading.list_markers import is_item, starts_list, unfinished, without_marker
+
 LONGEST = 20_000  # characters from the end that are read; an answer before that is no final answer
 MOST_PLACES = 50  # boxes and phrases that are read, from the end
 _REACH = 2_000  # characters of a formula or a sentence
@@ -33,7 +35,7 @@ _SENTENCE_END = re.compile(
     r"\n|[.?](?=\s|$)|!(?=\s+[A-Z]|\s*$)"
     r"|,?\s+(?:because|since|which|where|assuming|given that|rounded|rather than)\b|\s+\((?=[a-z]{3})"
 )
-_SAYS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|=)\s+")
+_SAYS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have)\s+|=\s*")
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,16 @@ def final_answer(response: str) -> FinalAnswer:
     tail = spoken(response)
     found = [(start, FinalAnswer(text, "boxed")) for start, text in boxes(tail)]
     boxed = found[-1][0] if found else -1
-    found += [(match.start(), FinalAnswer(match[1].strip(), "hashes")) for match in _HASHES.finditer(tail)]
-    phrases = [(match.start(), match.end()) for match in _PHRASE.finditer(tail)][-MOST_PLACES:]
+    found += [
+        (match.start(), FinalAnswer(match[1].strip(), "hashes"))
+        for match in _HASHES.finditer(tail)
+        if not is_item(match[1])  # "#### Step 3: Add them" is a heading
+    ]
+    phrases = [
+        (match.start(), match.end())
+        for match in _PHRASE.finditer(tail)
+        if "\n" not in match[0] or not starts_list(tail[match.end() :])  # "Answer:" over a list of steps
+    ][-MOST_PLACES:]
     for start, end in phrases:
         if start > boxed >= 0 and not _INSISTS.match(tail, start):
             continue
@@ -106,15 +116,19 @@ def last_box(text: str) -> str | None:
 
 
 def last_line(response: str) -> FinalAnswer:
-    """What the last line says, in bold or in a formula if anywhere; offers of further help are passed over."""
+    """What the last line says, in bold or in a formula if anywhere; offers of further help are passed over.
+
+    The number of a list's item or of a step is no part of it, and a line that breaks off in a computation says nothing.
+    """
     lines = [line.strip() for line in spoken(response).split("\n") if line.strip()]
     while len(lines) > 1 and _PLEASANTRY.match(lines[-1]):
         lines.pop()
-    if not lines:
+    if not lines or unfinished(spoken(response)):
         return FinalAnswer("", "")
-    if bold := _BOLD.findall(lines[-1]):
-        return FinalAnswer(bold[-1].strip(" :"), "bold")
-    line = lines[-1][-_REACH:]
+    line = without_marker(lines[-1], lines[:-1])
+    if bold := [part for part in _BOLD.findall(line) if not part.endswith(":")]:
+        return FinalAnswer(bold[-1].strip(), "bold")
+    line = line[-_REACH:]
     said = [match.end() for match in _SAYS.finditer(line) if _STATES.match(line, match.end())]
     return FinalAnswer(_formulas(line, at_start=False) or _stated(line[said[-1] :] if said else line), "line")
 

@@ -10,6 +10,7 @@ from num2words import num2words
 
 from hierrouter_jax.bridge.grading.final_answer import MARKS, FinalAnswer, final_answer, last_line
 from hierrouter_jax.bridge.grading.latex.clean import clean
+from hierrouter_jax.bridge.grading.list_markers import without_steps
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
@@ -44,6 +45,26 @@ _PAIR = re.compile(
     rf"(?P<first>{_NUMBER})[\s-]*(?P<big>hour|minute|week|year|day|dollar|pound|feet|foot)s?\b[\s,]*(?:and\s+)?"
     rf"(?P<second>{_NUMBER})[\s-]*(?P<small>minute|second|day|month|hour|cent|ounce|inch)(?:s|es)?\b"
 )
+_COUNTS_ONE = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "exactly",
+        "only",
+        "just",
+        "equals",
+        "leaves",
+        "gets",
+        "needs",
+        "makes",
+        "about",
+    ]
+)
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 
 
@@ -67,7 +88,7 @@ class Gsm8kGrader:
     @property
     def identity(self) -> str:
         """Names the grader and whatever its verdicts depend on, for caches."""
-        return f"gsm8k 1, marked {self.marked}"
+        return f"gsm8k 2, marked {self.marked}"
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.
@@ -95,7 +116,7 @@ def _grade(response: str, gold: Fraction, marked: bool) -> Verdict:
     answer = final_answer(response)
     if marked and answer.marker not in MARKS:
         return Verdict(0.0, answer.text, "unmarked")
-    text = _flat(answer.text[-LONGEST:])
+    text = _read(answer)
     if answer.marker in MARKS and _RANGE.match(text):
         return Verdict(0.0, text, "wrong: range")
     if (pair := _last_pair(text)) is not None:
@@ -104,7 +125,7 @@ def _grade(response: str, gold: Fraction, marked: bool) -> Verdict:
     found = _committed(text, answer)
     if found is None and answer.marker == "phrase" and not marked:  # "the answer is as follows"
         answer = last_line(response)
-        found = _committed(_flat(answer.text[-LONGEST:]), answer)
+        found = _committed(_read(answer), answer)
     if found is None:
         return Verdict(0.0, answer.text, "no answer")
     written, value = found
@@ -162,9 +183,15 @@ def _last_word_number(text: str) -> tuple[str, Fraction] | None:
     for end in range(len(words), 0, -1):
         for size in (2, 1):
             phrase = " ".join(words[max(end - size, 0) : end])
+            if phrase == "one" and end > 1 and words[end - 2] not in _COUNTS_ONE:
+                continue  # "the broken one" is a pronoun
             if phrase in _words():
                 return phrase, Fraction(_words()[phrase])
     return None
+
+
+def _read(answer: FinalAnswer) -> str:
+    return without_steps(_flat(answer.text[-LONGEST:]))
 
 
 def _flat(text: str) -> str:

@@ -1,0 +1,62 @@
+"""The verb that writes kept calls into a folder to commit: calls; and how a collection reads them back."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hierrouter_jax.bridge.backends import Backend
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.call_shards import read_calls, write_new_calls
+from hierrouter_jax.bridge.table_calls import calls_of_table, other_models
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.store import HEADER, load_external, load_table
+
+CALLS = "calls.sqlite"  # in the folder of a table
+
+
+def calls(out: Path, folder: Path) -> None:
+    """Write the calls that OUT keeps, and FOLDER does not hold yet, into new small files there.
+
+    Files that FOLDER holds stay as they are, so that it can be committed again and again; each is under 1.1 MB. The
+    collection may be running. 'hierrouter collect ... --calls FOLDER' goes on from FOLDER alone.
+
+    Args:
+      out: folder of a collection, finished or not.
+      folder: of the small files; made where there is none.
+    """
+    if not (out / CALLS).is_file():
+        raise InputError(f"{out / CALLS}: no such file; name the folder of a collection that has begun")
+    cache = CallCache(out / CALLS)
+    new = write_new_calls(cache, folder)
+    cache.close()
+    print(f"{folder}: {new:,} new calls" if new else f"{folder}: holds all of them already, nothing is written")
+
+
+def take_over(kept: Path, cache: CallCache, backends: Sequence[Backend]) -> None:
+    """Add calls to a cache and say on stderr how many.
+
+    Args:
+      kept: folder of shards, or of a collected table.
+      cache: of the collection that begins.
+      backends: all that may be called.
+
+    Raises:
+      InputError: if `kept` is neither, or damaged.
+    """
+    if not (kept / HEADER).is_file():
+        held, new = read_calls(kept, cache)
+        print(f"{kept}: {held:,} calls, {new:,} of them new to {cache.path}", file=sys.stderr)
+        return
+    for table in (load_table(kept), load_external(kept)):
+        if table is None:
+            continue
+        for name in other_models(table, backends):
+            print(
+                f"{kept}: its calls of {name!r} are left out, as its weights or settings are not this pool's",
+                file=sys.stderr,
+            )
+        try:
+            new = cache.keep(calls_of_table(table, backends))
+        except InputError as error:
+            raise InputError(f"{kept}: {error}") from None
+        print(f"{kept}: {new:,} calls of the table are new to {cache.path}", file=sys.stderr)
