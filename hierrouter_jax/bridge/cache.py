@@ -1,7 +1,7 @@
 """Calls that were paid for once, and those that failed: one SQLite file, so that an interrupted collection goes on.
 
-SQLite, and no other embedded store, because the standard library brings it: a batch is one transaction, on disk when
-it returns whatever kills the process, and several processes may share a file.
+SQLite, and no other embedded store, because the standard library brings it: what ended together is one transaction, on
+disk when it returns whatever kills the process, and several processes may share a file.
 """
 
 import hashlib
@@ -105,6 +105,12 @@ class CallCache:
                 rows = self._connection.execute(f"SELECT key, {_COLUMNS} FROM calls WHERE key IN ({marks})", [*by_key])
                 found |= {by_key[key]: Generation(*values) for key, *values in rows}
         return found
+
+    def failed(self, identity: str, prompts: Sequence[Prompt]) -> frozenset[Prompt]:
+        """Those of the prompts that an earlier run had no answer to, either."""
+        with self._readable():
+            failed = {row[0] for row in self._connection.execute("SELECT key FROM failures")}
+        return frozenset(prompt for prompt in prompts if call_key(identity, prompt) in failed)
 
     def put_many(self, identity: str, answers: Mapping[Prompt, Generation | Failure]) -> None:
         """Keep a batch's answers by prompt: all of them, on disk when this returns, or none.

@@ -1,6 +1,6 @@
 """Live routing: the policy chooses, the chosen model answers, hop by hop until STOP or the horizon."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from hierrouter_jax.bridge.backends import Backend, Failure, Generation
+from hierrouter_jax.bridge.backends import Backend, Doubt, Failure, Generation, drive
 from hierrouter_jax.bridge.encoders import TASK, Encoder, same_spec
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
@@ -205,13 +205,17 @@ def _check_task(bundle: PolicyBundle, ids: Sequence[str], asked: Sequence[Contex
         raise InputError(f"{nameless[0]} is of no task, which the policy is told: give --task, or a column task")
 
 
-def _generate(backend: Backend, prompts: list[Prompt], batch_size: int, bar: tqdm) -> Iterator[Generation]:
-    for start in range(0, len(prompts), batch_size):
-        for generation in backend.generate(prompts[start : start + batch_size]):
-            if isinstance(generation, Failure):
-                raise InputError(f"model {backend.name!r} gave no response: {generation.reason}")
-            bar.update(1)
-            yield generation
+def _generate(backend: Backend, prompts: list[Prompt], batch_size: int, bar: tqdm) -> list[Generation]:
+    distinct = list(dict.fromkeys(prompts))
+    batches = [distinct[start : start + batch_size] for start in range(0, len(distinct), batch_size)]
+    answers: dict[Prompt, Generation] = {}
+    for part in drive(backend, batches, Doubt()):
+        for prompt, answer in part.items():
+            if isinstance(answer, Failure):
+                raise InputError(f"model {backend.name!r} gave no response: {answer.reason}")
+            answers[prompt] = answer
+        bar.update(len(part))
+    return [answers[prompt] for prompt in prompts]
 
 
 def _hop(backend: Backend, generation: Generation, probability: float, trimmed: int) -> Hop:

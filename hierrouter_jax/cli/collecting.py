@@ -66,8 +66,8 @@ def collect(
     """Run a pool over the routes of a set of queries, once, into an outcome table.
 
     Identical calls are made once, and finished calls are kept in OUT/calls.sqlite, verdicts in OUT/verdicts.sqlite:
-    run the same command again after an interruption and it goes on. Exit code 3: the budget is used up; 4: calls
-    failed.
+    run the same command again after an interruption and it goes on. While there is a file OUT/pause it waits. Exit
+    code 3: the budget is used up; 4: calls failed.
 
     Args:
       out: folder of the table; may be given first, without --out.
@@ -85,7 +85,7 @@ def collect(
       partial: numbers of the last two plans.
       max_cost: stop before calls that might take the cost of all runs past this, in the pool's money unit.
       max_hours: stop before calls that are likely to take this run's calls past this.
-      batch_size: calls generated at once.
+      batch_size: calls of a local model generated at once; an endpoint has its concurrency.
       ray: workers of a Ray cluster that share the calls of a batch, a GPU each; 0 is none.
       keep_failed: write the table although calls failed, as wrong answers of validation and test queries.
       keep_prompts: keep the prompt of each hop in the table, too.

@@ -69,15 +69,54 @@ def test_a_budget_is_never_passed_and_a_larger_one_goes_on(run, pool):
 
 
 def test_hours_are_those_of_this_run_by_the_slowest_batch(pool):
-    now = iter([0.0, 0.0, 3000.0, 3000.0])
-    meter = Meter(pool, CallCache(None), Budget(max_hours=1.0), clock=lambda: next(now))
-    meter.check(pool[0], ["x"])
-    meter.count(pool[0], ["x"], pool[0].generate(["x"]), seconds=500.0)
-    meter.check(pool[0], ["x"])
+    """A batch takes 500 seconds; after 3,000 of the hour there is time for one more call, but not for two."""
+    now = [0.0]
+    meter = Meter(pool, CallCache(None), Budget(max_hours=1.0), clock=lambda: now[0])
+    meter.begin(pool[0], ["x"])
+    now[0] = 500.0
+    meter.end(pool[0], {"x": pool[0].answer("x")})
+    assert meter.seconds == 500
+    now[0] = 3000.0
     with pytest.raises(BudgetReached, match=r"max_hours 1: 0\.833 hours are over, and the next 2 calls of ok take"):
-        meter.check(pool[0], ["x", "y"])
+        meter.begin(pool[0], ["y", "z"])
+    meter.begin(pool[0], ["y"])
     with pytest.raises(InputError, match="max_hours is 0"):
         Budget(max_hours=0)
+
+
+def test_a_pause_is_no_time_of_the_run(pool):
+    """Of 4,000 seconds 3,000 are a pause, which begins when the call under way has ended."""
+    now = [0.0]
+    meter = Meter(pool, CallCache(None), Budget(max_hours=1.0), clock=lambda: now[0])
+    meter.begin(pool[0], ["x"])
+    meter.pause()
+    now[0] = 600.0
+    meter.end(pool[0], {"x": pool[0].answer("x")})
+    meter.pause()
+    now[0] = 2000.0
+    meter.pause()
+    now[0] = 3600.0
+    meter.begin(pool[0], ["y"])
+    now[0] = 4000.0
+    assert meter.seconds == 600 + 400
+    meter.end(pool[0], {"y": pool[0].answer("y")})
+    assert meter.seconds == 1000
+    meter.begin(pool[0], ["z"])
+
+
+def test_the_largest_charges_of_calls_under_way_count(pool):
+    """A prompt of 5 characters and 60 tokens at price 2: 125 a call, so that 260 lets two be under way, not three."""
+    meter = Meter(pool, CallCache(None), Budget(max_cost=260))
+    meter.begin(pool[0], ["aaaaa"])
+    meter.begin(pool[0], ["bbbbb"])
+    with pytest.raises(BudgetReached, match=r"0 price units are spent, .* may take that to 375"):
+        meter.begin(pool[0], ["ccccc"])
+    meter.end(pool[0], {"aaaaa": pool[0].answer("aaaaa")})  # 5 read, 3 written at 2
+    assert meter.total == 11
+    with pytest.raises(BudgetReached, match="may take that to 261"):
+        meter.begin(pool[0], ["ccccc"])
+    meter.end(pool[0], {"bbbbb": pool[0].answer("bbbbb")})
+    meter.begin(pool[0], ["ccccc"])
 
 
 def test_failed_calls_make_no_table_and_are_tried_again(run, pool):

@@ -1,8 +1,11 @@
 """An OpenAI-compatible endpoint: many calls at once, within its limits, retried, each answered or told why not."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
 from functools import cache
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -10,11 +13,13 @@ from aiolimiter import AsyncLimiter
 from openai import APIConnectionError, APIError, APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient
 
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
-from hierrouter_jax.bridge.backends.refusals import Refusal, message, refusal
+from hierrouter_jax.bridge.backends.refusals import message, refusal
 from hierrouter_jax.bridge.pool import Endpoint
-from hierrouter_jax.errors import InputError
 
+Answer = Generation | Failure
 _PING_SECONDS = 10.0
+_MOMENT = 0.2  # seconds that a look at what has ended may take
+_END = object()
 # Fields that an endpoint may refuse without an answer being any different: they are then left out.
 _DISPENSABLE = ("logprobs", "frequency_penalty")
 
@@ -49,41 +54,46 @@ class EndpointClient:
         self._left_out: set[str] = set()
         self._limit_name = "max_tokens"
 
-    def ask(self, requests: Sequence[dict[str, Any]]) -> list[Generation | Failure]:
-        """Make all calls, in order; safe from any thread, inside a running event loop as well.
+    def ask_each(self, requests: Iterator[tuple[Any, dict[str, Any]] | None]) -> Iterator[list[tuple[Any, Answer]]]:
+        """The answers to calls as they come, each beside its name; from any thread, inside a running event loop too.
 
-        Raises:
-          InputError: if what one call met would meet all the others too, and none was answered. Had some been
-            answered, the others are failures, so that nothing paid for is lost.
+        Args:
+          requests: names and fields; the next one is taken when a call may begin; None is "not now".
         """
-        future = asyncio.run_coroutine_threadsafe(self._ask_all(requests), _event_loop())
+        ended: SimpleQueue[tuple[Any, Future[Answer]]] = SimpleQueue()
+        under_way: set[Future[Answer]] = set()
+        more, broken = True, None
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+            while more or under_way:
+                while more and len(under_way) < self._endpoint.concurrency:
+                    request = next(requests, _END)
+                    if request is _END:
+                        more = False
+                    if not isinstance(request, tuple):
+                        break
+                    name, fields = request
+                    future = asyncio.run_coroutine_threadsafe(self._ask(fields), _event_loop())
+                    under_way.add(future)
+                    future.add_done_callback(lambda future, name=name: ended.put((name, future)))
+                arrived = _arrived(ended) if more or under_way else []
+                under_way.difference_update(future for _, future in arrived)
+                errors = [error for _, future in arrived if (error := future.exception()) is not None]
+                broken, more = broken or next(iter(errors), None), more and not errors
+                yield [(name, future.result()) for name, future in arrived if future.exception() is None]
+        finally:
+            for future in under_way:
+                future.cancel()
+        if broken is not None:
+            raise broken
 
-    async def _ask_all(self, requests: Sequence[dict[str, Any]]) -> list[Generation | Failure]:
-        stop: list[str] = []
-        answers = await asyncio.gather(*(self._ask(request, stop) for request in requests))
-        if stop and not any(isinstance(answer, Generation) for answer in answers):
-            raise InputError(stop[0])
-        return answers
-
-    async def _ask(self, request: dict[str, Any], stop: list[str]) -> Generation | Failure:
-        """One call; what would meet every other call too is put into `stop`, and then no new one starts."""
+    async def _ask(self, request: dict[str, Any]) -> Answer:
         async with self._in_flight:
-            if stop:
-                return Failure(stop[0])
             answer = await self._call(request)
-        if isinstance(answer, Generation):
+        if isinstance(answer, Generation) or not self._key:
             return answer
-        reason = answer.reason.replace(self._key, "***") if self._key else answer.reason
-        if answer.stops:
-            stop.append(reason)
-        return Failure(reason)
+        return answer._replace(reason=answer.reason.replace(self._key, "***"))
 
-    async def _call(self, request: dict[str, Any]) -> Generation | Refusal:
+    async def _call(self, request: dict[str, Any]) -> Answer:
         while True:
             fields = {name: value for name, value in request.items() if name not in self._left_out}
             fields[self._limit_name] = fields.pop("max_tokens")
@@ -95,7 +105,7 @@ class EndpointClient:
                     return self._refusal(error)
             except APIConnectionError as error:
                 told = self._refusal(error)
-                return told if await self._answers() else Refusal(f"{told.reason}; is the server running?", True)
+                return told if await self._answers() else Failure(f"{told.reason}; is the server running?", "away")
             except APIError as error:
                 return self._refusal(error)
 
@@ -111,7 +121,7 @@ class EndpointClient:
         self._left_out |= refused
         return bool(refused)
 
-    def _refusal(self, error: APIError) -> Refusal:
+    def _refusal(self, error: APIError) -> Failure:
         return refusal(error, self._endpoint)
 
     async def _answers(self) -> bool:
@@ -141,18 +151,32 @@ def _event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _read(reply: Any, latency: float, url: str) -> Generation | Refusal:
+os.register_at_fork(after_in_child=_event_loop.cache_clear)  # threads do not survive a fork
+
+
+def _arrived(ended: "SimpleQueue[tuple[Any, Future[Answer]]]") -> "list[tuple[Any, Future[Answer]]]":
+    """What has ended by now: within a moment the first, and all that are there with it."""
+    arrived = []
+    try:
+        arrived.append(ended.get(timeout=_MOMENT))
+        while True:
+            arrived.append(ended.get_nowait())
+    except Empty:
+        return arrived
+
+
+def _read(reply: Any, latency: float, url: str) -> Answer:
     """Read a completion of either kind."""
     choices = getattr(reply, "choices", None)
     if not choices:
         told = " ".join(str(getattr(reply, "error", None) or "no choices in it").split())
-        return Refusal(f"{url} sent a reply that is no completion ({told[:200]})", False)
+        return Failure(f"{url} sent a reply that is no completion ({told[:200]})")
     if reply.usage is None:
-        return Refusal(f"{url} does not say how many tokens a call took, so that it cannot be priced", True)
+        return Failure(f"{url} does not say how many tokens a call took, so that it cannot be priced", "refused")
     choice = choices[0]
     reason = _FINISH_REASONS.get(choice.finish_reason)
     if reason is None:
-        return Refusal(f"{url} broke off with finish reason {choice.finish_reason!r}", False)
+        return Failure(f"{url} broke off with finish reason {choice.finish_reason!r}")
     text = choice.message.content if hasattr(choice, "message") else choice.text
     usage = reply.usage
     return Generation(text or "", usage.prompt_tokens, usage.completion_tokens, reason, latency, _logprob(choice))

@@ -1,8 +1,9 @@
-"""What a backend is: something that answers a batch of prompts."""
+"""What a backend is: something that answers prompts, a batch at a time or each by itself."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt
 from hierrouter_jax.outcomes.pricing import PricedModel
 
@@ -33,9 +34,19 @@ class Failure(NamedTuple):
 
     Attributes:
       reason: in one line, for a person.
+      scope: what the reason is about: this `call`; perhaps every call, as the endpoint has `refused` it (a key, a
+        model's name, a field); or an endpoint that is `away`.
     """
 
     reason: str
+    scope: Literal["call", "refused", "away"] = "call"
+
+
+Answers = dict[Prompt, Generation | Failure]
+
+
+class NoTokenizer(InputError):
+    """A backend that cannot count a prompt's tokens without a call."""
 
 
 class Backend(Protocol):
@@ -63,4 +74,20 @@ class Backend(Protocol):
 
     def generate(self, prompts: Sequence[Prompt]) -> Sequence[Generation | Failure]:
         """One generation for each prompt, in order; none depends on the other prompts."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A backend that has several calls under way at once, each answered by itself."""
+
+    def generate_each(self, prompts: Iterator[Prompt | None]) -> Iterator[Answers]:
+        """Answers as they come, in whatever order; those of one moment together, often none.
+
+        Closing the iterator gives up the calls under way.
+
+        Args:
+          prompts: the next one is taken as soon as a call may begin; None is "not now": it is asked again after an
+            answer or a moment. When it ends no further call begins.
+        """
         ...

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,10 @@ from transformers import AutoConfig, AutoTokenizer
 
 from hierrouter_jax.bridge.backends.chat import as_messages
 from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
+from hierrouter_jax.bridge.backends.doubt import Doubt
+from hierrouter_jax.bridge.backends.drive import drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
-from hierrouter_jax.bridge.backends.interface import Failure, Generation
+from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
 from hierrouter_jax.bridge.backends.weights import loading, reach, where
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, resolve_source
 from hierrouter_jax.bridge.prompts import as_text
@@ -71,21 +73,28 @@ class OpenAIBackend:
         """One generation, or the reason why there is none, for each prompt, in order.
 
         Raises:
-          InputError: if nothing was answered, as the endpoint refuses the key, knows no such model, does not take such
-            requests or cannot be reached.
+          InputError: if nothing was answered, as the endpoint refuses the first calls, all of them, or is away.
         """
-        answers = self._client.ask([self._request(prompt) for prompt in prompts])
+        answers: Answers = {}
+        for part in drive(self, [list(dict.fromkeys(prompts))], Doubt()):
+            answers |= part
+        return [answers[prompt] for prompt in prompts]
+
+    def generate_each(self, prompts: Iterator[Prompt | None]) -> Iterator[Answers]:
+        """Answers as they come, `concurrency` calls under way as long as prompts last; see `Streaming`."""
         stop = self._config.stop  # `transformers serve` leaves it in the text
-        return [
-            answer._replace(text=cut(answer.text, stop)) if isinstance(answer, Generation) else answer
-            for answer in answers
-        ]
+        requests = (None if prompt is None else (prompt, self._request(prompt)) for prompt in prompts)
+        for part in self._client.ask_each(requests):
+            yield {
+                prompt: answer._replace(text=cut(answer.text, stop)) if isinstance(answer, Generation) else answer
+                for prompt, answer in part
+            }
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the tokenizer of the member's source.
 
         Raises:
-          InputError: if it has none.
+          NoTokenizer: if it has none.
         """
         if self._config.chat:
             return [
@@ -111,7 +120,7 @@ class OpenAIBackend:
     @cached_property
     def _tokenizer(self) -> Any:
         if not self._config.source:
-            raise InputError(
+            raise NoTokenizer(
                 f"model {self.name!r}: to fit a budget or a context window, tokens are counted before the call, which "
                 "an endpoint cannot do; name a hub id or folder with its tokenizer as source"
             )

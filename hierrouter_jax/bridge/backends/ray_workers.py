@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from hierrouter_jax.bridge.backends.interface import Backend, Failure, Generation
+from hierrouter_jax.bridge.backends.interface import Backend, Failure, Generation, Streaming
 from hierrouter_jax.bridge.backends.load import load_backends
 from hierrouter_jax.bridge.pool import PoolConfig
 from hierrouter_jax.errors import InputError
@@ -119,7 +119,12 @@ class _Worker:
         return self._loaded()[row].count_tokens(prompts)
 
     def generate(self, row: int, prompts: list[Prompt]) -> list[Generation | Failure]:
-        return list(self._loaded()[row].generate(prompts))
+        backend, answers = self._loaded()[row], {}
+        if not isinstance(backend, Streaming):
+            return list(backend.generate(prompts))
+        for part in backend.generate_each(iter(prompts)):  # whose fault a refusal is, is judged over all workers
+            answers |= part
+        return [answers[prompt] for prompt in prompts]
 
     def _loaded(self) -> tuple[Backend, ...]:
         """Loaded in the first task and not in the constructor, whose errors would be told as the actor's death."""

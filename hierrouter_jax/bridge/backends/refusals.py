@@ -1,10 +1,11 @@
 """What an endpoint's error means: one sentence, and whether every other call would meet it too."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
+from hierrouter_jax.bridge.backends.interface import Failure
 from hierrouter_jax.bridge.pool import Endpoint
 
 _LONGEST = 300
@@ -16,42 +17,30 @@ _UNPAID = {"insufficient_quota", "billing_hard_limit_reached"}
 _UNKNOWN_MODEL = re.compile(r"model.{0,80}(not found|does not exist)|server is pinned to", re.I)
 
 
-class Refusal(NamedTuple):
-    """Why a call gave no response.
-
-    Attributes:
-      reason: in one line.
-      stops: whether it is about the endpoint or the settings, so that no other call can fare better.
-    """
-
-    reason: str
-    stops: bool
-
-
-def refusal(error: APIError, endpoint: Endpoint) -> Refusal:
+def refusal(error: APIError, endpoint: Endpoint) -> Failure:
     """Read an error of the client, raised after its retries."""
     url, model, retries, key_name = endpoint.base_url, endpoint.model, endpoint.retries, endpoint.api_key_env
     if isinstance(error, APITimeoutError):
-        return Refusal(f"{url} gave no answer in time, {retries} retries included; see timeout", False)
+        return Failure(f"{url} gave no answer in time, {retries} retries included; see timeout")
     if isinstance(error, APIConnectionError):
-        return Refusal(f"the connection to {url} failed, {retries} retries included", False)
+        return Failure(f"the connection to {url} failed, {retries} retries included")
     if not isinstance(error, APIStatusError):
-        return Refusal(f"{url} answered with something that is no completion", False)
+        return Failure(f"{url} answered with something that is no completion")
     said, status = message(error), error.status_code
     if status in (401, 403):  # the answer may quote the key, so it is not told
         key = f"the key in {key_name}" if key_name else "calls without a key; name its variable in api_key_env"
-        return Refusal(f"{url} refuses {key} (status {status})", True)
+        return Failure(f"{url} refuses {key} (status {status})", "refused")
     if status == 402 or error.code in _UNPAID:
-        return Refusal(f"{url} wants to be paid before it goes on ({said})", True)
+        return Failure(f"{url} wants to be paid before it goes on ({said})", "refused")
     if status == 404 or (status == 400 and _UNKNOWN_MODEL.search(said)):
-        return Refusal(f"{url} knows no model {model!r} ({said}); see model and base_url", True)
+        return Failure(f"{url} knows no model {model!r} ({said}); see model and base_url", "refused")
     if status in (400, 413, 422) and _TOO_LONG.search(f"{error.code} {error.type} {said}"):
-        return Refusal(f"the prompt is too long for {model} at {url} ({said})", False)
+        return Failure(f"the prompt is too long for {model} at {url} ({said})")
     if status == 422:
-        return Refusal(f"{url} does not take such requests ({said})", True)
+        return Failure(f"{url} does not take such requests ({said})", "refused")
     if status < 500 and status != 429:
-        return Refusal(f"{url} refuses the call with status {status} ({said})", False)
-    return Refusal(f"{url} failed with status {status}, {retries} retries included ({said})", False)
+        return Failure(f"{url} refuses the call with status {status} ({said})")
+    return Failure(f"{url} failed with status {status}, {retries} retries included ({said})")
 
 
 def message(error: APIStatusError) -> str:

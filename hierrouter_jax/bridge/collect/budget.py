@@ -1,17 +1,22 @@
 """What a collection may cost in money and hours, and the meter that stops it before it costs more."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from hierrouter_jax.bridge.backends import Backend, Failure, Generation
+from hierrouter_jax.bridge.backends import Answers, Backend, Failure, Generation, NoTokenizer
 from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.outcomes.context import Prompt
 
+CHARACTERS_PER_TOKEN = 4  # of a failed call's prompt, where no tokenizer can count it
+
 
 class BudgetReached(Unfinished):
-    """The next batch might have passed the budget, so it was not made."""
+    """The next calls might have passed the budget, so they were not made."""
 
     code = 3
 
@@ -22,7 +27,7 @@ class Budget:
 
     Attributes:
       max_cost: of all its calls, those of earlier runs with the same call cache included, in the pool's money unit.
-      max_hours: of this run's calls.
+      max_hours: of this run's calls; time in which the collection is paused is none.
 
     Raises:
       InputError: if a limit is not a positive number.
@@ -38,8 +43,16 @@ class Budget:
                 raise InputError(f"{name} is {limit}, but a limit is a number above 0")
 
 
+class _Begun(NamedTuple):
+    """Of a call under way: when it began, how many began with it, and the most that it may cost."""
+
+    at: float
+    together: int
+    largest: float
+
+
 class Meter:
-    """Counts what calls cost, and refuses a batch that might pass the budget.
+    """Counts what calls cost, and refuses those that might pass the budget.
 
     A failed call is charged its prompt, as nobody knows whether its maker will.
 
@@ -54,7 +67,6 @@ class Meter:
       cost: of this run, in the money unit.
       earlier: cost of earlier runs, at today's prices.
       tokens_out: written by this run's calls.
-      seconds: that this run spent in calls.
     """
 
     def __init__(
@@ -66,7 +78,10 @@ class Meter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._budget, self._unit, self._clock, self._start = budget or Budget(), money_unit, clock, clock()
-        self.calls, self.failed, self.tokens_out, self.cost, self.seconds = 0, 0, 0, 0.0, 0.0
+        self.calls, self.failed, self.tokens_out, self.cost = 0, 0, 0, 0.0
+        self._busy, self._busy_since = 0.0, 0.0
+        self._paused_since: float | None = None
+        self._under_way: dict[tuple[str, Prompt], _Begun] = {}
         self._slowest: dict[str, float] = {}  # seconds a call, by the model's identity
         self.earlier = 0.0
         for backend in {backend.identity: backend for backend in backends}.values():
@@ -78,45 +93,93 @@ class Meter:
         """Cost of all runs, in the money unit."""
         return self.earlier + self.cost
 
-    def check(self, backend: Backend, batch: Sequence[Prompt]) -> None:
-        """Refuse a batch whose largest charge, or whose likely time, might pass the budget.
+    @property
+    def under_way(self) -> int:
+        """Calls that have begun and not ended."""
+        return len(self._under_way)
 
-        Its likely time is that of the model's slowest batch so far; before there was one, any batch may be made while
-        there is time left.
+    @property
+    def seconds(self) -> float:
+        """Time of this run in which at least one call was under way."""
+        return self._busy + (self._clock() - self._busy_since if self._under_way else 0.0)
+
+    def begin(self, backend: Backend, batch: Sequence[Prompt]) -> None:
+        """Count calls as under way; refuse them if their largest charge, or likely time, might pass the budget.
+
+        The largest charges of the calls under way count too. The likely time is that of the model's slowest call so
+        far (of a batch: its share of the batch's); before there was one, any may be made while there is time left.
 
         Raises:
-          BudgetReached: saying what was spent and what the batch needs.
+          BudgetReached: saying what was spent and what the calls need.
         """
-        if self._budget.max_cost is not None:
-            price = backend.price
-            read, written = sum(backend.count_tokens(batch)), backend.max_new_tokens * len(batch)
-            needed = self.total + read * price.price_in + written * price.price_out
-            if needed > self._budget.max_cost:
-                raise BudgetReached(
-                    f"stopped before --max_cost {self._budget.max_cost:g}: {self.total:.6g} {self._unit} are spent, "
-                    f"{self.cost:.6g} of them by this run, and the next {len(batch)} calls of {backend.name} may take "
-                    f"that to {needed:.6g}"
-                )
-        if self._budget.max_hours is not None:
-            hours = (self._clock() - self._start) / 3600
-            likely = self._slowest.get(backend.identity, 0.0) * len(batch) / 3600
-            if hours + likely >= self._budget.max_hours:
-                raise BudgetReached(
-                    f"stopped before --max_hours {self._budget.max_hours:g}: {hours:.3g} hours are over, and the next "
-                    f"{len(batch)} calls of {backend.name} take about {likely:.2g}"
-                )
+        now = self._clock()
+        self._go_on(now)
+        largest = self._check_cost(backend, batch) / len(batch)
+        self._check_hours(backend, batch, now)
+        if not self._under_way:
+            self._busy_since = now
+        self._under_way |= {(backend.identity, prompt): _Begun(now, len(batch), largest) for prompt in batch}
 
-    def count(
-        self, backend: Backend, batch: Sequence[Prompt], answers: Sequence[Generation | Failure], seconds: float
-    ) -> None:
-        """Add a batch that was made."""
-        price = backend.price
-        lost = [prompt for prompt, answer in zip(batch, answers, strict=True) if isinstance(answer, Failure)]
-        made = [answer for answer in answers if isinstance(answer, Generation)]
-        read = sum(answer.tokens_in for answer in made) + (sum(backend.count_tokens(lost)) if lost else 0)
+    def pause(self) -> None:
+        """Stop the clock of the budget until the next call begins, if none is under way."""
+        if not self._under_way and self._paused_since is None:
+            self._paused_since = self._clock()
+
+    def end(self, backend: Backend, answers: Answers) -> None:
+        """Count calls that were under way and have ended."""
+        price, now = backend.price, self._clock()
+        lost = [prompt for prompt, answer in answers.items() if isinstance(answer, Failure)]
+        made = [answer for answer in answers.values() if isinstance(answer, Generation)]
+        read = sum(answer.tokens_in for answer in made) + sum(charged_tokens(backend, lost))
         written = sum(answer.tokens_out for answer in made)
         self.cost += read * price.price_in + written * price.price_out
-        self.calls, self.failed = self.calls + len(batch), self.failed + len(lost)
-        self.tokens_out, self.seconds = self.tokens_out + written, self.seconds + seconds
-        slowest = self._slowest.get(backend.identity, 0.0)
-        self._slowest[backend.identity] = max(slowest, seconds / len(batch))
+        self.calls, self.failed = self.calls + len(answers), self.failed + len(lost)
+        self.tokens_out += written
+        for prompt in answers:
+            begun = self._under_way.pop((backend.identity, prompt))
+            slowest = self._slowest.get(backend.identity, 0.0)
+            self._slowest[backend.identity] = max(slowest, (now - begun.at) / begun.together)
+        if answers and not self._under_way:
+            self._busy += now - self._busy_since
+
+    def _go_on(self, now: float) -> None:
+        if self._paused_since is not None:
+            self._start += now - self._paused_since
+            self._paused_since = None
+
+    def _check_cost(self, backend: Backend, batch: Sequence[Prompt]) -> float:
+        """The most that the calls may cost; 0 where nothing limits it."""
+        if self._budget.max_cost is None:
+            return 0.0
+        price = backend.price
+        read, written = sum(backend.count_tokens(batch)), backend.max_new_tokens * len(batch)
+        largest = read * price.price_in + written * price.price_out
+        needed = self.total + sum(begun.largest for begun in self._under_way.values()) + largest
+        if needed > self._budget.max_cost:
+            raise BudgetReached(
+                f"stopped before --max_cost {self._budget.max_cost:g}: {self.total:.6g} {self._unit} are spent, "
+                f"{self.cost:.6g} of them by this run, and the next {len(batch)} calls of {backend.name} may take "
+                f"that to {needed:.6g}"
+            )
+        return largest
+
+    def _check_hours(self, backend: Backend, batch: Sequence[Prompt], now: float) -> None:
+        if self._budget.max_hours is None:
+            return
+        hours = (now - self._start) / 3600
+        likely = self._slowest.get(backend.identity, 0.0) * len(batch) / 3600
+        if hours + likely >= self._budget.max_hours:
+            raise BudgetReached(
+                f"stopped before --max_hours {self._budget.max_hours:g}: {hours:.3g} hours are over, and the next "
+                f"{len(batch)} calls of {backend.name} take about {likely:.2g}"
+            )
+
+
+def charged_tokens(backend: Backend, prompts: Sequence[Prompt]) -> list[int]:
+    """Tokens that failed calls are charged: those of their prompts, estimated where the backend cannot count them."""
+    if not prompts:
+        return []
+    try:
+        return backend.count_tokens(prompts)
+    except NoTokenizer:
+        return [math.ceil(len(as_text(prompt)) / CHARACTERS_PER_TOKEN) for prompt in prompts]

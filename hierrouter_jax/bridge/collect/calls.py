@@ -1,18 +1,20 @@
-"""Asking backends: each distinct call once, batch by batch, every batch kept before the next one is made."""
+"""Asking backends: each distinct call once, kept as it ends; none begins against the budget or in a pause."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
 
-from hierrouter_jax.bridge.backends import Backend, Failure, Generation
+from hierrouter_jax.bridge.backends import Answers, Backend, Doubt, Failure, drive
+from hierrouter_jax.bridge.backends.interface import Streaming
 from hierrouter_jax.bridge.cache import CallCache, call_key
-from hierrouter_jax.bridge.collect.budget import Budget, Meter
+from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, Meter
+from hierrouter_jax.bridge.collect.interrupt import Interruption
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.outcomes.context import Prompt
 
 _GIVE_UP = 100  # calls that fail one after the other, after which an endpoint is taken to be down
-
-Answers = dict[Prompt, Generation | Failure]
+PAUSE = "pause"  # a file beside the call cache
 
 
 class CallsFailed(Unfinished):
@@ -24,15 +26,21 @@ class CallsFailed(Unfinished):
 class Calls:
     """All calls of a collection, in however many passes it asks for them.
 
-    What a batch holds follows from what the passes ask for, not from what the cache knows: a batch that was made is
-    found in the cache whole, so one that is made after a kill is the one that would have been made without it. That
-    matters to models whose floating point depends a little on how prompts are padded beside each other. Only a batch
-    of which some calls failed, or were kept by another collection, is made anew in part.
+    A local backend is called batch by batch. What a batch holds follows from what the passes ask for, not from what
+    the cache knows: a batch that was made is found in the cache whole, so one that is made after a kill is the one that
+    would have been made without it. That matters to models whose floating point depends a little on how prompts are
+    padded beside each other. Only a batch of which some calls failed, or were kept by another collection, is made anew
+    in part. A streaming backend has calls under way without any such barrier.
+
+    What has ended is one transaction of the cache: a batch, or the calls that ended in the same moment.
+
+    While there is a file `pause` beside the call cache no call begins: those under way end and are kept, then the
+    collection waits until the file is gone.
 
     Args:
       backends: all that may be called.
       cache: calls that were made before, and where new ones go.
-      batch_size: calls between two writes to the cache; fewer where memory is short.
+      batch_size: calls of a local model generated at once; fewer where memory is short.
       budget: none by default.
       money_unit: of the backends' prices.
       gives_up: whether to end after many failures in a row.
@@ -59,15 +67,23 @@ class Calls:
         self.cache, self._batch_size, self._gives_up = cache, batch_size, gives_up
         self.meter = Meter(backends, cache, budget, money_unit)
         self.failures: dict[bytes, str] = {}
+        self._pause: Path | None = cache.path and cache.path.parent / PAUSE
+        self._interruption: Interruption | None = None
+        self._doubts: dict[str, Doubt] = {}
         self._asked: set[bytes] = set()
         self._failed_in_a_row = 0
 
     def ask(self, backend: Backend, prompts: Sequence[Prompt]) -> Iterator[tuple[Answers, bool]]:
         """Answers to distinct prompts, part by part, each with whether this run called the model for it.
 
+        A part may be empty, while calls are under way or the collection waits.
+
         Raises:
-          BudgetReached: before a batch that might pass the budget.
+          BudgetReached: before a call that might pass the budget.
           CallsFailed: when nothing answers any more.
+          InputError: if the backend refuses all calls, or is away.
+          KeyboardInterrupt: at once, or of a streaming backend when the calls under way have ended; a second Ctrl-C
+            ends it at once, too.
         """
         keys = {prompt: call_key(backend.identity, prompt) for prompt in prompts}
         failed = {prompt: Failure(self.failures[key]) for prompt, key in keys.items() if key in self.failures}
@@ -75,32 +91,98 @@ class Calls:
         yield {**known, **failed}, False
         fresh = sorted((prompt for prompt, key in keys.items() if key not in self._asked), key=_length)
         self._asked.update(keys.values())
-        for start in range(0, len(fresh), self._batch_size):
-            batch = [prompt for prompt in fresh[start : start + self._batch_size] if prompt not in known]
-            if batch:
-                yield self._make(backend, batch), True
+        chunks = (fresh[start : start + self._batch_size] for start in range(0, len(fresh), self._batch_size))
+        batches = [batch for chunk in chunks if (batch := [prompt for prompt in chunk if prompt not in known])]
+        if batches:
+            for answers in self._made(backend, batches):
+                yield answers, True
 
-    def _make(self, backend: Backend, batch: list[Prompt]) -> Answers:
-        self.meter.check(backend, batch)
-        started = time.perf_counter()
-        generations = backend.generate(batch)
-        answers = dict(zip(batch, generations, strict=True))
-        self.cache.put_many(backend.identity, answers)
-        self.meter.count(backend, batch, generations, time.perf_counter() - started)
+    def _made(self, backend: Backend, batches: list[list[Prompt]]) -> Iterator[Answers]:
+        identity = backend.identity
+        if identity not in self._doubts:
+            self._doubts[identity] = Doubt(answered_before=self.cache.spent(identity).calls > 0)
+        again = self.cache.failed(identity, [prompt for batch in batches for prompt in batch])
+        parts = drive(backend, batches, self._doubts[identity], _Gate(self, backend), again)
+        ends_well = Interruption() if isinstance(backend, Streaming) else nullcontext()
+        with ends_well as self._interruption, closing(parts):
+            for answers in parts:
+                self._keep(backend, answers)
+                yield answers
+        self.check_not_down()
+
+    def _keep(self, backend: Backend, answers: Answers) -> None:
+        if answers:
+            self.cache.put_many(backend.identity, answers)
         for prompt, answer in answers.items():
             failed = isinstance(answer, Failure)
             self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
             if failed:
                 self.failures[call_key(backend.identity, prompt)] = answer.reason
-        if self._gives_up and self._failed_in_a_row >= _GIVE_UP:
-            raise CallsFailed(f"gave up after {self._failed_in_a_row} calls failed in a row ({self.reasons()})")
-        return answers
 
     def reasons(self, most: int = 3) -> str:
         """Why calls failed in this run, the commonest reasons first, with how often."""
         counts = Counter(self.failures.values()).most_common()
         shown = [f"{count} x {reason}" for reason, count in counts[:most]]
         return "; ".join(shown + [f"{len(counts) - most} more reasons"] * (len(counts) > most))
+
+    def check_not_down(self) -> None:
+        """Refuse another call after too many that failed, one after the other.
+
+        Raises:
+          CallsFailed: saying why they failed.
+        """
+        if self._gives_up and self._failed_in_a_row >= _GIVE_UP:
+            raise CallsFailed(f"gave up after {self._failed_in_a_row} calls failed in a row ({self.reasons()})")
+
+    @property
+    def paused(self) -> bool:
+        """Whether no call may begin, as somebody asked for a pause."""
+        return self._pause is not None and self._pause.exists()
+
+    @property
+    def waits_for(self) -> str:
+        """Why no call begins now, for a person; empty as a rule."""
+        first = f"{self.meter.under_way} calls under way end first"
+        if self._interruption is not None and self._interruption.asked:
+            return f"stopping: {first}; Ctrl-C again stops at once"
+        if self.paused:
+            return f"paused while there is {self._pause}" + (f", {first}" if self.meter.under_way else "")
+        return ""
+
+    def may_begin(self, backend: Backend, batch: Sequence[Prompt]) -> bool:
+        """Whether calls may begin now: then they are counted as under way.
+
+        Raises:
+          Interrupted: after Ctrl-C.
+          CallsFailed: after too many that failed, one after the other.
+          BudgetReached: if they might pass the budget whatever comes of those under way.
+        """
+        if self._interruption is not None:
+            self._interruption.check()
+        if self.paused:
+            self.meter.pause()
+            return False
+        self.check_not_down()
+        try:
+            self.meter.begin(backend, batch)
+        except BudgetReached:
+            if self.meter.under_way:  # they may cost less than they might
+                return False
+            raise
+        return True
+
+
+class _Gate:
+    """What the calls of a backend must pass."""
+
+    def __init__(self, calls: Calls, backend: Backend) -> None:
+        self._calls, self._backend = calls, backend
+
+    def begin(self, batch: Sequence[Prompt], under_way: int) -> bool:
+        return self._calls.may_begin(self._backend, batch)
+
+    def end(self, answers: Answers) -> None:
+        self._calls.meter.end(self._backend, answers)
 
 
 def _length(prompt: Prompt) -> int:

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached
+from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, charged_tokens
 from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed
 from hierrouter_jax.bridge.collect.contexts import hop_contexts
 from hierrouter_jax.bridge.collect.embed import embedded
@@ -78,7 +78,7 @@ class Collection:
         Raises:
           InputError: before any call, if the queries, the pool or `wanted` are no good; or whatever a backend or
             grader refuses.
-          BudgetReached: before a batch that might pass the budget.
+          BudgetReached: before calls that might pass the budget.
           CallsFailed: if calls failed, and not `keep_failed`.
           KeyboardInterrupt: saying how much is kept.
         """
@@ -109,7 +109,7 @@ class Collection:
         made.tallies.update((backend.name, Tally()) for backend in self.backends)
         hops = int(wanted[:, 1:].sum())
         try:
-            with hop_bar(hops, self.calls.meter, self.progress) as bar:
+            with hop_bar(hops, self.calls, self.progress) as bar:
                 for stage in range(self.tree.horizon):
                     before, nodes = self.tree.stage_slice(stage), self.tree.stage_slice(stage + 1)
                     answered = table.available[:, before] & ~made.failed[:, before]
@@ -158,7 +158,7 @@ class Collection:
         table.available[here] = True
         table.details["finish_reason"][here] = FAILED
         if counted.any():
-            table.tokens_in[here] = self.backends[model].count_tokens([prompt])[0]
+            table.tokens_in[here] = charged_tokens(self.backends[model], [prompt])[0]
 
     def _cells_by_prompt(
         self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int, made: Made
@@ -257,12 +257,12 @@ def collect(
 ) -> OutcomeTable:
     """Every wanted hop of every route, breadth-first: one pass of a `Collection`, which says what the arguments are.
 
-    Identical calls of a model are made once. A finished batch is in the cache before the next one starts, so a
-    collection that is killed and run again repeats at most one batch.
+    Identical calls of a model are made once. What has ended is in the cache before another call starts, so a
+    collection that is killed and run again repeats at most the batch, or the calls, under way.
 
     Args:
       cache: calls that were made before, and where new ones go.
-      batch_size: calls between two writes to the cache; fewer where memory is short.
+      batch_size: calls of a local model generated at once; fewer where memory is short.
       budget: none by default.
     """
     calls = Calls(backends, cache, batch_size, budget, money_unit, gives_up=not keep_failed)

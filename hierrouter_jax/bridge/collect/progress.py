@@ -1,11 +1,11 @@
-"""The one bar of a collection: hops done and left, tokens a second, cost so far, failures."""
+"""The one bar of a collection: hops done and left, tokens a second, cost so far, failures, and why it waits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from hierrouter_jax.bridge.collect.budget import Meter
+from hierrouter_jax.bridge.collect.calls import Calls
 
 
 class HopBar:
@@ -13,12 +13,12 @@ class HopBar:
 
     Args:
       hops: in all.
-      meter: tells what calls cost.
+      calls: tell what they cost, and why none begins.
       shown: whether there is a bar at all.
     """
 
-    def __init__(self, hops: int, meter: Meter, shown: bool) -> None:
-        self._meter = meter
+    def __init__(self, hops: int, calls: Calls, shown: bool) -> None:
+        self._calls, self._waits_for = calls, ""
         self._bar = tqdm(total=hops, unit="hop", disable=not shown, smoothing=0, dynamic_ncols=True)
 
     def told(self, text: str) -> None:
@@ -29,13 +29,17 @@ class HopBar:
         """Hops that now have an outcome, by calls of this run or known before."""
         if self._bar.disable:
             return
+        waits_for = self._calls.waits_for
+        if not hops and waits_for == self._waits_for:
+            return
         if not called:
             self._bar.initial += hops
-        meter = self._meter
+        meter, self._waits_for = self._calls.meter, waits_for
         rate = f"{meter.tokens_out / meter.seconds:,.0f} tok/s, " if meter.seconds else ""
         earlier = f" + {meter.earlier:.4g} before" if meter.earlier else ""
         failed = f", {meter.failed} failed" if meter.failed else ""
-        self._bar.set_postfix_str(f"{rate}cost {meter.cost:.4g}{earlier}{failed}", refresh=False)
+        waits = f"; {waits_for}" if waits_for else ""
+        self._bar.set_postfix_str(f"{rate}cost {meter.cost:.4g}{earlier}{failed}{waits}", refresh=not hops)
         self._bar.update(hops)
 
     def lost(self, hops: int) -> None:
@@ -45,8 +49,8 @@ class HopBar:
 
 
 @contextmanager
-def hop_bar(hops: int, meter: Meter, shown: bool) -> Iterator[HopBar]:
-    bar = HopBar(hops, meter, shown)
+def hop_bar(hops: int, calls: Calls, shown: bool) -> Iterator[HopBar]:
+    bar = HopBar(hops, calls, shown)
     try:
         yield bar
     finally:

@@ -1,0 +1,50 @@
+"""Ctrl-C while calls are under way: the first lets them end, the second does not."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Interrupted(Exception):
+    """Ctrl-C, as what lets no further call begin."""
+
+
+class Interruption:
+    """While inside, the first Ctrl-C is only noted; the second raises KeyboardInterrupt where it finds the program.
+
+    Outside the main thread, and where the signal is ignored, nothing is changed.
+
+    Attributes:
+      asked: whether there was a Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> "Interruption":
+        here = threading.current_thread() is threading.main_thread()
+        if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        if self.asked and (kind is None or kind is Interrupted):
+            raise KeyboardInterrupt from None
+
+    def check(self) -> None:
+        """Let no further call begin after a Ctrl-C.
+
+        Raises:
+          Interrupted: after a Ctrl-C; a KeyboardInterrupt outside.
+        """
+        if self.asked:
+            raise Interrupted
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
