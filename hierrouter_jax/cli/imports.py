@@ -28,6 +28,7 @@ def import_(
     prices: str | None = None,
     tokenizer: str | None = None,
     tokens_out: int | None = None,
+    score_range: dict[str, list[float]] | list[float] | None = None,
     encoder: dict[str, Any] = {"kind": "ngrams"},  # noqa: B006 (read only)
     shares: dict[str, float] | None = None,
     seed: int = 0,
@@ -51,6 +52,8 @@ def import_(
         words and punctuation marks.
       tokens_out: tokens that a response is taken to have, where there is neither a response nor its count; by default
         cost is then of tokens read alone.
+      score_range: worst and best score where they are not 0 and 1: '[0, 100]', or by column '{large: [0, 10]}'; scores
+        beyond it are left out.
       encoder: kind and settings of the query encoder.
       shares: weights of train, validation and test, where the source gives no splits; counts will do.
       seed: of the splits that are drawn.
@@ -73,8 +76,14 @@ def import_(
     )
     told, unit = (None, None) if prices is None else read_prices(config_path(prices))
     counter, embedder = _counter(tokenizer), _encoder(encoder)
-    records = read_format(format, path, columns)
-    origin = {"format": format, "path": str(path), "columns": columns or {}, "prices": prices}
+    records = read_format(format, path, columns, score_range)
+    origin = {
+        "format": format,
+        "path": str(path),
+        "columns": columns or {},
+        "prices": prices,
+        "score_range": score_range,
+    }
     table = build_table(records, embedder, counter, told, unit, options, origin)
     save_table(table, out)
     rejected = out / REJECTED

@@ -1,6 +1,7 @@
 """Verbs that call models as they answer: quickstart and route."""
 
 import json as jsonlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,10 @@ from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
-from hierrouter_jax.outcomes.query_file import TABULAR, read_questions
+from hierrouter_jax.outcomes.query_file import read_questions
+from hierrouter_jax.outcomes.rows import TABULAR, kind, read_text
 from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.texts import decoded, lines_of
 
 # Verbs whose options are the fields of a configuration, not the parameters of the function.
 CONFIGURED = {"quickstart": QuickstartConfig}
@@ -37,7 +40,7 @@ def route(
     """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
 
     Args:
-      query: a query; or a .txt file with one a line; or a .jsonl, .csv or .parquet file with text
+      query: a query; or a .txt file with one a line; or a .jsonl, .json, .csv or .parquet file with text
         (of any number of lines) and optionally id and task; or - for standard input, one a line.
       policy: policy bundle, as a run's policy/ or 'hierrouter export' gives.
       pool: preset or YAML file of the pool that the policy was trained on.
@@ -85,20 +88,35 @@ def quickstart(config: QuickstartConfig) -> None:
 
 
 def _read_questions(query: str) -> Sequence[Query] | Sequence[str]:
-    """A query, or those of a file, or of standard input."""
-    path = Path(query)
-    if path.suffix in TABULAR and len(query.splitlines()) == 1:
-        return read_questions(path)
+    """The queries of a file that exists, those of standard input, or else the one that the text itself is."""
     if query == "-":
-        lines = sys.stdin.read().splitlines()
-    elif query.endswith(".txt"):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    else:
+        buffer = getattr(sys.stdin, "buffer", None)  # a notebook's input has none
+        text = sys.stdin.read() if buffer is None else decoded(buffer.read(), "standard input")
+        return _lines(text, "standard input")
+    path = Path(query)
+    suffix = kind(path) if len(query.splitlines()) == 1 else ""
+    if not os.path.exists(query) and suffix not in (".txt", *TABULAR):
+        if query != query.encode("utf-8", "replace").decode():
+            raise InputError("the query is not UTF-8; give it in a UTF-8 file, or on standard input")
         return [query]
-    if not lines:
-        raise InputError(f"{query}: holds no query; one a line is needed")
+    if not os.path.exists(query):
+        raise InputError(f"{query}: no such file; a query that ends like a file's name is given on standard input")
+    if suffix in TABULAR:
+        return read_questions(path)
+    if suffix != ".txt":
+        what = "a folder" if path.is_dir() else f"neither a .txt nor a {', '.join(TABULAR[:-1])} or {TABULAR[-1]} file"
+        raise InputError(f"{query}: is {what}, so no queries are read; a query of this text is given on standard input")
+    return _lines(read_text(path), query)
+
+
+def _lines(text: str, where: str) -> list[str]:
+    """A query a line; empty lines at the end are none."""
+    lines = lines_of(text.rstrip("\r\n"))
+    empty = next((number for number, line in enumerate(lines, start=1) if not line.strip()), None)
+    if not lines or (empty and len(lines) == 1):
+        raise InputError(f"{where}: holds no query; one a line is needed")
+    if empty:
+        raise InputError(f"{where}: line {empty} is empty, but must hold a query")
     return lines
 
 

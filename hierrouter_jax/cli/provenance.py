@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hierrouter_jax.outcomes.importers.records import place
 from hierrouter_jax.outcomes.notes import DEV_ONLY
 
 _MOST = 8  # of one kind of line
@@ -33,7 +34,7 @@ def import_notes(told: Mapping[str, Any]) -> Iterator[str]:
     if rejected["count"]:
         yield f"not read: {rejected['count']:,} rows, all of them in rejected.jsonl; the first:"
         for row in rejected["rows"][:3]:
-            yield f"  {row['file']} row {row['row']}: {row['reason']}"
+            yield f"  {place(row['file'], row['row'])}: {row['reason']}"
     yield told["cost"]
     if told["billed_over_priced"]:
         ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in told["billed_over_priced"].items())

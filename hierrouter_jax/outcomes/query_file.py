@@ -1,22 +1,16 @@
-"""A user's own queries: one JSON object a line, CSV or Parquet."""
+"""A user's own queries: a row each in a file."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.rows import read_rows
 from hierrouter_jax.outcomes.table import SPLITS, Query
+from hierrouter_jax.outcomes.texts import NotText, as_text, gold_text, unknown
 
-_AS_WRITTEN: Any = False  # what looks like a number stays the text it is
-_READERS = {
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=_AS_WRITTEN),
-    ".csv": pd.read_csv,
-    ".parquet": pd.read_parquet,
-}
-TABULAR = tuple(_READERS)
 _NEEDED = ("text", "gold", "split")
+_TEXTS = ("id", "text", "task", "split", "group")
+_TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
 def read_queries(path: Path) -> tuple[Query, ...]:
@@ -25,13 +19,7 @@ def read_queries(path: Path) -> tuple[Query, ...]:
     Raises:
       InputError: naming the file, and the row and column at fault.
     """
-    frame = _read(path)
-    missing = [name for name in _NEEDED if name not in frame.columns]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]!r} is missing; {', '.join(_NEEDED)} are needed")
-    known = {field.name for field in fields(Query)} - {"shots"}
-    defaults = {"task": "queries", "group": "", "unseen": False}
-    return tuple(_query(path, row, record, known, defaults) for row, record in enumerate(frame.to_dict("records")))
+    return _read(path, _NEEDED, {"task": "queries", "group": "", "unseen": False}, (*_TEXTS, "gold", "unseen"))
 
 
 def read_questions(path: Path) -> tuple[Query, ...]:
@@ -41,44 +29,48 @@ def read_questions(path: Path) -> tuple[Query, ...]:
     Raises:
       InputError: naming the file, and the row and column at fault.
     """
-    frame = _read(path)
-    if "text" not in frame.columns:
-        raise InputError(f"{path}: column 'text' is missing")
     defaults = {"task": "", "gold": "", "split": "test", "group": "", "unseen": False}
-    known = {"id", "text", "task"}
-    rows = frame.to_dict("records")
-    queries = tuple(_query(path, row, record, known, defaults) for row, record in enumerate(rows))
-    ids = [query.id for query in queries]
-    for row, name in enumerate(ids):
-        if name in ids[:row]:
-            raise InputError(f"{path}: row {row}: id {name!r} occurs twice")
+    queries, seen = _read(path, ("text",), defaults, ("id", "text", "task")), set()
+    for row, query in enumerate(queries):
+        if query.id in seen:
+            raise InputError(f"{path}: row {row}: id {query.id!r} occurs twice")
+        seen.add(query.id)
     return queries
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if path.suffix not in _READERS:
-        raise InputError(f"{path}: queries are read from {', '.join(_READERS)} files")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        frame = _READERS[path.suffix](path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    if frame.empty:
+def _read(path: Path, needed: tuple[str, ...], defaults: dict[str, Any], known: tuple[str, ...]) -> tuple[Query, ...]:
+    found = read_rows(path)
+    if not found.rows:
         raise InputError(f"{path}: holds no queries")
-    return frame
+    found.need(path, *needed)
+    return tuple(
+        _query(
+            f"{path}: row {row}",
+            {name: record.get(name) for name in known},
+            needed,
+            defaults | {"id": f"query-{row:05d}"},
+        )
+        for row, record in found.rows
+    )
 
 
-def _query(path: Path, row: int, record: dict, known: set[str], defaults: dict) -> Query:
-    values: dict[str, Any] = defaults | {"id": f"query-{row:05d}"} | {k: v for k, v in record.items() if k in known}
-    for name in known - {"unseen"}:
-        value = values[name]
-        if name != "gold" and not isinstance(value, str):
-            raise InputError(f"{path}: row {row}: {name} is {value!r}, but must be text")
-    if pd.isna(values["gold"]):
-        raise InputError(f"{path}: row {row}: gold is missing")
-    if values["split"] not in SPLITS:
-        raise InputError(f"{path}: row {row}: split is {values['split']!r}, but must be one of {', '.join(SPLITS)}")
+def _query(where: str, record: dict[str, Any], needed: tuple[str, ...], defaults: dict[str, Any]) -> Query:
+    """A row's query; what a row leaves out is as `defaults` say."""
+    values = dict(defaults)
+    for name, value in record.items():
+        if unknown(value):
+            if name in needed:
+                raise InputError(f"{where}: {name} is {'empty' if name == 'text' else 'missing'}")
+            continue
+        try:
+            values[name] = gold_text(value) if name == "gold" else as_text(value)
+        except NotText as error:
+            raise InputError(f"{where}: {name} {error}") from None
     if not values["text"].strip():
-        raise InputError(f"{path}: row {row}: text is empty")
-    return Query(**(values | {"gold": str(values["gold"]), "unseen": bool(values["unseen"])}))
+        raise InputError(f"{where}: text is empty")
+    if values["split"] not in SPLITS:
+        raise InputError(f"{where}: split is {values['split']!r}, but must be one of {', '.join(SPLITS)}")
+    unseen = str(values["unseen"]).strip().lower()
+    if unseen not in _TRUTH:
+        raise InputError(f"{where}: unseen is {values['unseen']!r}, but must be true or false")
+    return Query(**values | {"unseen": _TRUTH[unseen]})

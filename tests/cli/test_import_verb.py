@@ -27,7 +27,7 @@ def test_it_writes_a_table_and_says_what_it_saw(files, capsys):
     printed = capsys.readouterr().out
     assert "t: 3 queries x 2 models from long o.csv" in printed
     assert "missing: 2 outcomes of 2 queries, masked" in printed
-    assert "o.csv row 3: score is '1.5'" in printed
+    assert "o.csv row 3: score is 'maybe'" in printed
     assert "counted by words, at the stated prices" in printed
     table = load_table(files / "t")
     assert table.encoder == {"kind": "ngrams", "size": 8, "fold_numbers": True, "seed": 0}

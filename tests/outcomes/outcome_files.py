@@ -31,7 +31,7 @@ LONG = f"""query,task,model,score,response,split
 {SUM},sums,small,1,four,train
 {SUM},sums,large,True,4,train
 "{COLOUR}",colours,small,0,wood,test
-"{COLOUR}",colours,large,1.5,red,test
+"{COLOUR}",colours,large,maybe,red,test
 {CITY},cities,small,,,test
 {CITY},cities,large,.5,Lima,test
 {CITY},cities,large,1,Lima,test

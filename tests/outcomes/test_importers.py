@@ -45,7 +45,7 @@ def test_the_long_format_by_hand(tmp_path, prices):
     np.testing.assert_allclose(table.cost * 1e6, [[0, 8, 0.7], [0, 0, 1.0], [0, 10, 0]])
     np.testing.assert_array_equal(table.context_embedding[:, 0, 0], [len(SUM), len(COLOUR), len(CITY)])
     reasons = {row["row"]: row["reason"] for row in told(table)["rejected"]["rows"]}
-    assert "score is '1.5', but must be a number in [0, 1]" in reasons["3"]
+    assert "score is 'maybe', but must be a number in [0, 1]" in reasons["3"]
     assert "a second outcome of 'large'" in reasons["6"]
     assert told(table)["counts"]["missing"] == 2
     assert told(table)["counts"]["partial_queries"] == {"test": 2}
@@ -184,7 +184,7 @@ def test_what_is_unknown_is_refused(tmp_path, prices):
         with pytest.raises(InputError, match="no such file"):
             read_format(name, tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"no outcome can be read .1 rows are unreadable; the first: bad.csv row 0"):
-        read_format("long", write(tmp_path / "bad.csv", "query,model,score\nx,m,5\n"))
+        read_format("long", write(tmp_path / "bad.csv", "query,model,score\nx,m,five\n"))
 
 
 @pytest.mark.parametrize(

@@ -5,34 +5,49 @@ from typing import Any
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers.prices import read_prices
-from hierrouter_jax.outcomes.importers.reading import found, read_document, read_lines
-from hierrouter_jax.outcomes.importers.records import Gatherer, Records
+from hierrouter_jax.outcomes.importers.reading import found, outcome_rows
+from hierrouter_jax.outcomes.importers.records import Gatherer, Records, missing
+from hierrouter_jax.outcomes.rows import read_document
+from hierrouter_jax.outcomes.texts import NotText, as_text
 
 _SCORES, _QUERIES, _PRICES = "dcrouter_preprocessed", "query_data", "default_llm.json"
 _SPLITS = ("train", "test")
 
 
-def read(path: Path) -> Records:
+def read(path: Path, rows: Gatherer) -> Records:
     """Read `dcrouter_preprocessed/{train,test}.json`, `query_data/*_{train,test}.jsonl` and `default_llm.json`.
 
     A row of scores holds `question` and `scores` by model; the query file of the same split gives the task and the
     gold answer of that very text. All but the prices may be gzipped.
 
+    A split of which a file is missing is left out, and noted.
+
+    Args:
+      path: folder.
+      rows: that outcomes are added to.
+
     Raises:
-      InputError: if a file is missing, or no row can be read.
+      InputError: if both splits miss a file, or no row can be read.
     """
-    rows, files, ambiguous = Gatherer(path), [], 0
+    files, ambiguous, missed = [], 0, []
     for split in _SPLITS:
-        queries = found(path / _QUERIES, f"*_{split}.jsonl", f"*_{split}.jsonl.gz")[0]
+        try:
+            queries = found(path / _QUERIES, f"*_{split}.jsonl", f"*_{split}.jsonl.gz")[0]
+            file = found(path / _SCORES, f"{split}.json", f"{split}.json.gz")[0]
+        except InputError as error:
+            missed.append(error)
+            rows.note(f"{error}: no {split} queries are read")
+            continue
         tasks, doubtful = _tasks(queries, rows)
-        file = found(path / _SCORES, f"{split}.json", f"{split}.json.gz")[0]
         scores = read_document(file)
         if not isinstance(scores, list):
             raise InputError(f"{file}: must hold a list of rows with question and scores")
         for number, row in enumerate(scores):
-            ambiguous += isinstance(row, dict) and row.get("question") in doubtful
+            ambiguous += isinstance(row, dict) and _text(row.get("question")) in doubtful
             _add(rows, file, number, row, split, tasks)
         files += [file, queries]
+    if len(missed) == len(_SPLITS):
+        raise missed[0]
     prices = path / _PRICES
     notes = ["no responses and no token counts: cost cannot tell a long answer from a short one"]
     if ambiguous:
@@ -48,10 +63,10 @@ def _tasks(file: Path, rows: Gatherer) -> tuple[dict[str, tuple[Any, Any]], set[
     """Task and gold answer by text, and the texts that stand under two tasks."""
     tasks: dict[str, tuple[Any, Any]] = {}
     doubtful: set[str] = set()
-    for _, row in read_lines(file, rows):
-        told = (row.get("task_name"), row.get("ground_truth"))
-        if tasks.setdefault(str(row.get("query")), told)[0] != told[0]:
-            doubtful.add(str(row.get("query")))
+    for _, row in outcome_rows(file, rows).rows:
+        told, text = (row.get("task_name"), row.get("ground_truth")), _text(row.get("query"))
+        if tasks.setdefault(text, told)[0] != told[0]:
+            doubtful.add(text)
     return tasks, doubtful
 
 
@@ -59,11 +74,19 @@ def _add(rows: Gatherer, file: Path, number: int, row: Any, split: str, tasks: d
     if not isinstance(row, dict) or not isinstance(row.get("scores"), dict):
         rows.reject(file, number, "has no scores by model")
         return
-    text = row.get("question")
+    text = _text(row.get("question"))
     if text not in tasks:
         rows.reject(file, number, f"its question stands in no {split} query file, so its task is unknown")
         return
     task, gold = tasks[text]
     for model in sorted(row["scores"]):  # their order changes from row to row
         values = {"query_id": f"{split}-{number:05d}", "query": text, "task": task, "gold": gold, "split": split}
-        rows.add(file, number, values | {"model": model, "score": row["scores"][model]})
+        rows.add(file, number, values | {"model": model, "score": row["scores"][model]}, model)
+
+
+def _text(value: Any) -> str:
+    """The text that a question and its row of scores are joined by."""
+    try:
+        return "" if missing(value) else as_text(value)
+    except NotText:
+        return ""

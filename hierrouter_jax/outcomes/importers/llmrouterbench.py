@@ -1,16 +1,17 @@
 """LLMRouterBench's results: one JSON file a data set, split, model and run, with a record a query."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hierrouter_jax.outcomes.importers.reading import found, read_document
-from hierrouter_jax.outcomes.importers.records import Gatherer, Records, missing
+from hierrouter_jax.outcomes.importers.reading import found
+from hierrouter_jax.outcomes.importers.records import WHOLE, Gatherer, Records, missing
 
 _STAMP = re.compile(r"(\d{8}_\d{6})\.json(?:\.gz)?$")
 
 
-def read(path: Path) -> Records:
+def read(path: Path, rows: Gatherer) -> Records:
     """Read `DATASET/SPLIT/MODEL/*.json` below a folder, or one such file: of each the latest run that is no demo.
 
     A file names its `model_name`, `dataset_name` and `split`; `records` hold `index`, `origin_query`, `prompt`,
@@ -18,26 +19,32 @@ def read(path: Path) -> Records:
     the benchmark's own ("test", say), not a router's, so splits are drawn. Where not every file states a cost above
     0, as of models that were run on own machines, costs are left out and prices are needed.
 
+    A file that cannot be read is left out, and noted.
+
+    Args:
+      path: folder or file.
+      rows: that outcomes are added to.
+
     Raises:
       InputError: if there is no such file, or nothing can be read.
     """
-    rows = Gatherer(path)
     files = found(path, "**/*.json", "**/*.json.gz")
     runs: dict[tuple[str, str, str], tuple[str, Path, dict[str, Any]]] = {}
     for file in files:
-        document = read_document(file)
+        document = rows.document(file)
         if not isinstance(document, dict) or not isinstance(document.get("records"), list):
-            rows.reject(file, "top level", "holds no list of records")
+            if document is not None:
+                rows.reject(file, WHOLE, "holds no list of records")
             continue
         if document.get("demo"):
-            rows.reject(file, "top level", "is a demonstration run")
+            rows.reject(file, WHOLE, "is a demonstration run")
             continue
         key = _key(file, document)
         stamp = _STAMP.search(file.name)
         run = (stamp[1] if stamp else "", file, document)
         older, runs[key] = sorted((runs.get(key, run), run), key=lambda one: one[0])
         if older is not run or runs[key] is not run:
-            rows.reject(older[1], "top level", f"is an older run of {key[2]} on {key[0]}")
+            rows.reject(older[1], WHOLE, f"is an older run of {key[2]} on {key[0]}")
     billed = all(run[2].get("cost") for run in runs.values())
     for (task, split, model), (_, file, document) in runs.items():
         for number, record in enumerate(document["records"]):
@@ -65,7 +72,7 @@ def _values(record: dict[str, Any], number: int, task: str, split: str, model: s
         "gold": record.get("ground_truth"),
         "model": model,
         "score": record.get("score"),
-        "response": record.get("prediction") if missing(response) or not isinstance(response, str) else response,
+        "response": record.get("prediction") if missing(response) or isinstance(response, Mapping) else response,
         "tokens_in": record.get("prompt_tokens"),
         "tokens_out": record.get("completion_tokens"),
         "cost": record.get("cost") if billed else None,

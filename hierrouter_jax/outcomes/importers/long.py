@@ -1,24 +1,27 @@
 """The long format: one row a query and model, in CSV, JSON lines or Parquet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.outcomes.importers.reading import found, read_grid, read_lines
+from hierrouter_jax.outcomes.importers.reading import found, outcome_rows
 from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records, missing
+from hierrouter_jax.outcomes.rows import Rows
+from hierrouter_jax.outcomes.texts import NotText, as_text
 
-_PATTERNS = ("*.csv", "*.csv.gz", "*.jsonl", "*.jsonl.gz", "*.parquet")
+_PATTERNS = ("*.csv", "*.csv.gz", "*.jsonl", "*.jsonl.gz", "*.parquet", "*.json", "*.json.gz")
 _NEEDED = ("query", "model", "score")
 
 
-def read(path: Path, columns: Mapping[str, str] | None = None) -> Records:
+def read(path: Path, rows: Gatherer, columns: Mapping[str, str] | None = None) -> Records:
     """Read a file, or all files of a folder, with columns `query`, `model` and `score`, and any of the others.
 
     Without `task` every query is of the task "queries". Without `query_id` a query is its task, split and text.
 
     Args:
       path: file or folder.
+      rows: that outcomes are added to.
       columns: name in the file of a column that is called otherwise there.
 
     Raises:
@@ -28,29 +31,33 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> Records:
     unknown = next((name for name in names if name not in COLUMNS), None)
     if unknown is not None:
         raise InputError(f"--columns: {unknown} is not a column; {nearest(unknown, COLUMNS)}")
-    rows, ids = Gatherer(path), {}
+    ids: dict[tuple[str, str, str], str] = {}
     files = found(path, *_PATTERNS)
     for file in files:
-        for number, record in _rows(file, names, rows):
+        grid = outcome_rows(file, rows)
+        _check(file, grid, names)
+        for number, record in grid.rows:
             values = {name: record.get(column) for name, column in names.items()}
             if missing(values["task"]):
                 values["task"] = "queries"
             if missing(values["query_id"]) and not missing(values["query"]):
-                key = (values["task"], values["split"], values["query"])
-                values["query_id"] = ids.setdefault(key, f"query-{len(ids):06d}")
-            rows.add(file, number, values)
+                values["query_id"] = ids.setdefault(_key(values), f"query-{len(ids):06d}")
+            rows.add(file, number, values, names["score"])
     return rows.records(files)
 
 
-def _rows(file: Path, names: Mapping[str, str], rows: Gatherer) -> Iterator[tuple[int, dict[str, Any]]]:
-    if file.name.removesuffix(".gz").endswith(".jsonl"):
-        yield from read_lines(file, rows)
-        return
-    grid = read_grid(file)
-    for name in _NEEDED:
+def _check(file: Path, grid: Rows, names: Mapping[str, str]) -> None:
+    for name in _NEEDED if grid.rows or grid.columns else ():
         if names[name] not in grid.columns:
             raise InputError(
-                f"{file}: column {names[name]!r} is missing; its columns are {', '.join(map(str, grid.columns))}; "
+                f"{file}: column {names[name]!r} is missing; its columns are {', '.join(grid.columns)}; "
                 f"where {name} is called otherwise, say so: --columns '{{{name}: ITS_NAME}}'"
             )
-    yield from enumerate(grid.to_dict("records"))
+
+
+def _key(values: dict[str, Any]) -> tuple[str, str, str]:
+    """What tells a query without an id from others."""
+    try:
+        return as_text(values["task"]), str(values["split"]), as_text(values["query"])
+    except NotText:  # its row is rejected
+        return "", "", ""

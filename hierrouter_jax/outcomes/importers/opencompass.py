@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from hierrouter_jax.outcomes.importers.reading import found, read_document, stem
-from hierrouter_jax.outcomes.importers.records import Gatherer, Records
+from hierrouter_jax.outcomes.importers.reading import found, stem
+from hierrouter_jax.outcomes.importers.records import WHOLE, Gatherer, Records
 
 _VERDICTS = ("correct", "is_correct")
 
 
-def read(path: Path) -> Records:
+def read(path: Path, rows: Gatherer) -> Records:
     """Read a folder, at any depth of which lie files of any of three layouts; all may be gzipped.
 
     `TASK/MODEL.json`: `details[key]` holds `prompt` or `origin_prompt`, `origin_prediction` and `correct`.
@@ -17,10 +17,15 @@ def read(path: Path) -> Records:
     `TASK/results/MODEL.json`: `details[key]` holds `is_correct` or `correct`.
     `predictions/MODEL/TASK.json` and `results/MODEL/TASK.json`: the same, in OpenCompass's own work folder.
 
+    Predictions without their results are left out, and so are files that cannot be read; both are noted.
+
+    Args:
+      path: folder or file.
+      rows: that outcomes are added to.
+
     Raises:
       InputError: if there is no such file, or none holds an outcome.
     """
-    rows = Gatherer(path)
     files: list[Path] = []
     for file in found(path, "**/*.json", "**/*.json.gz"):
         folder, above = file.parent, file.parent.parent
@@ -32,8 +37,16 @@ def read(path: Path) -> Records:
             task, model, judged = stem(file), folder.name, above.parent / "results" / folder.name / file.name
         else:
             task, model, judged = folder.name, stem(file), file
-        verdicts = _details(judged, rows)
-        _add(rows, file, task, model, verdicts if judged == file else read_document(file), verdicts)
+        judged = next((one for one in (judged, *_packed(judged)) if one.is_file()), judged)
+        if not judged.is_file():
+            rows.leave_out(file, f"its results, {rows.name(judged)}, are missing")
+            continue
+        document = rows.document(judged)
+        predictions = document if judged == file or document is None else rows.document(file)
+        if document is None or predictions is None:
+            continue
+        verdicts = _details(judged, document, rows)
+        _add(rows, file, task, model, verdicts if judged == file else predictions, verdicts)
         files += dict.fromkeys((file, judged))
     return rows.records(
         files,
@@ -42,9 +55,13 @@ def read(path: Path) -> Records:
     )
 
 
-def _details(file: Path, rows: Gatherer) -> dict[str, Any]:
+def _packed(file: Path) -> tuple[Path, ...]:
+    """The same file gzipped, or not."""
+    return (file.with_suffix("") if file.suffix == ".gz" else file.with_name(f"{file.name}.gz"),)
+
+
+def _details(file: Path, document: Any, rows: Gatherer) -> dict[str, Any]:
     """`details` as a mapping of its rows; newer evaluations write a list."""
-    document = read_document(file)
     details = document.get("details") if isinstance(document, dict) else None
     if isinstance(details, list):
         return {str(number): value for number, value in enumerate(details)}
@@ -56,7 +73,7 @@ def _details(file: Path, rows: Gatherer) -> dict[str, Any]:
 
 def _add(rows: Gatherer, file: Path, task: str, model: str, predictions: Any, verdicts: dict[str, Any]) -> None:
     if not isinstance(predictions, dict):
-        rows.reject(file, "top level", "must hold the rows by their number")
+        rows.reject(file, WHOLE, "must hold the rows by their number")
         return
     for key, told in predictions.items():
         if not isinstance(told, dict):
@@ -64,8 +81,8 @@ def _add(rows: Gatherer, file: Path, task: str, model: str, predictions: Any, ve
                 rows.reject(file, key, f"is {told!r:.40}, but must be an object (name: value)")
             continue
         verdict = verdicts.get(key)
-        score = next((verdict[name] for name in _VERDICTS if name in verdict), None) if verdict else None
-        if score is None:
+        column = next((name for name in _VERDICTS if name in verdict), None) if isinstance(verdict, dict) else None
+        if column is None or verdict[column] is None:
             rows.reject(file, key, "has no verdict")
             continue
         prompt = told.get("origin_prompt", told.get("prompt"))
@@ -74,18 +91,11 @@ def _add(rows: Gatherer, file: Path, task: str, model: str, predictions: Any, ve
             key,
             {
                 "query_id": f"{task}-{key}",
-                "query": _text(prompt),
+                "query": prompt,
                 "task": task,
                 "gold": told.get("gold", told.get("references", told.get("answer"))),
                 "model": model,
-                "score": score,
+                "score": verdict[column],
                 "response": told.get("origin_prediction", told.get("prediction")),
             },
         )
-
-
-def _text(prompt: Any) -> Any:
-    """Chat turns as one text, turn by turn."""
-    if isinstance(prompt, list):
-        return "\n".join(str(turn.get("prompt", "")) if isinstance(turn, dict) else str(turn) for turn in prompt)
-    return prompt

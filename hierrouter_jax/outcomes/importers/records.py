@@ -3,7 +3,6 @@
 # pandas has no types of its own: what a frame gives is a union of everything to a checker.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,15 @@ from typing import Any
 import pandas as pd
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.importers.scales import Beyond, Scales, Stated, number_of
+from hierrouter_jax.outcomes.rows import read_document
 from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.outcomes.texts import NotText, as_text, gold_text, unknown
 
 OPTIONAL = ("response", "tokens_in", "tokens_out", "cost", "latency", "split")
 COLUMNS = ("query_id", "query", "task", "gold", "model", "score", *OPTIONAL)
+WHOLE = "top level"  # where a file's fault is no row's
 _SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation", "dev": "validation"}
-_TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
@@ -65,27 +67,45 @@ class Records:
     public_test: bool = False
 
 
+def place(file: str, row: str) -> str:
+    """Where a fault lies, for a person."""
+    return file if row == WHOLE else f"{file} row {row}"
+
+
 class Gatherer:
     """Collects outcomes row by row; what is wrong with a row is noted, not raised.
 
     Args:
       root: folder that files are named from.
+      scales: that scores are on.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, scales: Stated = None) -> None:
         self._root = root if root.is_dir() else root.parent
+        self._scales = Scales(scales)
+        self._notes: list[str] = []
         self._rows: list[dict[str, Any]] = []
         self._rejected: list[Rejected] = []
         self._texts: dict[str, tuple[str, str, Any]] = {}
         self._seen: set[tuple[str, str]] = set()
 
-    def add(self, file: Path, row: Any, values: dict[str, Any]) -> None:
+    def add(self, file: Path, row: Any, values: dict[str, Any], column: str = "score") -> None:
         """Take one outcome; `values` holds `COLUMNS`, of which the `OPTIONAL` ones may be left out.
 
         A row without a score is an outcome that is not there: its query is kept, its cell is masked.
+
+        Args:
+          file: that it stands in.
+          row: its number or key there.
+          values: by column of the neutral frame.
+          column: the file's own name for the score.
+
+        Raises:
+          InputError: if the score is outside 0 to 1 and no scale is stated.
         """
         try:
             cleaned = _clean(values)
+            cleaned["score"] = self._score(file, row, values.get("score"), column)
             self._check_query(cleaned)
         except _Unreadable as error:
             self.reject(file, row, str(error))
@@ -98,7 +118,25 @@ class Gatherer:
         self._rows.append(cleaned)
 
     def reject(self, file: Path, row: Any, reason: str) -> None:
-        self._rejected.append(Rejected(self._name(file), str(row), reason))
+        self._rejected.append(Rejected(self.name(file), str(row), reason))
+
+    def leave_out(self, file: Path, reason: str) -> None:
+        """Reject a whole file, and note it."""
+        self.reject(file, WHOLE, reason)
+        self.note(f"{self.name(file)}: {reason}; left out")
+
+    def document(self, file: Path) -> Any:
+        """The content of a JSON file; None where it cannot be read, and is left out."""
+        try:
+            return read_document(file)
+        except InputError as error:
+            self.leave_out(file, str(error).removeprefix(f"{file}: "))
+            return None
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence that the reader of the table should know, once."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
 
     def records(self, files: list[Path], **more: Any) -> Records:
         """Everything that was added.
@@ -107,13 +145,35 @@ class Gatherer:
           InputError: if nothing could be read.
         """
         if not any(row["score"] is not None for row in self._rows):
-            first = next((f"; the first: {row.file} row {row.row}: {row.reason}" for row in self._rejected), "")
+            first = next((f"; the first: {place(row.file, row.row)}: {row.reason}" for row in self._rejected), "")
             raise InputError(f"{self._root}: no outcome can be read ({len(self._rejected)} rows are unreadable{first})")
+        self._scales.check()
         frame = pd.DataFrame(self._rows, columns=list(COLUMNS), dtype=object)
-        return Records(frame, tuple(self._rejected), {self._name(file): file for file in files}, **more)
+        marked = sum("\ufffd" in (row["query"] + (row["response"] or "")) for row in self._rows)
+        if marked:
+            self.note(
+                f"{marked:,} outcomes hold U+FFFD, the mark of a character that could not be read, in their query or "
+                "response; a half of a surrogate pair is read as it"
+            )
+        notes = (*more.pop("notes", ()), *self._notes)
+        return Records(frame, tuple(self._rejected), {self.name(file): file for file in files}, notes=notes, **more)
 
-    def _name(self, file: Path) -> str:
-        return str(file.relative_to(self._root))
+    def name(self, file: Path) -> str:
+        """A file as it is called in reports: below the folder that is imported, where it lies there."""
+        return str(file.relative_to(self._root) if file.is_relative_to(self._root) else file)
+
+    def _score(self, file: Path, row: Any, value: Any, column: str) -> float | None:
+        if missing(value):
+            return None
+        try:
+            score = self._scales.quality(value, column)
+        except Beyond as error:
+            raise _Unreadable(f"{column} {error}") from None
+        except InputError as error:
+            raise InputError(f"{file}: row {row}: {error}") from None
+        if score is None:
+            raise _Unreadable(f"{column} is {value!r:.40}, but must be a number in [0, 1]")
+        return score
 
     def _check_query(self, values: dict[str, Any]) -> None:
         """A query has one text, one task and one split however many models answered it."""
@@ -130,21 +190,20 @@ class _Unreadable(ValueError):
 
 def missing(value: Any) -> bool:
     """Whether a cell of a file is empty."""
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)) or value == ""
+    return unknown(value) or value is pd.NA or (isinstance(value, str) and not value)
 
 
 def _clean(values: dict[str, Any]) -> dict[str, Any]:
     cleaned: dict[str, Any] = {name: None if missing(values.get(name)) else values[name] for name in COLUMNS}
-    for name in ("query_id", "query", "task", "model"):
-        cleaned[name] = "" if cleaned[name] is None else str(cleaned[name])
+    for name in ("query", "query_id", "task", "model"):
+        cleaned[name] = "" if cleaned[name] is None else _text(cleaned[name], name)
         if not cleaned[name].strip():
             raise _Unreadable(f"{name} is empty")
-    cleaned["gold"] = "" if cleaned["gold"] is None else str(cleaned["gold"])
-    cleaned["score"] = _number(cleaned["score"], "score", 1.0)
-    if cleaned["response"] is not None and not isinstance(cleaned["response"], str):
-        raise _Unreadable(f"response is {cleaned['response']!r:.40}, but must be text")
+    cleaned["gold"] = "" if cleaned["gold"] is None else gold_text(cleaned["gold"])
+    response = values.get("response")  # an answer of no characters is one, an empty cell of a CSV is none
+    cleaned["response"] = "" if response == "" else None if missing(response) else _text(response, "response")
     for name in ("tokens_in", "tokens_out", "cost", "latency"):
-        cleaned[name] = _number(cleaned[name], name, math.inf)
+        cleaned[name] = _number(cleaned[name], name)
     for name in ("tokens_in", "tokens_out"):
         if cleaned[name] is not None:
             if not (cleaned[name].is_integer() and cleaned[name] < 2**31):
@@ -157,16 +216,17 @@ def _clean(values: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _number(value: Any, name: str, most: float) -> float | None:
-    """A number of at least 0; true and false are 1 and 0."""
+def _text(value: Any, name: str) -> str:
+    try:
+        return as_text(value)
+    except NotText as error:
+        raise _Unreadable(f"{name} {error}") from None
+
+
+def _number(value: Any, name: str) -> float | None:
     if value is None:
         return None
-    try:
-        number = _TRUTH.get(value.strip().lower(), value) if isinstance(value, str) else value
-        number = float(number)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (0 <= number <= most and math.isfinite(number)):
-        within = "in [0, 1]" if most == 1 else "of at least 0"
-        raise _Unreadable(f"{name} is {value!r:.40}, but must be a number {within}")
+    number, percent = (None, False) if isinstance(value, bool) else number_of(value)
+    if number is None or percent or number < 0:
+        raise _Unreadable(f"{name} is {value!r:.40}, but must be a number of at least 0")
     return number

@@ -2,34 +2,34 @@
 
 from pathlib import Path
 
-from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.importers.reading import found, read_grid, stem
+from hierrouter_jax.outcomes.importers.reading import found, outcome_rows, stem
 from hierrouter_jax.outcomes.importers.records import Gatherer, Records
 from hierrouter_jax.outcomes.importers.wide import add_row, models_of
 
 _SUFFIXES = {"response": "_response"}
 
 
-def read(path: Path) -> Records:
+def read(path: Path, rows: Gatherer) -> Records:
     """Read `mmlu_DOMAIN.csv` or `gsm8k_responses.csv`, or a folder that holds such files at any depth.
 
     A row holds `prompt`, true or false for each model under its name, and, for GSM8K, its text under
     `MODEL_response`. The task is the file's name without `_responses`.
 
+    Args:
+      path: file or folder.
+      rows: that outcomes are added to.
+
     Raises:
       InputError: if there is no such file, or nothing can be read.
     """
-    rows = Gatherer(path)
     files = found(path, "**/*.csv")
     for file in files:
-        grid = read_grid(file)
-        if "prompt" not in grid.columns:
-            raise InputError(f"{file}: column 'prompt' is missing; its columns are {', '.join(map(str, grid.columns))}")
+        grid = outcome_rows(file, rows)
+        grid.need(file, "prompt")
         task = stem(file).removesuffix("_responses")
-        grid = grid.loc[:, [not str(name).startswith("Unnamed:") for name in grid.columns]]  # a saved index
-        models = models_of(file, grid, ("prompt",), tuple(_SUFFIXES.values()))
-        for number, record in enumerate(grid.to_dict("records")):
-            query = {"query_id": f"{task}-{number:05d}", "query": record["prompt"], "task": task}
+        models = models_of(file, grid, ("prompt",), _SUFFIXES, rows, telling=False)
+        for number, record in grid.rows:
+            query = {"query_id": f"{task}-{number:05d}", "query": record.get("prompt"), "task": task}
             add_row(rows, file, number, record, query, models, _SUFFIXES)
     return rows.records(
         files,

@@ -1,0 +1,188 @@
+"""Files of rows (JSON lines, JSON, CSV, Parquet, gzipped or not): the one reader that every verb's files go through."""
+
+import csv
+import gzip
+import io
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.texts import decoded, json_value, lines_of
+
+TABULAR = (".jsonl", ".json", ".csv", ".parquet")
+_RETURN = "\udc0d"  # stands for a carriage return inside a CSV: no decoded text holds half a surrogate pair
+
+Reject = Callable[[int, str], None]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a file.
+
+    Attributes:
+      columns: all names of values, in order of first appearance.
+      rows: number from 0 in the file, and values by column, of each row; a value that is not there is None or left out.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int, dict[str, Any]], ...]
+
+    def need(self, path: Path, *names: str) -> None:
+        """Refuse a file without some column.
+
+        Raises:
+          InputError: naming the column, and those that there are.
+        """
+        for name in names:
+            if name not in self.columns:
+                there = ", ".join(self.columns) or "none"
+                raise InputError(
+                    f"{path}: column {name!r} is missing; {', '.join(names)} {'is' if len(names) == 1 else 'are'} "
+                    f"needed, its columns are {there}"
+                )
+
+
+def kind(path: Path) -> str:
+    """The suffix that says what a file holds: .jsonl of a .jsonl.gz."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, unpacked where it ends in .gz.
+
+    Raises:
+      InputError: if it is missing or cannot be read.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, but must be a file")
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark at its start.
+
+    Raises:
+      InputError: if it is missing, or not UTF-8.
+    """
+    return decoded(read_bytes(path), path)
+
+
+def read_document(path: Path) -> Any:
+    """The content of a .json or .json.gz file.
+
+    Raises:
+      InputError: if it is missing or not JSON.
+    """
+    text = read_text(path)
+    try:
+        return json_value(text)
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from None
+
+
+def read_rows(path: Path, reject: Reject | None = None) -> Rows:
+    """All rows of a file, every text as it is written there.
+
+    Nothing is guessed: a CSV holds texts, and an empty cell of it is not there; a JSON number is shown as it is
+    written; a Parquet value keeps its type. A column of a CSV without a name, as a saved index is, is left out.
+
+    Args:
+      path: .jsonl (an object a line), .json (a list of objects), .csv or .parquet, gzipped or not.
+      reject: is told the number of a row that cannot be read, and why; without it such a row is refused.
+
+    Raises:
+      InputError: naming the file, and the line or row at fault.
+    """
+    if kind(path) not in TABULAR:
+        raise InputError(f"{path}: is no {', '.join(TABULAR[:-1])} or {TABULAR[-1]} file")
+
+    def refuse(row: int, reason: str) -> None:
+        raise InputError(f"{path}: row {row}: {reason}")
+
+    if kind(path) == ".csv":
+        return _csv(path, reject or refuse)
+    if kind(path) == ".parquet":
+        return _parquet(path)
+    rows = tuple((_json_lines if kind(path) == ".jsonl" else _json_list)(path, reject or refuse))
+    return Rows(tuple(dict.fromkeys(name for _, row in rows for name in row)), rows)
+
+
+def _json_lines(path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(lines_of(read_text(path))):
+        if not line.strip():
+            continue
+        try:
+            value = json_value(line)
+        except ValueError as error:
+            reject(number, f"not valid JSON ({error})")
+            continue
+        yield from _objects([(number, value)], reject)
+
+
+def _json_list(path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
+    value = read_document(path)
+    if not isinstance(value, list):
+        raise InputError(f"{path}: must hold a list of objects (name: value); a file of one object a line is .jsonl")
+    yield from _objects(enumerate(value), reject)
+
+
+def _objects(values: Iterable[tuple[int, Any]], reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, value in values:
+        if isinstance(value, dict):
+            yield number, value
+        else:
+            reject(number, f"is {value!r:.40}, but must be an object (name: value)")
+
+
+def _csv(path: Path, reject: Reject) -> Rows:
+    r"""Cells as they are written; rows end at \n or \r\n, and a lone \r is a character like any other."""
+    text = re.sub(r"\r(?!\n)", _RETURN, read_text(path))
+    csv.field_size_limit(sys.maxsize)  # the library's own bound is a shorter text than models write
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, dict[str, Any]]] = []
+    try:
+        header = [name.replace(_RETURN, "\r") for name in next((row for row in lines if row), [])]
+        _refuse_twice(path, [name for name in header if name.strip()])
+        for number, row in enumerate(row for row in lines if row):
+            if len(row) > len(header):
+                reject(number, f"has {len(row)} values, but the header names {len(header)} columns")
+                continue
+            cells = (cell.replace(_RETURN, "\r") or None for cell in row)
+            rows.append((number, {name: cell for name, cell in zip(header, cells, strict=False) if name.strip()}))
+    except csv.Error as error:
+        raise InputError(f"{path}: line {lines.line_num}: not valid CSV ({error})") from None
+    return Rows(tuple(name for name in header if name.strip()), tuple(rows))
+
+
+def _parquet(path: Path) -> Rows:
+    try:
+        table = pq.read_table(pa.BufferReader(read_bytes(path)))
+        names = table.column_names
+        _refuse_twice(path, names)
+        values = {name: table.column(name).to_pylist() for name in names}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    rows = (dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True))
+    return Rows(tuple(names), tuple(enumerate(rows)))
+
+
+def _refuse_twice(path: Path, names: list[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: column {twice!r} occurs twice")
