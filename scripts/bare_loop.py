@@ -108,8 +108,12 @@ class BareLoop:
         _check_plain(member)
         self._limit, self._batch_size = member.max_new_tokens, batch_size
         source, revision = resolve_source(member.source), member.revision or "main"
-        self._tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, padding_side="left")
-        model: Any = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=getattr(torch, member.dtype))
+        self._tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, padding_side="left", trust_remote_code=False
+        )
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=getattr(torch, member.dtype), trust_remote_code=False
+        )
         self._model, ends = model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), model.generation_config
         # Without the model's own penalties, which the backend does not obey either.
         model.generation_config = GenerationConfig(

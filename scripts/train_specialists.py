@@ -113,14 +113,14 @@ def train(name: str, out: Path, work: Path, seed: int, row: int) -> dict:
         torch.manual_seed(seed)
         rng = random.Random(f"{name}/{seed}/{number}" if number else f"{name}/{seed}")
         if number:
-            model = LlamaForCausalLM.from_pretrained(folders[number - 1], dtype=torch.float32)
+            model = LlamaForCausalLM.from_pretrained(folders[number - 1], dtype=torch.float32, trust_remote_code=False)
         else:
             model = build(recipe, tokenizer)
         started = time.monotonic()
         run_phase(model, name, phase, rng, row)
         model.half().save_pretrained(finished)
         (finished / SECONDS).write_text(str(round(time.monotonic() - started)))
-    model = LlamaForCausalLM.from_pretrained(folders[-1], dtype=torch.float16)
+    model = LlamaForCausalLM.from_pretrained(folders[-1], dtype=torch.float16, trust_remote_code=False)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     card = {
@@ -239,7 +239,7 @@ def train_step(model: LlamaForCausalLM, batch: tuple[torch.Tensor, torch.Tensor]
 
 def measure(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast, per_skill: int = 1000) -> dict[str, float]:
     """Exact-match accuracy of the saved model per skill, on held-out contents."""
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False).eval()
     rng = random.Random("held-out")
     kinds = RECIPES[name].phases[0].kinds
     uniform = replace(RECIPES[name].phases[0], kinds=dict.fromkeys(kinds, 1.0), hops=(1, 1, 1))

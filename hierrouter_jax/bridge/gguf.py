@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from hierrouter_jax.bridge.backends import loading
 from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.errors import InputError
 
 
@@ -30,8 +30,8 @@ def write_plain_folder(source: Path, folder: Path, dtype: str = "bfloat16") -> i
     where: dict[str, Any] = {"gguf_file": source.name}
     resolve_source(str(source))
     with loading("GGUF", str(source)):
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, **where)
-        model = AutoModelForCausalLM.from_pretrained(source.parent, **where, dtype=getattr(torch, dtype))
+        tokenizer = from_pretrained(AutoTokenizer, source.parent, **where)
+        model = from_pretrained(AutoModelForCausalLM, source.parent, **where, dtype=getattr(torch, dtype))
     clear_quantiser(model)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

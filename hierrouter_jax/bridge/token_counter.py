@@ -6,8 +6,8 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from hierrouter_jax.bridge.backends import loading
 from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 
 _AT_ONCE = 4096
 
@@ -30,7 +30,8 @@ class TokenizerCounter:
             if source.endswith(".json"):
                 self._tokenizer = Tokenizer.from_file(str(Path(source).expanduser()))
             else:
-                self._tokenizer = AutoTokenizer.from_pretrained(resolve_source(source), use_fast=True).backend_tokenizer
+                loaded = from_pretrained(AutoTokenizer, resolve_source(source), use_fast=True)
+                self._tokenizer = loaded.backend_tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.name = f"{source} ({self._tokenizer.get_vocab_size()} tokens)"

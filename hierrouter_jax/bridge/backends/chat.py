@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from jinja2 import TemplateError
-
+from hierrouter_jax.bridge.pretrained import reason_of
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt, Turn
 
@@ -45,5 +44,7 @@ class ChatTemplate:
             messages[0]["content"] = f"{self._system}\n\n{messages[0]['content']}"
         try:
             return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        except (TemplateError, TypeError, ValueError) as error:
-            raise InputError(f"model {self._name!r}: its chat template refuses the turns ({error})") from None
+        except Exception as error:  # a template is a program of the model's makers, and can fail in any way
+            raise InputError(
+                f"model {self._name!r}: its chat template refuses the turns ({reason_of(error)})"
+            ) from error

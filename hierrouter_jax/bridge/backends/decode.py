@@ -1,7 +1,7 @@
 """Decoding of a batch with a key-value cache: rows leave the batch when they are done."""
 
 import inspect
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +11,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding
 
+Sharing = Literal["any", "equal", "none"]
 PREFILL_ROWS = 32  # as many prompts as keep a small model's activations in the processor's caches
 SHRINK_BELOW = 0.9  # share of unfinished rows from which copying the cache is cheaper than carrying finished rows
 
@@ -64,6 +65,52 @@ def keeps_only_keys_and_values(model: PreTrainedModel) -> bool:
     return {"past_key_values", "position_ids", "logits_to_keep"} <= takes and all(
         type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers
     )
+
+
+@torch.inference_mode()
+def sharing(model: PreTrainedModel) -> Sharing:
+    """Which prompts can be one batch of a model and leave each other's responses alone; by trying it on two short ones.
+
+    Recurrent models may take a mask and not look at it, or mix the rows of a batch, so that a signature tells nothing.
+    One whose rounding is taken for a change loses speed alone.
+
+    Returns:
+      `any` prompts, those of `equal` length, or `none`: each is a batch of its own.
+    """
+    if keeps_only_keys_and_values(model):
+        return "any"
+    size = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr,arg-type]
+    prompts = torch.arange(1, 17, device=model.device).remainder(size).view(2, 8)
+    alone = torch.cat([_next_scores(model, prompt[None]) for prompt in prompts])
+    if not _alike(_next_scores(model, prompts), alone):
+        return "none"
+    padding = torch.zeros_like(prompts)
+    padded = _next_scores(model, torch.cat([padding, prompts], dim=1), padding.shape[1])
+    return "any" if _alike(padded, alone) else "equal"
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    rounding = 1e-4 if one.dtype == torch.float32 else 2e-2
+    return bool((one - other).abs().max() <= rounding * other.abs().max().clamp(min=1e-6))
+
+
+def _next_scores(model: PreTrainedModel, ids: Tensor, padding: int = 0) -> Float[Tensor, "B 2V"]:
+    """Logits of two steps as `generate` makes them: what does not belong in a row's state shows in either."""
+    generate: Any = model.generate
+    mask = torch.ones_like(ids)
+    mask[:, :padding] = 0
+    output = generate(
+        input_ids=ids,
+        attention_mask=mask,
+        max_new_tokens=2,
+        min_new_tokens=2,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=0,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    return torch.cat(output.logits, dim=1)
 
 
 def _prefill(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[Tensor, DynamicCache]:

@@ -12,6 +12,8 @@ from torch import Tensor
 from transformers import StopStringCriteria
 
 from hierrouter_jax.bridge.pool import Sampling
+from hierrouter_jax.bridge.pretrained import reason_of
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt
 
 NOTHING = -1
@@ -88,9 +90,19 @@ def digest_of_call(seed: int, prompt: Prompt) -> bytes:
     return hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()
 
 
-def stop_criteria(stop: Sequence[str], tokenizer: Any) -> StopStringCriteria | None:
-    """What notices the stop strings; reading the vocabulary takes it seconds, once."""
-    return StopStringCriteria(tokenizer, list(stop)) if stop else None
+def stop_criteria(name: str, stop: Sequence[str], tokenizer: Any) -> StopStringCriteria | None:
+    """What notices the stop strings; reading the vocabulary takes it seconds, once.
+
+    Raises:
+      InputError: naming the model, if its tokenizer cannot write a stop string, or cannot be searched for one.
+    """
+    try:
+        return StopStringCriteria(tokenizer, list(stop)) if stop else None
+    except Exception as error:  # the search takes a vocabulary apart that is somebody else's
+        raise InputError(
+            f"model {name!r}: stop is {list(stop)}, but its tokenizer cannot write these strings ({reason_of(error)}); "
+            "leave out those with characters that it does not know"
+        ) from error
 
 
 def cut(text: str, stop: Sequence[str]) -> str:

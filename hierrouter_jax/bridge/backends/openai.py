@@ -16,8 +16,9 @@ from hierrouter_jax.bridge.backends.doubt import Doubt
 from hierrouter_jax.bridge.backends.drive import drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
-from hierrouter_jax.bridge.backends.weights import loading, reach, where
+from hierrouter_jax.bridge.backends.weights import reach, where
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, resolve_source
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt
@@ -41,7 +42,7 @@ class OpenAIBackend:
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
         known = _model_config(config)
-        size = None if known is None else count_parameters(known)
+        size = None if known is None else count_parameters(known, config.trust_remote_code)
         self.parameters: int | None = None if size is None else size.parameters
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
@@ -125,7 +126,7 @@ class OpenAIBackend:
                 "an endpoint cannot do; name a hub id or folder with its tokenizer as source"
             )
         with loading(f"model {self.name!r}", self._config.source):
-            return AutoTokenizer.from_pretrained(**where(self._config))
+            return from_pretrained(AutoTokenizer, **where(self._config))
 
 
 def _model_config(config: ModelConfig) -> Any:
@@ -136,7 +137,7 @@ def _model_config(config: ModelConfig) -> Any:
     if path.is_dir() and not (path / "config.json").is_file():
         return None
     with loading(f"model {config.name!r}", config.source):
-        return AutoConfig.from_pretrained(**where(config))
+        return from_pretrained(AutoConfig, **where(config))
 
 
 def _key(name: str, endpoint: Endpoint) -> str | None:

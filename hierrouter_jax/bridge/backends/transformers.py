@@ -12,8 +12,9 @@ from hierrouter_jax.bridge.backends.chat import ChatTemplate
 from hierrouter_jax.bridge.backends.decode import decode
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
-from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, loading, pinned, reach
+from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters
+from hierrouter_jax.bridge.pretrained import loading, reason_of
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt
@@ -45,12 +46,12 @@ class TransformersBackend:
         self._tokenizer, known = load_tokenizer(config)
         self._chat = ChatTemplate(config.name, self._tokenizer, config.system) if config.chat else None
         with loading(f"model {config.name!r}", config.source):
-            self.size = count_parameters(known)
+            self.size = count_parameters(known, config.trust_remote_code)
         self.parameters: int | None = self.size.parameters
         self.price = replace(pool.price(config, self.parameters), flops_per_token=self.size.flops_per_token)
         self.positions: int | None = reach(config, known)
         self.identity = _identity(config, fingerprint(config), self._chat)
-        self._stops = stop_criteria(config.stop, self._tokenizer)
+        self._stops = stop_criteria(config.name, config.stop, self._tokenizer)
         self._most = 2**31  # calls that were seen to fit the memory at once
         if self._weights.resident is True:
             self._weights.get(config, self._tokenizer, self.size.parameters)
@@ -62,11 +63,13 @@ class TransformersBackend:
     def generate(self, prompts: Sequence[Prompt], batch_size: int = 256) -> list[Generation]:
         """Respond to each prompt.
 
-        Prompts of like length share a batch of at most `batch_size`; where memory does not suffice, of half as many,
-        for good.
+        Prompts of like length share a batch of at most `batch_size`; of a model that does not obey an attention mask
+        only those of equal length do, and none of one that mixes the rows of a batch. Where memory does not suffice, a
+        batch is of half as many, for good.
 
         Raises:
-          InputError: if a prompt and its longest response do not fit the model's positions, or one alone the memory.
+          InputError: if a prompt and its longest response do not fit the model's positions, or one alone the memory,
+            or the model fails on a batch.
         """
         texts = [self._text(prompt) for prompt in prompts]
         tokens = self._tokenize(texts)
@@ -76,7 +79,7 @@ class TransformersBackend:
         generations: dict[int, Generation] = {}
         while len(generations) < len(order):
             start = len(generations)
-            rows = order[start : start + min(batch_size, self._most)]
+            rows = self._share_batch(order[start : start + min(batch_size, self._most)], tokens)
             answered = self._try_batch([prompts[row] for row in rows], [tokens[row] for row in rows])
             if answered is not None:
                 generations |= zip(rows, answered, strict=True)
@@ -89,12 +92,25 @@ class TransformersBackend:
                 )
         return [generations[row] for row in range(len(prompts))]
 
+    def _share_batch(self, rows: list[int], tokens: list[list[int]]) -> list[int]:
+        """The first of the rows, in order of length, that can be one batch."""
+        sharing = self._weights.get(self._config, self._tokenizer, self.size.parameters).sharing
+        if sharing == "any":
+            return rows
+        return [row for row in rows if len(tokens[row]) == len(tokens[rows[0]])] if sharing == "equal" else rows[:1]
+
     def _try_batch(self, prompts: list[Prompt], tokens: list[list[int]]) -> list[Generation] | None:
         """Generations of a batch; None where the memory did not suffice, and what it held is freed."""
         try:
             return self._generate_batch(prompts, tokens)
         except torch.OutOfMemoryError:
             pass  # outside of this block nothing holds the batch's tensors any more
+        except InputError:
+            raise
+        except Exception as error:  # of the model's own code, on files that are somebody else's
+            raise InputError(
+                f"model {self.name!r}: {self._config.source} is loaded, but fails on a batch ({reason_of(error)})"
+            ) from error
         torch.cuda.empty_cache()
         return None
 
@@ -104,6 +120,12 @@ class TransformersBackend:
         started = time.perf_counter()
         inputs = self._tokenizer.pad({"input_ids": tokens}, padding=True, return_tensors="pt")
         ids, mask = inputs["input_ids"].to(device), inputs["attention_mask"].to(device)
+        known = loaded.model.get_input_embeddings().weight.shape[0]
+        if int(ids.max()) >= known:
+            raise InputError(
+                f"model {self.name!r}: its tokenizer writes token {int(ids.max())}, but its vocab_size is {known}; the "
+                "tokenizer's files and config.json are of different models"
+            )
         eos = torch.tensor(loaded.eos, dtype=torch.long, device=device)
         uniforms = draws(prompts, sampling, self.max_new_tokens)
         uniforms = None if uniforms is None else uniforms.to(device)

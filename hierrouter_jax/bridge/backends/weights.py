@@ -2,16 +2,13 @@
 
 import gc
 import hashlib
-import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -21,16 +18,16 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.quantizers.auto import AutoQuantizationConfig
-from transformers.utils import logging
 
+from hierrouter_jax.bridge.backends.decode import Sharing, sharing
 from hierrouter_jax.bridge.pool import ModelConfig, Resident, resolve_commit, resolve_source
 from hierrouter_jax.bridge.pool.source import is_gguf
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.errors import InputError
 
 _FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt", ".jinja"}
 _NOT_FINGERPRINTED = {"card.json"}
 _FOR_BATCHES = 0.25  # of the memory, for what is computed; batches that need more are halved
-_LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,12 @@ class Loaded:
     Attributes:
       model: on its device.
       eos: ids of the tokens that end a response.
+      sharing: which prompts can be one batch.
     """
 
     model: PreTrainedModel
     eos: tuple[int, ...]
+    sharing: Sharing = "any"
 
 
 class Weights:
@@ -124,38 +123,22 @@ def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
       InputError: if the source cannot be loaded.
     """
     with loading(f"model {config.name!r}", config.source):
-        tokenizer = AutoTokenizer.from_pretrained(**where(config), padding_side="left")
-        known = AutoConfig.from_pretrained(**where(config))
+        tokenizer = from_pretrained(AutoTokenizer, **where(config), padding_side="left")
+        known = from_pretrained(AutoConfig, **where(config))
     if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer, known
-
-
-@contextmanager
-def loading(what: str, source: str) -> Iterator[None]:
-    """Keep transformers from printing bars, and turn its errors into one sentence."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except InputError:
-        raise
-    except _LOADING_ERRORS as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
-        raise InputError(f"{what}: {source} cannot be loaded by transformers ({reason})") from None
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def fingerprint(config: ModelConfig) -> str:
     """Of a folder or a GGUF file its content, wherever it lies; of a pinned hub model its id and commit."""
     source = resolve_source(config.source)
     path, digest = Path(source), hashlib.sha256()
+    kinds = _FINGERPRINTED | ({".py"} if config.trust_remote_code else set())
     if not path.exists():
         return f"{source}@{config.revision}"
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if (file.suffix in _FINGERPRINTED and file.name not in _NOT_FINGERPRINTED) or file == path:
+        if (file.suffix in kinds and file.name not in _NOT_FINGERPRINTED) or file == path:
             with file.open("rb") as handle:
                 digest.update(f"{file.name}:{hashlib.file_digest(handle, 'sha256').hexdigest()};".encode())
     return digest.hexdigest()
@@ -168,12 +151,12 @@ def reach(config: ModelConfig, known: PretrainedConfig | None) -> int | None:
 
 
 def where(config: ModelConfig) -> dict[str, Any]:
-    """What every `from_pretrained` is told of the source."""
+    """What `from_pretrained` takes of a member: its source, and whether code in it is trusted."""
     source = resolve_source(config.source)
     if is_gguf(source):
-        return {"pretrained_model_name_or_path": str(Path(source).parent), "gguf_file": Path(source).name}
+        return {"path": Path(source).parent, "gguf_file": Path(source).name}
     revision = {"revision": config.revision} if config.revision else {}
-    return {"pretrained_model_name_or_path": source, **revision}
+    return {"path": source, "trust": config.trust_remote_code, **revision}
 
 
 def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
@@ -186,7 +169,7 @@ def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
                 placed = {"": 0}  # quantised weights can be put on a device only as they are read
         if placed is not None:
             options["device_map"] = placed
-        loaded: Any = AutoModelForCausalLM.from_pretrained(**where(config), **options, output_loading_info=True)
+        loaded: Any = from_pretrained(AutoModelForCausalLM, **where(config), **options, output_loading_info=True)
         model, report = loaded
         if report["missing_keys"]:
             raise InputError(
@@ -195,14 +178,22 @@ def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
             )
         if placed is None:
             model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    eos = _end_tokens(model, tokenizer)
+    eos = _end_tokens(config.name, model, tokenizer)
     # Nothing but the arguments of a call may steer it: some models ask for penalties in their generation_config.
     model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id)
-    return Loaded(model.eval(), eos)
+    model = model.eval()
+    with loading(f"model {config.name!r}", config.source):
+        return Loaded(model, eos, sharing(model))
 
 
-def _end_tokens(model: PreTrainedModel, tokenizer: Any) -> tuple[int, ...]:
+def _end_tokens(name: str, model: PreTrainedModel, tokenizer: Any) -> tuple[int, ...]:
     """Ids of the tokens that end a response: the model's own, or else its tokenizer's."""
-    ids = model.generation_config.eos_token_id if model.generation_config else None
-    ids = tokenizer.eos_token_id if ids is None else ids
-    return () if ids is None else (ids,) if isinstance(ids, int) else tuple(ids)
+    stated: Any = model.generation_config.eos_token_id if model.generation_config else None
+    stated = tokenizer.eos_token_id if stated is None else stated
+    ids = () if stated is None else tuple(stated) if isinstance(stated, list | tuple) else (stated,)
+    if any(type(one) is not int for one in ids):
+        raise InputError(
+            f"model {name!r}: eos_token_id of its generation_config.json is {stated!r}, but must be the id of a token, "
+            "a whole number, or a list of them"
+        )
+    return ids

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from hierrouter_jax.bridge.backends import loading
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
 from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
 from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
 from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.errors import InputError
 
 DEFAULT_SOURCE = "sentence-transformers/all-mpnet-base-v2"
@@ -80,7 +80,9 @@ class SentenceModel:
                 name = f"{SentenceTransformer.default_huggingface_organization}/{name}"
             self.commit = resolve_commit(name, revision, os.environ.get("SENTENCE_TRANSFORMERS_HOME"))
             revision = self.commit or revision
-            self._model: Any = SentenceTransformer(name, device=best_device(), revision=revision).eval()
+            self._model: Any = from_pretrained(
+                SentenceTransformer, name, device=best_device(), revision=revision
+            ).eval()
         longest, size = self._model.max_seq_length, self._model.get_embedding_dimension()
         if longest is None or size is None:
             raise InputError(f"encoder: {source} does not say how many tokens it reads, or its embedding's size")

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from transformers import AutoModel, AutoTokenizer
 
-from hierrouter_jax.bridge.backends import loading
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
 from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
 from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
 from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.errors import InputError
 
 _WHOLE = ("context",)
@@ -79,13 +79,14 @@ class MeanPooled:
         with loading("encoder", source):
             self.commit = resolve_commit(source, revision)
             revision = self.commit or revision
-            self._tokenizer = AutoTokenizer.from_pretrained(
+            self._tokenizer = from_pretrained(
+                AutoTokenizer,
                 path,
                 truncation_side="right" if truncation == "middle" else truncation,
                 padding_side="right",
                 revision=revision,
             )
-            model = AutoModel.from_pretrained(path, dtype=getattr(torch, dtype), revision=revision).eval()
+            model = from_pretrained(AutoModel, path, dtype=getattr(torch, dtype), revision=revision).eval()
         if self._tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
         self._model = model.to(best_device())

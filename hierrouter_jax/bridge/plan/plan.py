@@ -141,14 +141,16 @@ def plan_collection(
       InputError: if the size of a model is not known, or the pool cannot be priced.
     """
     everyone = (*pool.models, *pool.external)
-    sizes = {model.name: model_size(model.name, model.source, assumptions) for model in everyone}
+    sizes = {
+        model.name: model_size(model.name, model.source, assumptions, model.trust_remote_code) for model in everyone
+    }
     expected = np.stack([_response_tokens(model, sizes[model.name], questions, assumptions) for model in pool.models])
     caps = np.repeat([[float(model.max_new_tokens)] for model in pool.models], len(questions.texts), axis=1)
     partial = 0 if trees is None else trees.queries(questions)
     partly = np.zeros(len(questions.texts)) if trees is None else trees.weight(questions)
     counters, notes = {}, list(questions.notes)
     for model in everyone:
-        counters[model.name], exact = token_counter(model.source, assumptions)
+        counters[model.name], exact = token_counter(model.source, assumptions, model.trust_remote_code)
         if not exact:
             estimate = f"characters / {assumptions.characters_per_token:g}, as its tokenizer is not here"
             notes.append(f"{model.name}: tokens are {estimate}")

@@ -120,6 +120,8 @@ class ModelConfig:
       positions: longest prompt and response together, in tokens, where it is to be less than the model's config says
         or, of an endpoint, what the server was started with.
       endpoint: where an `openai` member answers.
+      trust_remote_code: whether Python code that comes with the source may be run here; without it, a source that
+        asks for that is refused.
 
     Raises:
       InputError: if a value makes no sense, a field does not belong to the kind, or half a price is stated, or two.
@@ -142,6 +144,7 @@ class ModelConfig:
     stop: tuple[str, ...] = ()
     positions: int | None = None
     endpoint: Endpoint | None = None
+    trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.strip():

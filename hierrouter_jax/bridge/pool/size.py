@@ -25,14 +25,18 @@ class ModelSize:
     flops_per_token: int
 
 
-def count_parameters(config: PretrainedConfig) -> ModelSize:
+def count_parameters(config: PretrainedConfig, trust: bool = False) -> ModelSize:
     """The size of the causal model that a config describes, built without memory for its weights.
+
+    Args:
+      config: of the model.
+      trust: whether code that the config names may be run.
 
     Raises:
       ValueError: if transformers knows no causal model of this config.
     """
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
     read, head = model.get_input_embeddings(), model.get_output_embeddings()
     embeddings = {weights.weight for weights in (read, head) if weights is not None}
     parameters = sum(weights.numel() for weights in set(model.parameters()))
