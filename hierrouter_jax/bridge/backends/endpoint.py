@@ -12,6 +12,7 @@ from openai import APIConnectionError, APIError, APIStatusError, AsyncOpenAI, De
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
 from hierrouter_jax.bridge.backends.refusals import Refusal, message, refusal
 from hierrouter_jax.bridge.pool import Endpoint
+from hierrouter_jax.bridge.servers import Server
 from hierrouter_jax.errors import InputError
 
 _PING_SECONDS = 10.0
@@ -29,10 +30,11 @@ class EndpointClient:
       endpoint: where, and within which limits. Requests a minute count retries, and are spread evenly.
       chat: whether to call `chat/completions` rather than `completions`.
       key: sent as bearer token, and told to nobody else.
+      server: that is started here and answers there; each request waits until it does, after a restart as well.
     """
 
-    def __init__(self, endpoint: Endpoint, chat: bool, key: str | None) -> None:
-        self._endpoint, self._key = endpoint, key
+    def __init__(self, endpoint: Endpoint, chat: bool, key: str | None, server: Server | None = None) -> None:
+        self._endpoint, self._key, self._server = endpoint, key, server
         self._in_flight = asyncio.Semaphore(endpoint.concurrency)
         per_minute = endpoint.requests_per_minute
         self._limiter = AsyncLimiter(1, 60 / per_minute) if per_minute else None
@@ -84,6 +86,8 @@ class EndpointClient:
         return Failure(reason)
 
     async def _call(self, request: dict[str, Any]) -> Generation | Refusal:
+        if trouble := self._server and await self._server.wait():
+            return Refusal(trouble, True)
         while True:
             fields = {name: value for name, value in request.items() if name not in self._left_out}
             fields[self._limit_name] = fields.pop("max_tokens")
@@ -95,6 +99,9 @@ class EndpointClient:
                     return self._refusal(error)
             except APIConnectionError as error:
                 told = self._refusal(error)
+                if self._server:
+                    trouble = await self._server.wait()
+                    return Refusal(trouble, True) if trouble else told
                 return told if await self._answers() else Refusal(f"{told.reason}; is the server running?", True)
             except APIError as error:
                 return self._refusal(error)
@@ -129,6 +136,8 @@ class EndpointClient:
         if not self._key:
             for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
                 request.headers.pop(name, None)
+        if self._server:
+            await self._server.wait()
         if self._limiter:
             await self._limiter.acquire()
 
