@@ -18,6 +18,7 @@ from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.grading import Grader, Verdict, exact_match, one_by_one
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.pool import PoolConfig, load_pool
+from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix
 from hierrouter_jax.bridge.tasks.graders import Run
 from hierrouter_jax.bridge.tiny.queries import make_queries
@@ -115,36 +116,40 @@ def collect(
         )
     if ray < 0:
         raise InputError(f"--ray is {ray}, but must be a number of workers, or 0")
-    backends, external = over_ray(config, ray) if ray else load_backends(config), load_external(config)
-    cache = CallCache(out / CALLS)
-    if calls is not None:
-        take_over(calls, cache, [*backends, *external])
-    caller = Calls([*backends, *external], cache, batch_size, budget, config.money_unit, gives_up=not keep_failed)
-    made = Collection(
-        asked.queries,
-        backends,
-        HopTree(len(backends), horizon),
-        build_encoder(encoder, out / "embeddings.sqlite"),
-        config.prompt,
-        asked.grader,
-        caller,
-        config.money_unit,
-        settings=asked.settings,
-        keep_failed=keep_failed,
-        keep_prompts=keep_prompts,
-    )
-    table = _collected(made, plan, partial)
-    beside = _beside(made, external)
-    cache.close()
-    if beside is not None:
-        save_table(beside, out / EXTERNAL)
-    save_table(table, out)
+    with Servers(out / "servers") as servers:
+        backends, external = (
+            over_ray(config, ray) if ray else load_backends(config, servers),
+            load_external(config, servers),
+        )
+        cache = CallCache(out / CALLS)
+        if calls is not None:
+            take_over(calls, cache, [*backends, *external])
+        caller = Calls([*backends, *external], cache, batch_size, budget, config.money_unit, gives_up=not keep_failed)
+        made = Collection(
+            asked.queries,
+            backends,
+            HopTree(len(backends), horizon),
+            build_encoder(encoder, out / "embeddings.sqlite"),
+            config.prompt,
+            asked.grader,
+            caller,
+            config.money_unit,
+            settings=asked.settings,
+            keep_failed=keep_failed,
+            keep_prompts=keep_prompts,
+        )
+        table = _collected(made, plan, partial)
+        beside = _beside(made, external)
+        cache.close()
+        if beside is not None:
+            save_table(beside, out / EXTERNAL)
+        save_table(table, out)
     _tell(table, out, caller, json)
 
 
-def load_external(config: PoolConfig) -> tuple[Backend, ...]:
+def load_external(config: PoolConfig, servers: Servers | None = None) -> tuple[Backend, ...]:
     """The larger models beside a pool, to compare with."""
-    return load_backends(replace(config, models=config.external, external=())) if config.external else ()
+    return load_backends(replace(config, models=config.external, external=()), servers) if config.external else ()
 
 
 def _collected(made: Collection, plan: PlanKind, config: PartialConfig) -> OutcomeTable:

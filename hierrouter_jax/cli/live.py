@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +15,7 @@ from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.route import Transcript
 from hierrouter_jax.bridge.route import route as route_live
+from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
@@ -53,17 +55,18 @@ def route(
     config = load_pool(config_path(pool))
     questions = _read_questions(query)
     bundle.check_told(cost_weight, budget)
-    transcripts = route_live(
-        questions,
-        bundle,
-        load_backends(config),
-        build_encoder(bundle.encoder),
-        config.prompt,
-        progress=len(questions) > 64,
-        cost_weight=cost_weight,
-        budget=budget,
-        task=task,
-    )
+    with TemporaryDirectory(prefix="hierrouter-servers-") as logs, Servers(Path(logs)) as servers:
+        transcripts = route_live(
+            questions,
+            bundle,
+            load_backends(config, servers),
+            build_encoder(bundle.encoder),
+            config.prompt,
+            progress=len(questions) > 64,
+            cost_weight=cost_weight,
+            budget=budget,
+            task=task,
+        )
     for transcript in transcripts:
         if json:
             print(jsonlib.dumps(transcript.to_dict()))

@@ -61,10 +61,14 @@ def upper(asked: Asked) -> Reply:
 
 
 class FakeServer:
-    """Answers by a rule; `asked` holds every request, and `most_at_once` how many were under way together."""
+    """Answers by a rule; `asked` holds every request, and `most_at_once` how many were under way together.
+
+    `pages` holds what is answered to those who only look; an empty list where it has no such page.
+    """
 
     def __init__(self, rule: Callable[[Asked], Reply] = upper, port: int = 0) -> None:
         self.rule, self.asked, self.most_at_once = rule, [], 0
+        self.pages: dict[str, Reply] = {}
         self._under_way, self._lock = 0, threading.Lock()
         self.start(port)
 
@@ -103,7 +107,7 @@ class FakeServer:
                     self._send(reply)
 
             def do_GET(self) -> None:
-                self._send(Reply({"object": "list", "data": []}))
+                self._send(fake.pages.get(self.path, Reply({"object": "list", "data": []})))
 
             def _send(self, reply: Reply) -> None:
                 body = json.dumps(reply.body).encode()

@@ -30,7 +30,8 @@ def collect(tmp_path, monkeypatch, programmed):
         return made
 
     monkeypatch.setattr(
-        "hierrouter_jax.cli.collecting.load_backends", lambda config: tuple(backend(m.name) for m in config.models)
+        "hierrouter_jax.cli.collecting.load_backends",
+        lambda config, servers: tuple(backend(m.name) for m in config.models),
     )
 
     def run(*options, fails=()):

@@ -15,6 +15,7 @@ from openai import APIConnectionError, APIError, APIStatusError, AsyncOpenAI, De
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
 from hierrouter_jax.bridge.backends.refusals import message, refusal
 from hierrouter_jax.bridge.pool import Endpoint
+from hierrouter_jax.bridge.servers import Server
 
 Answer = Generation | Failure
 _PING_SECONDS = 10.0
@@ -34,10 +35,11 @@ class EndpointClient:
       endpoint: where, and within which limits. Requests a minute count retries, and are spread evenly.
       chat: whether to call `chat/completions` rather than `completions`.
       key: sent as bearer token, and told to nobody else.
+      server: that is started here and answers there; each request waits until it does, after a restart as well.
     """
 
-    def __init__(self, endpoint: Endpoint, chat: bool, key: str | None) -> None:
-        self._endpoint, self._key = endpoint, key
+    def __init__(self, endpoint: Endpoint, chat: bool, key: str | None, server: Server | None = None) -> None:
+        self._endpoint, self._key, self._server = endpoint, key, server
         self._in_flight = asyncio.Semaphore(endpoint.concurrency)
         per_minute = endpoint.requests_per_minute
         self._limiter = AsyncLimiter(1, 60 / per_minute) if per_minute else None
@@ -94,6 +96,8 @@ class EndpointClient:
         return answer._replace(reason=answer.reason.replace(self._key, "***"))
 
     async def _call(self, request: dict[str, Any]) -> Answer:
+        if trouble := self._server and await self._server.wait():
+            return Failure(trouble, "away")
         while True:
             fields = {name: value for name, value in request.items() if name not in self._left_out}
             fields[self._limit_name] = fields.pop("max_tokens")
@@ -105,6 +109,9 @@ class EndpointClient:
                     return self._refusal(error)
             except APIConnectionError as error:
                 told = self._refusal(error)
+                if self._server:
+                    trouble = await self._server.wait()
+                    return Failure(trouble, "away") if trouble else told
                 return told if await self._answers() else Failure(f"{told.reason}; is the server running?", "away")
             except APIError as error:
                 return self._refusal(error)
@@ -139,6 +146,8 @@ class EndpointClient:
         if not self._key:
             for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
                 request.headers.pop(name, None)
+        if self._server:
+            await self._server.wait()
         if self._limiter:
             await self._limiter.acquire()
 

@@ -20,6 +20,7 @@ from hierrouter_jax.bridge.backends.weights import reach, where
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, resolve_source
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_text
+from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Prompt
 
@@ -30,15 +31,24 @@ class OpenAIBackend:
     Args:
       config: the pool member, of kind `openai`.
       pool: the one it is a member of, which says how tokens are priced.
+      servers: of the run, where the endpoint has a command.
 
     Raises:
-      InputError: if the environment variable that should hold the key does not, or its source cannot be loaded.
+      InputError: if the environment variable that should hold the key does not, its source cannot be loaded, or its
+        command names no program, or nobody carries it out.
     """
 
-    def __init__(self, config: ModelConfig, pool: PoolConfig) -> None:
+    def __init__(self, config: ModelConfig, pool: PoolConfig, servers: Servers | None = None) -> None:
         if config.endpoint is None:
             raise InputError(f"model {config.name!r}: an openai backend needs an endpoint")
-        self._config, self._endpoint = config, config.endpoint
+        self._config, self._endpoint, self._server = config, config.endpoint, None
+        if config.endpoint.command:
+            if servers is None:
+                raise InputError(
+                    f"model {config.name!r}: its endpoint has a command, which is carried out by collect, without "
+                    "--ray, and by route; in Python load the pool with servers=Servers(folder), in a with block"
+                )
+            self._endpoint, self._server = servers.serve(config)
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
         known = _model_config(config)
@@ -48,7 +58,7 @@ class OpenAIBackend:
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
         self.positions: int | None = reach(config, known)
         self.identity = self._identity()
-        self._client = EndpointClient(self._endpoint, config.chat, _key(config.name, self._endpoint))
+        self._client = EndpointClient(self._endpoint, config.chat, _key(config.name, self._endpoint), self._server)
 
     def _identity(self) -> str:
         """Names the weights behind the URL, how they decode and what they are told first; never the key."""

@@ -1,6 +1,6 @@
 """A member of the pool: its weights or endpoint, how it is asked, how it decodes and what its tokens cost."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -48,11 +48,11 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an OpenAI-compatible server answers.
+    """Where an OpenAI-compatible server answers, and how it is started where it is ours to start.
 
     Attributes:
-      base_url: up to and with `/v1`.
-      model: the model's name there.
+      base_url: up to and with `/v1`. Of a server with a `command` by default `http://127.0.0.1:{port}/v1`.
+      model: the model's name there. With a `command`, `{source}` in it stands for the member's source.
       weights: what it runs, in words of your own (`Qwen/Qwen2.5-7B-Instruct@a09a354`): calls that were made of equal
         weights at equal settings are not made again, at whatever address; by default the address and the model's name.
       api_key_env: the environment variable that holds the key; by default none is sent. The key is written nowhere.
@@ -60,22 +60,34 @@ class Endpoint:
       requests_per_minute: most calls begun in a minute; without it, as many as come.
       timeout: seconds that a call may take.
       retries: of a call that failed in a way that may pass.
+      command: program and arguments that start the server, without a shell; by default it is started by somebody else.
+        `{port}` in an argument stands for a free port, `{source}` for where the member's source lies. Members of one
+        command share one server. It needs `weights`, as its address changes from run to run.
+      start_seconds: longest time until a server with a `command` answers.
+      restarts: of a server with a `command` that ended by itself, in one run.
 
     Raises:
-      InputError: if the address is none, a name is empty, or a number makes no sense.
+      InputError: if the address is none, a name is empty, a number makes no sense, or a field lacks its `command`.
     """
 
-    base_url: str
-    model: str
+    base_url: str = ""
+    model: str = ""
     weights: str = ""
     api_key_env: str | None = None
     concurrency: int = 16
     requests_per_minute: float | None = None
     timeout: float = 300.0
     retries: int = 5
+    command: tuple[str | int | float, ...] = ()
+    start_seconds: float = 600.0
+    restarts: int = 10
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
+        if self.command:
+            self._check_command()
+        elif (self.start_seconds, self.restarts) != (Endpoint.start_seconds, Endpoint.restarts):
+            raise InputError("start_seconds and restarts are of a server that is started here; state its command")
+        parts = urlsplit(self.address(port=1))
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise InputError(f"base_url is {self.base_url!r}, but must be an address such as http://localhost:8000/v1")
         if parts.username or parts.password or parts.query:
@@ -94,6 +106,47 @@ class Endpoint:
             raise InputError(f"timeout is {self.timeout}, but must be a number of seconds above 0")
         if self.retries < 0:
             raise InputError(f"retries is {self.retries}, but must be at least 0")
+
+    def address(self, port: int) -> str:
+        """The base address, of a server with a `command` at that port."""
+        if not self.command:
+            return self.base_url
+        return (self.base_url or "http://127.0.0.1:{port}/v1").replace("{port}", str(port))
+
+    def at(self, port: int, source: str) -> "Endpoint":
+        """The endpoint of a server with a `command` that was started at that port, for a source that lies there."""
+        return replace(
+            self,
+            base_url=self.address(port),
+            model=self.model.replace("{source}", source),
+            command=(),
+            start_seconds=Endpoint.start_seconds,
+            restarts=Endpoint.restarts,
+        )
+
+    def _check_command(self) -> None:
+        program, *arguments = map(str, self.command)
+        if not program.strip():
+            raise InputError("command begins with an empty text, but must begin with a program")
+        if not any("{port}" in argument for argument in arguments):
+            raise InputError(
+                "command has no argument with {port}, which stands for a free port: [llama-server, --port, '{port}', "
+                "...]"
+            )
+        if self.base_url and "{port}" not in self.base_url:
+            raise InputError(
+                f"base_url is {self.base_url!r}, but the port of a server with a command is chosen anew in each run: "
+                "drop it, or write {port} in it"
+            )
+        if not self.weights.strip():
+            raise InputError(
+                "command needs weights, which name what the server runs (Qwen/Qwen2.5-7B-Instruct@a09a354), as its "
+                "address changes from run to run"
+            )
+        if not 0 < self.start_seconds < float("inf"):
+            raise InputError(f"start_seconds is {self.start_seconds}, but must be a number of seconds above 0")
+        if self.restarts < 0:
+            raise InputError(f"restarts is {self.restarts}, but must be at least 0")
 
 
 @dataclass(frozen=True)
@@ -165,6 +218,9 @@ class ModelConfig:
             return
         if self.endpoint is None:
             raise InputError("kind is openai, so endpoint must be stated (base_url, model)")
+        asked = (*map(str, self.endpoint.command), self.endpoint.model if self.endpoint.command else "")
+        if any("{source}" in text for text in asked) and not self.source.strip():
+            raise InputError("endpoint.command has a {source}, so source must be stated")
         for name, default in (("dtype", "float32"), ("device_map", None), ("quantization", None)):
             if getattr(self, name) != default:
                 raise InputError(f"{name} belongs to kind: transformers; what an endpoint runs is set at its server")
