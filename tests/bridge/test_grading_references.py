@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierrouter_jax.bridge.grading.final_answer import boxes
+from hierrouter_jax.bridge.grading.boxes import boxes
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
 from hierrouter_jax.bridge.grading.latex.numbers import read_number, same_number
 from hierrouter_jax.bridge.grading.math import MathGrader

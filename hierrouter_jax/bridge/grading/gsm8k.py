@@ -1,35 +1,27 @@
 """Grades answers that are one number (GSM8K): the last one that a response commits to, as an exact rational."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 
-from num2words import num2words
-
-from hierrouter_jax.bridge.grading.final_answer import MARKS, FinalAnswer, final_answer, last_line
+from hierrouter_jax.bridge.grading.final_answer import MARKS, FinalAnswer, final_answer, last_line, own_part
 from hierrouter_jax.bridge.grading.latex.clean import clean
 from hierrouter_jax.bridge.grading.list_markers import without_steps
+from hierrouter_jax.bridge.grading.quantities import Quantity, quantities, word_quantities
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
-# A decimal may miss the gold number by this much: 17.9999999 is 18, 33.33 is not 33.
+# A decimal of six places may miss the gold number by this much of it: 17.9999999 is 18, 33.33 is not 33.
 TOLERANCE = Fraction(1, 1_000_000)
-MOST_DIGITS = 24  # of a number
+_ROUNDED_PLACES = 6
 LONGEST = 1_000  # characters of an answer that are read, from its end
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
-_TOKEN = re.compile(
-    rf"(?P<clock>\b\d{{1,2}}:\d{{2}}(?::\d{{2}})?\b)"
-    rf"|(?P<sign>(?<![\w)}}%.])-\s*)?(?:\$\s*)?(?P<minus>-)?"
-    rf"(?:(?P<whole>\d+)\s*(?:\\frac\{{(?P<top1>\d+)\}}\{{(?P<bottom1>\d+)\}}|(?<=\s)(?P<top2>\d+)/(?P<bottom2>\d+)(?![\d/]))"
-    rf"|\\frac\{{(?P<top3>-?{_NUMBER})\}}\{{(?P<bottom3>{_NUMBER})\}}"
-    rf"|(?P<top4>{_NUMBER})\s*/\s*(?P<bottom4>{_NUMBER})(?![\d/])"
-    rf"|(?P<plain>{_NUMBER})(?P<ordinal>(?:st|nd|rd|th)\b)?)"
-)
+_NUMBER = r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
 _RANGE = re.compile(rf"^\D*?(?:{_NUMBER})\s*(?:-|to\b|or\b|\\text\{{\s*(?:to|or)\s*\}})\s*\$?\s*(?:{_NUMBER})\D*$")
+_SEPARATES = re.compile(r"[\s$]*(?:,|;|,?\s*and\b)[\s$]*")
 _PAIRS = {  # how many of the second unit make one of the first
     ("hour", "minute"): 60,
     ("minute", "second"): 60,
@@ -45,26 +37,9 @@ _PAIR = re.compile(
     rf"(?P<first>{_NUMBER})[\s-]*(?P<big>hour|minute|week|year|day|dollar|pound|feet|foot)s?\b[\s,]*(?:and\s+)?"
     rf"(?P<second>{_NUMBER})[\s-]*(?P<small>minute|second|day|month|hour|cent|ounce|inch)(?:s|es)?\b"
 )
-_COUNTS_ONE = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "has",
-        "have",
-        "had",
-        "exactly",
-        "only",
-        "just",
-        "equals",
-        "leaves",
-        "gets",
-        "needs",
-        "makes",
-        "about",
-    ]
-)
+_AND = re.compile(r",?\s+and\s+(?=\d)")
+_COUNTS_ONE = frozenset(re.findall(r"\w+", "is are was were has have had exactly only just equals leaves gets needs"))
+_EQUALS = re.compile(r"=|≈|\\approx")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 
 
@@ -119,75 +94,60 @@ def _grade(response: str, gold: Fraction, marked: bool) -> Verdict:
     text = _read(answer)
     if answer.marker in MARKS and _RANGE.match(text):
         return Verdict(0.0, text, "wrong: range")
+    if answer.marker in MARKS and _several(text):
+        return Verdict(0.0, text, "wrong: several")
     if (pair := _last_pair(text)) is not None:
         written, values = pair
-        return _verdict(written, any(_close(value, gold) for value in values))
-    found = _committed(text, answer)
-    if found is None and answer.marker == "phrase" and not marked:  # "the answer is as follows"
-        answer = last_line(response)
-        found = _committed(_read(answer), answer)
-    if found is None:
+        return _verdict(written, any(value == gold for value in values))
+    number = _committed(text, answer.marker)
+    if number is None and answer.marker == "phrase" and not marked:  # "the answer is as follows"
+        answer = last_line(own_part(response))
+        text = _read(answer)
+        number = _committed(text, answer.marker)
+    if number is None:
         return Verdict(0.0, answer.text, "no answer")
-    written, value = found
-    if value is None:
-        return Verdict(0.0, written, "wrong: time")
-    return _verdict(written, _close(value, gold))
+    if number.value is None:
+        return Verdict(0.0, number.written, "wrong: time" if number.kind == "clock" else "wrong: form")
+    if number.kind == "computation" and answer.marker not in MARKS:
+        return Verdict(0.0, number.written, "wrong: form")
+    return _verdict(number.written, _right(number, gold))
 
 
-def _committed(text: str, answer: FinalAnswer) -> tuple[str, Fraction | None] | None:
-    """The number that a text commits to, as written and its value (None for a time that is no full hour)."""
-    tokens = [match for match in _TOKEN.finditer(text) if _size(match) <= MOST_DIGITS]
-    if not tokens:
-        return _last_word_number(text)
-    first = answer.marker in ("phrase", "hashes") and "=" not in text  # "the answer is 18 dollars for 9 eggs"
-    match = tokens[0 if first else -1]
-    return match[0].strip(), _token_value(match)
+def _committed(text: str, marker: str) -> Quantity | None:
+    """The number that a text commits to: the first behind a phrase, the last of a formula or a line."""
+    numbers, words = quantities(text), word_quantities(text)
+    first = marker in ("phrase", "hashes", "tagged") and not _EQUALS.search(text)  # "18 dollars for 9 eggs"
+    if not numbers:
+        words = [word for word in words if word.written.lower() != "one" or _counts(text, word)]
+        return words[0 if first else -1] if words else None
+    if first and words and not re.search(r"\w", text[: words[0].start]):
+        return words[0]  # "five apples for 3 days"
+    return numbers[0 if first else -1]
 
 
-def _token_value(match: re.Match[str]) -> Fraction | None:
-    if match["clock"]:
-        hour, _, rest = match["clock"].partition(":")
-        return Fraction(int(hour)) if not rest.strip("0:") else None
-    sign = -1 if match["sign"] or match["minus"] else 1
-    if match["plain"]:
-        return sign * _fraction(match["plain"])
-    for index in "1234":
-        if match[f"bottom{index}"]:
-            bottom = _fraction(match[f"bottom{index}"])
-            if bottom == 0:
-                return None
-            whole = Fraction(int(match["whole"] or 0)) if index in "12" else Fraction(0)
-            return sign * (whole + _fraction(match[f"top{index}"]) / bottom)
-    raise AssertionError("a token is a clock time, a number or a fraction")
+def _several(text: str) -> bool:
+    """Whether a text gives several bare numbers, as "3, 5" and "3 and 5" do."""
+    numbers = quantities(text)
+    gaps = [text[one.end : after.start] for one, after in itertools.pairwise(numbers)]
+    return bool(gaps) and all(map(_SEPARATES.fullmatch, gaps))
+
+
+def _counts(text: str, one: Quantity) -> bool:
+    """Whether "one" is a number there: "the broken one" is a pronoun."""
+    before = re.findall(r"\w+", text[: one.start].lower())
+    return not before or before[-1] in _COUNTS_ONE
 
 
 def _last_pair(text: str) -> tuple[str, tuple[Fraction, Fraction]] | None:
     """Two units of one quantity at the end of a text: as written, and their sum in each."""
+    text = _AND.sub(", ", text)
     matches = [m for m in _PAIR.finditer(text) if (m["big"], m["small"]) in _PAIRS]
-    if not matches or _TOKEN.search(text, matches[-1].end()):
+    if not matches or re.search(r"\d", text[matches[-1].end() :]):
         return None
     match = matches[-1]
     first, second = _fraction(match["first"]), _fraction(match["second"])
     ratio = _PAIRS[match["big"], match["small"]]
     return match[0], (first * ratio + second, first + second / ratio)
-
-
-@cache
-def _words() -> dict[str, int]:
-    return {num2words(number).replace("-", " "): number for number in range(101)}
-
-
-def _last_word_number(text: str) -> tuple[str, Fraction] | None:
-    """The last number in words, up to a hundred."""
-    words = re.findall(r"[a-z]+", text.lower())
-    for end in range(len(words), 0, -1):
-        for size in (2, 1):
-            phrase = " ".join(words[max(end - size, 0) : end])
-            if phrase == "one" and end > 1 and words[end - 2] not in _COUNTS_ONE:
-                continue  # "the broken one" is a pronoun
-            if phrase in _words():
-                return phrase, Fraction(_words()[phrase])
-    return None
 
 
 def _read(answer: FinalAnswer) -> str:
@@ -196,21 +156,17 @@ def _read(answer: FinalAnswer) -> str:
 
 def _flat(text: str) -> str:
     """Plain text of an answer: \\text{} opened, dollars of LaTeX kept for prices only."""
-    text = clean(text)
-    text = _TEXT.sub(r" \1 ", text)
-    return re.sub(r"(?<=\d),\s?(?=\d{3}(?:\D|$))", ",", text)
+    return _TEXT.sub(r" \1 ", clean(text, lists=False))
 
 
 def _fraction(text: str) -> Fraction:
     return Fraction(text.replace(",", ""))
 
 
-def _size(match: re.Match[str]) -> int:
-    return sum(character.isdigit() for character in match[0])
-
-
-def _close(value: Fraction, gold: Fraction) -> bool:
-    return abs(value - gold) <= TOLERANCE
+def _right(number: Quantity, gold: Fraction) -> bool:
+    """Exactly equal, or rounded: only a decimal with six places or more may be off."""
+    off = abs(number.value - gold) if number.value is not None else Fraction(1)
+    return not off or (number.places >= _ROUNDED_PLACES and off <= TOLERANCE * min(1, abs(gold)))
 
 
 def _verdict(written: str, right: bool) -> Verdict:

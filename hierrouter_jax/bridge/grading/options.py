@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hierrouter_jax.bridge.grading.final_answer import boxes, spoken
+from hierrouter_jax.bridge.grading.boxes import boxes
+from hierrouter_jax.bridge.grading.spoken import spoken
 
 # What stands between a commitment and its option: markup, quotes, brackets, "option".
 _WRAP = r"[\s*_\"'“”`$\\(\[{:]{0,16}"

@@ -55,9 +55,11 @@ _REWRITES = [
     (re.compile(r"(?<![\\a-zA-Z])infinity\b"), r"\\infty"),
     (re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])"), r"\\pi "),
+    (re.compile(r"\s+"), " "),
+]
+_LISTS = [
     (re.compile(r",?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*"), ", "),
     (re.compile(r",?\s+(?:and|or)\s+(?=[-\d\\(\[a-z{.$])"), ", "),
-    (re.compile(r"\s+"), " "),
 ]
 _FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))")
 _UNIT = re.compile(
@@ -106,12 +108,17 @@ class Measured:
     known: bool = False
 
 
-def clean(text: str) -> str:
-    """`text` in one spelling of spaces, fractions, brackets and symbols. Nothing that carries meaning goes."""
+def clean(text: str, lists: bool = True) -> str:
+    """`text` in one spelling of spaces, fractions, brackets and symbols. Nothing that carries meaning goes.
+
+    Args:
+      text: in LaTeX or plain notation.
+      lists: whether "and" and "or" between answers become commas.
+    """
     for symbol, latex in _SYMBOLS.items():
         text = text.replace(symbol, latex)
     text = re.sub(r"^\s*(?:\$\$?|\\\(|\\\[)|(?<!\\)(?:\$\$?|\\\)|\\\])\s*\.?\s*$", "", text.replace("**", ""))
-    for pattern, replacement in _REWRITES:
+    for pattern, replacement in [*_REWRITES, *(_LISTS if lists else [])]:
         text = pattern.sub(replacement, text)
     text = _FRACTION.sub(lambda m: rf"\frac{{{(m[1] or m[2]).strip()}}}{{{(m[3] or m[4]).strip()}}}", text)
     return _bare(text)
