@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from hierrouter_jax.bridge.grading.code import CodeGrader, wanted_names
-from hierrouter_jax.bridge.grading.extraction import code_blocks, defined
+from hierrouter_jax.bridge.grading.pieces import Place, pieces
+from hierrouter_jax.bridge.grading.source import defined
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.outcomes.table import Query
 from scripts.regrade_cases import Case, Judgement, read_rows
@@ -68,7 +69,8 @@ def code_rules(case: Case, verdict: Verdict) -> Judgement:
     half line after it says nothing about the function.
     """
     gold = json.loads(case.query.gold)
-    versions = [code for code in code_blocks(case.response) if defined(code) & set(wanted_names(gold))]
+    blocks = [piece.source for piece in pieces(case.response) if piece.place is not Place.OUTSIDE]
+    versions = [code for code in blocks if defined(code) & set(wanted_names(gold))]
     if len(versions) > 1:
         return Judgement("several versions: we run the last, they the first", "undecided")
     if case.response.count("```") == 1 and case.response.rstrip().endswith("```"):

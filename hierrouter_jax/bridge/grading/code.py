@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from hierrouter_jax.bridge.grading.extraction import extract_program
+from hierrouter_jax.bridge.grading.extraction import closed_prompt, extract_program
+from hierrouter_jax.bridge.grading.pieces import without_thinking
 from hierrouter_jax.bridge.grading.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
+from hierrouter_jax.bridge.grading.source import missing_names
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
-VERSION = 1
+VERSION = 2
 MAX_CHARACTERS = 1 << 18
 _FIELDS = {"humaneval": ("prompt", "test", "entry_point"), "mbpp": ("setup", "tests", "imports")}
 
@@ -58,10 +60,11 @@ class CodeGrader:
         return f"code {VERSION} {self.limits} {self.sandbox.identity}"
 
     def _grade(self, response: str, gold: Mapping[str, Any], sandbox: Sandbox) -> Verdict:
+        response = without_thinking(response)
         if len(response) > MAX_CHARACTERS:
             return Verdict(0.0, "", f"too long: {len(response)} characters")
         prompt, wanted = gold.get("prompt", ""), wanted_names(gold)
-        program = extract_program(response, wanted, prompt)
+        program = extract_program(response, wanted, prompt, used_names(gold))
         if not program.strip():
             return Verdict(0.0, "", "no code")
         try:
@@ -95,7 +98,7 @@ def tests_of(gold: Mapping[str, Any]) -> ProgramTests:
     """
     if gold["kind"] == "humaneval":
         entry = gold["entry_point"]
-        return ProgramTests(gold["prompt"], (entry,), (("tests", f"{gold['test']}\ncheck({entry})\n"),))
+        return ProgramTests(closed_prompt(gold["prompt"]), (entry,), (("tests", f"{gold['test']}\ncheck({entry})\n"),))
     asserts = [(f"assert {number}", source) for number, source in enumerate(gold["tests"], start=1)]
     setup = [("set-up", gold["setup"])] if gold["setup"].strip() else []
     return ProgramTests("\n".join(gold["imports"]), (), (*setup, *asserts))
@@ -112,3 +115,10 @@ def wanted_names(gold: Mapping[str, Any]) -> tuple[str, ...]:
         called |= dict.fromkeys(name.id for name in names if isinstance(name, ast.Name))
     own = tuple(name for name in called if not hasattr(builtins, name))
     return own or tuple(called)
+
+
+def used_names(gold: Mapping[str, Any]) -> set[str]:
+    """The names that the tests take from a program beside the wanted ones, as a set-up does a class."""
+    if gold["kind"] == "humaneval":
+        return set()
+    return missing_names("\n".join([*gold["imports"], gold["setup"], *gold["tests"]]))

@@ -3,130 +3,155 @@
 import ast
 import re
 import textwrap
-import warnings
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
 
-# A fence, its language, the text; a response that was cut off may leave the last fence open.
-_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"```(?:python)?(.+?)```", re.DOTALL)
-_MOST_CUTS = 100
-_MOST_STARTS = 20
-_PYTHON = {"", "python", "python3", "py", "py3"}
-_STARTS = re.compile(r"^(?:def|class|import|from|@|async def)\b|^@", re.MULTILINE)
+from hierrouter_jax.bridge.grading.pieces import Piece, parts, pieces, without_thinking
+from hierrouter_jax.bridge.grading.source import (
+    begins_anew,
+    bound,
+    defined,
+    does_something,
+    longest,
+    missing_names,
+    parsed,
+    without_demonstration,
+)
+
+_GOES_ON = re.compile(r"\s*\n?([ \t]+\S|(?:return|yield)\b)")
 
 
-def extract_program(response: str, wanted: Sequence[str], prompt: str = "") -> str:
+def extract_program(response: str, wanted: Sequence[str], prompt: str = "", used: Collection[str] = ()) -> str:
     """The source to run; empty where the response holds no code.
 
-    1. Of the fenced Python blocks the **last that defines a wanted name** counts: a response that corrects itself
-       commits to its last version, and blocks of usage or output define nothing. Without one the **first** block
-       that is Python counts, being the body or the whole of the answer before examples follow.
-    2. Without fences, the response itself if it is Python; else the longest piece that is, from the first line that
-       starts a definition or an import.
-    3. Where the code does not define the function and there is a prompt, the code is the function's body and goes
-       after the prompt, indented as needed. Where it does, the prompt still goes before it, because its imports and
-       helper functions belong to the program.
+    Candidates are tried in this order, and the first that compiles and defines a wanted name is the program; none is
+    ever chosen by whether it passes the tests. Reasoning set apart in tags is not read.
+
+    1. Where there is a prompt and the response goes on with its function's body (its first line is indented, or
+       returns): the prompt with the response, up to where that stops being Python.
+    2. The last piece of code that defines a wanted name and is not cut off, of the first part of the response that has
+       one. Fenced blocks of Python come before other blocks, these before text outside fences.
+    3. Where there is a prompt: the prompt with a block, or with the response, as its function's body.
+    4. As 2, with a definition that is cut off.
+
+    To a chosen piece go the other pieces that define what it lacks, and the prompt, for its imports and helpers. What
+    only shows the program at work is taken out (`without_demonstration`).
 
     Args:
       wanted: names of which the program must define at least one.
       prompt: a signature and docstring that the response may complete; empty for none.
+      used: names that the tests take from the program beside the wanted ones.
+    Returns:
+      The program; where nothing defines a wanted name, the first piece that is code.
     """
-    candidates = code_blocks(response) or list(_unfenced(response))
-    defining = [code for code in candidates if defined(code) & set(wanted)]
-    if defining:
-        return _with_prompt(defining[-1], prompt)
+    spoken = without_thinking(response)
+    ways = parts(spoken)
+    if prompt and _goes_on(spoken):
+        for whole in (_continued(way, prompt, wanted) for way in ways[:1] + ways[-1:]):
+            if whole:
+                return without_demonstration(whole, wanted, used, first=True)
+    found = [pieces(way) for way in ways]
+    if program := _defining(found, True, wanted, used, prompt):
+        return program
     if prompt:
-        bodies = [whole for code in (*candidates, response) for whole in _completed(code, prompt, wanted)]
-        if bodies:
-            return bodies[0]
-    return next((code for code in candidates if code.strip()), "")
+        fragments = [*dict.fromkeys(piece.text for group in found for piece in group), *ways]
+        for whole in (whole for code in fragments for whole in _completed(code, prompt, wanted)):
+            return without_demonstration(whole, wanted, used, first=True)
+    if program := _defining(found, False, wanted, used, prompt):
+        return program
+    code = next((piece.source for group in found for piece in group if piece.source.strip()), "")
+    return without_demonstration(code, wanted, used)
 
 
-def defined(source: str) -> set[str]:
-    """Names that a source defines at its top level; none if it is no Python."""
-    tree = _parsed(source)
-    found: set[str] = set()
-    for node in tree.body if tree else ():
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Assign):
-            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return found
+def _defining(
+    groups: list[list[Piece]], whole: bool, wanted: Collection[str], used: Collection[str], prompt: str
+) -> str:
+    """The program around the piece that counts among those that define a wanted name; empty where none does.
+
+    Args:
+      groups: pieces of each part of the response.
+      whole: whether pieces that are whole are meant, or those that are cut off.
+    """
+    for group in groups:
+        defining = [
+            at for at, piece in enumerate(group) if piece.whole is whole and defined(piece.source) & set(wanted)
+        ]
+        if defining:
+            chosen = min(reversed(defining), key=lambda at: group[at].place)
+            program = _with_prompt(_with_helpers(group, chosen, wanted, used, prompt), prompt)
+            return without_demonstration(program, wanted, used)
+    return ""
 
 
-def code_blocks(response: str) -> list[str]:
-    """The fenced blocks that are Python or name no language, in order."""
-    blocks = [text for _, language, text in _FENCE.findall(response) if language.lower() in _PYTHON]
-    return [_repaired(text) for text in blocks or _INLINE.findall(response)]
+def closed_prompt(prompt: str) -> str:
+    """A prompt as Python: a signature without a docstring gets a body."""
+    return prompt if not prompt.strip() or parsed(prompt) else f"{prompt.rstrip()}\n    pass\n"
 
 
-def _unfenced(response: str) -> Iterator[str]:
-    """Pieces of a response without fences that may be the code."""
-    if _parsed(response):
-        yield response
-    else:
-        yield from (_longest(response[start.start() :]) for start in islice(_STARTS.finditer(response), _MOST_STARTS))
+def _goes_on(response: str) -> bool:
+    """Whether a response begins within a function's body."""
+    first = next((line for line in response.splitlines() if line.strip()), "")
+    return bool(_GOES_ON.match(first)) and not first.strip().startswith(("```", "~~~"))
 
 
-def _repaired(block: str) -> str:
-    """A block as it is if it is Python; without its common indentation; or up to where it stops being Python."""
-    for text in (block, textwrap.dedent(block)):
-        if _parsed(text):
-            return text
-    if _STARTS.match(block):
-        return _longest(block) or block
-    return block
+def _continued(response: str, prompt: str, wanted: Collection[str]) -> str:
+    """The prompt with the response as the body, up to where that stops being Python; empty where it is none."""
+    return next(_completed(response, prompt, wanted), "")
 
 
-def _longest(text: str) -> str:
-    """The lines from the start that are Python: cut where an error is reported, until there is none."""
-    lines = text.splitlines()
-    for _ in range(_MOST_CUTS):
-        error = _error("\n".join(lines))
-        if error is None:
-            break
-        lines = lines[: min(max((error.lineno or 1) - 1, 0), len(lines) - 1)]
-    whole = "\n".join(lines)
-    return whole if _parsed(whole) else ""
-
-
-def _completed(code: str, prompt: str, wanted: Sequence[str]) -> Iterator[str]:
-    """The prompt with the code as the function's body, where that is Python and the function does something."""
+def _completed(code: str, prompt: str, wanted: Collection[str]) -> Iterator[str]:
+    """The prompt with the code as the function's body, in each way in which the function then does something."""
     first, _, rest = code.lstrip("\n").partition("\n")
     bodies = (
         code,
         textwrap.indent(textwrap.dedent(code), "    "),
         f"    {first.strip()}\n{rest}",  # a first line that lost its indentation
     )
-    for body in bodies:
-        whole = prompt.rstrip() + "\n" + body.strip("\n") + "\n"
-        tree = _parsed(whole)
-        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)] if tree else []
-        if any(node.name in wanted and len(node.body) > 1 for node in functions):
+    for number, body in enumerate(bodies):
+        whole, rest = longest(prompt.rstrip() + "\n" + body.strip("\n") + "\n")
+        function = _prompted(whole, prompt, wanted)
+        if function is None:
+            continue
+        leaves = next((part for part in function.body if isinstance(part, ast.Return | ast.Raise)), None)
+        if number == 1 and leaves:  # what runs on behind an unindented body is not the body's
+            yield "\n".join(whole.splitlines()[: leaves.end_lineno]) + "\n"
+        elif leaves or begins_anew(rest):
             yield whole
 
 
-def _with_prompt(code: str, prompt: str) -> str:
-    whole = prompt.rstrip() + "\n\n" + code
-    return whole if prompt and _parsed(whole) and "from __future__" not in code else code
-
-
-def _parsed(source: str) -> ast.Module | None:
-    """The tree of a source that compiles and does something."""
-    if _error(source) is not None:
-        return None
-    tree = ast.parse(source)
-    return tree if tree.body else None
-
-
-def _error(source: str) -> SyntaxError | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of invalid escapes and the like
-            compile(source, "<response>", "exec", dont_inherit=True)  # more than a tree: no `return` outside a function
-    except SyntaxError as error:
-        return error
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        return SyntaxError(str(error))
+def _prompted(source: str, prompt: str, wanted: Collection[str]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The prompt's function in a source that begins with the prompt; None where it does nothing but define itself."""
+    tree, size = parsed(source), len(prompt.rstrip().splitlines())
+    for node in reversed(tree.body if tree else []):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno <= size and node.name in wanted:
+            inside = any(getattr(part, "name", "") in wanted for part in node.body)
+            return node if does_something(node) and not inside else None
     return None
+
+
+def _with_helpers(group: list[Piece], chosen: int, wanted: Collection[str], used: Collection[str], prompt: str) -> str:
+    """A piece with those others of its part that define what it lacks: the nearest before it, else after it."""
+    own = bound(group[chosen].source) | bound(closed_prompt(prompt))
+    lacking = (missing_names(group[chosen].source) | set(wanted) | set(used)) - own
+    before: list[int] = []
+    after: list[int] = []
+    others = [*reversed(range(chosen)), *range(chosen + 1, len(group))]
+    progress = True
+    while lacking and progress:
+        progress = False
+        for at in others:
+            given = bound(group[at].source)
+            if at in (*before, *after) or group[at].place > group[chosen].place or not given & lacking:
+                continue
+            if at > chosen and given & set(wanted) & own:  # it would replace the chosen definition
+                continue
+            (before if at < chosen else after).append(at)
+            own |= given
+            lacking = (lacking | missing_names(group[at].source)) - own
+            progress = True
+    joined = "\n\n".join(group[at].source for at in (*sorted(before), chosen, *sorted(after)))
+    return joined if parsed(joined) else group[chosen].source
+
+
+def _with_prompt(code: str, prompt: str) -> str:
+    whole = closed_prompt(prompt).rstrip() + "\n\n" + code
+    return whole if prompt and parsed(whole) and "from __future__" not in code else code

@@ -11,6 +11,7 @@ verdict: `1` or `0`, a space, and the reason.
 # pyright: reportCallIssue=false, reportOptionalMemberAccess=false, reportReturnType=false
 
 import _ctypes
+import _operator
 import builtins
 import os
 import resource
@@ -19,6 +20,12 @@ import sys
 from hierrouter_jax.bridge.grading.wire import Reader, pack, read_frame, sized, write_frame
 
 PR_SET_DUMPABLE = 4
+# What is asked of one of the program's objects by a function that takes it, by its name here.
+UNARY = {"bool": bool, "hash": hash, "int": int, "float": float, "str": str, "repr": repr, "iter": iter, "len": len}
+UNARY |= {name: getattr(_operator, name) for name in ("neg", "pos", "abs", "invert", "index")}
+BINARY = ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+BINARY += ("and_", "or_", "xor", "lshift", "rshift")
+BINARY = {name: getattr(_operator, name) for name in BINARY}
 Module, Code = type(sys), type((lambda: None).__code__)  # importing types would cost time in every run
 
 
@@ -27,13 +34,16 @@ Module, Code = type(sys), type((lambda: None).__code__)  # importing types would
 
 def run_program(source, requests, replies):
     """Run the program, then do what is asked of its objects, until there is nobody to ask."""
-    objects = []
+    objects, numbers = [], {}
 
     def export(value):
+        """One handle for one object, so that the tests see which are the same; kept, so that no other gets its id."""
         if isinstance(value, Module):
             return sized(b"m", value.__name__.encode())
-        objects.append(value)
-        return sized(b"h", f"{len(objects) - 1} {type(value).__name__}".encode())
+        if id(value) not in numbers:
+            numbers[id(value)] = len(objects)
+            objects.append(value)
+        return sized(b"h", f"{numbers[id(value)]} {type(value).__name__}".encode())
 
     def known(_, text):
         return objects[int(text.partition(" ")[0])]
@@ -62,6 +72,12 @@ def run_program(source, requests, replies):
             answer(target, *rest[0], **rest[1])
         elif act == "get":
             answer(getattr, target, rest[0])
+        elif act == "is":
+            answer(isinstance, target, rest[0])
+        elif act in UNARY:
+            answer(UNARY[act], target)
+        elif act in BINARY:
+            answer(BINARY[act], target, rest[0])
         else:
             answer(setattr, target, *rest)
 
@@ -78,6 +94,7 @@ class Program:
 
     def __init__(self, requests, replies):
         self.requests, self.replies = requests, replies
+        self.remotes = {}
 
     def reply(self):
         """What the program answers; an exception that it raised is raised here, marked as its own."""
@@ -111,31 +128,32 @@ class Program:
             return sys.modules[text]
         if tag != b"h":
             raise ValueError("a frame has an unknown tag")
-        return Remote(self, text)
+        return self.remotes.setdefault(text, Remote(self, text))
 
 
 class Remote:
-    """Stands for an object that is no plain value. It equals itself only, whatever its class says."""
+    """Stands for an object that is no plain value.
+
+    What it is by itself (its truth, its length, its text) is the program's to say, and so is an operator between two
+    of the program's objects. Beside a value of the tests it has no operators and equals nothing: a program could else
+    return what equals everything.
+    """
 
     def __init__(self, program, handle):
         object.__setattr__(self, "_program", program)
         object.__setattr__(self, "_handle", handle)
 
     def __call__(self, *args, **kwargs):
-        return object.__getattribute__(self, "_program").ask("call", self, args, kwargs)
+        return ask("call", self, args, kwargs)
 
     def __getattr__(self, name):
-        return object.__getattribute__(self, "_program").ask("get", self, name)
+        return ask("get", self, name)
 
     def __setattr__(self, name, value):
-        object.__getattribute__(self, "_program").ask("set", self, name, value)
+        ask("set", self, name, value)
 
-    def __eq__(self, other):
-        mine = object.__getattribute__(self, "_handle")
-        return type(other) is Remote and object.__getattribute__(other, "_handle") == mine
-
-    def __hash__(self):
-        return hash(object.__getattribute__(self, "_handle"))
+    def __instancecheck__(self, instance):
+        return type(instance) is Remote and ask("is", instance, self)
 
     def _special(self, name, *args):
         try:
@@ -145,14 +163,11 @@ class Remote:
         return method(*args)
 
     def __iter__(self):
-        iterator = self._special("__iter__")
+        iterator = ask("iter", self)
         return iterator if type(iterator) is Remote else iter(iterator)
 
     def __next__(self):
         return self._special("__next__")
-
-    def __len__(self):
-        return self._special("__len__")
 
     def __getitem__(self, key):
         return self._special("__getitem__", key)
@@ -160,10 +175,24 @@ class Remote:
     def __contains__(self, key):
         return self._special("__contains__", key)
 
-    def __str__(self):
-        return self._special("__str__")
 
-    __repr__ = __str__
+def ask(act, remote, *rest):
+    return object.__getattribute__(remote, "_program").ask(act, remote, *rest)
+
+
+def unary(act):
+    return lambda self: ask(act, self)
+
+
+def binary(act):
+    return lambda self, other: ask(act, self, other) if type(other) is Remote else NotImplemented
+
+
+for act in UNARY:
+    if act != "iter":
+        setattr(Remote, f"__{act}__", unary(act))
+for act in BINARY:
+    setattr(Remote, f"__{act.strip('_')}__", binary(act))
 
 
 def used_names(codes):

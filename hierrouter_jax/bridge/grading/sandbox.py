@@ -19,9 +19,9 @@ reason. The program's process holds no descriptor that leads outside and nothing
 the calls; the tests' process is closed to tracing and reading (PR_SET_DUMPABLE), and only it can write the verdict.
 Killing it, or saying nothing, is a failure.
 
-What follows from it: the tests see copies. A program that changes its arguments in place, or returns an object of a
-class of its own and wants it compared by value, is not seen to do so; objects of the program's classes are reached
-attribute by attribute, and equal themselves only.
+What follows from it: the tests see copies. A program that changes its arguments in place is not seen to do so. Objects
+of the program's classes are reached attribute by attribute. Their truth, their length and what they are to each other
+is the program's to say, as anywhere; a value of the tests they never equal.
 """
 
 import itertools

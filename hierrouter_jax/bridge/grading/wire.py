@@ -15,6 +15,7 @@ REDUCED = {
     "decimal.Decimal": lambda value: (str(value),),
     "fractions.Fraction": lambda value: (value.numerator, value.denominator),
     "datetime.date": lambda value: (value.year, value.month, value.day),
+    "datetime.time": lambda value: (value.hour, value.minute, value.second, value.microsecond),
     "datetime.timedelta": lambda value: (value.days, value.seconds, value.microseconds),
     "datetime.datetime": lambda value: (*value.timetuple()[:6], value.microsecond),
     "collections.OrderedDict": lambda value: (list(value.items()),),
@@ -22,6 +23,7 @@ REDUCED = {
     "collections.deque": lambda value: (list(value), value.maxlen),
     "builtins.range": lambda value: (value.start, value.stop, value.step),
     "builtins.slice": lambda value: (value.start, value.stop, value.step),
+    "uuid.UUID": lambda value: (str(value),),
     "builtins.complex": lambda value: (value.real, value.imag),
 }
 SEQUENCES = ((list, b"l"), (tuple, b"t"), (set, b"s"), (frozenset, b"z"), (type({}.keys()), b"z"))
@@ -43,7 +45,7 @@ def pack(value, export):
     if isinstance(value, (bytes, bytearray)):
         return sized(b"b" if isinstance(value, bytes) else b"a", bytes(value))
     name = f"{type(value).__module__}.{type(value).__qualname__}"
-    if name in REDUCED:
+    if name in REDUCED and getattr(value, "tzinfo", None) is None:  # a time in a zone is no plain value
         return sized(b"k", name.encode()) + pack(REDUCED[name](value), export)
     for kind, tag in SEQUENCES:
         if isinstance(value, kind):

@@ -1,0 +1,188 @@
+"""The pieces of a chat response that may be code: fenced blocks, whatever became of their fences, and text outside."""
+
+import doctest
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import islice
+
+from hierrouter_jax.bridge.grading.source import begins_anew, longest, parsed
+
+_FENCE = re.compile(r"`{3,}|^[ \t]*~{3,}", re.MULTILINE)
+_PYTHON = {"", "python", "python3", "py", "py3"}
+_LANGUAGE = re.compile(r"[ \t]*\{?\.?([\w+#-]*)\}?[ \t:]*")
+_STARTS = re.compile(r"^(?:(?:def|class|import|from|async def)\b|@|[A-Za-z_]\w* *(?::[^=\n]+)?=[^=])", re.MULTILINE)
+_MOST_FENCES = 400
+_MOST_STARTS = 20
+_MOST_ENDS = 8  # fences that may be part of a block: two of them for each example in a docstring
+
+# What reasoning models set apart. A tag counts at the start or the end of a line; code that names one has it in quotes.
+_THINK = r"(?:think(?:ing)?|thought|reasoning)"
+_OPENS = re.compile(rf"^[ \t]*(?:<{_THINK}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.MULTILINE | re.IGNORECASE)
+_CLOSES = re.compile(rf"(?:</{_THINK}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)", re.IGNORECASE)
+_CLOSES_A_LINE = re.compile(rf"(?:{_CLOSES.pattern})[ \t]*$|^[ \t]*(?:{_CLOSES.pattern})", re.MULTILINE | re.IGNORECASE)
+
+# What ends an answer, or begins the next one: marks of few-shot prompts, special tokens, the next question.
+_MARK = re.compile(
+    r"^[ \t]*\[/?(?:BEGIN|DONE|END|PYTHON|CODE|ANSWER)\]|\[(?:DONE|END|/\w+)\][ \t]*$"
+    r"|^[ \t]*</?(?:code|python|answer|solution|execute|s)>|</(?:code|python|answer|solution|execute|s)>[ \t]*$"
+    r"|<\|[\w ]+\|>|<(?:eos|bos|EOT|EOD|end_of_turn|start_of_turn)>"
+    r"|^(?:#+[ \t]*|\*\*)?(?:Question|Problem|Task|Exercise|Instruction|Input|User|Human|Q)"
+    r"(?:[ \t]*\d+)?(?:\*\*)?[ \t]*[:.]"
+    r"|^You are an expert\b",
+    re.MULTILINE,
+)
+_MOST_MARKS = 100
+
+
+class Place(IntEnum):
+    """Where a piece stands, the likeliest place of an answer first."""
+
+    PYTHON = 0  # in a fence that says Python, or nothing
+    OTHER = 1  # in a fence that says something else
+    OUTSIDE = 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A text that may be code.
+
+    Attributes:
+      source: Python, or the text as it stands where nothing of it is.
+      place: where it stands.
+      whole: whether its last statement is not cut off.
+      text: of the block, or of the text between blocks, that it is a part of.
+    """
+
+    source: str
+    place: Place
+    whole: bool
+    text: str
+
+
+def without_thinking(response: str) -> str:
+    """A response less its reasoning: between tags for it, before one that closes alone, and after one left open."""
+    spoken, at = "", 0
+    while opening := _OPENS.search(response, at):
+        spoken += response[at : opening.start()]
+        closing = _CLOSES.search(response, opening.end())
+        if closing is None:
+            return spoken
+        at = closing.end()
+    spoken += response[at:]
+    closings = list(_CLOSES_A_LINE.finditer(spoken))
+    return spoken[closings[-1].end() :] if closings else spoken
+
+
+def parts(text: str) -> list[str]:
+    """The text between marks of few-shot prompts, special tokens and further questions, in order; then all of it."""
+    found, at = [], 0
+    for mark in islice(_MARK.finditer(text), _MOST_MARKS):
+        found.append(text[at : mark.start()])
+        at = mark.end()
+    return [part for part in (*found, text[at:]) if part.strip()] + ([text] if found else [])
+
+
+def pieces(text: str) -> list[Piece]:
+    """The pieces of a text, in order.
+
+    A block ends at the first fence with which it is Python, so that it may hold fences itself, in a docstring say; at
+    the next fence where there is no such one. Fences that close nothing, or are never closed, only part the text.
+    """
+    fences = [(match.start(), match.end()) for match in _FENCE.finditer(text)]
+    if len(fences) > _MOST_FENCES:
+        fences = fences[: _MOST_FENCES // 2] + fences[-_MOST_FENCES // 2 :]
+    found: list[Piece] = []
+    starts, ends = [start for start, _ in fences] + [len(text)], [end for _, end in fences]
+    found += _outside(text[: starts[0]], after_fence=False)
+    at = 0
+    while at < len(fences):
+        last = min(at + _MOST_ENDS, len(fences))
+        readable = (end for end in range(at + 1, last + 1) if _readable(text[ends[at] : starts[end]]))
+        end = next(readable, None)
+        if end is None and _opens(text, fences, at + 1):  # this one closes what no fence opened
+            found += _outside(text[ends[at] : starts[at + 1]], after_fence=True)
+            at += 1
+            continue
+        end = at + 1 if end is None else end
+        found += _inside(text[ends[at] : starts[end]], closed=end < len(fences))
+        if end < len(fences):
+            found += _outside(text[ends[end] : starts[end + 1]], after_fence=True)
+        at = end + 1
+    return found
+
+
+def _opens(text: str, fences: list[tuple[int, int]], at: int) -> bool:
+    """Whether a fence begins a line and names Python."""
+    if at >= len(fences):
+        return False
+    start, end = fences[at]
+    language = _LANGUAGE.match(text, end)
+    named = bool(language) and language[1].lower() in _PYTHON - {""}
+    return named and not text[:start].rpartition("\n")[2].strip()
+
+
+def _readings(block: str) -> Iterator[tuple[str, str]]:
+    """The language and the code of what stands after a fence, in every way that it may be meant."""
+    line, _, body = block.partition("\n")
+    match = _LANGUAGE.match(line)
+    language = match[1].lower() if match else ""
+    if body.strip():
+        yield language, body
+    if language in _PYTHON and match and line[match.end() :].strip():  # code begins beside the fence
+        yield language, f"{line[match.end() :]}\n{body}"
+    if line.strip():
+        yield "", block.lstrip(" \t")
+
+
+def _readable(block: str) -> bool:
+    return any(parsed(text) for _, code in _readings(block) for text in (code, textwrap.dedent(code)))
+
+
+def _inside(block: str, closed: bool) -> list[Piece]:
+    """The code of a fenced block: all of it where that is Python, else the parts that are.
+
+    A block that is never closed may be cut off though it is Python: then it ends within a definition.
+    """
+    fallback: list[Piece] = []
+    for language, code in _readings(block):
+        place = Place.PYTHON if language in _PYTHON else Place.OTHER
+        for text in (code, textwrap.dedent(code)):
+            if parsed(text):
+                return [Piece(text, place, closed or begins_anew(text.rstrip().rpartition("\n")[2]), text)]
+        if ">>> " in code:
+            return [Piece(_typed(code), place, True, code)]
+        if not fallback:
+            fallback = list(_parts_that_are_python(textwrap.dedent(code), place)) or [Piece(code, place, False, code)]
+    return fallback
+
+
+def _outside(text: str, after_fence: bool) -> list[Piece]:
+    """The parts of a text outside fences that are Python."""
+    for code in [code for _, code in _readings(text)] if after_fence else [text]:
+        if parsed(code):
+            return [Piece(code, Place.OUTSIDE, True, code)]
+    return list(_parts_that_are_python(text, Place.OUTSIDE))
+
+
+def _parts_that_are_python(text: str, place: Place) -> Iterator[Piece]:
+    """From each line that starts a definition, an import or an assignment, as far as it goes; then from the next."""
+    at = 0
+    for start in islice(_STARTS.finditer(text), _MOST_STARTS):
+        if start.start() < at:
+            continue
+        source, rest = longest(text[start.start() :])
+        if source:
+            yield Piece(source, place, begins_anew(rest), text)
+            at = start.start() + len(source)
+
+
+def _typed(session: str) -> str:
+    """What was typed in an interactive session."""
+    try:
+        examples = doctest.DocTestParser().get_examples(session)
+    except ValueError:
+        return session
+    return "".join(example.source for example in examples)
