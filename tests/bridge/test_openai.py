@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 
-import openai._base_client
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure, Generation, load_backends
+from hierrouter_jax.bridge.backends import Failure, Generation, load_backends, retries
 from hierrouter_jax.bridge.backends.doubt import FIRST_CALLS
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, Sampling
@@ -22,8 +21,8 @@ PROMPTS = [f"prompt {row}" for row in range(12)]
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.01)
-    monkeypatch.setattr(openai._base_client, "MAX_RETRY_DELAY", 0.1)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.1)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
 
 

@@ -1,7 +1,7 @@
 """Driving a backend: batch by batch, or call by call with several under way; one gate before every call."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Protocol
 
@@ -51,7 +51,7 @@ def drive(
     doubt: Doubt,
     gate: Gate = OPEN,
     refused_before: frozenset[Prompt] = frozenset(),
-) -> Iterator[Answers]:
+) -> Generator[Answers, None, None]:
     """Answers to all prompts, part by part: a batch's together, a streaming backend's as they come.
 
     A part may be empty: the caller then learns that time has passed.
@@ -66,7 +66,7 @@ def drive(
     Raises:
       InputError: where the backend refuses all calls, or is away; whatever the gate raises, or a backend.
     """
-    work = _Work(batches, doubt, gate, one_by_one=isinstance(backend, Streaming))
+    work = _Work(batches, doubt, gate, backend if isinstance(backend, Streaming) else None)
     parts = _each(backend, iter(work)) if isinstance(backend, Streaming) else _batch_by_batch(backend, iter(work))
     with closing(parts):
         for answers in parts:
@@ -87,8 +87,11 @@ class _Work:
       stopped_by: what the gate raised.
     """
 
-    def __init__(self, batches: Iterable[Sequence[Prompt]], doubt: Doubt, gate: Gate, one_by_one: bool) -> None:
-        self._batches = ([prompt] for batch in batches for prompt in batch) if one_by_one else batches
+    def __init__(
+        self, batches: Iterable[Sequence[Prompt]], doubt: Doubt, gate: Gate, streaming: Streaming | None
+    ) -> None:
+        self._batches = ([prompt] for batch in batches for prompt in batch) if streaming else batches
+        self._streaming = streaming
         self._doubt, self._gate = doubt, gate
         self.under_way = 0
         self.stopped_by: Exception | None = None
@@ -109,14 +112,16 @@ class _Work:
             return self._gate.begin(batch, self.under_way)
         except Exception as error:
             self.stopped_by = error
+            if self._streaming is not None:
+                self._streaming.hurry()
             return False
 
 
-def _each(backend: Streaming, work: Iterator[Sequence[Prompt] | None]) -> Iterator[Answers]:
+def _each(backend: Streaming, work: Iterator[Sequence[Prompt] | None]) -> Generator[Answers, None, None]:
     return backend.generate_each(None if batch is None else batch[0] for batch in work)
 
 
-def _batch_by_batch(backend: Backend, work: Iterator[Sequence[Prompt] | None]) -> Iterator[Answers]:
+def _batch_by_batch(backend: Backend, work: Iterator[Sequence[Prompt] | None]) -> Generator[Answers, None, None]:
     for batch in work:
         if batch is None:
             time.sleep(_MOMENT)

@@ -10,19 +10,27 @@ from threading import Thread
 from typing import Any
 
 from aiolimiter import AsyncLimiter
-from openai import APIConnectionError, APIError, APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient
+from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
 
+from hierrouter_jax.bridge.backends.environment import check_environment
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
-from hierrouter_jax.bridge.backends.refusals import message, refusal
+from hierrouter_jax.bridge.backends.refusals import (
+    LIMIT_NAMES,
+    as_failure,
+    dispensable,
+    refused,
+    wants_other_limit,
+)
+from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
+from hierrouter_jax.bridge.backends.retries import Retries
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
+from hierrouter_jax.errors import InputError
 
 Answer = Generation | Failure
 _PING_SECONDS = 10.0
 _MOMENT = 0.2  # seconds that a look at what has ended may take
 _END = object()
-# Fields that an endpoint may refuse without an answer being any different: they are then left out.
-_DISPENSABLE = ("logprobs", "frequency_penalty")
 
 
 class EndpointClient:
@@ -35,26 +43,37 @@ class EndpointClient:
       endpoint: where, and within which limits. Requests a minute count retries, and are spread evenly.
       chat: whether to call `chat/completions` rather than `completions`.
       key: sent as bearer token, and told to nobody else.
+      limit: most tokens of a response.
       server: that is started here and answers there; each request waits until it does, after a restart as well.
+
+    Raises:
+      InputError: if the environment's proxies or certificates let no client be made.
     """
 
-    def __init__(self, endpoint: Endpoint, chat: bool, key: str | None, server: Server | None = None) -> None:
-        self._endpoint, self._key, self._server = endpoint, key, server
+    def __init__(
+        self, endpoint: Endpoint, chat: bool, key: str | None, limit: int, server: Server | None = None
+    ) -> None:
+        self._endpoint, self._key, self._limit, self._server = endpoint, key, limit, server
         self._in_flight = asyncio.Semaphore(endpoint.concurrency)
         per_minute = endpoint.requests_per_minute
         self._limiter = AsyncLimiter(1, 60 / per_minute) if per_minute else None
-        self._client = AsyncOpenAI(
-            base_url=endpoint.base_url,
-            api_key=key or "none",  # the client would otherwise send whatever OPENAI_API_KEY holds
-            timeout=endpoint.timeout,
-            max_retries=endpoint.retries,
-            http_client=DefaultAsyncHttpxClient(event_hooks={"request": [self._before_sending]}),
-        )
+        check_environment()
+        try:
+            self._client = AsyncOpenAI(
+                base_url=endpoint.base_url,
+                api_key=key or "none",  # the client would otherwise send whatever OPENAI_API_KEY holds
+                timeout=endpoint.timeout,
+                max_retries=0,
+                http_client=DefaultAsyncHttpxClient(event_hooks={"request": [self._before_sending]}),
+            )
+        except Exception as error:  # of a library below, for an environment that nobody has thought of
+            raise InputError(f"no client for {endpoint.base_url} can be made here ({error!r})") from None
         self._create: Any = (
             self._client.chat.completions if chat else self._client.completions
         ).with_raw_response.create
-        self._left_out: set[str] = set()
-        self._limit_name = "max_tokens"
+        self._left_out: set[str] = set(endpoint.leave_out)
+        self._limit_name = LIMIT_NAMES[0]
+        self._hurry = asyncio.Event()
 
     def ask_each(self, requests: Iterator[tuple[Any, dict[str, Any]] | None]) -> Iterator[list[tuple[Any, Answer]]]:
         """The answers to calls as they come, each beside its name; from any thread, inside a running event loop too.
@@ -65,6 +84,7 @@ class EndpointClient:
         ended: SimpleQueue[tuple[Any, Future[Answer]]] = SimpleQueue()
         under_way: set[Future[Answer]] = set()
         more, broken = True, None
+        _event_loop().call_soon_threadsafe(self._hurry.clear)
         try:
             while more or under_way:
                 while more and len(under_way) < self._endpoint.concurrency:
@@ -88,68 +108,101 @@ class EndpointClient:
         if broken is not None:
             raise broken
 
+    def hurry(self) -> None:
+        """Let the calls under way end soon: no request is tried again."""
+        _event_loop().call_soon_threadsafe(self._hurry.set)
+
     async def _ask(self, request: dict[str, Any]) -> Answer:
         async with self._in_flight:
             answer = await self._call(request)
-        if isinstance(answer, Generation) or not self._key:
+        if isinstance(answer, Generation):
             return answer
-        return answer._replace(reason=answer.reason.replace(self._key, "***"))
+        reason = whole_text(answer.reason)
+        return answer._replace(reason=reason.replace(self._key, "***") if self._key else reason)
 
     async def _call(self, request: dict[str, Any]) -> Answer:
+        """One call: requests, until one is answered or is not worth another."""
+        retries, left_out, limit_name = (
+            Retries(self._endpoint.retries, self._hurry),
+            set(self._left_out),
+            self._limit_name,
+        )
+        while True:
+            fields = _without(request, left_out | self._left_out, limit_name)
+            answer = await self._send(fields)
+            if isinstance(answer, Generation):
+                self._left_out |= left_out  # what helped this call helps the others
+                if limit_name != LIMIT_NAMES[0]:
+                    self._limit_name = limit_name
+                return answer
+            if isinstance(answer, APIStatusError):
+                told = refused(answer.status_code, answer.response.content, answer.response.reason_phrase)
+                if wants_other_limit(told, fields):
+                    limit_name = LIMIT_NAMES[1]
+                    continue
+                if superfluous := dispensable(told, fields):
+                    left_out |= superfluous
+                    continue
+                if not told.unpaid and await retries.again(told.status, answer.response.headers):
+                    continue
+                return as_failure(told, self._endpoint, retries)
+            if isinstance(answer, Failure):
+                return answer
+            if not await retries.again(None, {}):
+                return await self._lost(answer, retries)
+
+    async def _send(self, fields: dict[str, Any]) -> Answer | APIStatusError | APIConnectionError | TimeoutError:
+        """One request, and what came of it; a server that is ours is waited for."""
         if trouble := self._server and await self._server.wait():
             return Failure(trouble, "away")
-        while True:
-            fields = {name: value for name, value in request.items() if name not in self._left_out}
-            fields[self._limit_name] = fields.pop("max_tokens")
-            try:
+        if self._limiter:
+            await self._limiter.acquire()
+        try:
+            async with asyncio.timeout(self._endpoint.timeout):
                 raw = await self._create(model=self._endpoint.model, **fields)
-                return _read(raw.parse(), raw.elapsed.total_seconds(), self._endpoint.base_url)
-            except APIStatusError as error:
-                if not self._does_without(error, fields):
-                    return self._refusal(error)
-            except APIConnectionError as error:
-                told = self._refusal(error)
-                if self._server:
-                    trouble = await self._server.wait()
-                    return Failure(trouble, "away") if trouble else told
-                return told if await self._answers() else Failure(f"{told.reason}; is the server running?", "away")
-            except APIError as error:
-                return self._refusal(error)
+            reply = raw.http_response
+            return read_reply(
+                reply.content, fields, self._limit, reply.elapsed.total_seconds(), self._endpoint.base_url
+            )
+        except (APIStatusError, APIConnectionError, TimeoutError) as error:
+            return error
+        except APIError as error:
+            return Failure(f"{self._endpoint.base_url} sent a reply that is no completion ({error})")
 
-    def _does_without(self, error: APIStatusError, fields: dict[str, Any]) -> bool:
-        """Whether the endpoint objects to a field that need not be there or has a second name; noted for all calls."""
-        if error.status_code not in (400, 422):
-            return False
-        said = message(error)
-        if error.code == "unsupported_parameter" and error.param == "max_tokens" and "max_tokens" in fields:
-            self._limit_name = "max_completion_tokens"  # as OpenAI's newer models call it
-            return True
-        refused = {name for name in _DISPENSABLE if name in fields and (name in said or error.param == name)}
-        self._left_out |= refused
-        return bool(refused)
-
-    def _refusal(self, error: APIError) -> Failure:
-        return refusal(error, self._endpoint)
+    async def _lost(self, error: Exception, retries: Retries) -> Failure:
+        """The failure of a call that nobody answered."""
+        url = self._endpoint.base_url
+        if trouble := self._server and await self._server.wait():
+            return Failure(trouble, "away")
+        if isinstance(error, APITimeoutError | TimeoutError):
+            reason = f"{url} gave no answer in time{retries}; see timeout"
+        else:
+            reason = f"the connection to {url} failed{retries}"
+        return Failure(reason) if await self._answers() else Failure(f"{reason}; is the server running?", "away")
 
     async def _answers(self) -> bool:
         """Whether the endpoint answers at all, were it by an error."""
         try:
-            await self._client.with_options(max_retries=0, timeout=_PING_SECONDS).models.list()
-        except APIConnectionError:
+            async with asyncio.timeout(_PING_SECONDS):
+                await self._client.models.list()
+        except (APIConnectionError, TimeoutError):
             return False
-        except APIError:
+        except (APIError, ValueError):
             return True
         return True
 
     async def _before_sending(self, request: Any) -> None:
-        """Of every request, retries included: wait for its turn; tell nothing of OPENAI_* variables nobody named."""
+        """Of every request: tell nothing of OPENAI_* variables nobody named."""
         if not self._key:
             for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
                 request.headers.pop(name, None)
-        if self._server:
-            await self._server.wait()
-        if self._limiter:
-            await self._limiter.acquire()
+
+
+def _without(request: dict[str, Any], left_out: set[str], limit_name: str) -> dict[str, Any]:
+    """The fields of a request, without some and with its limit under another name."""
+    fields = {limit_name if name == LIMIT_NAMES[0] else name: v for name, v in request.items() if name not in left_out}
+    extra = {name: value for name, value in fields.pop("extra_body", {}).items() if name not in left_out}
+    return fields | ({"extra_body": extra} if extra else {})
 
 
 @cache
@@ -172,33 +225,3 @@ def _arrived(ended: "SimpleQueue[tuple[Any, Future[Answer]]]") -> "list[tuple[An
             arrived.append(ended.get_nowait())
     except Empty:
         return arrived
-
-
-def _read(reply: Any, latency: float, url: str) -> Answer:
-    """Read a completion of either kind."""
-    choices = getattr(reply, "choices", None)
-    if not choices:
-        told = " ".join(str(getattr(reply, "error", None) or "no choices in it").split())
-        return Failure(f"{url} sent a reply that is no completion ({told[:200]})")
-    if reply.usage is None:
-        return Failure(f"{url} does not say how many tokens a call took, so that it cannot be priced", "refused")
-    choice = choices[0]
-    reason = _FINISH_REASONS.get(choice.finish_reason)
-    if reason is None:
-        return Failure(f"{url} broke off with finish reason {choice.finish_reason!r}")
-    text = choice.message.content if hasattr(choice, "message") else choice.text
-    usage = reply.usage
-    return Generation(text or "", usage.prompt_tokens, usage.completion_tokens, reason, latency, _logprob(choice))
-
-
-_FINISH_REASONS = {"stop": "stop", "tool_calls": "stop", "length": "length", "content_filter": "content_filter"}
-
-
-def _logprob(choice: Any) -> float | None:
-    """Sum over the tokens that the endpoint reports; both layouts that are in use."""
-    given: Any = getattr(choice, "logprobs", None)
-    if getattr(given, "content", None):
-        return float(sum(token.logprob for token in given.content))
-    if getattr(given, "token_logprobs", None):
-        return float(sum(value for value in given.token_logprobs if value is not None))
-    return None

@@ -1,6 +1,6 @@
 """What a backend is: something that answers prompts, a batch at a time or each by itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from hierrouter_jax.errors import InputError
@@ -16,7 +16,7 @@ class Generation(NamedTuple):
       tokens_in: tokens of the prompt, by the model's own tokenizer.
       tokens_out: tokens generated, the end token included.
       finish_reason: `stop` at an end token or a stop string, `length` at the limit, `content_filter` where an endpoint
-        kept a part of the response back.
+        kept a part of the response back; or a word of the endpoint that nobody knows, for a whole response.
       latency: seconds; of a batch, its seconds over its size.
       logprob: sum of the log-probabilities of the generated tokens, or None where it is not known.
     """
@@ -81,7 +81,7 @@ class Backend(Protocol):
 class Streaming(Protocol):
     """A backend that has several calls under way at once, each answered by itself."""
 
-    def generate_each(self, prompts: Iterator[Prompt | None]) -> Iterator[Answers]:
+    def generate_each(self, prompts: Iterator[Prompt | None]) -> Generator[Answers, None, None]:
         """Answers as they come, in whatever order; those of one moment together, often none.
 
         Closing the iterator gives up the calls under way.
@@ -90,4 +90,8 @@ class Streaming(Protocol):
           prompts: the next one is taken as soon as a call may begin; None is "not now": it is asked again after an
             answer or a moment. When it ends no further call begins.
         """
+        ...
+
+    def hurry(self) -> None:
+        """Let the calls under way end soon: no request is tried again."""
         ...

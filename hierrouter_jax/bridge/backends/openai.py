@@ -1,8 +1,7 @@
 """The backend that calls an OpenAI-compatible endpoint: vLLM, SGLang, llama.cpp, `transformers serve`, a vendor."""
 
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +14,11 @@ from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
 from hierrouter_jax.bridge.backends.doubt import Doubt
 from hierrouter_jax.bridge.backends.drive import drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
+from hierrouter_jax.bridge.backends.environment import read_key
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
+from hierrouter_jax.bridge.backends.refusals import DISPENSABLE
 from hierrouter_jax.bridge.backends.weights import reach, where
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, resolve_source
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters, resolve_source
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.servers import Servers
@@ -34,8 +35,9 @@ class OpenAIBackend:
       servers: of the run, where the endpoint has a command.
 
     Raises:
-      InputError: if the environment variable that should hold the key does not, its source cannot be loaded, or its
-        command names no program, or nobody carries it out.
+      InputError: if the environment variable that should hold the key does not, its source cannot be loaded, its
+        command names no program, or nobody carries it out, or the environment's proxies or certificates let no client
+        be made.
     """
 
     def __init__(self, config: ModelConfig, pool: PoolConfig, servers: Servers | None = None) -> None:
@@ -58,14 +60,18 @@ class OpenAIBackend:
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
         self.positions: int | None = reach(config, known)
         self.identity = self._identity()
-        self._client = EndpointClient(self._endpoint, config.chat, _key(config.name, self._endpoint), self._server)
+        key = read_key(config.name, self._endpoint)
+        self._client = EndpointClient(self._endpoint, config.chat, key, config.max_new_tokens, self._server)
 
     def _identity(self) -> str:
         """Names the weights behind the URL, how they decode and what they are told first; never the key."""
         endpoint, told = self._endpoint, {"chat": self._config.chat, "system": self._config.system}
         weights = endpoint.weights or f"{endpoint.model}@{endpoint.base_url.rstrip('/')}"
         seed = {} if self._config.sampling.greedy else {"seed": self._config.sampling.seed}
-        return f"openai/{weights}/{json.dumps({**self._decoding, **seed, **told})}"
+        decoding = {**self._decoding, **seed}
+        for name in set(endpoint.leave_out) - set(DISPENSABLE):  # without those the answers are the same
+            decoding.pop("extra_body" if name == "top_k" else name, None)
+        return f"openai/{weights}/{json.dumps({**decoding, **told})}"
 
     @property
     def _decoding(self) -> dict[str, Any]:
@@ -91,7 +97,7 @@ class OpenAIBackend:
             answers |= part
         return [answers[prompt] for prompt in prompts]
 
-    def generate_each(self, prompts: Iterator[Prompt | None]) -> Iterator[Answers]:
+    def generate_each(self, prompts: Iterator[Prompt | None]) -> Generator[Answers, None, None]:
         """Answers as they come, `concurrency` calls under way as long as prompts last; see `Streaming`."""
         stop = self._config.stop  # `transformers serve` leaves it in the text
         requests = (None if prompt is None else (prompt, self._request(prompt)) for prompt in prompts)
@@ -100,6 +106,10 @@ class OpenAIBackend:
                 prompt: answer._replace(text=cut(answer.text, stop)) if isinstance(answer, Generation) else answer
                 for prompt, answer in part
             }
+
+    def hurry(self) -> None:
+        """Let the calls under way end soon: no request is tried again."""
+        self._client.hurry()
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the tokenizer of the member's source.
@@ -148,12 +158,3 @@ def _model_config(config: ModelConfig) -> Any:
         return None
     with loading(f"model {config.name!r}", config.source):
         return from_pretrained(AutoConfig, **where(config))
-
-
-def _key(name: str, endpoint: Endpoint) -> str | None:
-    if endpoint.api_key_env is None:
-        return None
-    key = os.environ.get(endpoint.api_key_env, "").strip()
-    if not key:
-        raise InputError(f"model {name!r}: the environment variable {endpoint.api_key_env} holds no key")
-    return key

@@ -1,53 +1,100 @@
-"""What an endpoint's error means: one sentence, and whether every other call would meet it too."""
+"""What an endpoint's error means: one sentence, and whether every other call might meet it too."""
 
 import re
-from typing import Any
-
-from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from hierrouter_jax.bridge.backends.interface import Failure
+from hierrouter_jax.bridge.backends.reply import Unreadable, decoded, said
+from hierrouter_jax.bridge.backends.retries import Retries
 from hierrouter_jax.bridge.pool import Endpoint
 
-_LONGEST = 300
+# Fields that an endpoint may refuse without an answer being any different: they are then left out.
+DISPENSABLE = ("logprobs", "frequency_penalty")
+LIMIT_NAMES = ("max_tokens", "max_completion_tokens")  # the second is what OpenAI's newer models call it
+
 _TOO_LONG = re.compile(
-    r"context.?(length|size|window)|too long|too many tokens|exceeds? the (model's )?maximum|max_model_len", re.I
+    r"context.?(length|size|window|limit)|\btoo long|too many (input |prompt )?tokens|max_model_len"
+    r"|maximum (model|prompt|input|sequence) length|reduce the length|longer than the (model|maximum)|request too large"
+    r"|inputs?`? tokens.{0,40}must be|(prompt|input).{0,60}(exceeds?|exceeded|is longer)\b"
+    r"|exceeds? the (model'?s? )?maximum (number of )?(input |prompt )?(tokens|length)|cannot exceed the total tokens",
+    re.I,
 )
-_UNPAID = {"insufficient_quota", "billing_hard_limit_reached"}
+_UNPAID = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
 # `transformers serve MODEL` refuses other names with 400 and these words; the field's custom is 404.
-_UNKNOWN_MODEL = re.compile(r"model.{0,80}(not found|does not exist)|server is pinned to", re.I)
+_UNKNOWN_MODEL = re.compile(
+    r"model.{0,80}(not found|not exist|not supported|unknown)|(unknown|invalid|no such) model|server is pinned to", re.I
+)
+_PASSING = (408, 409, 429)
 
 
-def refusal(error: APIError, endpoint: Endpoint) -> Failure:
-    """Read an error of the client, raised after its retries."""
-    url, model, retries, key_name = endpoint.base_url, endpoint.model, endpoint.retries, endpoint.api_key_env
-    if isinstance(error, APITimeoutError):
-        return Failure(f"{url} gave no answer in time, {retries} retries included; see timeout")
-    if isinstance(error, APIConnectionError):
-        return Failure(f"the connection to {url} failed, {retries} retries included")
-    if not isinstance(error, APIStatusError):
-        return Failure(f"{url} answered with something that is no completion")
-    said, status = message(error), error.status_code
-    if status in (401, 403):  # the answer may quote the key, so it is not told
+class Refused(NamedTuple):
+    """An answer of a status that is no success.
+
+    Attributes:
+      status: of HTTP.
+      words: what it says, in one line.
+      codes: its `code`, `type` and `param`, as far as there are any.
+    """
+
+    status: int
+    words: str
+    codes: tuple[str, ...]
+
+    @property
+    def unpaid(self) -> bool:
+        return self.status == 402 or not _UNPAID.isdisjoint(self.codes)
+
+
+def refused(status: int, body: bytes, phrase: str) -> Refused:
+    """Read such an answer; the phrase of its status speaks for an empty body."""
+    try:
+        content = decoded(body)
+    except Unreadable:
+        content = body.decode("utf-8", "replace")
+    inner: Any = content.get("error", content) if isinstance(content, dict) else None
+    layers = [layer for layer in (content, inner) if isinstance(layer, dict)]
+    codes = [layer.get(name) for layer in layers for name in ("code", "type", "param")]
+    return Refused(status, said(content) or phrase, tuple(str(code) for code in codes if isinstance(code, str | int)))
+
+
+def as_failure(answer: Refused, endpoint: Endpoint, retries: Retries) -> Failure:
+    """Why a call failed that was answered so."""
+    url, model, key_name = endpoint.base_url, endpoint.model, endpoint.api_key_env
+    status, words = answer.status, answer.words
+    if answer.unpaid:
+        return Failure(f"{url} wants to be paid before it goes on ({words})", "refused")
+    if status >= 500 or status in _PASSING:
+        return Failure(f"{url} failed with status {status}{retries} ({words})")
+    if status in (401, 403):  # a 401 may quote the key, so it is not told
         key = f"the key in {key_name}" if key_name else "calls without a key; name its variable in api_key_env"
-        return Failure(f"{url} refuses {key} (status {status})", "refused")
-    if status == 402 or error.code in _UNPAID:
-        return Failure(f"{url} wants to be paid before it goes on ({said})", "refused")
-    if status == 404 or (status == 400 and _UNKNOWN_MODEL.search(said)):
-        return Failure(f"{url} knows no model {model!r} ({said}); see model and base_url", "refused")
-    if status in (400, 413, 422) and _TOO_LONG.search(f"{error.code} {error.type} {said}"):
-        return Failure(f"the prompt is too long for {model} at {url} ({said})")
+        what = "status 401" if status == 401 else f"or this call: status 403, {words}"
+        return Failure(f"{url} refuses {key} ({what})", "refused")
+    if status == 413 or (status in (400, 422) and _TOO_LONG.search(" ".join((*answer.codes, words)))):
+        return Failure(f"the prompt is too long for {model} at {url} ({words})")
+    if status == 404 or (status == 400 and _UNKNOWN_MODEL.search(words)):
+        return Failure(f"{url} knows no model {model!r} ({words}); see model and base_url", "refused")
     if status == 422:
-        return Failure(f"{url} does not take such requests ({said})", "refused")
-    if status < 500 and status != 429:
-        return Failure(f"{url} refuses the call with status {status} ({said})")
-    return Failure(f"{url} failed with status {status}, {retries} retries included ({said})")
+        return Failure(f"{url} does not take such requests ({words}); see leave_out", "refused")
+    return Failure(f"{url} refuses the call with status {status} ({words})", "refused")
 
 
-def message(error: APIStatusError) -> str:
-    """What the endpoint said about it, in one short line."""
-    body: Any = error.body
-    for name in ("error", "message", "detail"):
-        if isinstance(body, dict) and body.get(name):
-            body = body[name]
-    line = " ".join(str(body or error.response.reason_phrase).split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+def dispensable(answer: Refused, sent: Collection[str]) -> set[str]:
+    """Fields that the endpoint objects to and that need not be there, however it writes their names."""
+    if answer.status in (401, 402, *_PASSING):
+        return set()
+    squeezed = _squeezed(" ".join((answer.words, *answer.codes)))
+    return {name for name in DISPENSABLE if name in sent and _squeezed(name) in squeezed}
+
+
+def wants_other_limit(answer: Refused, sent: Collection[str]) -> bool:
+    """Whether the endpoint asks for `max_completion_tokens` in place of `max_tokens`."""
+    old, new = LIMIT_NAMES
+    if answer.status not in (400, 422) or old not in sent:
+        return False
+    return _squeezed(new) in _squeezed(answer.words) or {"unsupported_parameter", old} <= set(answer.codes)
+
+
+def _squeezed(text: str) -> str:
+    """A text without what differs between frequency_penalty, frequencyPenalty and `Frequency penalty`."""
+    return re.sub(r"[\W_]+", "", text).lower()

@@ -4,9 +4,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
 
 Kind = Literal["transformers", "openai"]
+# What a request may hold beside model and prompt.
+FIELDS = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "frequency_penalty", "logprobs")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Endpoint:
       requests_per_minute: most calls begun in a minute; without it, as many as come.
       timeout: seconds that a call may take.
       retries: of a call that failed in a way that may pass.
+      leave_out: fields of a request that are not sent, as the endpoint refuses them (`[temperature]`).
       command: program and arguments that start the server, without a shell; by default it is started by somebody else.
         `{port}` in an argument stands for a free port, `{source}` for where the member's source lies. Members of one
         command share one server. It needs `weights`, as its address changes from run to run.
@@ -67,7 +70,8 @@ class Endpoint:
       restarts: of a server with a `command` that ended by itself, in one run.
 
     Raises:
-      InputError: if the address is none, a name is empty, a number makes no sense, or a field lacks its `command`.
+      InputError: if the address is none, a name is empty, a number makes no sense, a field is not among those sent, or
+        lacks its `command`.
     """
 
     base_url: str = ""
@@ -78,6 +82,7 @@ class Endpoint:
     requests_per_minute: float | None = None
     timeout: float = 300.0
     retries: int = 5
+    leave_out: tuple[str, ...] = ()
     command: tuple[str | int | float, ...] = ()
     start_seconds: float = 600.0
     restarts: int = 10
@@ -87,9 +92,8 @@ class Endpoint:
             self._check_command()
         elif (self.start_seconds, self.restarts) != (Endpoint.start_seconds, Endpoint.restarts):
             raise InputError("start_seconds and restarts are of a server that is started here; state its command")
+        _check_url(self.address(port=1))
         parts = urlsplit(self.address(port=1))
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise InputError(f"base_url is {self.base_url!r}, but must be an address such as http://localhost:8000/v1")
         if parts.username or parts.password or parts.query:
             raise InputError(
                 "base_url holds credentials or a query; a key belongs in the variable that api_key_env names"
@@ -106,6 +110,9 @@ class Endpoint:
             raise InputError(f"timeout is {self.timeout}, but must be a number of seconds above 0")
         if self.retries < 0:
             raise InputError(f"retries is {self.retries}, but must be at least 0")
+        for name in self.leave_out:
+            if name not in FIELDS:
+                raise InputError(f"leave_out holds {name!r}, which is never sent; {nearest(name, FIELDS)}")
 
     def address(self, port: int) -> str:
         """The base address, of a server with a `command` at that port."""
@@ -147,6 +154,20 @@ class Endpoint:
             raise InputError(f"start_seconds is {self.start_seconds}, but must be a number of seconds above 0")
         if self.restarts < 0:
             raise InputError(f"restarts is {self.restarts}, but must be at least 0")
+
+
+def _check_url(url: str) -> None:
+    """Refuse what no request can be sent to; `urlsplit` drops line breaks without a word."""
+    wrong = f"base_url is {url!r}, but must be an address such as http://localhost:8000/v1"
+    if not url.isprintable() or " " in url:
+        raise InputError(f"{wrong}, without blanks and line breaks")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InputError(f"{wrong} ({error})") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or port == 0:
+        raise InputError(wrong)
 
 
 @dataclass(frozen=True)
