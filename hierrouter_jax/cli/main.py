@@ -202,13 +202,10 @@ def _given(option: str, arguments: list[str]) -> bool:
 
 def _expanded(arguments: list[str]) -> list[str]:
     """Flags need no value, but may have one; `--config` and a reward take the name of a preset as well as a path."""
-    following = zip(arguments, [*arguments[1:], ""], strict=True)
-    stated = [
-        argument in FLAGS and value in ("true", "false") for argument, value in zip(arguments, values, strict=True)
-    ]
+    valued = [value in ("true", "false") for value in [*arguments[1:], ""]]
     expanded = [
-        f"{argument}=true" if argument in FLAGS and not valued else argument
-        for argument, valued in zip(arguments, stated, strict=True)
+        f"{argument}=true" if argument in FLAGS and not has_value else argument
+        for argument, has_value in zip(arguments, valued, strict=False)
     ]
     for position, argument in enumerate(arguments[:-1]):
         if argument == "--config" or (argument.endswith(".reward") and arguments[position + 1].endswith(".yaml")):
