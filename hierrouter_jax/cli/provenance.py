@@ -18,10 +18,9 @@ def import_notes(told: Mapping[str, Any]) -> Iterator[str]:
         drawn = f"train and test as given, validation drawn from train with seed {told['options']['seed']}"
     yield f"splits: {splits} ({drawn})"
     if empty := told.get("empty_splits"):
-        yield (
-            f"warning: {' and '.join(empty['splits'])} got no query: of {counts['queries']:,} queries, "
-            f"{empty['largest_group']:,} are one duplicate group, and partial ones go to train"
-        )
+        group = empty["largest_group"]
+        why = f", {group:,} of which are one duplicate group" if group > 1 else ""
+        yield f"warning: {' and '.join(empty['splits'])} got none of the {counts['queries']:,} queries{why}"
     if told["dev_only"]:
         yield DEV_ONLY
     if counts["missing"]:
