@@ -20,6 +20,10 @@ _ROUTING = {
         "unclear: choosing by the query's task does not reliably beat {single} alone ({task}), but the headroom is "
         "large enough that a better router may; train one on this table before you collect more."
     ),
+    "too few queries": (
+        "too few queries to say: choosing by the query's task adds {task} to {single} alone, and the best choice for "
+        "every query {oracle}, over {queries} queries; answer more of them."
+    ),
     "no-go": (
         "no-go: choosing by the query's task does not reliably beat {single} alone ({task}), and even the best choice "
         "for every query would leave a router little to gain."
@@ -31,6 +35,7 @@ _HOP = {
         "collect a sample of it first: no model alone is right on {failed} of the queries, and only a rewriting hop "
         "can help there. A full tree costs {calls} calls a query."
     ),
+    "too few queries": "too few queries to say: {why}, over {queries} queries.",
     "no-go": "no-go: {why}.",
 }
 
@@ -63,14 +68,18 @@ def worth(table: Path, split: str = "test", cost_weight: float = 0.0, json: bool
 def sentences(report: dict[str, Any]) -> list[str]:
     """The answers in plain words."""
     single, task = report["best_single"]["model"], _points(report["task_sequence"]["headroom"])
-    said = [f"Routing: {_ROUTING[report['answers']['routing']].format(single=single, task=task)}"]
+    oracle, queries = _points(report["oracle"]["headroom"]), report["queries"]
+    routing = _ROUTING[report["answers"]["routing"]].format(single=single, task=task, oracle=oracle, queries=queries)
+    said = [f"Routing: {routing}"]
     for depth in report["depth"][1:]:
         answer, gain = report["answers"][f"hop_{depth['hops']}"], depth.get("gain")
         why = (
             f"on this table it adds {_points(gain)} to the routes before it"
             if gain
-            else f"no model alone is right on {rows.percent(report['co_failure']['value'])} % of the queries, too few "
-            "for a rewriting hop to add a point"
+            else f"no model alone is right on {_failed(report)} of the queries"
+            if answer == "too few queries"
+            else f"no model alone is right on {_failed(report)} of the queries, too few for a rewriting hop to add a "
+            "point"
             if depth["hops"] == 2 or report["answers"]["hop_2"] == "go"
             else "see first what the second hop brings"
         )
@@ -80,6 +89,7 @@ def sentences(report: dict[str, Any]) -> list[str]:
                 hops=depth["hops"],
                 gain=_points(gain) if gain else "",
                 failed=f"{rows.percent(report['co_failure']['value'])} %",
+                queries=queries,
                 calls=depth["calls"],
                 why=why,
             )
@@ -106,9 +116,7 @@ def _policies(report: dict[str, Any]) -> Table:
     ):
         gain = _points(row["headroom"], unit="") if "headroom" in row else rows.DASH
         grid.add_row(name, rows.percent(row["accuracy"]), f"{row['cost']:.4g}", gain)
-    failed = report["co_failure"]
-    interval = f"[{rows.percent(failed['ci'][0])}, {rows.percent(failed['ci'][1])}]"
-    grid.add_row("no model alone is right", f"{rows.percent(failed['value'])} {interval}", "", "")
+    grid.add_row("no model alone is right", _failed(report, unit=""), "", "")
     return grid
 
 
@@ -127,6 +135,12 @@ def _prices(report: dict[str, Any]) -> Table:
         costs = [f"{value:.4g}" for value in (depth["collection_cost"], route["mean"], route["cheapest"])]
         grid.add_row(str(depth["hops"]), str(depth["calls"]), *costs)
     return grid
+
+
+def _failed(report: dict[str, Any], unit: str = " %") -> str:
+    failed = report["co_failure"]
+    low, high = (rows.percent(bound) for bound in failed["ci"])
+    return f"{rows.percent(failed['value'])}{unit} [{low}, {high}]"
 
 
 def _points(gain: dict[str, Any], unit: str = " points") -> str:

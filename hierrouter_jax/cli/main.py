@@ -206,8 +206,12 @@ def _given(option: str, arguments: list[str]) -> bool:
 
 
 def _expanded(arguments: list[str]) -> list[str]:
-    """Flags need no value; `--config` and a reward take the name of a preset as well as a path."""
-    expanded = [f"{argument}=true" if argument in FLAGS else argument for argument in arguments]
+    """Flags need no value, but may have one; `--config` and a reward take the name of a preset as well as a path."""
+    valued = [value in ("true", "false") for value in [*arguments[1:], ""]]
+    expanded = [
+        f"{argument}=true" if argument in FLAGS and not has_value else argument
+        for argument, has_value in zip(arguments, valued, strict=False)
+    ]
     for position, argument in enumerate(arguments[:-1]):
         if argument == "--config" or (argument.endswith(".reward") and arguments[position + 1].endswith(".yaml")):
             expanded[position + 1] = str(config_path(arguments[position + 1]))

@@ -58,7 +58,7 @@ def explain(error: Exception, arguments: list[str]) -> str:
         return text
     given = dict(_given(arguments))
     where = "--" if name in given else f"{given['config']}: " if given.get("config") else ""
-    right = " or ".join(_KINDS.get(kind, kind) for kind in kinds if kind != "NoneType")
+    right = " or ".join(_KINDS.get(kind, kind) for kind in kinds if kind != "NoneType") or "as --help says"
     return f"{where}{name} is {value!r}, but must be {right}"
 
 

@@ -17,6 +17,10 @@ def import_notes(told: Mapping[str, Any]) -> Iterator[str]:
     if told["splits"] == "given" and told["validation_drawn"]:
         drawn = f"train and test as given, validation drawn from train with seed {told['options']['seed']}"
     yield f"splits: {splits} ({drawn})"
+    if empty := told.get("empty_splits"):
+        group = empty["largest_group"]
+        why = f", {group:,} of which are one duplicate group" if group > 1 else ""
+        yield f"warning: {' and '.join(empty['splits'])} got none of the {counts['queries']:,} queries{why}"
     if told["dev_only"]:
         yield DEV_ONLY
     if counts["missing"]:
@@ -36,9 +40,13 @@ def import_notes(told: Mapping[str, Any]) -> Iterator[str]:
         for row in rejected["rows"][:3]:
             yield f"  {place(row['file'], row['row'])}: {row['reason']}"
     yield told["cost"]
-    if told["billed_over_priced"]:
-        ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in told["billed_over_priced"].items())
-        yield f"stated costs over tokens times the pool's prices: {ratios}"
+    if told.get("costless"):
+        yield "warning: every cost is 0, so no policy is cheaper than another and a cost weight changes nothing"
+    ratios = {name: ratio for name, ratio in (told["billed_over_priced"] or {}).items() if round(ratio, 2) != 1}
+    if ratios:  # prices that the costs imply agree with them
+        shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in list(ratios.items())[:_MOST])
+        more = f", {len(ratios) - _MOST} more in table.json" if len(ratios) > _MOST else ""
+        yield f"stated costs over tokens times the pool's prices, where they differ: {shown}{more}"
     yield from (f"note: {note}" for note in told["notes"])
 
 

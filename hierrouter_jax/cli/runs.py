@@ -1,20 +1,17 @@
 """Verbs that work on tables and run folders without calling a model: inspect, train, evaluate, export."""
 
 import json as jsonlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from hierrouter_jax.baselines import oracle
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.provenance import import_notes
+from hierrouter_jax.cli.summary import pool_tables, splits_tables, table_summary
 from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.errors import InputError
@@ -28,7 +25,7 @@ from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.store import load_external, load_table
-from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, judged
+from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 
 
 def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
@@ -46,21 +43,17 @@ def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
     if query is not None:
         _show_query(loaded, query)
         return
-    summary = _summary(loaded)
+    summary = table_summary(loaded)
     if json:
         print(jsonlib.dumps(summary))
         return
-    output = Console(highlight=False)
-    for title, rows in (("pool", summary["pool"]), ("splits", summary["splits"])):
-        grid = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", show_edge=False)
-        for column in rows[0]:
-            grid.add_column(column.replace("_", " "), justify="left" if column in ("name", "split") else "right")
-        for row in rows:
-            grid.add_row(*[_shown(value) for value in row.values()])
-        output.print(grid)
+    output = result_console()
+    print_result(output, *pool_tables(summary["pool"], loaded.money_unit))
+    print_result(output, *splits_tables(summary["splits"]))
     output.print(
         f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
-        f"costs in {loaded.money_unit}, fingerprint {summary['fingerprint']}"
+        f"costs in {loaded.money_unit}, fingerprint {summary['fingerprint']}",
+        soft_wrap=True,
     )
     notes = table_notes(loaded.settings)
     if "import" in loaded.settings:
@@ -201,47 +194,6 @@ def _table_folder(run: Path, table: Path | None) -> Path:
     return table or (Path(recorded) if recorded else run / "table")
 
 
-def _summary(table: OutcomeTable) -> dict[str, Any]:
-    ran = table.available[:, table.tree.stage_slice(1)]
-    alone, cost = (np.ma.array(x[:, table.tree.stage_slice(1)], mask=~ran) for x in (table.quality, table.cost))
-    pool = [
-        asdict(member) | {"accuracy_alone": float(alone[:, model].mean()), "mean_cost": float(cost[:, model].mean())}
-        for model, member in enumerate(table.pool)
-    ]
-    splits = []
-    for split in dict.fromkeys(query.split for query in table.queries):
-        everything, part = table.split(split), judged(table, split)
-        failed, queries = oracle.co_failure(part)
-        rows = np.arange(queries)
-        splits.append(
-            {
-                "split": split,
-                "queries": everything.num_queries,
-                "left_out": everything.num_queries - queries,
-                "tasks": len(np.unique(part.task)),
-                "oracle_fixed": float(part.quality[rows, oracle.oracle_fixed(part)].mean()),
-                "oracle_stop": float(part.quality[rows, oracle.oracle_stop(part)].mean()),
-                "co_failure": failed / queries,
-            }
-        )
-    return {
-        "pool": pool,
-        "splits": splits,
-        "horizon": table.tree.horizon,
-        "available": float(table.available[:, 1:].mean()),
-        "fingerprint": table.fingerprint,
-        "settings": table.settings,
-        "notes": table_notes(table.settings),
-    }
-
-
-def _shown(value: Any) -> str:
-    """Three decimals, or three digits of a number that has none in them: prices of a token are small."""
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:,.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.3g}"
-
-
 def _show_query(table: OutcomeTable, query_id: str) -> None:
     row = next((row for row, query in enumerate(table.queries) if query.id == query_id), None)
     if row is None:
@@ -258,7 +210,7 @@ def _show_query(table: OutcomeTable, query_id: str) -> None:
             label = Text.assemble(
                 (f"{table.model_names[table.tree.last_model(node)]} ", "cyan"),
                 (str(table.response[row, node]), "green" if right else ""),
-                (f"   quality {table.quality[row, node]:g}, cost {table.cost[row, node]:.1f}", "dim"),
+                (f"   quality {table.quality[row, node]:g}, cost {table.cost[row, node]:,.4g}", "dim"),
             )
             branches[node] = branches[parent].add(label)
     Console(highlight=False, soft_wrap=True).print(root)

@@ -6,22 +6,23 @@ The answer needs the one-hop outcomes only: every model once on every query.
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from hierrouter_jax.baselines import open_loop, oracle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.evaluation.statistics import paired_difference, proportion_interval
 from hierrouter_jax.experiments.features import fit_features
-from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable
 
-Answer = Literal["go", "sample", "no-go"]
+Answer = Literal["go", "sample", "too few queries", "no-go"]
 
 # What the best deployable routers recover of the oracle's headroom on real data (arXiv 2608.08265: 7.5 to 14.4 %).
 RECOVERED = 0.144
 ONE_POINT = 0.01
 # The share of hopeless queries that a second hop would have to repair for one point; above it a sample is not worth it.
 LIKELY_REPAIR = 0.2
+FEWEST = 20  # queries: the bootstrap interval of fewer may be a point, and says nothing
 DEEPEST = 3
 FEATURES = 64
 
@@ -31,9 +32,11 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
 
     Rules, declared here and ours. Routing: *go* where choosing by the predicted task beats the best single model with
     a 95 % interval above 0; *sample* where it does not, but 14.4 % of the oracle's headroom (lower bound) is a point or
-    more, so that a better router may; else *no-go*. Another hop, where the table has it: the same on what it adds
-    to the best route per predicted task. Where the table does not have it: *sample* where repairing a fifth of the
-    queries that no model gets right (lower bound) adds a point, else *no-go*: nothing but a rewrite can help there.
+    more, so that a better router may; *no-go* where that of its upper bound is less than a point. Another hop, where
+    the table has it: *go* where what it adds to the best route per predicted task has an interval above 0, *no-go*
+    where the interval ends below a point. Where the table does not have it: *sample* where repairing a fifth of the
+    queries that no model gets right (lower bound) adds a point, *no-go* where that of the upper bound does not: nothing
+    but a rewrite can help there. All else, and all of fewer than 20 queries, is *too few queries*.
 
     Args:
       table: of one hop or more; choices are made on its training split, the regularisation on its validation split.
@@ -115,37 +118,106 @@ def _depth(one_hop: OutcomeTable, hops: int) -> dict[str, Any]:
 
     A hop is taken to read the query and every response before it, and to write as much as the first one did.
 
+    A stage's sums over all of its routes are closed forms: M^(k-1) routes end in each model, and what they carried
+    adds up to (k-1) M^(k-2) times the tokens that the models write together.
+
     Returns:
       `calls` and `collection_cost` of one query's tree, and the `route_cost` of the cheapest and of the mean route.
     """
-    tree = HopTree(one_hop.tree.num_models, hops)
+    models = one_hop.tree.num_models
     reads, writes = (column[:, 1:].mean(axis=0) for column in (one_hop.tokens_in, one_hop.tokens_out))
-    prices = np.array([(member.price_in, member.price_out) for member in one_hop.pool])
-    hop, carried, spent = (np.zeros(tree.num_nodes) for _ in range(3))
-    for node in range(1, tree.num_nodes):
-        model, parent = tree.last_model(node), tree.parent(node)
-        hop[node] = (reads[model] + carried[parent]) * prices[model, 0] + writes[model] * prices[model, 1]
-        carried[node], spent[node] = carried[parent] + writes[model], spent[parent] + hop[node]
-    routes = spent[tree.stage_slice(hops)]
+    price_in, price_out = np.array([(member.price_in, member.price_out) for member in one_hop.pool]).T
+    first = reads * price_in + writes * price_out
+    stages = [
+        models ** (stage - 1) * first.sum() + (stage - 1) * models ** (stage - 2) * writes.sum() * price_in.sum()
+        if stage > 1
+        else first.sum()
+        for stage in range(1, hops + 1)
+    ]
     return {
         "hops": hops,
-        "calls": tree.num_nodes - 1,
-        "collection_cost": float(hop.sum()),
-        "route_cost": {"cheapest": float(routes.min()), "mean": float(routes.mean())},
+        "calls": sum(models**stage for stage in range(1, hops + 1)),
+        "collection_cost": float(sum(stages)),
+        "route_cost": {
+            "cheapest": cheapest_route(first, writes, price_in, hops),
+            "mean": float(sum(total / models**stage for stage, total in enumerate(stages, start=1))),
+        },
     }
+
+
+def cheapest_route(
+    first: Float[np.ndarray, " M"], writes: Float[np.ndarray, " M"], price_in: Float[np.ndarray, " M"], hops: int
+) -> float:
+    """Cost of the cheapest route of one, two or three hops over M models.
+
+    A last hop behind c carried tokens costs min over m of first[m] + c price_in[m], a concave function of c: its lines
+    are found once, and what remains is a minimum over at most M^2 beginnings.
+
+    Args:
+      first: cost of each model as a first hop.
+      writes: tokens that it writes.
+      price_in: of a token that it reads.
+      hops: number of calls.
+
+    Raises:
+      ValueError: if there are more than three hops.
+    """
+    if hops == 1:
+        return float(first.min())
+    if hops > DEEPEST:
+        raise ValueError(f"routes of at most {DEEPEST} hops are priced, not of {hops}")
+    lines, starts = _lower_envelope(first, price_in)
+
+    def last(carried: Float[np.ndarray, " C"]) -> Float[np.ndarray, " C"]:
+        line = lines[np.searchsorted(starts, carried, side="right") - 1]
+        return first[line] + carried * price_in[line]
+
+    if hops == 2:
+        return float((first + last(writes)).min())
+    return min(
+        float((first[model] + first + written * price_in + last(written + writes)).min())
+        for model, written in enumerate(writes)
+    )
+
+
+def _lower_envelope(
+    heights: Float[np.ndarray, " M"], slopes: Float[np.ndarray, " M"]
+) -> tuple[Int[np.ndarray, " H"], Float[np.ndarray, " H"]]:
+    """Of lines over c >= 0, those that are the lowest somewhere, in order, and the c from which each one is."""
+    lines: list[int] = []
+    starts: list[float] = []
+    for line in np.lexsort((heights, -slopes)):  # the steepest first: it is the lowest nowhere but at the left
+        start = 0.0
+        while lines:
+            before = lines[-1]
+            rise, fall = heights[line] - heights[before], slopes[before] - slopes[line]
+            start = (0.0 if rise <= 0 else np.inf) if fall == 0 else max(rise / fall, 0.0)
+            if start > starts[-1]:
+                break
+            lines.pop()
+            starts.pop()
+            start = 0.0
+        if np.isfinite(start):
+            lines.append(int(line))
+            starts.append(start)
+    return np.array(lines), np.array(starts)
 
 
 def _answers(report: dict[str, Any]) -> dict[str, Answer]:
-    headroom, lucky = report["task_sequence"]["headroom"]["ci"][0], report["oracle"]["headroom"]["ci"][0]
-    answers: dict[str, Answer] = {
-        "routing": "go" if headroom > 0 else "sample" if lucky * RECOVERED >= ONE_POINT else "no-go"
-    }
-    hopeless = report["co_failure"]["ci"][0]
+    few = report["queries"] < FEWEST
+    least, most = (RECOVERED * bound for bound in report["oracle"]["headroom"]["ci"])
+    routed = report["task_sequence"]["headroom"]["ci"][0] > 0
+    routing = "go" if routed else "sample" if least >= ONE_POINT else "no-go" if most < ONE_POINT else "too few queries"
+    answers: dict[str, Answer] = {"routing": "too few queries" if few else routing}
+    repairable = [LIKELY_REPAIR * bound for bound in report["co_failure"]["ci"]]
     for depth in report["depth"][1:]:
+        answer: Answer = "too few queries"
         if "gain" in depth:
-            answers[f"hop_{depth['hops']}"] = "go" if depth["gain"]["ci"][0] > 0 else "no-go"
-        else:
-            before = answers.get(f"hop_{depth['hops'] - 1}", "go")
-            may_help = before == "go" and hopeless * LIKELY_REPAIR >= ONE_POINT
-            answers[f"hop_{depth['hops']}"] = "sample" if may_help else "no-go"
+            low, high = depth["gain"]["ci"]
+            answer = "go" if low > 0 else "no-go" if high < ONE_POINT else answer
+        elif answers.get(f"hop_{depth['hops'] - 1}", "go") != "go" or repairable[1] < ONE_POINT:
+            answer = "no-go"
+        elif repairable[0] >= ONE_POINT:
+            answer = "sample"
+        answers[f"hop_{depth['hops']}"] = "too few queries" if few else answer
     return answers

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,9 @@ _SHINGLE = 5  # characters
 _BANDS, _ROWS = 32, 4
 _CONTAINED = 0.95
 _LEAST_CONTAINED = 40  # shingles: shorter texts are part of too much
+_COMMON = 3  # texts: a sentence that so many different ones hold is an instruction or a document, no question
+_ALIKE = 0.5  # Jaccard similarity of what two texts do not share, below which they ask for different things
+_SENTENCE_END = re.compile(r"(?<=[.!?:;])[\"')\]]*\s+|\s*\n\s*|(?<=[\u3002\uff01\uff1f\uff1a\uff1b])")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
     5-grams, at least 40 of them: a question with an instruction behind it. The index may miss a text in one more than
     twice as long; what it reports is measured exactly, and equal texts are always found.
 
+    What differs decides, not what is said before every question: two texts must be so alike as wholes, and also
+    without the sentences that three or more different texts hold (a system prompt, worked examples, a document); and
+    where the two share other sentences, what is left of them, every number read as one symbol, must be half alike.
+
     Args:
       texts: what to compare.
       similarity: Jaccard similarity from which two texts are near-duplicates, in [.5, 1].
@@ -69,7 +77,11 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
     normal = [normalise(text) for text in texts]
     first: dict[str, int] = {}
     pairs = [Pair(first[text], row, 1.0) for row, text in enumerate(normal) if first.setdefault(text, row) != row]
-    shingles = {row: _shingles(normal[row]) for row in first.values()}
+    sentences = {row: _sentences(texts[row]) for row in first.values()}
+    common = _common(sentences.values())
+    cores = {row: _core(normal[row], parts, common) for row, parts in sentences.items()}
+    shingles = {row: _shingles(core) for row, core in cores.items()}
+    whole = {row: shingles[row] if core == normal[row] else _shingles(normal[row]) for row, core in cores.items()}
     grams = (found.tolist() for found in shingles.values())
     sketches = MinHash.generator(grams, num_perm=_BANDS * _ROWS, hashfunc=_as_it_is)
     index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
@@ -77,14 +89,50 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
     for row, sketch in zip(bar, sketches, strict=True):
         candidates: list[Any] = index.query(sketch)
         for other in candidates:
-            shared = len(np.intersect1d(shingles[row], shingles[other], assume_unique=True))
-            sizes = sorted((len(shingles[row]), len(shingles[other])))
-            jaccard = shared / (sum(sizes) - shared)
-            contained = sizes[0] >= _LEAST_CONTAINED and shared >= _CONTAINED * sizes[0]
-            if jaccard >= similarity or contained:
+            jaccard, alike = _compare(whole[row], whole[other], similarity)
+            alike = alike and (
+                (whole[row] is shingles[row] and whole[other] is shingles[other])
+                or _compare(shingles[row], shingles[other], similarity)[1]
+            )
+            if alike and _same_question(sentences[row], sentences[other]):
                 pairs.append(Pair(other, row, jaccard))
         index.insert(row, sketch)
     return Duplicates(tuple(sorted(pairs, key=lambda pair: (pair.first, pair.second))), len(texts))
+
+
+def _compare(one: UInt32[np.ndarray, " S"], other: UInt32[np.ndarray, " T"], similarity: float) -> tuple[float, bool]:
+    """Jaccard similarity of two sets of shingles, and whether they are near-duplicates by it or by containment."""
+    shared = len(np.intersect1d(one, other, assume_unique=True))
+    fewer, more = sorted((len(one), len(other)))
+    jaccard = shared / (fewer + more - shared)
+    contained = fewer >= _LEAST_CONTAINED and shared >= _CONTAINED * fewer
+    return jaccard, jaccard >= similarity or contained
+
+
+def _sentences(text: str) -> tuple[str, ...]:
+    """The normalised sentences and lines of a text, without empty ones."""
+    return tuple(filter(None, map(normalise, _SENTENCE_END.split(text))))
+
+
+def _common(texts: Iterable[tuple[str, ...]]) -> set[str]:
+    """Sentences that many different texts hold."""
+    count = Counter(sentence for sentences in texts for sentence in set(sentences))
+    return {sentence for sentence, texts in count.items() if texts >= _COMMON}
+
+
+def _core(whole: str, sentences: tuple[str, ...], common: set[str]) -> str:
+    """A text without its common sentences; all of it, where it has none, or no others."""
+    left = [sentence for sentence in sentences if sentence not in common]
+    return " ".join(left) if 0 < len(left) < len(sentences) else whole
+
+
+def _same_question(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether what two texts do not share is alike, or one has nothing of its own."""
+    shared = set(one) & set(other)
+    left = [
+        re.sub(r"\d+", "0", " ".join(sentence for sentence in text if sentence not in shared)) for text in (one, other)
+    ]
+    return not shared or not all(left) or _compare(_shingles(left[0]), _shingles(left[1]), _ALIKE)[1]
 
 
 def normalise(text: str) -> str:

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.tasks.config import TaskConfig
@@ -14,14 +12,9 @@ from hierrouter_jax.bridge.tasks.shots import draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import read_items
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.rows import kind, read_rows
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
-
-_AS_WRITTEN: Any = False  # what looks like a number stays the text it is
-_READERS = {
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=_AS_WRITTEN),
-    ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
-    ".parquet": pd.read_parquet,
-}
+from hierrouter_jax.outcomes.texts import NotText, as_text, unknown
 
 
 @dataclass(frozen=True)
@@ -140,31 +133,26 @@ def _stored(table: OutcomeTable, row: int, node: int) -> Judged:
 
 
 def read_responses(path: Path) -> dict[str, list[tuple[str, str]]]:
-    """Responses from a .jsonl, .csv or .parquet file with the columns `id` and `response`, and optionally `model`.
+    """Responses from a file of rows (`read_rows`) with the columns `id` and `response`, and optionally `model`.
 
     Returns:
       (model or empty, response) by query id, in the file's order.
     Raises:
       InputError: naming the file and the column or row at fault.
     """
-    if path.suffix not in _READERS:
-        raise InputError(f"{path}: responses are read from {', '.join(_READERS)} files")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        frame = _READERS[path.suffix](path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    for name in ("id", "response"):
-        if name not in frame.columns:
-            raise InputError(f"{path}: column {name!r} is missing; id and response are needed")
+    found = read_rows(path)
+    found.need(path, "id", "response")
     by_id: dict[str, list[tuple[str, str]]] = {}
-    if "model" in frame.columns:
-        frame["model"] = frame["model"].where(frame["model"].notna(), "")  # a line may leave it out
-    for row, record in enumerate(frame.to_dict("records")):
-        if not isinstance(record["id"], str) or not isinstance(record["response"], str):
+    for row, record in found.rows:
+        names = ("id", "response", "model")
+        try:
+            # An answer of no characters is an answer, which an empty cell of a CSV stands for too.
+            texts = {name: "" if unknown(record.get(name)) else as_text(record[name]) for name in names}
+        except NotText as error:
+            raise InputError(f"{path}: row {row}: {error}") from None
+        if not texts["id"] or (unknown(record.get("response")) and kind(path) != ".csv"):
             raise InputError(f"{path}: row {row}: id and response must be text")
-        by_id.setdefault(record["id"], []).append((str(record.get("model", "")), record["response"]))
+        by_id.setdefault(texts["id"], []).append((texts["model"], texts["response"]))
     if not by_id:
         raise InputError(f"{path}: holds no responses")
     return by_id

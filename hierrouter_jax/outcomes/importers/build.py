@@ -22,7 +22,7 @@ from hierrouter_jax.outcomes.importers.splits import Leaks, draw, draw_validatio
 from hierrouter_jax.outcomes.importers.suspects import suspicious
 from hierrouter_jax.outcomes.importers.tokens import TokenCounter, cost_meaning, fill_tokens
 from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.outcomes.table import OutcomeTable, Query
+from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, Query
 
 _LISTED = 100
 
@@ -91,8 +91,14 @@ def build_table(
     queries["dropped"] = False if drawn else leaked(queries["split"].tolist(), found.group, options.leaks)
     queries["split"] = _splits(queries, found.group, drawn, options)
     kept = queries[~queries["dropped"]].reset_index(drop=True)
-    filled, tokens = fill_tokens(frame[frame["query_id"].isin(kept["query_id"])], counter, options.tokens_out)
-    stated = _costs_stated(filled)
+    if "train" not in set(kept["split"]):
+        raise InputError(
+            f"the source holds no training query, only {' and '.join(sorted(set(kept['split'])))}; "
+            "--resplit draws splits anew, and --shares says how large they are"
+        )
+    left = frame[frame["query_id"].isin(kept["query_id"])]
+    stated = _costs_stated(left)
+    filled, tokens = fill_tokens(left, counter, options.tokens_out, stated)
     pool, unit = _pool(models, filled, stated, prices or records.prices, money_unit or records.money_unit)
     told = {
         **(origin or {}),
@@ -104,6 +110,8 @@ def build_table(
         "suspicious": suspicious(frame),
         "tokens": tokens,
         "cost": cost_meaning(tokens, stated),
+        "costless": not _costs(filled, pool, stated).any(),
+        "empty_splits": _empty_splits(kept, drawn, options),
         "billed_over_priced": _billed_over_priced(filled, pool) if stated else None,
         "splits": "drawn" if drawn else "given",
         "validation_drawn": drawn or ("validation" not in given and "validation" in set(queries["split"])),
@@ -180,28 +188,53 @@ def _costs_stated(frame: pd.DataFrame) -> bool:
 def _pool(
     models: list[str], frame: pd.DataFrame, stated: bool, prices: Mapping[str, Price], unit: str | None
 ) -> tuple[tuple[PricedModel, ...], str]:
-    if not prices and stated:
-        return tuple(_implied(model, frame[frame["model"] == model]) for model in models), unit or "money units"
-    check_prices(prices, models, "the pool")
-    return tuple(PricedModel(name, prices[name].price_in, prices[name].price_out) for name in models), str(unit)
+    """The pool with its prices and their money unit.
+
+    Where costs are stated and prices are not, a model's price is the mean price of a token that its costs imply: the
+    costs stand, the price only describes them.
+    """
+    if prices or not stated:
+        check_prices(prices, models, "the pool")
+        return tuple(PricedModel(name, prices[name].price_in, prices[name].price_out) for name in models), str(unit)
+    sums = _sums(frame)
+    implied = {
+        name: float(cost) / max(int(tokens), 1)
+        for name, cost, tokens in zip(sums.index, sums["cost"], sums["tokens_in"] + sums["tokens_out"], strict=True)
+    }
+    pool = tuple(PricedModel(name, implied.get(name, 0.0), implied.get(name, 0.0)) for name in models)
+    return pool, unit or "money units"
 
 
-def _implied(model: str, outcomes: pd.DataFrame) -> PricedModel:
-    """The mean price of a token that the stated costs imply: the costs stand, the price only describes them."""
-    tokens = int(outcomes["tokens_in"].sum() + outcomes["tokens_out"].sum())
-    price = float(outcomes["cost"].sum()) / max(tokens, 1)
-    return PricedModel(model, price, price)
+def _costs(frame: pd.DataFrame, pool: tuple[PricedModel, ...], stated: bool) -> pd.Series:
+    """What every outcome cost."""
+    if stated:
+        return frame["cost"].astype(float)
+    prices = {member.name: member for member in pool}
+    reading, writing = (
+        frame["model"].map({name: getattr(member, side) for name, member in prices.items()}).astype(float)
+        for side in ("price_in", "price_out")
+    )
+    return frame["tokens_in"] * reading + frame["tokens_out"] * writing
+
+
+def _sums(frame: pd.DataFrame) -> pd.DataFrame:
+    """Tokens and stated costs of each model's outcomes."""
+    columns = ["cost", "tokens_in", "tokens_out"]
+    return frame[["model", *columns]].astype(dict.fromkeys(columns, float)).groupby("model").sum()
 
 
 def _billed_over_priced(frame: pd.DataFrame, pool: tuple[PricedModel, ...]) -> dict[str, float]:
     """Of each model, its stated costs over its tokens times prices: 1 where the two agree."""
-    told = {}
-    for member in pool:
-        outcomes = frame[frame["model"] == member.name]
-        priced = outcomes["tokens_in"].sum() * member.price_in + outcomes["tokens_out"].sum() * member.price_out
-        if priced:
-            told[member.name] = round(float(outcomes["cost"].sum() / priced), 4)
-    return told
+    billed = _sums(frame)["cost"]
+    priced = _costs(frame, pool, stated=False).groupby(frame["model"]).sum()
+    names = [member.name for member in pool if priced.get(member.name)]
+    return {name: round(float(billed[name] / priced[name]), 4) for name in names}
+
+
+def _empty_splits(kept: pd.DataFrame, drawn: bool, options: ImportOptions) -> dict[str, Any] | None:
+    """Splits that were to be drawn and have no query, and how many queries the largest duplicate group holds."""
+    empty = [name for name in SPLITS if drawn and options.shares.get(name) and name not in set(kept["split"])]
+    return {"splits": empty, "largest_group": int(kept["group"].value_counts().max())} if empty else None
 
 
 def _table(

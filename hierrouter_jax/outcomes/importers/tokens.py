@@ -40,7 +40,7 @@ class WordCounter:
 
 
 def fill_tokens(
-    frame: pd.DataFrame, counter: TokenCounter | None, tokens_out: int | None
+    frame: pd.DataFrame, counter: TokenCounter | None, tokens_out: int | None, costs_stated: bool = False
 ) -> tuple[pd.DataFrame, dict[str, object]]:
     """The frame with whole-number `tokens_in` and `tokens_out`, and how they came about.
 
@@ -48,11 +48,14 @@ def fill_tokens(
       frame: outcomes that are there.
       counter: counts those that are not given.
       tokens_out: stated number of tokens of a response, where there is neither response nor count.
+      costs_stated: whether every outcome states its cost. Tokens then price nothing: those that are not given are
+        counted as words where there is no counter, and are 0 where there is no text.
 
     Raises:
       InputError: if tokens must be counted and there is no counter, or some outcomes alone have no response.
     """
     filled = frame.copy()
+    counter = WordCounter() if counter is None and costs_stated else counter
     told: dict[str, object] = {"tokenizer": None, "counted_in": 0, "counted_out": 0}
     for name, text in (("tokens_in", "query"), ("tokens_out", "response")):
         rows = filled[name].isna() & filled[text].notna()
@@ -70,7 +73,7 @@ def fill_tokens(
         told["tokenizer"] = counter.name
         told["counted_in" if name == "tokens_in" else "counted_out"] = int(rows.sum())
     unknown = filled["tokens_out"].isna()
-    if unknown.any() and not unknown.all() and tokens_out is None:
+    if unknown.any() and not unknown.all() and tokens_out is None and not costs_stated:
         row = filled[unknown].iloc[0]
         raise InputError(
             f"query {row['query_id']!r}, model {row['model']!r}: there is neither response nor tokens_out, though "
@@ -85,7 +88,8 @@ def fill_tokens(
 def cost_meaning(told: dict[str, object], costs_stated: bool) -> str:
     """One sentence: what the table's cost is made of."""
     if costs_stated:
-        return "cost is as the source states it for each outcome"
+        counted = f"; tokens that it does not state are counted by {told['tokenizer']}" if told["tokenizer"] else ""
+        return f"cost is as the source states it for each outcome{counted}"
     counted = f"counted by {told['tokenizer']}" if told["tokenizer"] else "as given"
     if not told["without_out"]:
         return f"cost is tokens read and written, {counted}, at the stated prices"
