@@ -9,7 +9,8 @@ from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.call_shards import read_calls, write_new_calls
 from hierrouter_jax.bridge.table_calls import calls_of_table, other_models
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.store import HEADER, load_external, load_table
+from hierrouter_jax.outcomes.shipped import is_table
+from hierrouter_jax.outcomes.store import load_external, load_table
 
 CALLS = "calls.sqlite"  # in the folder of a table
 
@@ -36,14 +37,14 @@ def take_over(kept: Path, cache: CallCache, backends: Sequence[Backend]) -> None
     """Add calls to a cache and say on stderr how many.
 
     Args:
-      kept: folder of shards, or of a collected table.
+      kept: folder of shards; folder or name of a collected table.
       cache: of the collection that begins.
       backends: all that may be called.
 
     Raises:
       InputError: if `kept` is neither, or damaged.
     """
-    if not (kept / HEADER).is_file():
+    if not is_table(kept):
         held, new = read_calls(kept, cache)
         print(f"{kept}: {held:,} calls, {new:,} of them new to {cache.path}", file=sys.stderr)
         return

@@ -34,6 +34,12 @@ VERBS = {
         "write the calls that a collection keeps into small files that can be committed",
         "calls tables/mine tables/mine-calls",
     ),
+    "tables": ("shipped", "list the outcome tables of real models that ship with the package", "tables"),
+    "pack": (
+        "shipped",
+        "write a table in the form in which tables ship: small files, the embeddings of several encoders",
+        "pack tables/minilm tables/mpnet --out tables/small-coders --encoders '[minilm, mpnet]'",
+    ),
     "import": (
         "imports",
         "read outcomes that others published into an outcome table",

@@ -24,6 +24,7 @@ from hierrouter_jax.experiments.sweep_result import load_sweep
 from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 
@@ -86,7 +87,7 @@ def train(
     if checkpoints.finished:
         print(f"{out}: finished already, nothing is trained; --fresh starts anew")
     else:
-        run.write_config({"table": str(table.absolute()), "train": to_dict(train)})
+        run.write_config({"table": str(lasting(table)), "train": to_dict(train)})
         if checkpoints.resumed:
             print(f"{out}: goes on from {checkpoints.describe()}")
     try:

@@ -14,6 +14,7 @@ from hierrouter_jax.experiments.out_of_distribution import transfer as study
 from hierrouter_jax.experiments.report import rows as formats
 from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.train import TrainConfig
+from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 
 RESULT = "transfer.json"
@@ -45,7 +46,7 @@ def transfer(
     run, loaded = RunFolder(out), load_table(table)
     with run.timed("transfer"):
         found = study(loaded, train, None if opponents is None else tuple(opponents), model, tuple(known))
-    run.write_config({"table": str(table.absolute()), "train": to_dict(train), "model": model, "known": list(known)})
+    run.write_config({"table": str(lasting(table)), "train": to_dict(train), "model": model, "known": list(known)})
     run.write_json(RESULT, found)
     run.write_run(train.seed)
     if json:

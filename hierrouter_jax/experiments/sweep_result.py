@@ -19,6 +19,7 @@ from hierrouter_jax.experiments.hypers import numbers
 from hierrouter_jax.experiments.members import Plan
 from hierrouter_jax.experiments.routers import TrainedRouter
 from hierrouter_jax.experiments.sweep_folder import Finished
+from hierrouter_jax.outcomes.shipped import is_table
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -185,8 +186,8 @@ def load_sweep(folder: Path | str, table: OutcomeTable | None = None) -> SweepRe
     folder = Path(folder)
     header = sweep_folder.read_header(folder)
     recorded, fingerprint = header["table_path"], header["table"]["fingerprint"]
-    if table is None and recorded and Path(recorded).is_dir():
-        table = load_table(Path(recorded))
+    if table is None and recorded and is_table(recorded):
+        table = load_table(recorded)
     if table is not None and table.fingerprint != fingerprint:
         raise InputError(
             f"{folder}: is a sweep on the outcome table {fingerprint}, but this one is {table.fingerprint}"

@@ -18,6 +18,7 @@ from hierrouter_jax.experiments.members import Plan, Splits
 from hierrouter_jax.experiments.rewards import check_reward
 from hierrouter_jax.experiments.sweep_folder import load_features, save_features
 from hierrouter_jax.experiments.train import TrainConfig
+from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 
@@ -54,7 +55,7 @@ class Source:
         if isinstance(features, int) and features < 1:
             raise InputError(f"features is {features}, but must be at least 1")
         if isinstance(table, Path | str):
-            return cls(split, features, table=load_table(table), path=Path(table).absolute())
+            return cls(split, features, table=load_table(table), path=lasting(table))
         if isinstance(table, OutcomeTable):
             return cls(split, features, table=table)
         if len(table) != len(Splits._fields) or not all(isinstance(part, DeviceTable) for part in table):

@@ -14,16 +14,14 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.parts import Embeddings
 from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, encoder_name, find_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
 SCHEMA_VERSION = 1
-NODES, QUERIES, EMBEDDINGS, HEADER = (
-    "nodes/part-00000.parquet",
-    "queries.parquet",
-    "embeddings.safetensors",
-    "table.json",
-)
+NODES, QUERIES, EMBEDDINGS = "nodes/part-00000.parquet", "queries.parquet", "embeddings.safetensors"
+SETS = "embeddings"  # folder of a shipped table's embeddings, one folder in it an encoder
 EXTERNAL = "external"  # inside a table's folder: the one-hop table of models outside the pool, where there are any
 _NODE_COLUMNS = {
     "quality": np.float32,
@@ -36,11 +34,47 @@ _NODE_COLUMNS = {
 
 def save_table(table: OutcomeTable, folder: Path) -> None:
     """Write a table; `table.json` comes last, so that a folder without it is known to be unfinished."""
-    _write_parquet(_node_rows(table), folder / NODES)
-    _write_parquet(_query_rows(table.queries), folder / QUERIES)
+    _write_parquet(node_rows(table), folder / NODES)
+    _write_parquet(query_rows(table.queries), folder / QUERIES)
     with replacing(folder / EMBEDDINGS) as temporary:
         save_file({"context_embedding": table.context_embedding}, temporary)
-    header = {
+    write_json(folder / HEADER, header_of(table))
+
+
+def load_table(folder: Path | str) -> OutcomeTable:
+    """Read and validate a table.
+
+    Args:
+      folder: of the table, or the name of one that ships with the package; `<table>@<encoder>` chooses the embeddings
+        of one of a shipped table's encoders.
+
+    Raises:
+      InputError: in one sentence naming the file, and the row and field where there is one.
+    """
+    choice = find_table(folder)
+    return _load(choice.folder, read_header(choice.folder), choice, "context")
+
+
+def load_external(folder: Path | str) -> OutcomeTable | None:
+    """The one-hop table of models outside the pool that lies in a table's folder, if there is one.
+
+    Args:
+      folder: of the table that it lies in, as for `load_table`.
+
+    Raises:
+      InputError: as `load_table`.
+    """
+    choice = find_table(folder)
+    inside = choice.folder / EXTERNAL
+    if not (inside / HEADER).is_file():
+        return None
+    header = read_header(inside)
+    return _load(inside, header, choice if "encoders" in header else TableChoice(inside), "external")
+
+
+def header_of(table: OutcomeTable) -> dict[str, Any]:
+    """What `table.json` holds."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "pool": [asdict(member) for member in table.pool],
         "money_unit": table.money_unit,
@@ -50,35 +84,34 @@ def save_table(table: OutcomeTable, folder: Path) -> None:
         "details": sorted(table.details),
         "fingerprint": table.fingerprint,
     }
-    write_json(folder / HEADER, header)
 
 
-def load_table(folder: Path | str) -> OutcomeTable:
-    """Read and validate a table.
-
-    Raises:
-      InputError: in one sentence naming the file, and the row and field where there is one.
-    """
-    folder = Path(folder)
-    header = read_header(folder)
+def _load(folder: Path, header: dict[str, Any], choice: TableChoice, which: str) -> OutcomeTable:
+    """The table of a folder; `choice` says where its embeddings are, and of which encoder, `which` what they are of."""
     try:
+        sets = header.get("encoders") or {encoder_name(header["encoder"]): {"encoder": header["encoder"]}}
+        specs = {name: own["encoder"] for name, own in sets.items()}
         pool = tuple(PricedModel(**member) for member in header["pool"])
         tree = HopTree(len(pool), header["horizon"])
-        settings, details = header["settings"], header["details"]
-        encoder, money_unit, fingerprint = header["encoder"], header["money_unit"], header["fingerprint"]
-    except (KeyError, TypeError, ValueError) as error:
+        settings, details, parts = header["settings"], header["details"], header.get("parts", 1)
+        money_unit, fingerprint = header["money_unit"], header["fingerprint"]
+        paths = [folder / "nodes" / f"part-{number:05d}.parquet" for number in range(parts)]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{folder / HEADER}: not a table header ({type(error).__name__}: {error})") from None
+    encoder = choice.named(specs)
     queries = _read_queries(folder / QUERIES)
-    columns = _read_nodes(folder / NODES, queries, tree, tuple(member.name for member in pool), details)
+    columns = _read_nodes(paths, queries, tree, tuple(member.name for member in pool), details)
     try:
         table = OutcomeTable(
             tree=tree,
             pool=pool,
             queries=queries,
-            context_embedding=_read_embeddings(folder / EMBEDDINGS),
-            encoder=encoder,
+            context_embedding=_read_set(choice.folder / SETS / encoder, which)
+            if "encoders" in header
+            else _read_embeddings(folder / EMBEDDINGS),
+            encoder=specs[encoder],
             money_unit=money_unit,
-            settings=settings,
+            settings=settings | sets[encoder].get("settings", {}),
             details={name: columns.pop(name) for name in details},
             **columns,
         )
@@ -92,16 +125,6 @@ def load_table(folder: Path | str) -> OutcomeTable:
     return table
 
 
-def load_external(folder: Path | str) -> OutcomeTable | None:
-    """The one-hop table of models outside the pool that lies in a table's folder, if there is one.
-
-    Raises:
-      InputError: as `load_table`.
-    """
-    inside = Path(folder) / EXTERNAL
-    return load_table(inside) if (inside / HEADER).is_file() else None
-
-
 def read_header(folder: Path) -> dict[str, Any]:
     """The content of `table.json`."""
     if not folder.is_dir():
@@ -113,14 +136,14 @@ def read_header(folder: Path) -> dict[str, Any]:
     return header
 
 
-def _query_rows(queries: tuple[Query, ...]) -> pa.Table:
+def query_rows(queries: tuple[Query, ...]) -> pa.Table:
     """One row per query; the column of worked examples only where there are some."""
     rows = [{**asdict(query), "shots": [turn._asdict() for turn in query.shots]} for query in queries]
     names = [field.name for field in fields(Query) if field.name != "shots" or any(query.shots for query in queries)]
     return pa.Table.from_pylist(rows).select(names)
 
 
-def _node_rows(table: OutcomeTable) -> pa.Table:
+def node_rows(table: OutcomeTable) -> pa.Table:
     """One row per generated hop, query by query, breadth-first."""
     query, node = np.nonzero(table.available)
     query, node = query[node > 0], node[node > 0]
@@ -142,10 +165,11 @@ def _node_rows(table: OutcomeTable) -> pa.Table:
 
 
 def _read_nodes(
-    path: Path, queries: tuple[Query, ...], tree: HopTree, models: tuple[str, ...], details: list[str]
+    paths: list[Path], queries: tuple[Query, ...], tree: HopTree, models: tuple[str, ...], details: list[str]
 ) -> dict[str, Any]:
     """Columns [Q, N]; nodes without a row are not available."""
-    rows = _read_parquet(path)
+    path = paths[0] if len(paths) == 1 else paths[0].parent
+    rows = pa.concat_tables(map(_read_parquet, paths))
     wanted = ["query_id", "node", "model", "response", "quality", "tokens_in", "tokens_out", *details]
     missing = [name for name in wanted if name not in rows.column_names]
     if missing:
@@ -201,6 +225,13 @@ def _read_embeddings(path: Path) -> np.ndarray:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, KeyError) as error:
         raise InputError(f"{path}: not a safetensors file with 'context_embedding' ({error})") from None
+
+
+def _read_set(folder: Path, which: str) -> np.ndarray:
+    held = Embeddings.load(folder)
+    if which not in held.places:
+        raise InputError(f"{folder}: holds no embeddings of the {which} table")
+    return held.whole(which)
 
 
 def _repeated(keys: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from hierrouter_jax.experiments.hypers import numbers
 from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.sweep_folder import load_features, save_features
 from hierrouter_jax.files import replacing, write_text
+from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
 
@@ -66,7 +67,7 @@ def compare(config: CompareConfig, progress: bool = True) -> dict[str, Any]:
 
 def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
     """Say what the folder is of, or refuse one that is of something else."""
-    written = {"table": str(Path(config.table or "").absolute()), "fingerprint": table.fingerprint}
+    written = {"table": str(lasting(config.table or "")), "fingerprint": table.fingerprint}
     written |= {"compare": to_dict(config)}
     path = run.path / "config.yaml"
     if path.is_file():

@@ -24,6 +24,7 @@ from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.workers import cores
 from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.duplicates import find_duplicates
+from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -71,7 +72,7 @@ class _Stand:
     """One table's part of the leaderboard."""
 
     def __init__(self, config: LeaderboardConfig, path: Path) -> None:
-        self.path, self.name = Path(path).absolute(), folder_name(path)
+        self.path, self.name = lasting(path), folder_name(path)
         self.table = load_table(path)
         self.group = find_duplicates([query.text for query in self.table.queries], config.duplicates).group
         try:
