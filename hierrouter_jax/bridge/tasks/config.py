@@ -127,9 +127,12 @@ class Share:
       shots: worked examples in front of each question, where it differs from what the task says.
       skip: questions at the start of the test draw that no split may hold, nor their duplicates: those of a pilot,
         whose mix drew as many for test with the same seed.
+      orders: how often each question is asked, its options in another order each time, as queries of one group; of
+        multiple choice only. A right guess in one order is no right guess in another. A question with an option that
+        speaks of the others ("all of the above") is asked once.
 
     Raises:
-      InputError: if a count is negative, or a split is none of ours.
+      InputError: if a count is negative, a question is asked less than once, or a split is none of ours.
     """
 
     train: int = 0
@@ -138,12 +141,15 @@ class Share:
     splits: dict[str, str] = field(default_factory=dict)
     shots: int | None = None
     skip: int = 0
+    orders: int = 1
 
     def __post_init__(self) -> None:
         check_splits("splits", self.splits)
         for name, count in {**self.counts, "shots": self.shots or 0, "skip": self.skip}.items():
             if count < 0:
                 raise InputError(f"{name} is {count}, but must be at least 0")
+        if self.orders < 1:
+            raise InputError(f"orders is {self.orders}, but must be at least 1")
 
     @property
     def counts(self) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hierrouter_jax.bridge.grading.boxes import last_box
@@ -106,6 +106,38 @@ def choices(question: str, options: Sequence[str], right: int, stratum: str = ""
     fields = {"question": question.strip(), "choices": lettered, "answer": answer, "subject": stratum.replace("_", " ")}
     content = "\n".join([fields["question"], *lettered.values()])
     return Item(content, json.dumps({"answer": answer, "choices": lettered}), fields, stratum, key)
+
+
+# An option that speaks of other options by their letter or place means something else where those have moved.
+_OF_OTHERS = re.compile(
+    r"\b(?:above|below|following|preceding|[A-H]\s+(?:and|or|nor)\s+[A-H])\b|\b(?:both|neither)\b.*\b[A-H]\b|^[A-H]$"
+)
+
+
+def movable(item: Item) -> bool:
+    """Whether an item's options mean the same in another order: none speaks of the others ("all of the above")."""
+    options = item.fields.get("choices")
+    return isinstance(options, Mapping) and not any(_OF_OTHERS.search(str(text)) for text in options.values())
+
+
+def reordered(item: Item, times: int) -> Item:
+    """The same question with its options in another order: each moved on by `times` places, around the end.
+
+    So over as many orders as there are options the right one stands at every place once.
+
+    Raises:
+      InputError: if the item is no question with options, or has too few for so many orders.
+    """
+    options = item.fields.get("choices")
+    if not isinstance(options, Mapping) or "answer" not in item.fields:
+        raise InputError(f"{item.content[:60]!r} has no options, so they cannot stand in another order")
+    if times >= len(options):
+        raise InputError(f"{item.content[:60]!r} has {len(options)} options, too few for {times + 1} orders")
+    texts = list(options.values())
+    moved = texts[-times:] + texts[:-times] if times else texts
+    right = (list(options).index(item.fields["answer"]) + times) % len(texts)
+    again = choices(item.fields["question"], moved, right, item.stratum, item.key)
+    return replace(again, content=item.content)
 
 
 BUILT_IN: dict[str, MakeItem] = {f.__name__: f for f in (gsm8k, math, mbpp, humaneval, arc, mmlu)}

@@ -1,7 +1,7 @@
 """A mix of tasks: queries for training, validation and test, drawn with a seed, none a duplicate of another split's."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, shared_task
 from hierrouter_jax.bridge.tasks.draw import draw_splits
 from hierrouter_jax.bridge.tasks.graders import ByTask, Run, make_grader
+from hierrouter_jax.bridge.tasks.items import movable, reordered
 from hierrouter_jax.bridge.tasks.shots import Shots, draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import SourceItem, pinned, read_items
 from hierrouter_jax.config import to_dict
@@ -112,7 +113,12 @@ def draw_mix(
             part.share.skip,
         )
         for split in SPLITS:
-            queries += [_query(part, items[row], split, ids[group[row]]) for row in drawn[split]]
+            queries += [
+                _query(part, items[row], split, ids[group[row]], order)
+                for order in range(part.share.orders)
+                for row in drawn[split]
+                if not order or movable(items[row].item)
+            ]
     grader = ByTask({part.task.name: make_grader(part.task, allow_unsandboxed) for part in parts}, run)
     settings = {
         "tasks": {part.task.name: _provenance(part, data) for part in parts},
@@ -137,14 +143,17 @@ def _read(task: TaskConfig, share: Share, data: Path | None) -> _Drawn:
     return _Drawn(task, share, tuple(item for items in by_split.values() for item in items), shots)
 
 
-def _query(part: _Drawn, item: SourceItem, split: str, group: str) -> Query:
+def _query(part: _Drawn, item: SourceItem, split: str, group: str, order: int) -> Query:
     where = f"task {part.task.name}"
+    if order:
+        item = replace(item, item=reordered(item.item, order))
     shots = shots_for(part.shots, item.item.stratum, part.task.shots, where)
     try:
         *shown, asked = part.task.prompt.turns(item.item, [shot.item for shot in shots])
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return Query(item.id, asked.content, part.task.name, item.item.gold, split, group, shots=tuple(shown))
+    name = f"{item.id}-order{order + 1}" if order else item.id
+    return Query(name, asked.content, part.task.name, item.item.gold, split, group, shots=tuple(shown))
 
 
 def _provenance(part: _Drawn, data: Path | None) -> dict[str, Any]:
@@ -159,6 +168,7 @@ def _provenance(part: _Drawn, data: Path | None) -> dict[str, Any]:
         "prompt": to_dict(task.prompt),
         "shots": {stratum: [shot.id for shot in pile] for stratum, pile in part.shots.items()},
         "counts": part.share.counts,
+        **({"orders": part.share.orders} if part.share.orders > 1 else {}),
         **({"skipped": part.share.skip} if part.share.skip else {}),
         "drawn_from": {split: part.source_split(split) for split, count in part.share.counts.items() if count},
         "dev_only": part.dev_only,

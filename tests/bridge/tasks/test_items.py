@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.grading.boxes import last_box
 from hierrouter_jax.bridge.tasks.config import load_task
-from hierrouter_jax.bridge.tasks.items import BUILT_IN, arc, gsm8k, item_maker, make_item, math, mbpp
+from hierrouter_jax.bridge.tasks.items import (
+    BUILT_IN,
+    arc,
+    choices,
+    gsm8k,
+    item_maker,
+    make_item,
+    math,
+    mbpp,
+    movable,
+    reordered,
+)
 from hierrouter_jax.bridge.tasks.source import read_items
 from hierrouter_jax.errors import InputError
 
@@ -91,3 +102,40 @@ def test_a_row_that_is_none_is_named():
             make_item(make, row, "task t, row 7")
     with pytest.raises(InputError, match="or an import path"):
         item_maker("gsm")
+
+
+def test_options_move_around_the_end_and_the_right_one_with_them():
+    item = choices("Which?", ["red", "green", "blue"], right=2, stratum="colours", key="7")
+    moved = reordered(item, 1)
+    assert moved.fields["choices"] == {"A": "blue", "B": "red", "C": "green"}
+    assert json.loads(moved.gold) == {"answer": "A", "choices": {"A": "blue", "B": "red", "C": "green"}}
+    assert (moved.content, moved.stratum, moved.key) == (item.content, "colours", "7")
+    assert reordered(item, 0) == item
+
+
+@given(st.lists(st.text("xyz", min_size=1), min_size=2, max_size=6, unique=True), st.data())
+def test_over_as_many_orders_as_options_the_right_one_stands_at_every_place(options, data):
+    right = data.draw(st.integers(0, len(options) - 1))
+    orders = [reordered(choices("Which?", options, right), times) for times in range(len(options))]
+    assert sorted(order.fields["answer"] for order in orders) == list("ABCDEF"[: len(options)])
+    assert all(order.fields["choices"][order.fields["answer"]] == options[right] for order in orders)
+    with pytest.raises(InputError, match=f"has {len(options)} options, too few for {len(options) + 1} orders"):
+        reordered(orders[0], len(options))
+
+
+@pytest.mark.parametrize(
+    ("option", "free"),
+    [
+        ("All of the above", False), ("None of the above.", False), ("Both A and B", False), ("A or C", False),
+        ("neither B nor C", False), ("both of A and D are right", False), ("B", False), ("the following", False),
+        ("A dog and a cat", True), ("Vitamin C", True), ("both of them", True), ("12 above-ground", False),
+        ("I and II only", True), ("a and b are equal", True), ("C. elegans", True), ("42", True),
+    ],
+)  # fmt: skip
+def test_an_option_that_speaks_of_others_must_not_move(option, free):
+    assert movable(choices("Which?", ["red", option, "blue"], right=0)) == free
+
+
+def test_only_options_can_be_reordered():
+    with pytest.raises(InputError, match="has no options, so they cannot stand in another order"):
+        reordered(gsm8k({"question": "How many?", "answer": "1+1\n#### 2"}), 1)

@@ -193,3 +193,18 @@ def test_a_mix_may_be_narrowed(own_task):
         whole.only(("own.yaml",), None)
     with pytest.raises(InputError, match="'dev' is no split"):
         whole.only(("math",), {"dev": 5})
+
+
+def test_a_question_in_two_orders_is_one_group(benchmarks):
+    """ARC twice: the same questions of the same splits, the right option moved by one place."""
+    arc = Share(train=6, test=4, splits={"train": "test"}, orders=2)
+    drawn = draw_mix(MixConfig({"arc": arc}), benchmarks)
+    by_group: dict[str, list] = {}
+    for query in drawn.queries:
+        by_group.setdefault(query.group, []).append(query)
+    assert len(by_group) == 10
+    for first, *rest in by_group.values():
+        assert [other.id for other in rest] in ([], [f"{first.id}-order2"])
+        assert all(other.split == first.split and other.gold != first.gold for other in rest)
+    assert sum(len(queries) == 2 for queries in by_group.values()) >= 8
+    assert drawn.settings["tasks"]["arc"]["orders"] == 2
