@@ -2,6 +2,10 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +38,16 @@ class Counting:
             if response == "refuse":
                 raise InputError("query 3: no such thing")
         return [Verdict(float(r == q.gold), r, "told") for r, q in zip(responses, queries, strict=True)]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A grader with something that no other process can have."""
+
+    held: object
+
+    def __call__(self, responses, queries):
+        return []
 
 
 def test_verdicts_come_in_order_once_each_and_are_kept(tmp_path):
@@ -70,7 +84,7 @@ def test_what_a_grader_refuses_is_raised_here(tmp_path):
 
 def test_graders_that_cannot_be_sent_or_named_are_refused():
     with pytest.raises(InputError, match="cannot be sent"):
-        grade_all(lambda responses, queries: [], ["0"], QUERIES[:1], progress=False)
+        grade_all(Holding(threading.Lock()), ["0"], QUERIES[:1], progress=False)
     with pytest.raises(InputError, match="no `identity`"):
         grade_all(lambda responses, queries: [], ["0"], QUERIES[:1], VerdictCache(None), progress=False)
 
@@ -81,3 +95,89 @@ def test_another_file_is_no_verdict_cache(tmp_path):
     for name in ("text", "other"):
         with pytest.raises(InputError, match=rf"{name}: .*name another file"):
             VerdictCache(tmp_path / name)
+
+
+BY_MATH = """
+from hierrouter_jax.bridge.grading.math import MathGrader
+from hierrouter_jax.outcomes.table import Query
+
+print("started")
+queries = [Query(str(n), "", "math", "(x+1)^2", "test") for n in range(2)]
+print([verdict.quality for verdict in MathGrader(workers=1)(["$x^2+2x+1$", "$x^2+2x+2$"], queries)])
+"""
+BY_OWN = """
+import os
+from hierrouter_jax.bridge.grading.parallel import grade_all
+from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.outcomes.table import Query
+
+print("started")
+PARENT = os.getpid()
+
+class Own:
+    def __call__(self, responses, queries):
+        return [Verdict(float(os.getpid() != PARENT), r, "here") for r in responses]
+
+queries = [Query(str(n), "", "t", "1", "test") for n in range(2)]
+print([verdict.quality for verdict in grade_all(Own(), ["a", "b"], queries, progress=False, workers=1)])
+"""
+
+
+def by_script(source: str, folder: Path) -> tuple[list[str], str]:
+    (folder / "plain.py").write_text(source)
+    return [sys.executable, str(folder / "plain.py")], ""
+
+
+def by_standard_input(source: str, folder: Path) -> tuple[list[str], str]:
+    return [sys.executable, "-"], source
+
+
+def by_option(source: str, folder: Path) -> tuple[list[str], str]:
+    return [sys.executable, "-c", source], ""
+
+
+def by_notebook(source: str, folder: Path) -> tuple[list[str], str]:
+    """As a kernel does: cells are run in a `__main__` that has no file and no importable name."""
+    (folder / "kernel.py").write_text(
+        textwrap.dedent(
+            """
+            import sys, types
+            cells = sys.stdin.read().split("\\n\\n")
+            main = types.ModuleType("__main__")
+            sys.modules["__main__"] = main
+            for cell in cells:
+                exec(compile(cell, "<cell>", "exec"), main.__dict__)
+            """
+        )
+    )
+    return [sys.executable, str(folder / "kernel.py")], source
+
+
+@pytest.mark.parametrize("source", [BY_MATH, BY_OWN], ids=["by algebra", "by a grader of its own"])
+@pytest.mark.parametrize("way", [by_script, by_standard_input, by_option, by_notebook])
+def test_workers_run_nothing_of_the_program_that_asks(way, source, tmp_path):
+    """No main guard: the program starts once, in whichever way it is run, and gets its verdicts."""
+    command, given = way(source, tmp_path)
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        command,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": root},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = {BY_MATH: "[1.0, 0.0]", BY_OWN: "[1.0, 1.0]"}[source]
+    assert done.stdout.split("\n") == ["started", expected, ""]
+
+
+def test_a_worker_is_not_misled_by_modules_in_the_working_folder(tmp_path):
+    (tmp_path / "multiprocessing.py").write_text("raise SystemExit(3)")
+    (tmp_path / "scripts").mkdir()
+    command, _ = by_script(BY_OWN, tmp_path / "scripts")
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env, check=False)
+    assert done.stdout.split("\n") == ["started", "[1.0, 1.0]", ""], done.stderr

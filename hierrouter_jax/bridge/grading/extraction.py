@@ -5,12 +5,13 @@ import re
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 
-from hierrouter_jax.bridge.grading.pieces import Piece, parts, pieces, without_thinking
+from hierrouter_jax.bridge.grading.pieces import End, Piece, parts, pieces, without_thinking
 from hierrouter_jax.bridge.grading.source import (
-    begins_anew,
     bound,
     defined,
+    defined_before_end,
     does_something,
+    goes_on,
     longest,
     missing_names,
     parsed,
@@ -28,8 +29,9 @@ def extract_program(response: str, wanted: Sequence[str], prompt: str = "", used
 
     1. Where there is a prompt and the response goes on with its function's body (its first line is indented, or
        returns): the prompt with the response, up to where that stops being Python.
-    2. The last piece of code that defines a wanted name and is not cut off, of the first part of the response that has
-       one. Fenced blocks of Python come before other blocks, these before text outside fences.
+    2. The last piece of code that defines a wanted name, of the first part of the response that has one. Fenced blocks
+       of Python come before other blocks, these before text outside fences; and definitions that the end of the
+       response cannot have cut off come before those that it may have.
     3. Where there is a prompt: the prompt with a block, or with the response, as its function's body.
     4. As 2, with a definition that is cut off.
 
@@ -48,38 +50,42 @@ def extract_program(response: str, wanted: Sequence[str], prompt: str = "", used
     if prompt and _goes_on(spoken):
         for whole in (_continued(way, prompt, wanted) for way in ways[:1] + ways[-1:]):
             if whole:
-                return without_demonstration(whole, wanted, used, first=True)
+                return without_demonstration(whole, wanted, used, "first")
     found = [pieces(way) for way in ways]
-    if program := _defining(found, True, wanted, used, prompt):
-        return program
+    for end in (End.CLOSED, End.OPEN):
+        if program := _defining(found, end, wanted, used, prompt):
+            return program
     if prompt:
         fragments = [*dict.fromkeys(piece.text for group in found for piece in group), *ways]
         for whole in (whole for code in fragments for whole in _completed(code, prompt, wanted)):
-            return without_demonstration(whole, wanted, used, first=True)
-    if program := _defining(found, False, wanted, used, prompt):
-        return program
+            return without_demonstration(whole, wanted, used, "first")
+    for end in (End.CUT, End.BODY):
+        if program := _defining(found, end, wanted, used, prompt):
+            return program
     code = next((piece.source for group in found for piece in group if piece.source.strip()), "")
     return without_demonstration(code, wanted, used)
 
 
-def _defining(
-    groups: list[list[Piece]], whole: bool, wanted: Collection[str], used: Collection[str], prompt: str
-) -> str:
+def _defining(groups: list[list[Piece]], end: End, wanted: Collection[str], used: Collection[str], prompt: str) -> str:
     """The program around the piece that counts among those that define a wanted name; empty where none does.
 
     Args:
       groups: pieces of each part of the response.
-      whole: whether pieces that are whole are meant, or those that are cut off.
+      end: how the definition that is meant ends; one before the last of a piece is closed in any case.
     """
     for group in groups:
-        defining = [
-            at for at, piece in enumerate(group) if piece.whole is whole and defined(piece.source) & set(wanted)
-        ]
+        defining = [at for at, piece in enumerate(group) if _definitions(piece, end) & set(wanted)]
         if defining:
             chosen = min(reversed(defining), key=lambda at: group[at].place)
             program = _with_prompt(_with_helpers(group, chosen, wanted, used, prompt), prompt)
-            return without_demonstration(program, wanted, used)
+            return without_demonstration(program, wanted, used, "last" if group[chosen].end is end else "closed")
     return ""
+
+
+def _definitions(piece: Piece, end: End) -> set[str]:
+    if piece.end is end:
+        return defined(piece.source)
+    return defined_before_end(piece.source) if end is End.CLOSED and piece.end is not End.BODY else set()
 
 
 def closed_prompt(prompt: str) -> str:
@@ -114,7 +120,7 @@ def _completed(code: str, prompt: str, wanted: Collection[str]) -> Iterator[str]
         leaves = next((part for part in function.body if isinstance(part, ast.Return | ast.Raise)), None)
         if number == 1 and leaves:  # what runs on behind an unindented body is not the body's
             yield "\n".join(whole.splitlines()[: leaves.end_lineno]) + "\n"
-        elif leaves or begins_anew(rest):
+        elif leaves or not goes_on(rest):
             yield whole
 
 
@@ -140,7 +146,7 @@ def _with_helpers(group: list[Piece], chosen: int, wanted: Collection[str], used
         progress = False
         for at in others:
             given = bound(group[at].source)
-            if at in (*before, *after) or group[at].place > group[chosen].place or not given & lacking:
+            if at in (*before, *after) or group[at].place > group[chosen].place or not given & {*lacking, "*"}:
                 continue
             if at > chosen and given & set(wanted) & own:  # it would replace the chosen definition
                 continue

@@ -4,15 +4,19 @@ import hashlib
 import multiprocessing
 import os
 import pickle
+import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import cloudpickle
 from tqdm import tqdm
 
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
@@ -21,6 +25,16 @@ from hierrouter_jax.outcomes.table import Query
 
 OUT_OF_TIME = "timeout: the grader did not answer"
 _START_SECONDS = 120.0
+# A worker imports this package and what the grader needs, and never the program that asks for it: that may be a script
+# without a main guard, a notebook, or text on standard input. An interrupt is the asking process's to answer.
+_START = f"""import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from multiprocessing.connection import Connection
+pipe = Connection(int(sys.argv[1]))
+sys.path[:] = pipe.recv()
+from {__name__} import serve
+serve(pipe)
+"""
 _SCHEMA_VERSION = 1
 
 
@@ -85,8 +99,8 @@ def grade_all(
     """Grade each response, equal ones once; what takes too long, or ends its worker, counts as wrong.
 
     Args:
-      grader: sent to the workers by pickle, so a module-level function or an object of a module-level class. Its
-        attribute `identity` (name, version, settings) names it in the cache.
+      grader: sent to the workers: by the name of its module, or whole where it is defined in the running script or
+        notebook. Its attribute `identity` (name, version, settings) names it in the cache.
       responses, queries: of equal length.
       cache: verdicts of earlier runs, and where new ones go; all but those that hung on the clock.
       progress: whether to show a bar.
@@ -130,8 +144,8 @@ def _grade_items(
     if not items:
         return
     try:
-        sent = pickle.dumps(grader)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        sent = cloudpickle.dumps(grader)
+    except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"grader {grader!r} cannot be sent to another process ({error})") from None
     waiting: SimpleQueue[Item] = SimpleQueue()
     done: SimpleQueue[tuple[bytes, Verdict] | BaseException] = SimpleQueue()
@@ -186,11 +200,13 @@ class _Worker:
     """A process with the grader."""
 
     def __init__(self, sent: bytes) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, sent), daemon=True)
-        self._process.start()
-        theirs.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-P", "-c", _START, str(theirs.fileno())]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        self._pipe = Connection(ours.detach())
+        self._send([os.fspath(folder) for folder in sys.path if isinstance(folder, str)])
+        self._send(sent)
         self.late = False
         ready = self._receive(_START_SECONDS, threading.Event())
         if ready is not True:
@@ -199,11 +215,15 @@ class _Worker:
 
     def ask(self, task: tuple[str, Query], seconds: float, stop: threading.Event) -> Any:
         """A verdict, an exception, or None where the process is late or has ended."""
+        return self._receive(seconds, stop) if self._send(task) else None
+
+    def _send(self, value: object) -> bool:
+        """Whether the process takes a value; one that has ended does not."""
         try:
-            self._pipe.send(task)
+            self._pipe.send(value)
         except OSError:
-            return None
-        return self._receive(seconds, stop)
+            return False
+        return True
 
     def _receive(self, seconds: float, stop: threading.Event) -> Any:
         waited, step = 0.0, 0.25
@@ -219,14 +239,20 @@ class _Worker:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         self._pipe.close()
 
 
-def _serve(pipe: Connection, sent: bytes) -> None:
-    """In the worker: grade one response after another, until it is killed."""
+def serve(pipe: Connection) -> None:
+    """In the worker: grade one response after another, until it is killed or nobody asks any more."""
+    multiprocessing.current_process().daemon = True  # it is to start no processes of its own
+    with suppress(EOFError, OSError):
+        _answer(pipe)
+
+
+def _answer(pipe: Connection) -> None:
     try:
-        grader: Grader = pickle.loads(sent)
+        grader: Grader = pickle.loads(pipe.recv())
     except Exception as error:
         pipe.send(InputError(f"the grader cannot be loaded in another process ({error})"))
         return

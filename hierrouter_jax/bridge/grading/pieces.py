@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
 
-from hierrouter_jax.bridge.grading.source import begins_anew, longest, parsed
+from hierrouter_jax.bridge.grading.source import goes_on, longest, parsed
 
 _FENCE = re.compile(r"`{3,}|^[ \t]*~{3,}", re.MULTILINE)
 _PYTHON = {"", "python", "python3", "py", "py3"}
@@ -45,6 +45,15 @@ class Place(IntEnum):
     OUTSIDE = 2
 
 
+class End(IntEnum):
+    """How a piece ends, the surest first."""
+
+    CLOSED = 0  # with a fence, or where something else begins
+    OPEN = 1  # within a definition, with the text, so that more may have been meant
+    CUT = 2  # within a definition that goes on with what is no Python
+    BODY = 3  # before a `return` or the like: it is part of a function's body
+
+
 @dataclass(frozen=True)
 class Piece:
     """A text that may be code.
@@ -52,13 +61,13 @@ class Piece:
     Attributes:
       source: Python, or the text as it stands where nothing of it is.
       place: where it stands.
-      whole: whether its last statement is not cut off.
+      end: how it ends.
       text: of the block, or of the text between blocks, that it is a part of.
     """
 
     source: str
     place: Place
-    whole: bool
+    end: End
     text: str
 
 
@@ -96,20 +105,20 @@ def pieces(text: str) -> list[Piece]:
         fences = fences[: _MOST_FENCES // 2] + fences[-_MOST_FENCES // 2 :]
     found: list[Piece] = []
     starts, ends = [start for start, _ in fences] + [len(text)], [end for _, end in fences]
-    found += _outside(text[: starts[0]], after_fence=False)
+    found += _outside(text[: starts[0]], after_fence=False, closed=bool(fences))
     at = 0
     while at < len(fences):
         last = min(at + _MOST_ENDS, len(fences))
         readable = (end for end in range(at + 1, last + 1) if _readable(text[ends[at] : starts[end]]))
         end = next(readable, None)
         if end is None and _opens(text, fences, at + 1):  # this one closes what no fence opened
-            found += _outside(text[ends[at] : starts[at + 1]], after_fence=True)
+            found += _outside(text[ends[at] : starts[at + 1]], after_fence=True, closed=True)
             at += 1
             continue
         end = at + 1 if end is None else end
         found += _inside(text[ends[at] : starts[end]], closed=end < len(fences))
         if end < len(fences):
-            found += _outside(text[ends[end] : starts[end + 1]], after_fence=True)
+            found += _outside(text[ends[end] : starts[end + 1]], after_fence=True, closed=end + 1 < len(fences))
         at = end + 1
     return found
 
@@ -142,41 +151,47 @@ def _readable(block: str) -> bool:
 
 
 def _inside(block: str, closed: bool) -> list[Piece]:
-    """The code of a fenced block: all of it where that is Python, else the parts that are.
-
-    A block that is never closed may be cut off though it is Python: then it ends within a definition.
-    """
+    """The code of a fenced block: all of it where that is Python, else the parts that are."""
     fallback: list[Piece] = []
     for language, code in _readings(block):
         place = Place.PYTHON if language in _PYTHON else Place.OTHER
         for text in (code, textwrap.dedent(code)):
             if parsed(text):
-                return [Piece(text, place, closed or begins_anew(text.rstrip().rpartition("\n")[2]), text)]
-        if ">>> " in code:
-            return [Piece(_typed(code), place, True, code)]
+                return [Piece(text, place, _end(text, "", closed), text)]
+        if code.lstrip().startswith(">>> "):
+            return [Piece(_typed(code), place, End.CLOSED, code)]
         if not fallback:
-            fallback = list(_parts_that_are_python(textwrap.dedent(code), place)) or [Piece(code, place, False, code)]
+            fallback = _python_in(textwrap.dedent(code), place, closed) or [Piece(code, place, End.CUT, code)]
     return fallback
 
 
-def _outside(text: str, after_fence: bool) -> list[Piece]:
+def _outside(text: str, after_fence: bool, closed: bool) -> list[Piece]:
     """The parts of a text outside fences that are Python."""
     for code in [code for _, code in _readings(text)] if after_fence else [text]:
         if parsed(code):
-            return [Piece(code, Place.OUTSIDE, True, code)]
-    return list(_parts_that_are_python(text, Place.OUTSIDE))
+            return [Piece(code, Place.OUTSIDE, _end(code, "", closed), code)]
+    return _python_in(text, Place.OUTSIDE, closed)
 
 
-def _parts_that_are_python(text: str, place: Place) -> Iterator[Piece]:
+def _python_in(text: str, place: Place, closed: bool) -> list[Piece]:
     """From each line that starts a definition, an import or an assignment, as far as it goes; then from the next."""
-    at = 0
+    found, at = [], 0
     for start in islice(_STARTS.finditer(text), _MOST_STARTS):
         if start.start() < at:
             continue
         source, rest = longest(text[start.start() :])
         if source:
-            yield Piece(source, place, begins_anew(rest), text)
+            found.append(Piece(source, place, _end(source, rest, closed), text))
             at = start.start() + len(source)
+    return found
+
+
+def _end(source: str, rest: str, closed: bool) -> End:
+    """How a source ends before the rest of its text."""
+    if goes_on(rest):
+        return End.CUT if rest.lstrip("\n")[:1].isspace() else End.BODY
+    within = source.rstrip().rpartition("\n")[2][:1].isspace()
+    return End.OPEN if within and not closed and not rest.strip() else End.CLOSED
 
 
 def _typed(session: str) -> str:

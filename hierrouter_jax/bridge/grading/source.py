@@ -7,6 +7,7 @@ import symtable
 import warnings
 from collections.abc import Collection, Iterator
 from functools import lru_cache
+from typing import Literal
 
 _MOST_CUTS = 100
 _GOES_ON = re.compile(r"(?:return|yield|break|continue|elif|else|except|finally)\b")
@@ -53,16 +54,22 @@ def longest(text: str) -> tuple[str, str]:
     return (whole, "\n".join(lines[size:])) if parsed(whole) else ("", text)
 
 
-def begins_anew(rest: str) -> bool:
-    """Whether what follows a source is not the rest of its last statement, nor of a function's body."""
+def goes_on(rest: str) -> bool:
+    """Whether what follows a source is the rest of its last statement, or of a function's body."""
     first = next((line for line in rest.splitlines() if line.strip()), "")
-    return not first[:1].isspace() and not _GOES_ON.match(first)
+    return first[:1].isspace() or bool(_GOES_ON.match(first))
 
 
 def defined(source: str) -> set[str]:
     """Names that a source gives a meaning at its top level: variables, classes, functions that do something."""
     tree = parsed(source)
     return {name for node in tree.body if not _imports(node) for name in _bound(node)} if tree else set()
+
+
+def defined_before_end(source: str) -> set[str]:
+    """As `defined`, less what only the last statement defines."""
+    tree = parsed(source)
+    return {name for node in tree.body[:-1] if not _imports(node) for name in _bound(node)} if tree else set()
 
 
 def bound(source: str) -> set[str]:
@@ -78,11 +85,14 @@ def missing_names(source: str) -> set[str]:
 
 
 def does_something(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether a function holds more than a docstring, `pass`, an ellipsis or a word that is no statement."""
-    return not all(isinstance(part, ast.Pass) or _says_nothing(part) for part in node.body)
+    """Whether a function holds more than a docstring, `pass`, an ellipsis, imports and functions of its own."""
+    nothing = (ast.Pass, ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return not all(isinstance(part, nothing) or _says_nothing(part) for part in node.body)
 
 
-def without_demonstration(source: str, wanted: Collection[str], used: Collection[str], first: bool = False) -> str:
+def without_demonstration(
+    source: str, wanted: Collection[str], used: Collection[str], counts: Literal["first", "last", "closed"] = "last"
+) -> str:
     """A program less what shows it at work.
 
     Up to the definition of a wanted name, bare words go (`python`, `[BEGIN]`). After it only what the program needs
@@ -93,16 +103,20 @@ def without_demonstration(source: str, wanted: Collection[str], used: Collection
       source: of the program; comes back as it is where it does not compile or defines no wanted name.
       wanted: names of which the program defines at least one.
       used: names that the tests take from it.
-      first: whether the first definition of a wanted name counts and not the last, as where a text runs on behind it.
+      counts: which definition of a wanted name counts: the first, as where a text runs on behind it; the last; or the
+        last that is not the end of the source, as where that may be cut off.
     """
     tree = parsed(source)
     at = [place for place, node in enumerate(tree.body) if _bound(node) & set(wanted)] if tree else []
     if tree is None or not at:
         bare = [node for node in tree.body if _says_nothing(node)] if tree else []
         return "" if tree and len(bare) == len(tree.body) else source
-    end = (at[0] if first else at[-1]) + 1
+    if counts == "closed" and len(at) > 1 and at[-1] == len(tree.body) - 1:
+        at.pop()
+    end = (at[0] if counts == "first" else at[-1]) + 1
     kept = [node for node in tree.body[:end] if not _says_nothing(node)]
-    tail = [node for node in tree.body[end:] if not (first and _bound(node) & set(wanted))]
+    own = {name for node in kept for name in _bound(node)} & set(wanted)
+    tail = [node for node in tree.body[end:] if not _bound(node) & own]
     while True:
         needed = _globals(_lines_of(source, kept))[0] | set(used) | set(wanted)
         more = [node for node in tail if _serves(node, needed)]
