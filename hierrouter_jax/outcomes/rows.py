@@ -101,7 +101,7 @@ def read_rows(path: Path, reject: Reject | None = None) -> Rows:
     written; a Parquet value keeps its type. A column of a CSV without a name, as a saved index is, is left out.
 
     Args:
-      path: .jsonl (an object a line), .json (a list of objects), .csv or .parquet, gzipped or not.
+      path: .jsonl (an object a line), .json (a list of objects, or an object a line), .csv or .parquet, gzipped or not.
       reject: is told the number of a row that cannot be read, and why; without it such a row is refused.
 
     Raises:
@@ -134,10 +134,11 @@ def _json_lines(path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any
 
 
 def _json_list(path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
-    value = read_document(path)
-    if not isinstance(value, list):
-        raise InputError(f"{path}: must hold a list of objects (name: value); a file of one object a line is .jsonl")
-    yield from _objects(enumerate(value), reject)
+    """The objects of a list; or, where the file does not begin one, an object a line as many data sets have it."""
+    if not read_text(path).lstrip().startswith("["):
+        yield from _json_lines(path, reject)
+        return
+    yield from _objects(enumerate(read_document(path)), reject)
 
 
 def _objects(values: Iterable[tuple[int, Any]], reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -155,7 +155,7 @@ def _literal(text: str, right: Any) -> Any:
     except ValueError:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)  # of a backslash in the text
+                warnings.simplefilter("ignore")  # of a backslash in the text
                 value = ast.literal_eval(shown)
         except (ValueError, SyntaxError, RecursionError, MemoryError):  # text in square brackets
             return None

@@ -1,4 +1,4 @@
-"""Reading a task's rows with `datasets`: from the hub, from a local copy in the hub's layout, or from files."""
+"""Reading a task's rows: with `datasets` from the hub or a local copy in its layout, or as written from files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from typing import Any
 from hierrouter_jax.bridge.tasks.config import FILE_FORMATS, SourceConfig, TaskConfig
 from hierrouter_jax.bridge.tasks.items import Item, Row, item_maker, make_item
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.rows import read_rows as read_file
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ def read_rows(source: SourceConfig, split: str, data: Path | None, where: str) -
       InputError: if the source cannot be read or holds no row.
     """
     file = None if _on_hub(source, data) else _file(source, split, data, where)
+    if file is not None and source.path in ("csv", "json"):  # `datasets` would take 007 for a number
+        try:
+            found = read_file(file)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return _some([{name: row.get(name) for name in found.columns} for _, row in found.rows], where)
     rows: list[Any]
     with _reading(where, source.path if file is None else str(file)):
         from datasets import load_dataset  # half of torch comes along: only where rows are read
@@ -85,8 +92,11 @@ def read_rows(source: SourceConfig, split: str, data: Path | None, where: str) -
             builder.download_and_prepare()
             rows = list(builder.as_dataset(split=split))
         else:  # streamed: files need no second copy in the cache of `datasets`
-            reader = source.path if source.path in FILE_FORMATS else "parquet"
-            rows = list(load_dataset(reader, data_files={split: str(file)}, split=split, streaming=True))
+            rows = list(load_dataset("parquet", data_files={split: str(file)}, split=split, streaming=True))
+    return _some(rows, where)
+
+
+def _some(rows: list[Any], where: str) -> list[Row]:
     if not rows:
         raise InputError(f"{where}: holds no rows")
     return rows

@@ -147,7 +147,7 @@ def test_files_that_are_none_are_named(own_task):
     with pytest.raises(InputError, match="task own, split test: "):
         draw_mix(mix(task, test=1))
     (task.parent / "test.jsonl").write_text("{not json\n")
-    with pytest.raises(InputError, match=r"task own, split test: .*cannot be read"):
+    with pytest.raises(InputError, match=r"task own, split test: .*row 0: not valid JSON"):
         draw_mix(mix(task, test=1))
 
 
