@@ -17,6 +17,7 @@ from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.outcomes.store import load_table
 
 RESULT = "transfer.json"
+WRITES = {"transfer": lambda options: options["out"]}  # verb: the folder, by its options
 
 
 def transfer(
