@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from textwrap import shorten
 
 
 class InputError(ValueError):
@@ -16,6 +17,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     choices = list(known)
     close = get_close_matches(name, choices, n=1)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(choices)}"
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library says of its own failure, on one line of at most 400 letters; else the kind of its error."""
+    return shorten(str(error), 400, placeholder=" ...") or type(error).__name__
 
 
 class Unfinished(Exception):

@@ -45,6 +45,7 @@ ROOMS = {
     "processor": GROUND,
     "errors": GROUND,
     "plugins": GROUND,
+    "writing": GROUND,
     "outcomes": GROUND,
     "envs": Room("learning", 1, pure=True),
     "policies": Room("learning", 2, pure=True),

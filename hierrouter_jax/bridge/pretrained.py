@@ -7,9 +7,10 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from transformers.utils import cached_file, logging
+from transformers.utils import logging
+from transformers.utils.hub import cached_file
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 
 # Every file of a model that may name code of its own, under the key `auto_map`.
 _CONFIGS = (
@@ -19,7 +20,6 @@ _CONFIGS = (
     "preprocessor_config.json",
     "video_preprocessor_config.json",
 )
-_LONGEST_REASON = 400
 
 
 class ForeignCode(InputError):
@@ -88,12 +88,6 @@ def loading(what: str, source: str) -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def reason_of(error: Exception) -> str:
-    """What a library says of its own failure, on one line; the kind of error where it says nothing."""
-    said = shorten(str(error), _LONGEST_REASON, placeholder=" ...")
-    return said or type(error).__name__
 
 
 def _file(path: str | Path, name: str, revision: str | None, local_files_only: bool) -> Path | None:

@@ -244,3 +244,5 @@ def _out_first(arguments: list[str]) -> list[str]:
 
 # What the command line means, as options.
 ARGUMENTS = {"collect": _out_first}
+# The folder that is written; a dry run writes none.
+WRITES = {"collect": lambda options: None if options["dry_run"] else options["out"]}

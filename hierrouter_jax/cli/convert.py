@@ -5,6 +5,8 @@ from pathlib import Path
 
 from hierrouter_jax.bridge.gguf import write_plain_folder
 
+WRITES = {"convert": lambda options: options["folder"]}  # verb: the folder, by its options
+
 
 def convert(source: Path, folder: Path, dtype: str = "bfloat16", json: bool = False) -> None:
     """Turn a GGUF file into a plain folder that a pool, and any server of transformers models, can load.

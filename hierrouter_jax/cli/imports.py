@@ -18,6 +18,7 @@ from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.store import save_table
 
 REJECTED = "rejected.jsonl"
+WRITES = {"import": lambda options: options["out"]}  # verb: the folder, by its options
 
 
 def import_(

@@ -20,8 +20,10 @@ from hierrouter_jax.experiments.report import rows as formats
 from hierrouter_jax.experiments.report.leaderboard_page import build_leaderboard_page
 from hierrouter_jax.experiments.workers import WorkerError
 from hierrouter_jax.files import write_json
+from hierrouter_jax.writing import existing
 
 SEVERAL = {"leaderboard": "tables", "calibrate": "runs"}  # verb: the argument that takes one or more values
+WRITES = {"calibrate": lambda options: existing(options["runs"][0])}  # verb: the folder, by its options
 CALIBRATION = "calibration.json"
 _STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
@@ -16,6 +17,7 @@ from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.processor import use_wide_vectors
+from hierrouter_jax.writing import sole_writer, trouble_of_place
 
 # verb: (module, what it does, an example)
 VERBS = {
@@ -139,7 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         function, options = parse(arguments[0], arguments[1:])
-        function(**options)
+        folder = _folder_written(arguments[0], options)
+        with sole_writer(folder) if folder else nullcontext():
+            function(**options)
         return 0
     except (InputError, ArgumentError) as error:
         print(f"hierrouter: error: {_one_line(error)}", file=sys.stderr)
@@ -151,6 +155,12 @@ def main(arguments: list[str] | None = None) -> int:
         kept = str(interrupt) or "finished model calls are kept"
         print(f"hierrouter: interrupted; {kept}, run the same command again to go on", file=sys.stderr)
         return 130
+    except Exception as error:
+        trouble = trouble_of_place(error)
+        if trouble is None:
+            raise
+        print(f"hierrouter: error: {_one_line(trouble)}", file=sys.stderr)
+        return 2
 
 
 def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[str, Any]]:
@@ -197,6 +207,12 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         return function, options if configuration is None else {"config": configuration(**options)}
     except (ArgumentError, ValueError) as error:  # the parser, or a configuration, refuses a value
         raise InputError(explain(error, arguments)) from None
+
+
+def _folder_written(verb: str, options: dict[str, Any]) -> Path | None:
+    """The folder that a verb writes for itself; those of a configuration say so where it is used."""
+    writes = getattr(import_module(f"hierrouter_jax.cli.{VERBS[verb][0]}"), "WRITES", {}).get(verb)
+    return writes(options) if writes else None
 
 
 def _names(parser: ArgumentParser) -> set[str]:
@@ -247,7 +263,7 @@ def _overview() -> str:
     )
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception | str) -> str:
     return " ".join(str(error).split())
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from hierrouter_jax.experiments.report.reports import build_page
+from hierrouter_jax.writing import existing
 
 SEVERAL = {"report": "runs"}  # verb: the argument that takes one or more values
+# The folder that is written: several runs have one of their own.
+WRITES = {"report": lambda options: options["out"] or existing(options["runs"][0])}
 
 
 def report(

@@ -27,6 +27,14 @@ from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+from hierrouter_jax.writing import existing
+
+# Verbs that write a folder: which, by their options; one that is only added to must be there.
+WRITES = {
+    "train": lambda options: options["out"],
+    "evaluate": lambda options: existing(options["run"]),
+    "export": lambda options: options["out"],
+}
 
 
 def inspect(table: Path, query: str | None = None, json: bool = False) -> None:

@@ -18,6 +18,7 @@ from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 
 RESULT = "transfer.json"
+WRITES = {"transfer": lambda options: options["out"]}  # verb: the folder, by its options
 
 
 def transfer(

@@ -31,6 +31,7 @@ from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.writing import sole_writer
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class QuickstartConfig:
 
 def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
     """Do it all; writes the run folder and returns what `evaluation.json` holds."""
+    with sole_writer(config.out):
+        return _quickstart(config, console)
+
+
+def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
     train_config = replace(config.train, seed=config.seed)
     run = RunFolder(config.out)
     run.write_config(to_dict(replace(config, train=train_config)))

@@ -20,6 +20,7 @@ from hierrouter_jax.experiments.sweep_folder import Finished, begin, describe, k
 from hierrouter_jax.experiments.sweep_result import SweepResult, frame_of
 from hierrouter_jax.experiments.sweep_source import Source, Tables
 from hierrouter_jax.experiments.workers import Workers, cores, refuse_unguarded
+from hierrouter_jax.writing import sole_writer
 
 Results = Iterator[tuple[Chunk, Trained]]
 # Called with the plan, finished members [n] and their scores: once with what was finished before, then as they finish.
@@ -74,6 +75,18 @@ def sweep(
     folder = None if out is None else Path(out)
     source = table if isinstance(table, Source) else Source.of(table, features, split)
     source.check(plan)
+    with sole_writer(folder) if folder else nullcontext():
+        return _sweep(source, plan, layout, chunk, folder, progress)
+
+
+def _sweep(
+    source: Source,
+    plan: Plan,
+    layout: SweepLayout | None,
+    chunk: int | None,
+    folder: Path | None,
+    progress: bool | Watcher,
+) -> SweepResult:
     finished = Finished()
     if folder:
         where = None if source.path is None else str(source.path)

@@ -23,6 +23,7 @@ from hierrouter_jax.experiments.members import Plan, Trained
 from hierrouter_jax.experiments.run_folder import machine
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.plugins import digests
+from hierrouter_jax.writing import holds_something
 
 SCHEMA_VERSION = 2
 HEADER, FRAME, FEATURES, CHUNKS = "sweep.json", "sweep.parquet", "features.safetensors", "chunks"
@@ -146,7 +147,7 @@ def begin(folder: Path, description: dict[str, Any], more: dict[str, Any]) -> Fi
         difference = difference_of({name: theirs.get(name) for name in description}, description)
         if difference:
             raise InputError(f"{folder}: holds another sweep ({difference}); choose another folder, or remove it")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or holds_something(folder)):
         raise InputError(f"{folder}: is not empty and holds no sweep; choose another folder")
     else:
         write_json(folder / HEADER, description | more)

@@ -1,12 +1,14 @@
 """Training's metrics in TensorBoard, W&B or MLflow as well: one adapter, a tracked run for each learner and seed.
 
 A run that goes on after an interruption begins its tracked runs anew, with all of their metrics from the start: each
-value stands there once, whenever the interruption came.
+value stands there once, whenever the interruption came. A tracker that cannot start stops the command before anything
+is trained; one that fails later is given up with one sentence, and training goes on.
 """
 
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,7 +19,7 @@ import numpy as np
 import pandas as pd
 from flax.traverse_util import flatten_dict
 
-from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.errors import InputError, nearest, reason_of
 from hierrouter_jax.files import file_name
 
 
@@ -124,16 +126,33 @@ class Tracking:
                 raise InputError(f"track: {name!r} is unknown; {nearest(name, TRACKERS)}")
             _package(name, _PACKAGES[name])
         self._names, self._folder, self._config = chosen, folder, config
-        self._open: dict[int, list[Tracker]] = {}
+        self._open: dict[str, dict[int, Tracker]] = {}  # by name of the tracker and seed
+        self._begun = False
 
     def begin(self, learner: str, seeds: int) -> None:
-        """Begin the tracked runs of a learner's seeds, and end those of the learner before."""
+        """Begin the tracked runs of a learner's seeds, and end those of the learner before.
+
+        Raises:
+          InputError: if a tracker cannot start, and none has before.
+        """
         self.finish()
-        for seed in range(seeds):
-            self._open[seed] = [TRACKERS[name]() for name in self._names]
-            for tracker in self._open[seed]:
-                told = {"learner": learner, "seed": seed, **self._config}
-                tracker.start(self._folder, f"{file_name(learner)}-seed-{seed}", told)
+        for name in list(self._names):
+            try:
+                for seed in range(seeds):
+                    described = {"learner": learner, "seed": seed, **self._config}
+                    tracker = TRACKERS[name]()
+                    tracker.start(self._folder, f"{file_name(learner)}-seed-{seed}", described)
+                    self._open.setdefault(name, {})[seed] = tracker
+            except InputError:
+                raise
+            except Exception as error:  # of somebody else's client, server or network
+                if not self._begun:
+                    raise InputError(
+                        f"track: {name} does not start ({reason_of(error)}); set it right, or leave it out of --track: "
+                        "metrics.parquet is written anyway"
+                    ) from error
+                self._give_up(name, error)
+        self._begun = True
 
     def log(self, rows: pd.DataFrame) -> None:
         """Rows as `metrics.parquet` has them: one a seed and update; what was not measured is left out."""
@@ -142,15 +161,27 @@ class Tracking:
         for row in rows.drop(columns="learner").to_dict("records"):
             seed, step = int(row.pop("seed")), int(row.pop("update"))
             measured = {name: float(value) for name, value in row.items() if np.isfinite(value)}
-            for tracker in self._open[seed]:
-                tracker.log(measured, step)
+            for name in list(self._open):
+                try:
+                    self._open[name][seed].log(measured, step)
+                except Exception as error:
+                    self._give_up(name, error)
 
     def finish(self) -> None:
         """End all tracked runs that are going."""
-        for trackers in self._open.values():
-            for tracker in trackers:
-                tracker.finish()
-        self._open = {}
+        going, self._open = self._open, {}
+        for name, trackers in going.items():
+            try:
+                for tracker in trackers.values():
+                    tracker.finish()
+            except Exception as error:
+                self._give_up(name, error)
+
+    def _give_up(self, name: str, error: Exception) -> None:
+        """Go on without a tracker; a run is worth more than its curves elsewhere."""
+        self._open.pop(name, None)
+        self._names.remove(name)
+        print(f"track: {name} is given up ({reason_of(error)}); metrics.parquet is written anyway", file=sys.stderr)
 
 
 @contextmanager

@@ -113,3 +113,71 @@ def test_an_unknown_or_missing_tracker_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(tracking, "import_module", absent)
     with pytest.raises(InputError, match=r"wandb is not installed; pip install 'hierrouter_jax\[track\]'"):
         tracking.Tracking("wandb", tmp_path, {})
+
+
+class Client:
+    """A tracker whose client fails at one of its steps; `calls` tells what was asked of all of them."""
+
+    fails, after, calls = "", 0, []
+
+    def _do(self, step: str) -> None:
+        self.calls.append(step)
+        if step == self.fails and self.calls.count(step) > self.after:
+            raise ConnectionError("the server\nis away")
+
+    def start(self, folder, run, config):
+        self._do("start")
+
+    def log(self, row, step):
+        self._do("log")
+
+    def finish(self):
+        self._do("finish")
+
+
+@pytest.fixture
+def client(monkeypatch):
+    def make(fails: str, after: int = 0) -> list[str]:
+        calls: list[str] = []
+        for name, value in (("fails", fails), ("after", after), ("calls", calls)):
+            monkeypatch.setattr(Client, name, value)
+        monkeypatch.setattr(tracking, "TRACKERS", {**tracking.TRACKERS, "mlflow": Client})
+        real = tracking._package
+        monkeypatch.setattr(tracking, "_package", lambda module, name: None if "mlflow" in name else real(module, name))
+        return calls
+
+    return make
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_tracker_that_does_not_start_stops_the_command_before_training(tmp_path, client, after):
+    """The first seed's client starts or not: whichever did is finished, and nothing else is asked of it."""
+    calls = client("start", after)
+    with (
+        pytest.raises(InputError, match=r"track: mlflow does not start \(the server is away\); .* --track") as caught,
+        tracked("mlflow", tmp_path, {}) as going,
+    ):
+        going.begin(LEARNER, 2)
+    assert "\n" not in str(caught.value)
+    assert calls == ["start"] * (after + 1) + ["finish"] * after
+
+
+@pytest.mark.parametrize(
+    ("fails", "after"),
+    [("log", 0), ("log", 3), ("log", 6), ("finish", 0), ("finish", 1), ("start", 2), ("start", 3)],
+)
+def test_a_tracker_that_fails_later_is_given_up_and_training_goes_on(tmp_path, client, capsys, fails, after):
+    """Two learners of two seeds; TensorBoard beside it keeps all of both."""
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (extra track)")
+    calls = client(fails, after)
+    with tracked("mlflow, tensorboard", tmp_path, {}) as going:
+        for learner in (LEARNER, "ppo"):
+            going.begin(learner, 2)
+            going.log(rows(0).assign(learner=learner))
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["track: mlflow is given up (the server is away); metrics.parquet is written anyway"]
+    assert calls[calls.index(fails) :].count(fails) == after + 1, "it is asked once more after it failed"
+    for learner in (LEARNER, "ppo"):
+        for seed in (0, 1):
+            found = event_values(tmp_path / "tensorboard" / f"{file_name(learner)}-seed-{seed}")
+            assert found == metric_values(rows(0).assign(learner=learner), learner, seed)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from hierrouter_jax.bridge.pretrained import reason_of
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.context import Prompt, Turn
 
 

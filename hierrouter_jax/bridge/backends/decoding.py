@@ -12,8 +12,7 @@ from torch import Tensor
 from transformers import StopStringCriteria
 
 from hierrouter_jax.bridge.pool import Sampling
-from hierrouter_jax.bridge.pretrained import reason_of
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.context import Prompt
 
 NOTHING = -1

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 
@@ -14,9 +15,9 @@ from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, draw
 from hierrouter_jax.bridge.backends.interface import Generation
 from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters
-from hierrouter_jax.bridge.pretrained import loading, reason_of
+from hierrouter_jax.bridge.pretrained import loading
 from hierrouter_jax.bridge.prompts import as_text
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.context import Prompt
 
 __all__ = ["TransformersBackend", "loading"]
@@ -120,7 +121,8 @@ class TransformersBackend:
         started = time.perf_counter()
         inputs = self._tokenizer.pad({"input_ids": tokens}, padding=True, return_tensors="pt")
         ids, mask = inputs["input_ids"].to(device), inputs["attention_mask"].to(device)
-        known = loaded.model.get_input_embeddings().weight.shape[0]
+        embeddings: Any = loaded.model.get_input_embeddings()
+        known = len(embeddings.weight)
         if int(ids.max()) >= known:
             raise InputError(
                 f"model {self.name!r}: its tokenizer writes token {int(ids.max())}, but its vocab_size is {known}; the "

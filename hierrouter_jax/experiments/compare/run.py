@@ -27,6 +27,7 @@ from hierrouter_jax.files import replacing, write_text
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.writing import holds_something, sole_writer
 
 RESULT, FRAME = "compare.json", "compare.parquet"
 _FREE = {"out", "table", "resamples", "export"}  # may differ from one start of the same comparison to the next
@@ -41,7 +42,12 @@ def compare(config: CompareConfig, progress: bool = True) -> dict[str, Any]:
     Raises:
       InputError: if the configuration is wrong, or the folder holds another comparison.
     """
-    run, arms = RunFolder(config.out), resolve(config)
+    arms = resolve(config)
+    with sole_writer(config.out):
+        return _compare(RunFolder(config.out), config, arms, progress)
+
+
+def _compare(run: RunFolder, config: CompareConfig, arms: Any, progress: bool) -> dict[str, Any]:
     assert config.table is not None
     with run.timed("table"):
         table = load_table(config.table)
@@ -80,7 +86,7 @@ def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
                     f"{run.path}: holds another comparison ({name} is {theirs} there, but {ours} here); "
                     "choose another folder, or remove it"
                 )
-    elif run.path.is_dir() and any(run.path.iterdir()):
+    elif run.path.is_dir() and holds_something(run.path):
         raise InputError(f"{run.path}: is not empty and holds no comparison; choose another folder")
     run.write_config(written)
 

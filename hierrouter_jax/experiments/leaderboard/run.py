@@ -27,6 +27,7 @@ from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.writing import sole_writer
 
 RESULT, SPLITS = "leaderboard.json", "splits"
 
@@ -41,7 +42,11 @@ def leaderboard(config: LeaderboardConfig, progress: bool = True) -> dict[str, A
       InputError: if a table, a split or a participant is wrong.
       WorkerError: if a worker process died.
     """
-    run = RunFolder(config.out)
+    with sole_writer(config.out):
+        return _leaderboard(RunFolder(config.out), config, progress)
+
+
+def _leaderboard(run: RunFolder, config: LeaderboardConfig, progress: bool) -> dict[str, Any]:
     if config.fresh:
         shutil.rmtree(config.out / SPLITS, ignore_errors=True)
     with run.timed("splits"):

@@ -24,6 +24,7 @@ from hierrouter_jax.experiments.sweep_folder import (
 from hierrouter_jax.experiments.sweep_result import SweepResult, shape_columns
 from hierrouter_jax.experiments.sweep_source import Source
 from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.writing import holds_something
 
 DESCRIPTION = "search.json"
 # What changes neither the points nor how they are trained.
@@ -143,7 +144,7 @@ def _open(folder: Path, description: dict[str, Any]) -> None:
         difference = difference_of(read_json(path), description)
         if difference:
             raise InputError(f"{folder}: holds another search ({difference}); choose another folder, or remove it")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or holds_something(folder)):
         what = "holds a sweep of one part" if (folder / HEADER).exists() else "is not empty and holds no search"
         raise InputError(f"{folder}: {what}; choose another folder")
     else:

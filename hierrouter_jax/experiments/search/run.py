@@ -16,6 +16,7 @@ from hierrouter_jax.experiments.search.ranking import SCORES, Ranking, ranked
 from hierrouter_jax.experiments.sweep import Watcher
 from hierrouter_jax.experiments.sweep_result import SweepResult
 from hierrouter_jax.files import read_json
+from hierrouter_jax.writing import sole_writer
 
 RESULTS, POLICIES = "results.json", "policies"
 LISTED = 10  # points of each reward in results.json; sweep.parquet holds all
@@ -101,7 +102,11 @@ def search(config: SweepConfig, progress: bool | Watcher = True) -> SearchResult
     Raises:
       InputError: if the table is wrong, the folder holds something else, or Optuna is wanted and not installed.
     """
-    folder = RunFolder(config.out)
+    with sole_writer(config.out):
+        return _search(RunFolder(config.out), config, progress)
+
+
+def _search(folder: RunFolder, config: SweepConfig, progress: bool | Watcher) -> SearchResult:
     with folder.timed("search"):
         parts = _method(config)(config, progress)
     frame = together(parts, config)
