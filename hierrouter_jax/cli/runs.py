@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.cli.members import members_by_task, print_members
 from hierrouter_jax.cli.provenance import import_notes
 from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
@@ -33,7 +34,7 @@ from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, judged
 
 
 def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
-    """Show what an outcome table holds: its pool, splits, how right each model is alone, and the ceilings.
+    """Show what an outcome table holds: its pool, splits, how right each model is alone and by task, and the ceilings.
 
     Two other views have options of their own: 'hierrouter inspect --task gsm8k --help' tells those of a task's
     prompts and verdicts, 'hierrouter inspect --mix mix/paper.yaml --help' those of what a mix of tasks draws.
@@ -47,7 +48,7 @@ def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
     if query is not None:
         _show_query(loaded, query)
         return
-    summary = _summary(loaded)
+    summary = _summary(loaded) | members_by_task(loaded, load_external(table))
     if json:
         print(jsonlib.dumps(summary))
         return
@@ -59,6 +60,7 @@ def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
         for row in rows:
             grid.add_row(*[_shown(value) for value in row.values()])
         output.print(grid)
+    print_members(result_console(), summary)
     output.print(
         f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
         f"costs in {loaded.money_unit}, fingerprint {summary['fingerprint']}"
