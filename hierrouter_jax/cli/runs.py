@@ -10,6 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.cli.members import members_by_task, print_members
 from hierrouter_jax.cli.provenance import import_notes
 from hierrouter_jax.cli.summary import pool_tables, splits_tables, table_summary
 from hierrouter_jax.cli.tables import print_result, result_console, result_table
@@ -38,7 +39,7 @@ WRITES = {
 
 
 def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
-    """Show what an outcome table holds: its pool, splits, how right each model is alone, and the ceilings.
+    """Show what an outcome table holds: its pool, splits, how right each model is alone and by task, and the ceilings.
 
     Two other views have options of their own: 'hierrouter inspect --task gsm8k --help' tells those of a task's
     prompts and verdicts, 'hierrouter inspect --mix mix/paper.yaml --help' those of what a mix of tasks draws.
@@ -52,13 +53,14 @@ def inspect(table: Path, query: str | None = None, json: bool = False) -> None:
     if query is not None:
         _show_query(loaded, query)
         return
-    summary = table_summary(loaded)
+    summary = table_summary(loaded) | members_by_task(loaded, load_external(table))
     if json:
         print(jsonlib.dumps(summary))
         return
     output = result_console()
     print_result(output, *pool_tables(summary["pool"], loaded.money_unit))
     print_result(output, *splits_tables(summary["splits"]))
+    print_members(output, summary)
     output.print(
         f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
         f"costs in {loaded.money_unit}, fingerprint {summary['fingerprint']}",
