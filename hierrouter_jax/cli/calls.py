@@ -13,6 +13,7 @@ from hierrouter_jax.outcomes.shipped import is_table
 from hierrouter_jax.outcomes.store import load_external, load_table
 
 CALLS = "calls.sqlite"  # in the folder of a table
+WRITES = {"calls": lambda options: options["folder"]}  # verb: the folder, by its options
 
 
 def calls(out: Path, folder: Path) -> None:

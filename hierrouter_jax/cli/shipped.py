@@ -12,6 +12,8 @@ from hierrouter_jax.outcomes.shipped import TABLES, shipped_tables
 
 SEVERAL = {"pack": "tables"}  # verb: the argument that takes one or more values
 
+WRITES = {"pack": lambda options: options["out"]}  # verb: the folder, by its options
+
 
 def tables(json: bool = False) -> None:
     """List the outcome tables of real models that ship with the package.

@@ -26,10 +26,12 @@ WRITERS = {
     "quickstart": ["--out", "FOLDER"],
     "convert": ["model.gguf", "FOLDER"],
     "report": ["TABLE", "TABLE", "--out", "FOLDER"],
+    "calls": ["TABLE", "FOLDER"],
+    "pack": ["TABLE", "--out", "FOLDER", "--encoders", "[a]"],
 }
 # These add to a folder that is there.
 ADDERS = {"evaluate": ["FOLDER"], "calibrate": ["FOLDER", "--budget", "1"], "report": ["FOLDER"]}
-READERS = {"inspect", "route", "worth"}
+READERS = {"inspect", "route", "tables", "worth"}
 
 
 @pytest.fixture(scope="module")
