@@ -24,7 +24,10 @@ _STATES = re.compile(
 )
 _START = re.compile(_LEAD, re.IGNORECASE)
 _JOINT = re.compile(r"[\s,;.$]*(?:(?:and|or)\b)?[\s,;$]*(?:[a-zA-Z](?:_\d)?\s*=\s*)?(?:\\text\{[^}]*\})?[\s$]*")
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$((?:\\\$|[^$\n])+)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+# A dollar before a digit closes no formula: "$90 x 40 = $3600" are two prices.
+_FORMULA = re.compile(
+    r"\$\$(.+?)\$\$|(?<![\\$])\$((?:\\\$|[^$\n])+)(?<!\\)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL
+)
 _TAGS = re.compile(r"</?[a-zA-Z_ |]+>")
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _PLEASANTRY = re.compile(

@@ -122,6 +122,8 @@ def _committed(text: str, marker: str) -> Quantity | None:
         return words[0 if first else -1] if words else None
     if first and words and not re.search(r"\w", text[: words[0].start]):
         return words[0]  # "five apples for 3 days"
+    if not first and len(numbers) > 1 and numbers[-1].kind == "computation" and text[: numbers[-1].start].endswith("("):
+        numbers.pop()  # "40 boxes (14 + 26)"
     return numbers[0 if first else -1]
 
 

@@ -4,38 +4,37 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hierrouter_jax.bridge.grading.boxes import boxes
-from hierrouter_jax.bridge.grading.spoken import spoken
+from hierrouter_jax.bridge.grading.boxes import boxes, tags
+from hierrouter_jax.bridge.grading.phrases import JUDGED, NOT, REFUSES, RETRACTS, choices
+from hierrouter_jax.bridge.grading.spoken import first_question, spoken
 
 # What stands between a commitment and its option: markup, quotes, brackets, "option".
-_WRAP = r"[\s*_\"'“”`$\\(\[{:]{0,16}"
-_NAMING = r"definitely|probably|most likely|clearly|simply|the|option|choice|letter|answer|number|text|math\w\w|textbf"
-_LABEL_LEAD = rf"{_WRAP}(?:(?:{_NAMING})\b{_WRAP})*"
+_QUOTES = "\"'“”„‚‘’«»‹›「」『』【】《》`"
+_WRAP = rf"[\s*_{_QUOTES}<$\\(\[{{:]{{0,16}}"
+_NAMING = (
+    r"definitely|probably|most likely|clearly|simply|the|option|choice|letter|answer|number|text|math\w\w|textbf"
+    r"|antwort|die|der|das|also|daher|la|el|l['’]|opción|réponse|donc|opzione|opção|optie"
+)
+_EAST = "选项|选择|选|選択肢"
+_LABEL_LEAD = rf"{_WRAP}(?:(?:(?:{_NAMING})\b|{_EAST}){_WRAP})*"
 _LEAD = re.compile(rf"{_WRAP}(?:(?:{_NAMING}|therefore|thus|an?|boxed)\b{_WRAP})*", re.IGNORECASE)
-_COMMITS = re.compile(
-    r"\b(?:answer|solution|response"
-    r"|(?:correct|right|best|final|most accurate)\s+(?:option|choice|statement|one|letter|selection))\b"
-    r"(?:(?:\*\*|[^.\n?!:=]){0,60}?)(?:\b(?:is|would be|should be|must be|has to be|remains)\b|:|=|->|→)"
-    r"|\b(?:choose|chose|pick|select|selecting|go(?:ing)? with|opt for|guess(?: is)?|settle on)\b",
-    re.IGNORECASE,
+# What must not follow a label: the rest of a word ("B2", "A-level", "A's"), or of a decimal.
+_EDGE = r"(?![A-Za-z0-9\u00c0-\u024f]|[-'’][A-Za-z0-9]|\.\d|_[A-Za-z0-9])"
+_CLOSE = rf"[)\]*_}}.:>\s${_QUOTES}]*"
+# "So it is C": weaker than an announcement, and only where nothing but a reason follows.
+_HENCE = (
+    r"(?<!if )(?<!whether )(?<!say )"
+    r"(?:\b(?:it|this|that)(?:\s+(?:is|must\s+be|should\s+be|would\s+be|has\s+to\s+be)|['’]s)"
+    r"|\b(?:so|hence|thus|therefore|daher|donc|por\s+lo\s+tanto|also|c['’]est|es\s+ist)\b,?|因此|所以|故)"
 )
-_NOT = re.compile(r"[\s*]*(?:definitely|certainly|clearly)?[\s*]*(?:not\b|n't|neither\b|never\b)", re.IGNORECASE)
+_REASON = r"(?=[)\]*_}\s]*(?:$|[.,;!)\n]|\b(?:rather|because|since|as|instead|and\s+not|not|over|here)\b|\())"
 _NEGATED = re.compile(
-    r"\bnot\b|n't\b|\bincorrect\b|\bwrong\b|\bfalse\b|\brul(?:e|es|ed|ing) out\b|\beliminat|\bexclud|\bexcept\b"
-    r"|\bcannot\b|\bneither\b|\brather than\b|\binstead of\b|\bunlike\b",
+    r"\bnot\b|n['’]t\b|\bincorrect\b|\bwrong\b|\bfalse\b|\brul(?:e|es|ed|ing) out\b|\beliminat|\bexclud|\bexcept\b"
+    r"|\bcannot\b|\bneither\b|\bnicht\b|\bfalsch\b|\bpas\b|\bno es\b|不",
     re.IGNORECASE,
 )
-_JUDGED = (
-    r"(?:is|are|seems|appears|looks|must be|would be)\s+(?:to be\s+)?(?:the\s+)?(?:only\s+|most\s+|clearly\s+)?"
-    r"(?:likely\s+|accurate\s+)?(?:correct|right|best|answer|true one)\b"
-)
-_REFUSES = re.compile(
-    r"none of the(?:se| above| options| choices| given| answers| provided| listed)"
-    r"|no(?:ne)? (?:correct )?(?:option|choice|answer)s? (?:is|are) (?:correct|right|given|listed)"
-    r"|\b(?:i|we) (?:can(?:not|'t| not)|(?:do not|don't) know|(?:am|are) (?:unable|not able))"
-    r"|\bi'm (?:unable|not able|sorry)"
-    r"|\bunable to (?:answer|determine)|cannot be (?:answered|determined)|not (?:listed|among the)",
-    re.IGNORECASE,
+_INSTEAD = re.compile(
+    r"\b(?:rather than|instead of|unlike|as opposed to|and not|over|statt|plutôt que|en lugar de)\b.*"
 )
 _SENTENCE = re.compile(r"(?<=[^\W_][^\W_][.!?])\s+|(?<=\)[.!?])\s+")
 # After "A" these go on about the option; any other lower-case word makes it an article.
@@ -78,27 +77,32 @@ class Options:
     def commitment(self, response: str) -> Commitment:
         """The last option that a response commits to.
 
-        Commitments are a box, "the answer is", "I choose", "B is correct", an opening or closing line of its
-        own, bold in the last paragraph. Without any: the one option that the last line names or quotes,
-        unless it denies or refuses. "The answer is A or B" names several; "the answer is none of these" none.
+        Commitments are a box, a tag, "the answer is", "I choose", "B is correct", an opening or closing line of its
+        own, bold in the last paragraph; and where there is none of these, "so it is B". Without any: the one option
+        that the last line names or quotes, unless it denies or refuses. "The answer is A or B" names several; "the
+        answer is none of these" none.
         """
-        text = spoken(response)
-        found = sorted(self._commitments(text), key=lambda place: place[0])
-        refusal = self._refusal(text, found[-1][0] if found else 0)
-        if refusal:
+        text = first_question(spoken(response), lambda before: bool(self._last(before) or self._named(before).label))
+        found = self._last(text)
+        if refusal := self._refusal(text, found):
             return Commitment("", refusal, "refusal")
-        return found[-1][1] if found else self._named(text)
+        return found[1] if found else self._named(text)
+
+    def _last(self, text: str) -> tuple[int, Commitment] | None:
+        """The last commitment and where it stands; a weak one ("so it is C") counts only where no other is."""
+        found = sorted(self._commitments(text), key=lambda place: place[0]) or list(self._concluded(text))
+        return found[-1] if found else None
 
     def _commitments(self, text: str) -> Iterator[tuple[int, Commitment]]:
-        for start, content in boxes(text):
+        for start, content in [*boxes(text), *tags(text)]:
             if resolved := self._resolve(content):
                 yield start, resolved
-        for match in _COMMITS.finditer(text):
-            if not _NOT.match(text, match.end()) and (resolved := self._resolve(text[match.end() :][:600])):
+        for match in choices(text):
+            if not NOT.match(text, match.end()) and (resolved := self._resolve(text[match.end() :][:600])):
                 yield match.start(), resolved
         judged = re.compile(
-            rf"(?<![\w'’])(?:(?:option|choice|answer|statement)\s+)?[(*\[]{{0,4}}({self._label})[)*\].:]{{0,4}}\s+{_JUDGED}",
-            0,
+            rf"(?<![\w'’])(?:(?:option|choice|answer|statement|antwort|opción|réponse)\s+)?"
+            rf"[(*\[]{{0,4}}({self._label})[)*\].:]{{0,4}}(?:\s+|(?=[^\x00-\u2e7f]))(?:{JUDGED})",
         )
         for match in judged.finditer(text):
             yield match.start(), Commitment(match[1], match[0])
@@ -112,7 +116,7 @@ class Options:
         for start in dict.fromkeys(match.end() for match in (bare, lead) if match):
             if label := self._quoted_at(text[start:]):
                 return Commitment(label, self.texts[label])
-        label = rf"{_LABEL_LEAD}({self._label})(?![\w'’-]|\.\d)"
+        label = rf"{_LABEL_LEAD}({self._label}){_EDGE}"
         match = re.compile(label, re.IGNORECASE).match(text)
         if not match:
             return None
@@ -125,7 +129,9 @@ class Options:
         elif label in "AI" and re.match(r"\s+[a-z]", rest) and not _GOES_ON.match(rest):
             return None
         second = re.match(
-            rf"[)\]*}}\"'\s]*(?:,|/|\bor\b|\band\b|&)\s*(?:option\s+)?[(*\[]*({self._label})(?![\w'’])", rest
+            rf"[)\]*}}\"'\s]*(?:,|/|\bor\b|\band\b|&|oder\b|und\b|ou\b|o\b|或|和)\s*(?:option\s+)?[(*\[]*({self._label}){_EDGE}"
+            r"(?!\s+(?:is|are|has|does|would|can)\b)",  # "B, A is wrong"
+            rest,
         )
         if second and second[1] != label:
             return Commitment("", match[0].strip() + second[0], "several")
@@ -139,18 +145,42 @@ class Options:
                 return label
         return ""
 
+    def _concluded(self, text: str) -> Iterator[tuple[int, Commitment]]:
+        pattern = re.compile(rf"{_HENCE}{_LABEL_LEAD}({self._label}){_EDGE}{_REASON}", re.IGNORECASE | re.MULTILINE)
+        for match in pattern.finditer(text):
+            if match[1] in self.texts:
+                yield match.start(), Commitment(match[1], match[0].strip())
+
     def _lines(self, text: str) -> Iterator[tuple[int, Commitment]]:
-        """An opening or closing line that is a label, or starts with one; not where it is one of a list of options."""
+        """An opening or closing line that is a label, or starts with one; not where it is one of a list of options.
+
+        A line is one of a list where the line under the opening one starts with the next label, or the line above the
+        closing one with another; where it is a label alone, only if that line is one, too.
+        """
         lines = [match for match in re.finditer(r"[^\n]+", text) if match[0].strip()]
-        alone = re.compile(rf"{_WRAP}({self._label})(?:[)\]*}}.:\s$]*$|[)\]*]*\s*[.):]\s*[*]*\s*\S)")
-        single = re.compile(rf"[\s*(\[]*({self._label})[\s*)\].]*", re.IGNORECASE)
-        starts = [alone.match(line[0]) for line in lines]
-        for place in {0, len(lines) - 1} if lines else ():
-            match, around = starts[place], starts[max(place - 1, 0) : place] + starts[place + 1 : place + 2]
-            if match and not any(other and other[1] != match[1] for other in around):
-                yield lines[place].start(), Commitment(match[1], lines[place][0].strip()[:80])
-            elif len(lines) == 1 and (match := single.fullmatch(lines[0][0])) and match[1].upper() in self.texts:
-                yield lines[0].start(), Commitment(match[1].upper(), lines[0][0].strip())
+        alone = re.compile(rf"{_WRAP}({self._label}){_EDGE}(?:{_CLOSE}$|[)\]*_>]*\s*[.):]\s*[*]*\s*\S)")
+        bare = re.compile(rf"(?:[AaQ]:\s*)?{_WRAP}({self._label}){_CLOSE}")
+        single = re.compile(rf"{_WRAP}({self._label}){_CLOSE}", re.IGNORECASE)
+        for place, step in ((0, 1), (len(lines) - 1, -1)) if lines else ():
+            line = lines[place][0]
+            match = only = bare.fullmatch(line)
+            match = match or alone.match(line)
+            if match and not self._listed(match[1], lines[place + step][0] if len(lines) > 1 else "", step, bool(only)):
+                yield lines[place].start(), Commitment(match[1], line.strip()[:80])
+            elif len(lines) == 1 and (match := single.fullmatch(line)) and match[1].upper() in self.texts:
+                yield lines[0].start(), Commitment(match[1].upper(), line.strip())
+        closing = normalised(lines[-1][0]) if lines else ""
+        label = next((label for label, words in self._normal.items() if words == closing), "")
+        if label and closing.upper() not in self.texts:
+            yield lines[-1].start(), Commitment(label, lines[-1][0].strip())
+
+    def _listed(self, label: str, neighbour: str, step: int, only: bool) -> bool:
+        close = rf"{_CLOSE}$" if only else r"[)\]*_.:\s]"
+        match = re.match(rf"{_WRAP}({self._label}){close}", neighbour)
+        if not match or match[1] == label:
+            return False
+        labels = list(self.texts)
+        return step < 0 or labels.index(match[1]) == labels.index(label) + 1
 
     def _bold(self, text: str) -> Iterator[tuple[int, Commitment]]:
         start = text.rfind("\n\n") + 1
@@ -163,12 +193,25 @@ class Options:
         before = text[max(match.start() - 25, 0) : match.start()]
         return bool(_NEGATED.search(before.rpartition(".")[2]) or _NEGATED.search(text[match.end() : match.end() + 20]))
 
-    def _refusal(self, text: str, start: int) -> str:
-        """Words that decline to choose, after the last commitment and in no option's text; empty if none."""
-        refusals = [match[0] for match in _REFUSES.finditer(text, start)]
-        if not refusals or any(normalised(refusals[-1]) in words for words in self._normal.values()):
-            return ""
-        return refusals[-1]
+    def _refusal(self, text: str, found: tuple[int, Commitment] | None) -> str:
+        """Words that decline to choose, in no option's text; empty if none.
+
+        Behind a commitment they only explain it ("C, as none of these conducts"), unless they are the object of
+        "the answer is", or their sentence takes back what was said.
+        """
+        for match in reversed(list(REFUSES.finditer(text, found[0] if found else 0))):
+            words = normalised(match[0])
+            if any(words in option for option in self._normal.values()):
+                continue
+            if found is None or self._retracted(text, found[0], match.start()):
+                return match[0]
+        return ""
+
+    def _retracted(self, text: str, committed: int, start: int) -> bool:
+        if any(said.start() > committed and not text[said.end() : start].strip(" *:\n") for said in choices(text)):
+            return True
+        sentence = max(text.rfind(mark, committed, start) for mark in (". ", "! ", "? ", "\n"))
+        return sentence >= 0 and bool(RETRACTS.match(text, sentence + 1))
 
     def _named(self, text: str) -> Commitment:
         """The one option that the last sentence with any names in brackets, or as "option B", or quotes."""
@@ -176,8 +219,10 @@ class Options:
         listed = [re.match(rf"{_WRAP}({self._label})[)\].:]", line) for line in lines[-2:]]
         if len(listed) == 2 and all(listed):  # the options, written out again
             return Commitment("", "", "no answer")
-        for sentence in reversed(_SENTENCE.split(lines[-1]) if lines else []):
-            labels = re.findall(rf"[(\[]({self._label})[)\]]|\b(?:[Oo]ption|[Cc]hoice)\s+({self._label})\b", sentence)
+        named = re.compile(rf"[(\[]({self._label})[)\]]|(?:\b(?:[Oo]ption|[Cc]hoice)\s+|选项\s*)({self._label}){_EDGE}")
+        for whole in reversed(_SENTENCE.split(lines[-1]) if lines else []):
+            sentence = _INSTEAD.sub("", whole)
+            labels = named.findall(sentence)
             names = {first or second for first, second in labels} or self._quotes(sentence)
             if names and _NEGATED.search(sentence):
                 break
@@ -203,6 +248,8 @@ class Options:
 
 
 def normalised(text: str) -> str:
-    """Lower case, one space, no markup, no quotes, no full stop at the end."""
+    """Lower case, one space, no markup, no quotes, no commas between thousands, no full stop at the end."""
     plain = re.sub(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^}]*)\}", r"\1", text)
-    return re.sub(r"\s+", " ", re.sub(r"[*_`$\"“”]|\\[()\[\]]", "", plain)).strip().rstrip(".").lower().strip()
+    plain = re.sub(rf"[*_${_QUOTES}]|\\[()\[\]]", "", plain)
+    plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", plain)
+    return re.sub(r"\s+", " ", plain).strip().rstrip(".").lower().strip()

@@ -23,6 +23,7 @@ _WRITTEN = re.compile(
     rf"|(?P<plain>{_DIGITS})(?P<exponent>[eE][-+]?\d{{1,3}}(?![\w.]))?(?P<ordinal>(?:st|nd|rd|th)\b)?"
 )
 _VARIABLE = re.compile(r"(?:_\{?|(?<![A-Za-z\\])[A-Za-z]|\^\s*\{?\s*[-+]?)$")  # what makes digits behind it no number
+_COEFFICIENT = re.compile(r"[xyznrXYZN](?![\w'’])")  # "5x" is no number
 _ROOT = re.compile(r"(?:\\sqrt\s*\{?|√\s*\(?)\s*$")
 _CURRENCY = r"(?:\\?[$£€¥]|US\$|Rs\.?)?"
 _SIGN = re.compile(rf"(?:(?<![\w)}}%.])-|\b(?:minus|negative|moins|menos)\b|负)\s*{_CURRENCY}\s*$", re.IGNORECASE)
@@ -45,6 +46,7 @@ _WRITTEN = re.compile(
     rf"|(?P<plain>{_DIGITS})(?P<exponent>[eE][-+]?\d{{1,3}}(?![\w.]))?(?P<ordinal>(?:st|nd|rd|th)\b)?"
 )
 _VARIABLE = re.compile(r"(?:_\{?|(?<![A-Za-z\\])[A-Za-z]|\^\s*\{?\s*[-+]?)$")  # what makes digits behind it no number
+_COEFFICIENT = re.compile(r"[xyznrXYZN](?![\w'’])")  # "5x" is no number
 _ROOT = re.compile(r"(?:\\sqrt\s*\{?|√\s*\(?)\s*$")
 _CURRENCY = r"(?:\\?[$£€¥]|US\$|Rs\.?)?"
 _SIGN = re.compile(rf"(?:(?<![\w)}}%.])-|\b(?:minus|negative|moins|menos)\b|负)\s*{_CURRENCY}\s*$", re.IGNORECASE)
@@ -118,6 +120,8 @@ def _number(text: str, match: re.Match[str]) -> Quantity:
         places = len(match["plain"].rpartition(".")[2]) if "." in match["plain"] else 0
     if power := _POWER.match(text, end):
         value, places, end = _raised(value, int(next(group for group in power.groups() if group))), 0, power.end()
+    if _COEFFICIENT.match(text, end):
+        value = None
     if _ROOT.search(text, max(match.start() - 10, 0), match.start()):
         value, places = _square_root(value), 0
     return Quantity(match.start(), end, text[match.start() : end], value, places)
