@@ -1,5 +1,6 @@
 """Live routing: the policy chooses, the chosen model answers, hop by hop until STOP or the horizon."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from hierrouter_jax.bridge.backends import Backend, Doubt, Failure, Generation, drive
+from hierrouter_jax.bridge.backends import Answers, Backend, Doubt, Failure, Generation, drive
 from hierrouter_jax.bridge.encoders import TASK, Encoder, same_spec
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
@@ -47,9 +48,10 @@ class Transcript:
 
     Attributes:
       query_id, query: the query's id and text.
-      hops: in order; at least one.
+      hops: in order; at least one, unless it failed.
       stopped: whether the route ended by STOP, rather than reach the horizon.
       budget: that it was given, in the pool's money unit; None where there was none.
+      failed: why the call after the last hop gave no response, and which model's it was; empty as a rule.
     """
 
     query_id: str
@@ -57,11 +59,12 @@ class Transcript:
     hops: tuple[Hop, ...]
     stopped: bool
     budget: float | None = None
+    failed: str = ""
 
     @property
     def answer(self) -> str:
-        """The last response."""
-        return self.hops[-1].response
+        """The last response; empty where there is none."""
+        return self.hops[-1].response if self.hops else ""
 
     @property
     def cost(self) -> float:
@@ -87,6 +90,8 @@ def route(
 ) -> list[Transcript]:
     """Route queries live, all of them a stage at a time.
 
+    A call that gives no response ends its query's route, whose transcript says so; the others go on.
+
     Under a budget no call is made whose largest charge, for the prompt's tokens and all the tokens that it may
     write, would take the route past it.
 
@@ -105,7 +110,7 @@ def route(
     Raises:
       InputError: before any call, if a query is empty, pool or encoder are not the policy's, the policy was not
         trained to be told what it is told, or is not told the task that it needs, or the budget pays for no first
-        call of some query.
+        call of some query; or if no call at all was answered, as a backend refuses them or is away.
     """
     ids, asked = _read(queries, task)
     texts = [context.query for context in asked]
@@ -116,11 +121,11 @@ def route(
         charges = largest_charges(backends, [fitted_prompts(prompt, asked, backend)[0] for backend in backends])
         check_budget(budget, charges.min(axis=1), ids, bundle.money_unit)
     hops: list[list[Hop]] = [[] for _ in texts]
-    stopped = np.zeros(len(texts), dtype=bool)
+    stopped, failed, away = np.zeros(len(texts), dtype=bool), [""] * len(texts), _Away()
     cost = np.zeros(len(texts))
     with tqdm(total=len(texts) * bundle.horizon, desc="route", unit="hop", disable=not progress) as bar:
         for stage in range(bundle.horizon):
-            rows = np.flatnonzero(~stopped)
+            rows = np.flatnonzero([not (ended or why) for ended, why in zip(stopped, failed, strict=True)])
             if not rows.size:
                 break
             contexts = [_so_far(asked[row], hops[row]) for row in rows]
@@ -136,12 +141,20 @@ def route(
             for model, backend in enumerate(backends):
                 chosen = np.flatnonzero(actions == model)
                 prompts, trimmed = fitted_prompts(prompt, [contexts[at] for at in chosen], backend)
-                generations = _generate(backend, prompts, batch_size, bar)
-                for at, generation, less in zip(chosen, generations, trimmed, strict=True):
-                    hop = _hop(backend, generation, float(probabilities[at, model]), less)
-                    hops[rows[at]].append(hop)
-                    cost[rows[at]] += hop.cost
-    return [Transcript(*entry, budget) for entry in zip(ids, texts, map(tuple, hops), stopped.tolist(), strict=True)]
+                answers = away.answers(backend, prompts, batch_size, bar)
+                for at, prompt_, less in zip(chosen, prompts, trimmed, strict=True):
+                    row, answer = rows[at], answers[prompt_]
+                    if isinstance(answer, Failure):
+                        failed[row] = f"model {backend.name!r} gave no response: {answer.reason}"
+                        bar.update(bundle.horizon - stage)
+                        continue
+                    hop = _hop(backend, answer, float(probabilities[at, model]), less)
+                    hops[row].append(hop)
+                    cost[row] += hop.cost
+    if away.reason and not any(hops):
+        raise InputError(away.reason)
+    ends = zip(ids, texts, map(tuple, hops), stopped.tolist(), failed, strict=True)
+    return [Transcript(name, text, its, ended, budget, why) for name, text, its, ended, why in ends]
 
 
 def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prompt]]) -> Float[np.ndarray, "B M"]:
@@ -205,17 +218,33 @@ def _check_task(bundle: PolicyBundle, ids: Sequence[str], asked: Sequence[Contex
         raise InputError(f"{nameless[0]} is of no task, which the policy is told: give --task, or a column task")
 
 
-def _generate(backend: Backend, prompts: list[Prompt], batch_size: int, bar: tqdm) -> list[Generation]:
-    distinct = list(dict.fromkeys(prompts))
-    batches = [distinct[start : start + batch_size] for start in range(0, len(distinct), batch_size)]
-    answers: dict[Prompt, Generation] = {}
-    for part in drive(backend, batches, Doubt()):
-        for prompt, answer in part.items():
-            if isinstance(answer, Failure):
-                raise InputError(f"model {backend.name!r} gave no response: {answer.reason}")
-            answers[prompt] = answer
-        bar.update(len(part))
-    return [answers[prompt] for prompt in prompts]
+class _Away:
+    """Calls of the pool's backends, of those left alone that refused all of theirs.
+
+    Attributes:
+      reason: the first such refusal, as a sentence; empty as a rule.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._reasons: dict[str, str] = {}
+        self._doubts: dict[str, Doubt] = {}
+
+    def answers(self, backend: Backend, prompts: Sequence[Prompt], batch_size: int, bar: tqdm) -> Answers:
+        """The answer to each prompt, or why there is none."""
+        doubt, hops = self._doubts.setdefault(backend.name, Doubt()), Counter(prompts)
+        distinct = list(hops) if backend.name not in self._reasons else []
+        batches = [distinct[start : start + batch_size] for start in range(0, len(distinct), batch_size)]
+        answers: Answers = {}
+        try:
+            for part in drive(backend, batches, doubt):
+                answers |= part
+                bar.update(sum(hops[text] for text, answer in part.items() if isinstance(answer, Generation)))
+        except InputError as error:
+            self._reasons[backend.name] = str(error)
+            self.reason = self.reason or f"model {backend.name!r}: {error}"
+        lost = Failure(self._reasons.get(backend.name, ""))
+        return {prompt: answers.get(prompt, lost) for prompt in prompts}
 
 
 def _hop(backend: Backend, generation: Generation, probability: float, trimmed: int) -> Hop:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hierrouter_jax.bridge.backends import load_backends
+from hierrouter_jax.bridge.collect import CallsFailed
 from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.route import Transcript
@@ -26,6 +27,7 @@ from hierrouter_jax.outcomes.rows import TABULAR, kind, read_text
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.outcomes.texts import decoded, lines_of
 
+_MOST_NAMED = 3  # failed queries, in the message at the end
 # Verbs whose options are the fields of a configuration, not the parameters of the function.
 CONFIGURED = {"quickstart": QuickstartConfig}
 
@@ -40,6 +42,8 @@ def route(
     json: bool = False,
 ) -> None:
     """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
+
+    A query whose call fails keeps the hops before it; the others go on. Exit code 4: calls failed.
 
     Args:
       query: a query; or a .txt file with one a line; or a .jsonl, .json, .csv or .parquet file with text
@@ -72,6 +76,11 @@ def route(
             print(jsonlib.dumps(transcript.to_dict()))
         else:
             _show(transcript, bundle.money_unit)
+    failed = [transcript for transcript in transcripts if transcript.failed]
+    if failed:
+        named = "; ".join(f"{transcript.query_id}: {transcript.failed}" for transcript in failed[:_MOST_NAMED])
+        more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
+        raise CallsFailed(f"{len(failed):,} of {len(transcripts):,} queries have no full route ({named}{more})")
 
 
 def quickstart(config: QuickstartConfig) -> None:
@@ -135,6 +144,9 @@ def _show(transcript: Transcript, money_unit: str) -> None:
                 (f"   p {hop.probability:.2f}, cost {hop.cost:.1f}", "dim"),
             )
         )
+    if transcript.failed:
+        output.print(Text.assemble(("  x ", "red"), transcript.failed))
+        return
     end = "stopped" if transcript.stopped else "at the horizon"
     of = "" if transcript.budget is None else f" of {transcript.budget:.1f}"
     output.print(

@@ -2,15 +2,17 @@
 
 from typing import Any
 
+FINISH_REASONS = ("stop", "length", "content_filter", "failed")
 DEV_ONLY = "dev-only: these queries are of public test files; report no result on them as a result on unseen data"
 
 
 def table_notes(settings: dict[str, Any]) -> list[str]:
-    """Labels, failed calls, trimmed prompts, truncated contexts and missing hops; nothing where there is none."""
+    """Labels, failed calls, unknown ends, trimmed prompts, truncated contexts, missing hops; only what there is."""
     return [
         *(mix_notes(settings) if "mix" in settings else []),
         *([DEV_ONLY] if settings.get("import", {}).get("dev_only") else []),
         *_failed(settings.get("failed")),
+        *_unknown_ends(settings.get("finish_reasons")),
         *_trimmed(settings),
         *_partial(settings.get("partial")),
     ]
@@ -38,10 +40,24 @@ def _failed(failed: dict[str, Any] | None) -> list[str]:
     if not failed:
         return []
     reasons = "; ".join(f"{count} x {reason}" for reason, count in list(failed["reasons"].items())[:3])
+    names = ", ".join(failed.get("estimated_prompts", []))
+    estimated = f" (estimated for {names}, which has no tokenizer)" if names else ""
     return [
         f"{failed['calls']:,} calls failed ({reasons}): {failed['hops_counted_wrong']:,} hops of validation and test "
-        f"count as wrong, with their prompts charged and {failed['hops_below_them_missing']:,} hops after them "
-        f"missing; {failed['training_hops_masked']:,} hops of training are missing"
+        f"count as wrong, with their prompts charged{estimated} and {failed['hops_below_them_missing']:,} hops after "
+        f"them missing; {failed['training_hops_masked']:,} hops of training are missing"
+    ]
+
+
+def _unknown_ends(reasons: dict[str, int] | None) -> list[str]:
+    """Of words for the end of a response that nobody has explained."""
+    unknown = {word: count for word, count in (reasons or {}).items() if word not in FINISH_REASONS}
+    if not unknown:
+        return []
+    words = ", ".join(f"{count:,} x {word!r}" for word, count in list(unknown.items())[:5])
+    return [
+        f"{sum(unknown.values()):,} hops ended by a word of the endpoint that is not known here ({words}); their "
+        "responses count as complete"
     ]
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 
 @dataclass
 class Reply:
-    """What the server answers: a status with a JSON body, or with `drop` a closed connection.
+    """What the server answers: a status with a JSON body (or bytes as they are), or with `drop` a closed connection.
 
     Attributes:
       seconds: that it takes.
+      trickle: seconds between two bytes of the body.
     """
 
     body: Any = None
@@ -22,6 +24,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
     seconds: float = 0.0
+    trickle: float = 0.0
 
 
 @dataclass
@@ -110,13 +113,18 @@ class FakeServer:
                 self._send(fake.pages.get(self.path, Reply({"object": "list", "data": []})))
 
             def _send(self, reply: Reply) -> None:
-                body = json.dumps(reply.body).encode()
+                body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
                 self.send_response(reply.status)
                 for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(OSError):  # a client that waits no longer
+                    for at in range(len(body)) if reply.trickle else ():
+                        self.wfile.write(body[at : at + 1])
+                        time.sleep(reply.trickle)
+                    if not reply.trickle:
+                        self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

@@ -199,9 +199,11 @@ class EndpointClient:
 
 
 def _without(request: dict[str, Any], left_out: set[str], limit_name: str) -> dict[str, Any]:
-    """The fields of a request, without some and with its limit under another name."""
-    fields = {limit_name if name == LIMIT_NAMES[0] else name: v for name, v in request.items() if name not in left_out}
+    """The fields of a request as the client takes them, without some and with its limit under another name."""
+    fields = {name: value for name, value in request.items() if name not in left_out}
     extra = {name: value for name, value in fields.pop("extra_body", {}).items() if name not in left_out}
+    if limit_name != LIMIT_NAMES[0] and LIMIT_NAMES[0] in fields:
+        extra[limit_name] = fields.pop(LIMIT_NAMES[0])
     return fields | ({"extra_body": extra} if extra else {})
 
 

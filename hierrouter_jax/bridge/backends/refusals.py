@@ -66,10 +66,12 @@ def as_failure(answer: Refused, endpoint: Endpoint, retries: Retries) -> Failure
         return Failure(f"{url} wants to be paid before it goes on ({words})", "refused")
     if status >= 500 or status in _PASSING:
         return Failure(f"{url} failed with status {status}{retries} ({words})")
-    if status in (401, 403):  # a 401 may quote the key, so it is not told
+    if status == 401:  # the answer may quote the key, so it is not told
         key = f"the key in {key_name}" if key_name else "calls without a key; name its variable in api_key_env"
-        what = "status 401" if status == 401 else f"or this call: status 403, {words}"
-        return Failure(f"{url} refuses {key} ({what})", "refused")
+        return Failure(f"{url} refuses {key} (status 401)", "refused")
+    if status == 403:
+        key = f"the key in {key_name} or this call" if key_name else "this call, or all without a key"
+        return Failure(f"{url} refuses {key} (status 403: {words})", "refused")
     if status == 413 or (status in (400, 422) and _TOO_LONG.search(" ".join((*answer.codes, words)))):
         return Failure(f"the prompt is too long for {model} at {url} ({words})")
     if status == 404 or (status == 400 and _UNKNOWN_MODEL.search(words)):

@@ -11,6 +11,7 @@ from hierrouter_jax.bridge.backends.interface import Failure, Generation
 
 _MOST_TOKENS = 100_000_000  # no context window is as long: more is no count
 _LONGEST_WORD = 40
+_ERROR_NAMES = ("error", "message", "detail")  # the outermost first
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 # What vendors call an end, without case, dashes, spaces and a prefix FINISH_REASON_.
@@ -25,7 +26,6 @@ _WORDS = {
     "failure timeout insufficient_system_resource malformed_function_call unexpected_tool_call interrupted",
 }
 _MEANING = {word: meaning for meaning, words in _WORDS.items() for word in words.split()}
-KNOWN_REASONS = frozenset(meaning for meaning in _WORDS if meaning)
 
 _Tokens = Annotated[int, Field(strict=True, ge=0, le=_MOST_TOKENS)]
 _LogProb = Annotated[FiniteFloat, Field(strict=True)]
@@ -47,14 +47,10 @@ class _Message(BaseModel):
     refusal: _Text | None = None
 
 
-class _Chat(BaseModel):
+class _Choice(BaseModel):
     finish_reason: _Text | None = None
-    message: _Message
-
-
-class _Completion(BaseModel):
-    finish_reason: _Text | None = None
-    text: _Text
+    message: _Message | None = None
+    text: _Text | None = None
 
 
 class _Token(BaseModel):
@@ -81,7 +77,7 @@ def read_reply(body: bytes, asked: dict[str, Any], limit: int, latency: float, u
 
     Args:
       body: as it came.
-      asked: fields of the request: a chat has `messages`, a completion `prompt`.
+      asked: fields of the request.
       limit: most tokens that the response may have.
       latency: seconds that it took.
       url: of the endpoint, for messages.
@@ -89,8 +85,8 @@ def read_reply(body: bytes, asked: dict[str, Any], limit: int, latency: float, u
     try:
         reply = decoded(body)
         if not isinstance(reply, dict) or not isinstance(reply.get("choices"), list) or not reply["choices"]:
-            raise Unreadable(said(reply) or "no choices in it")
-        text, reason, logprob = _choice(reply["choices"][0], chat="messages" in asked)
+            raise Unreadable((said(reply) if _has_error(reply) else "") or "no choices in it")
+        text, reason, logprob = _choice(reply["choices"][0])
         if reply.get("usage") is None:
             reason = f"{url} does not say how many tokens a call took, so that it cannot be priced"
             return Failure(reason, "refused")
@@ -121,9 +117,13 @@ def decoded(body: bytes) -> Any:
         raise Unreadable("it is no whole JSON") from None
 
 
+def _has_error(reply: Any) -> bool:
+    return isinstance(reply, str) or (isinstance(reply, dict) and any(name in reply for name in _ERROR_NAMES))
+
+
 def said(body: Any) -> str:
     """What an endpoint's error says, in one line of at most 300 characters; nothing where it says nothing."""
-    for name in ("error", "message", "detail"):
+    for name in _ERROR_NAMES:
         if isinstance(body, dict) and body.get(name):
             body = body[name]
     if isinstance(body, str) and body.lstrip().startswith("<"):
@@ -151,19 +151,19 @@ def _valid(model: type[_Model], value: Any, where: str) -> _Model:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = ".".join(map(str, (where, *first["loc"])))
-        raise Unreadable(f"{place}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        words = re.sub(r" or instance of \w+", "", first["msg"])
+        raise Unreadable(f"{place}: {words[0].lower()}{words[1:]}") from None
     except RecursionError:
         raise Unreadable(f"{where} is nested too deep") from None
 
 
-def _choice(choice: Any, chat: bool) -> tuple[str, str | None, float | None]:
-    """Its text, finish reason and log-probability."""
-    logprob = _logprob(choice.get("logprobs")) if isinstance(choice, dict) else None
-    if not chat:
-        completion = _valid(_Completion, choice, "choices.0")
-        return whole_text(completion.text), completion.finish_reason, logprob
-    one = _valid(_Chat, choice, "choices.0")
-    return whole_text(_content(one.message)), one.finish_reason, logprob
+def _choice(given: Any) -> tuple[str, str | None, float | None]:
+    """Its text, finish reason and log-probability; both layouts are read, whatever was asked."""
+    choice = _valid(_Choice, given, "choices.0")
+    if choice.message is None and choice.text is None:
+        raise Unreadable("choices.0: neither a message nor a text in it")
+    text = (choice.text or "") if choice.message is None else _content(choice.message)
+    return whole_text(text), choice.finish_reason, _logprob(given.get("logprobs"))
 
 
 def _content(message: _Message) -> str:
@@ -222,5 +222,5 @@ def _logprob(given: Any) -> float | None:
     except (ValidationError, RecursionError):
         return None
     known = [value for value in values if value is not None]
-    total = math.fsum(known) if len(known) == len(values) else math.nan
+    total = sum(known) if known and len(known) == len(values) else math.nan
     return total if math.isfinite(total) else None

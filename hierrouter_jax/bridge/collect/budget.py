@@ -179,7 +179,15 @@ def charged_tokens(backend: Backend, prompts: Sequence[Prompt]) -> list[int]:
     """Tokens that failed calls are charged: those of their prompts, estimated where the backend cannot count them."""
     if not prompts:
         return []
-    try:
+    if counts_tokens(backend):
         return backend.count_tokens(prompts)
+    return [math.ceil(len(as_text(prompt)) / CHARACTERS_PER_TOKEN) for prompt in prompts]
+
+
+def counts_tokens(backend: Backend) -> bool:
+    """Whether a backend can count the tokens of a prompt without a call."""
+    try:
+        backend.count_tokens([""])
     except NoTokenizer:
-        return [math.ceil(len(as_text(prompt)) / CHARACTERS_PER_TOKEN) for prompt in prompts]
+        return False
+    return True

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import call_key
+from hierrouter_jax.bridge.collect.budget import counts_tokens
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.outcomes.context import Prompt
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -74,7 +75,7 @@ def how_made(
         "hops_per_call": round(hops / calls, 3) if calls else 0.0,
         "finish_reasons": dict(sorted(Counter(finished).items())),
         "trimmed_hops": sum(tally.trimmed_hops for tally in tallies),
-        **_failures(table, made, wanted),
+        **_failures(table, made, backends, wanted),
         **_partial(table, wanted),
     }
 
@@ -98,7 +99,9 @@ def compute(backend: Backend, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _failures(table: OutcomeTable, made: Made, wanted: Bool[np.ndarray, "Q N"]) -> dict[str, Any]:
+def _failures(
+    table: OutcomeTable, made: Made, backends: Sequence[Backend], wanted: Bool[np.ndarray, "Q N"]
+) -> dict[str, Any]:
     """How many calls failed and what became of their nodes; nothing where none did."""
     calls = sum(tally.failed for tally in made.tallies.values())
     if not calls:
@@ -113,6 +116,11 @@ def _failures(table: OutcomeTable, made: Made, wanted: Bool[np.ndarray, "Q N"]) 
         "training_hops_masked": int(missing[train].sum()),
         "reasons": dict(counts.most_common(10)),
     }
+    estimated = [
+        backend.name for backend in backends if made.tallies[backend.name].failed and not counts_tokens(backend)
+    ]
+    if estimated:
+        failed["estimated_prompts"] = estimated
     return {"failed": failed}
 
 
