@@ -98,4 +98,5 @@ def _add(rows: Gatherer, file: Path, task: str, model: str, predictions: Any, ve
                 "score": verdict[column],
                 "response": told.get("origin_prediction", told.get("prediction")),
             },
+            column,
         )
