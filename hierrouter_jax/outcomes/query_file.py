@@ -56,7 +56,7 @@ def _read(path: Path, needed: tuple[str, ...], defaults: dict[str, Any], known: 
 
 def _query(where: str, record: dict[str, Any], needed: tuple[str, ...], defaults: dict[str, Any]) -> Query:
     """A row's query; what a row leaves out is as `defaults` say."""
-    values = dict(defaults)
+    values: dict[str, Any] = dict(defaults)
     for name, value in record.items():
         if unknown(value):
             if name in needed:
@@ -73,4 +73,5 @@ def _query(where: str, record: dict[str, Any], needed: tuple[str, ...], defaults
     unseen = str(values["unseen"]).strip().lower()
     if unseen not in _TRUTH:
         raise InputError(f"{where}: unseen is {values['unseen']!r}, but must be true or false")
-    return Query(**values | {"unseen": _TRUTH[unseen]})
+    values["unseen"] = _TRUTH[unseen]
+    return Query(**values)

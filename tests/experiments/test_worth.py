@@ -1,14 +1,19 @@
 """Whether routing is worth it: hand-computed headroom, prices of depth, and answers that follow the declared rules."""
 
+import itertools
 import json
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hierrouter_jax.cli.advice import sentences
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.worth import worth
+from hierrouter_jax.experiments.worth import cheapest_route, worth
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.store import save_table
@@ -17,7 +22,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable, Query
 SPLITS = ("train", "validation", "test")
 
 
-def built(right, horizon: int = 1, each: int = 40) -> OutcomeTable:
+def built(right, horizon: int = 1, each: int = 100) -> OutcomeTable:
     """Two tasks, told apart by the embedding; `right[task][node - 1]` is every query's quality at a node."""
     tree = HopTree(2, horizon)
     tasks = np.arange(each) % 2
@@ -84,6 +89,105 @@ def test_depth_is_priced_from_the_first_hop():
     assert second["collection_cost"] == 14 + 32 + 2 * (18 + 40)
     assert second["route_cost"] == {"cheapest": 14 + 18, "mean": (46 + 58) / 2}
     assert third["route_cost"]["cheapest"] == 14 + 18 + 22
+
+
+AMOUNTS = st.sampled_from([0.0, 0.001, 0.5, 1.0, 2.0, 3.0, 10.0, 1e6]) | st.floats(0, 100)
+
+
+@given(st.lists(st.tuples(AMOUNTS, AMOUNTS, AMOUNTS), min_size=1, max_size=6))
+def test_the_cheapest_route_is_the_least_of_all(models):
+    """Summed hop by hop over every route of up to three models."""
+    first, writes, price = np.array(models).T
+    for hops in (1, 2, 3):
+        costs = []
+        for route in itertools.product(range(len(models)), repeat=hops):
+            carried = np.concatenate([[0.0], np.cumsum(writes[list(route)])[:-1]])
+            costs.append(sum(first[m] + c * price[m] for m, c in zip(route, carried, strict=True)))
+        assert cheapest_route(first, writes, price, hops) == pytest.approx(min(costs))
+
+
+def test_sums_over_a_tree_are_those_of_its_nodes():
+    tree, rng = HopTree(3, 3), np.random.default_rng(0)
+    table = built([[1, 0], [0, 1]])
+    tokens_in, tokens_out = rng.integers(1, 50, size=(2, 4)) * (np.arange(4) > 0)
+    prices = rng.random(size=(3, 2))
+    table = replace(
+        table,
+        tree=HopTree(3, 1),
+        pool=tuple(PricedModel(f"m{m}", *map(float, prices[m])) for m in range(3)),
+        **{name: np.repeat(getattr(table, name), (1, 1, 2), axis=1) for name in ("quality", "available", "response")},
+        tokens_in=np.tile(tokens_in.astype(np.int32), (table.num_queries, 1)),
+        tokens_out=np.tile(tokens_out.astype(np.int32), (table.num_queries, 1)),
+    )
+    hop, carried, spent = (np.zeros(tree.num_nodes) for _ in range(3))
+    for node in range(1, tree.num_nodes):
+        model, parent = tree.last_model(node), tree.parent(node)
+        hop[node] = (tokens_in[1 + model] + carried[parent]) * prices[model, 0] + tokens_out[1 + model] * prices[
+            model, 1
+        ]
+        carried[node], spent[node] = carried[parent] + tokens_out[1 + model], spent[parent] + hop[node]
+    for depth in worth(table)["depth"]:
+        reached, ends = slice(0, tree.stage_start(depth["hops"] + 1)), tree.stage_slice(depth["hops"])
+        assert depth["calls"] == reached.stop - 1
+        assert depth["collection_cost"] == pytest.approx(hop[reached].sum())
+        assert depth["route_cost"]["mean"] == pytest.approx(spent[ends].mean())
+        assert depth["route_cost"]["cheapest"] == pytest.approx(spent[ends].min())
+
+
+def test_two_thousand_models_take_seconds():
+    models, table = 2000, built([[1, 0], [0, 1]], each=8)
+    shape, rng = (table.num_queries, 1 + models), np.random.default_rng(0)
+    inner = np.arange(1 + models) > 0
+    many = replace(
+        table,
+        tree=HopTree(models, 1),
+        pool=tuple(PricedModel(f"m{m}", *map(float, rng.random(2))) for m in range(models)),
+        quality=(rng.integers(0, 2, shape) * inner).astype(np.float32),
+        tokens_in=(rng.integers(1, 99, shape) * inner).astype(np.int32),
+        tokens_out=(rng.integers(1, 99, shape) * inner).astype(np.int32),
+        available=np.ones(shape, dtype=bool),
+        response=np.full(shape, "", dtype=object),
+    )
+    start = time.perf_counter()
+    report = worth(many)
+    assert time.perf_counter() - start < 10
+    assert report["depth"][2]["calls"] == 2000 + 2000**2 + 2000**3
+
+
+@pytest.mark.parametrize(
+    ("right", "each", "answers"),
+    [
+        ([[1, 0], [0, 1]], 2, ("too few queries", "too few queries")),  # an interval of no width
+        ([[1, 0], [1, 1]], 2, ("too few queries", "too few queries")),
+        ([[1, 1], [1, 1]], 19, ("too few queries", "too few queries")),
+        ([[0, 0], [0, 0]], 19, ("too few queries", "too few queries")),
+        ([[1, 1], [1, 1]], 20, ("no-go", "too few queries")),  # none of 20: up to 16.8 % may be
+        ([[1, 1], [1, 1]], 60, ("no-go", "too few queries")),  # none of 60: up to 6.0 %, a fifth of which is 1.2 points
+        ([[1, 1], [1, 1]], 80, ("no-go", "no-go")),  # none of 80: up to 4.5 %
+        ([[1, 0], [0, 1]], 20, ("go", "too few queries")),
+        ([[1, 0], [0, 0]], 20, ("no-go", "sample")),
+        ([[0, 0], [0, 0]], 20, ("no-go", "sample")),
+    ],
+)
+def test_answers_respect_the_number_of_queries(right, each, answers):
+    report = worth(built(right, each=each))
+    assert (report["answers"]["routing"], report["answers"]["hop_2"]) == answers
+    said = sentences(report)
+    for answer, sentence in zip(answers, said, strict=False):
+        if answer == "too few queries":
+            assert "too few queries to say" in sentence
+            assert sentence.partition(" queries")[2].count(f"over {each} queries") == 1
+    assert not (each < 20 and any("little to gain" in sentence for sentence in said))
+
+
+def test_a_headroom_that_is_wide_is_no_loss():
+    """Three of 30 queries are right by the other model alone, of which a router may get less or more than a point."""
+    table = built([[1, 0], [1, 0]], each=30)
+    table.quality[-3:, 1:] = [0, 1]
+    report = worth(table)
+    low, high = report["oracle"]["headroom"]["ci"]
+    assert low * 0.144 < 0.01 < high * 0.144
+    assert report["answers"]["routing"] == "too few queries"
 
 
 def test_cost_can_make_routing_a_loss():

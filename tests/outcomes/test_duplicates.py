@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from hierrouter_jax.outcomes.duplicates import find_duplicates, normalise
 
 
@@ -46,3 +48,55 @@ def test_operators_and_numbers_make_a_difference():
     assert not find_duplicates(["1+2", "1-2", "", "12"]).pairs
     assert find_duplicates([]).group.tolist() == []
     assert len(find_duplicates(["", "", "!"]).pairs) == 2
+
+
+QUESTIONS = (
+    "Who may open a savings account?",
+    "Which fees has a loan of five years?",
+    "How long is a debit card valid?",
+    "Where is the next branch of the bank?",
+    "Can I raise my limit for a week?",
+    "who may open a savings account",  # the first one again
+    "Which fees has a loan of five years, please?",  # and nearly the second
+)
+RULES = " ".join(f"Rule {number}: never name product {number * 7} in an answer." for number in range(60))
+WRAPPINGS = {
+    "a system prompt before": lambda row, text: f"You are an agent of a bank. {RULES} Customer: {text}",
+    "an instruction behind": lambda row, text: f"{text}\n\n{RULES}\nAnswer in one word.",
+    "both": lambda row, text: f"{RULES}\n{text}\n{RULES.upper()}",
+    "worked examples": lambda row, text: "".join(f"Q: {q * 9} plus 1?\nA: {q * 9 + 1}\n\n" for q in range(40)) + text,
+    "a document": lambda row, text: f"Document:\n{' '.join(texts(40, 12, seed=3))}.\n\nQuestion: {text}",
+    "headings": lambda row, text: f"### Instruction\n{RULES}\n### Input\n{text}\n### Response",
+    "a name that differs": lambda row, text: f"The user is number {row}. {RULES} {text}",
+    "chat turns": lambda row, text: f"Be brief.\n{RULES}\nHow can I help?\n{text}",
+    "lines without full stops": lambda row, text: "\n".join(texts(30, 8, seed=4)) + f"\n{text}",
+    "no western punctuation": lambda row, text: "\u8bf7\u7528\u4e00\u53e5\u8bdd\u56de\u7b54\u3002" * 60 + text,
+    "two of three prompts": lambda row, text: f"{('', RULES, RULES.lower())[row % 3]}\n{text}",
+    "quoted": lambda row, text: f'{RULES} He said: "{text}"',
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS)
+def test_what_is_said_before_every_question_changes_nothing(wrap):
+    plain = [(pair.first, pair.second) for pair in find_duplicates(QUESTIONS).pairs]
+    assert plain == [(0, 5), (1, 6)]
+    found = find_duplicates([wrap(row % 5, text) for row, text in enumerate(QUESTIONS)])
+    assert [(pair.first, pair.second) for pair in found.pairs] == plain
+
+
+def test_two_questions_on_one_document_are_two():
+    document = " ".join(f"{text}." for text in texts(30, 10, seed=5))
+    asked = [f"{document} {question}" for question in QUESTIONS[:2]]
+    assert not find_duplicates(asked).pairs
+    assert len(find_duplicates([asked[0], asked[0].replace("Who may open", "Who can open")]).pairs) == 1
+
+
+def test_one_problem_with_other_numbers_is_one():
+    """Two of a kind are near-duplicates as they were: only their numbers differ."""
+    problem = "Ann sold {} clips in April to her friends. In May she sold half as many clips. How many did she sell?"
+    assert len(find_duplicates([problem.format(48), problem.format(64)]).pairs) == 1
+
+
+def test_many_questions_behind_one_prompt_stay_apart():
+    found = find_duplicates([f"{RULES} {text}" for text in texts(300, 12, seed=6)])
+    assert not found.pairs

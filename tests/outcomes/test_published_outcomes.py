@@ -86,3 +86,31 @@ def test_llmrouters_leak_is_found_and_dropped(llmrouter):
     test = np.array([query.split == "test" for query in table.queries])
     assert test.sum() == 100
     assert not set(group[test]) & set(group[~test])
+
+
+ROUTERBENCH = {  # mean score of the sample, percent
+    "WizardLM/WizardLM-13B-V1.2": 43.97,
+    "gpt-4-1106-preview": 78.15,
+    "meta/code-llama-instruct-34b-chat": 21.78,
+    "zero-one-ai/Yi-34B-Chat": 68.49,
+}
+
+
+def test_routerbenchs_sample_is_read_whole(outcomes):
+    """Lists in text become what they hold, stated costs suffice, and no row is lost."""
+    if not (outcomes / "routerbench").is_dir():
+        pytest.skip(f"the local copy of RouterBench's sample is not there ({outcomes / 'routerbench'})")
+    records = read_format("routerbench", outcomes / "routerbench")
+    assert not records.rejected
+    table = build_table(records, LengthEncoder())
+    assert table.quality[:, 1:].shape == (365, 11)
+    assert table.available.all()
+    means = dict(zip(table.model_names, (100 * table.quality[:, 1:].mean(axis=0)).round(2).tolist(), strict=True))
+    assert {name: means[name] for name in ROUTERBENCH} == pytest.approx(ROUTERBENCH, abs=0.005)
+    assert 100 * table.quality.max(axis=1).mean() == pytest.approx(89.93, abs=0.005)
+    first = next(row for row, query in enumerate(table.queries) if query.id == "mmlu-professional-psychology.val.221")
+    said = dict(zip(table.model_names, table.response[first, 1:], strict=True))
+    assert (said["claude-v1"], said["gpt-3.5-turbo-1106"], said["mistralai/mistral-7b-chat"]) == ("C", "C)", "\nA")
+    assert table.queries[first].text.startswith("Please answer with the letter of the correct answer.\n\nWhich of")
+    assert table.cost[first, 1 + table.model_names.index("claude-v1")] == 0.0005920000000000001
+    assert not table.settings["import"]["costless"]

@@ -10,7 +10,13 @@ from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records
 from hierrouter_jax.outcomes.rows import Rows
 from hierrouter_jax.outcomes.texts import NotText, as_text
 
-_PATTERNS = ("*.csv", "*.csv.gz", "*.jsonl", "*.jsonl.gz", "*.parquet", "*.json", "*.json.gz")
+_PATTERNS = (
+    "*.csv",
+    "*.csv.gz",
+    "*.jsonl",
+    "*.jsonl.gz",
+    "*.parquet",
+)  # in a folder; .json there is often something else
 _NEEDED = ("query", "model", "score")
 
 

@@ -81,8 +81,9 @@ def _add(rows: Gatherer, file: Path, task: str, model: str, predictions: Any, ve
                 rows.reject(file, key, f"is {told!r:.40}, but must be an object (name: value)")
             continue
         verdict = verdicts.get(key)
-        column = next((name for name in _VERDICTS if name in verdict), None) if isinstance(verdict, dict) else None
-        if column is None or verdict[column] is None:
+        verdict = verdict if isinstance(verdict, dict) else {}
+        column = next((name for name in _VERDICTS if verdict.get(name) is not None), None)
+        if column is None:
             rows.reject(file, key, "has no verdict")
             continue
         prompt = told.get("origin_prompt", told.get("prompt"))
@@ -98,4 +99,5 @@ def _add(rows: Gatherer, file: Path, task: str, model: str, predictions: Any, ve
                 "score": verdict[column],
                 "response": told.get("origin_prediction", told.get("prediction")),
             },
+            column,
         )
