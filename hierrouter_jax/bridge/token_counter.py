@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from hierrouter_jax.bridge.backends import loading
-from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.bridge.pool import described
 
 _AT_ONCE = 4096
 
@@ -30,7 +30,7 @@ class TokenizerCounter:
             if source.endswith(".json"):
                 self._tokenizer = Tokenizer.from_file(str(Path(source).expanduser()))
             else:
-                self._tokenizer = AutoTokenizer.from_pretrained(resolve_source(source), use_fast=True).backend_tokenizer
+                self._tokenizer = AutoTokenizer.from_pretrained(described(source), use_fast=True).backend_tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.name = f"{source} ({self._tokenizer.get_vocab_size()} tokens)"

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from hierrouter_jax.bridge.backends.chat import as_messages
 from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
-from hierrouter_jax.bridge.backends.weights import loading, reach, where
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, resolve_source
+from hierrouter_jax.bridge.backends.weights import description, loading, reach
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, member_size, resolve_source
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.errors import InputError
@@ -49,7 +49,8 @@ class OpenAIBackend:
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
         known = _model_config(config)
-        size = None if known is None else count_parameters(known)
+        with loading(f"model {config.name!r}", config.size_basis):
+            size = member_size(config, known)
         self.parameters: int | None = None if size is None else size.parameters
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
@@ -126,7 +127,13 @@ class OpenAIBackend:
                 "an endpoint cannot do; name a hub id or folder with its tokenizer as source"
             )
         with loading(f"model {self.name!r}", self._config.source):
-            return AutoTokenizer.from_pretrained(**where(self._config))
+            return _shared_tokenizer(*description(self._config).items())
+
+
+@cache
+def _shared_tokenizer(*where: tuple[str, str]) -> Any:
+    """One for all members of a source; nobody changes it."""
+    return AutoTokenizer.from_pretrained(**dict(where))
 
 
 def _model_config(config: ModelConfig) -> Any:
@@ -137,7 +144,7 @@ def _model_config(config: ModelConfig) -> Any:
     if path.is_dir() and not (path / "config.json").is_file():
         return None
     with loading(f"model {config.name!r}", config.source):
-        return AutoConfig.from_pretrained(**where(config))
+        return AutoConfig.from_pretrained(**description(config))
 
 
 def _key(name: str, endpoint: Endpoint) -> str | None:

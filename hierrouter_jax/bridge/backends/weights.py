@@ -23,7 +23,7 @@ from transformers import (
 from transformers.quantizers.auto import AutoQuantizationConfig
 from transformers.utils import logging
 
-from hierrouter_jax.bridge.pool import ModelConfig, Resident, resolve_commit, resolve_source
+from hierrouter_jax.bridge.pool import ModelConfig, Resident, described, resolve_commit, resolve_source
 from hierrouter_jax.bridge.pool.source import is_gguf
 from hierrouter_jax.errors import InputError
 
@@ -124,8 +124,8 @@ def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
       InputError: if the source cannot be loaded.
     """
     with loading(f"model {config.name!r}", config.source):
-        tokenizer = AutoTokenizer.from_pretrained(**where(config), padding_side="left")
-        known = AutoConfig.from_pretrained(**where(config))
+        tokenizer = AutoTokenizer.from_pretrained(**description(config), padding_side="left")
+        known = AutoConfig.from_pretrained(**description(config))
     if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer, known
@@ -167,13 +167,19 @@ def reach(config: ModelConfig, known: PretrainedConfig | None) -> int | None:
     return min(filter(None, (config.positions, told)), default=None)
 
 
+def description(config: ModelConfig) -> dict[str, Any]:
+    """What the `from_pretrained` of a tokenizer or a config is told of the source."""
+    source = described(config.source)
+    revision = {"revision": config.revision} if config.revision else {}
+    return {"pretrained_model_name_or_path": source, **revision}
+
+
 def where(config: ModelConfig) -> dict[str, Any]:
-    """What every `from_pretrained` is told of the source."""
+    """What the `from_pretrained` of a model is told of the source."""
     source = resolve_source(config.source)
     if is_gguf(source):
         return {"pretrained_model_name_or_path": str(Path(source).parent), "gguf_file": Path(source).name}
-    revision = {"revision": config.revision} if config.revision else {}
-    return {"pretrained_model_name_or_path": source, **revision}
+    return description(config)
 
 
 def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
