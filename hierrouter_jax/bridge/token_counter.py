@@ -6,7 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from hierrouter_jax.bridge.pool import resolve_source
+from hierrouter_jax.bridge.pool import described
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 
 _AT_ONCE = 4096
@@ -30,7 +30,7 @@ class TokenizerCounter:
             if source.endswith(".json"):
                 self._tokenizer = Tokenizer.from_file(str(Path(source).expanduser()))
             else:
-                loaded = from_pretrained(AutoTokenizer, resolve_source(source), use_fast=True)
+                loaded = from_pretrained(AutoTokenizer, described(source), use_fast=True)
                 self._tokenizer = loaded.backend_tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

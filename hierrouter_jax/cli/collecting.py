@@ -134,7 +134,7 @@ def collect(
             asked.grader,
             caller,
             config.money_unit,
-            settings=asked.settings,
+            settings={**asked.settings, **_sizes(config)},
             keep_failed=keep_failed,
             keep_prompts=keep_prompts,
         )
@@ -150,6 +150,12 @@ def collect(
 def load_external(config: PoolConfig, servers: Servers | None = None) -> tuple[Backend, ...]:
     """The larger models beside a pool, to compare with."""
     return load_backends(replace(config, models=config.external, external=()), servers) if config.external else ()
+
+
+def _sizes(config: PoolConfig) -> dict[str, Any]:
+    """Whose config tells the size of each model, as a table's settings hold it; nothing where it is its source's."""
+    sizes = {model.name: model.size_basis for model in (*config.models, *config.external) if model.size_from}
+    return {"sizes_from": sizes} if sizes else {}
 
 
 def _collected(made: Collection, plan: PlanKind, config: PartialConfig) -> OutcomeTable:

@@ -11,7 +11,7 @@ POOL = """
 models:
   - {name: ok, source: x, max_new_tokens: 60, base_rate: 1}
   - {name: bad, source: x, max_new_tokens: 60, base_rate: 1}
-external: [{name: large, source: x, max_new_tokens: 60, base_rate: 9}]
+external: [{name: large, source: x, max_new_tokens: 60, base_rate: 9, size_from: org/official}]
 """
 QUERIES = "id,text,gold,split\na,Is it a?,ok,train\nb,Is it b?,ok,validation\nc,Is it c?,ok,test\n"
 
@@ -57,6 +57,7 @@ def test_exit_codes_and_what_is_kept(collect, tmp_path, capsys):
     assert load_table(tmp_path / "table").available.all()
     beside = load_external(tmp_path / "table")
     assert beside is not None
+    assert beside.settings["sizes_from"] == {"large": "org/official"}
     assert (beside.model_names, beside.tree.horizon, beside.num_queries) == (("large",), 1, 3)
     assert collect("--max_hours", "-1") == 2
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.environment import read_key
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
 from hierrouter_jax.bridge.backends.refusals import DISPENSABLE
-from hierrouter_jax.bridge.backends.weights import reach, where
-from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters, resolve_source
+from hierrouter_jax.bridge.backends.weights import description, reach
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, member_size, resolve_source
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.servers import Servers
@@ -54,7 +54,8 @@ class OpenAIBackend:
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
         known = _model_config(config)
-        size = None if known is None else count_parameters(known, config.trust_remote_code)
+        with loading(f"model {config.name!r}", config.size_basis):
+            size = member_size(config, known)
         self.parameters: int | None = None if size is None else size.parameters
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
@@ -146,7 +147,13 @@ class OpenAIBackend:
                 "an endpoint cannot do; name a hub id or folder with its tokenizer as source"
             )
         with loading(f"model {self.name!r}", self._config.source):
-            return from_pretrained(AutoTokenizer, **where(self._config))
+            return _shared_tokenizer(*description(self._config).items())
+
+
+@cache
+def _shared_tokenizer(*where: tuple[str, Any]) -> Any:
+    """One for all members of a source; nobody changes it."""
+    return from_pretrained(AutoTokenizer, **dict(where))
 
 
 def _model_config(config: ModelConfig) -> Any:
@@ -157,4 +164,4 @@ def _model_config(config: ModelConfig) -> Any:
     if path.is_dir() and not (path / "config.json").is_file():
         return None
     with loading(f"model {config.name!r}", config.source):
-        return from_pretrained(AutoConfig, **where(config))
+        return from_pretrained(AutoConfig, **description(config))

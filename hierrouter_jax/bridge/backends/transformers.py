@@ -14,7 +14,7 @@ from hierrouter_jax.bridge.backends.decode import decode
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
 from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned, reach
-from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters, member_size
 from hierrouter_jax.bridge.pretrained import loading
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.errors import InputError, reason_of
@@ -32,7 +32,7 @@ class TransformersBackend:
       weights: where the pool's models are kept; by default a place of its own.
 
     Attributes:
-      size: its parameters and the arithmetic of its tokens, from its config.
+      size: its parameters and the arithmetic of its tokens, from its config or the one that it is to be sized by.
 
     Raises:
       InputError: if the source cannot be loaded, its weights do not fill the model, or it has no chat template where
@@ -46,8 +46,11 @@ class TransformersBackend:
         self._config, self._weights = config, weights or Weights(pool.resident)
         self._tokenizer, known = load_tokenizer(config)
         self._chat = ChatTemplate(config.name, self._tokenizer, config.system) if config.chat else None
-        with loading(f"model {config.name!r}", config.source):
-            self.size = count_parameters(known, config.trust_remote_code)
+        with loading(f"model {config.name!r}", config.size_basis):
+            size = member_size(config, known)
+            self._stored = count_parameters(known, config.trust_remote_code).parameters
+        assert size is not None  # its source has a config
+        self.size = size
         self.parameters: int | None = self.size.parameters
         self.price = replace(pool.price(config, self.parameters), flops_per_token=self.size.flops_per_token)
         self.positions: int | None = reach(config, known)
@@ -55,7 +58,7 @@ class TransformersBackend:
         self._stops = stop_criteria(config.name, config.stop, self._tokenizer)
         self._most = 2**31  # calls that were seen to fit the memory at once
         if self._weights.resident is True:
-            self._weights.get(config, self._tokenizer, self.size.parameters)
+            self._weights.get(config, self._tokenizer, self._stored)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the model's own tokenizer, chat template included."""
@@ -116,7 +119,7 @@ class TransformersBackend:
         return None
 
     def _generate_batch(self, prompts: list[Prompt], tokens: list[list[int]]) -> list[Generation]:
-        loaded = self._weights.get(self._config, self._tokenizer, self.size.parameters)
+        loaded = self._weights.get(self._config, self._tokenizer, self._stored)
         device, sampling = loaded.model.device, self._config.sampling
         started = time.perf_counter()
         inputs = self._tokenizer.pad({"input_ids": tokens}, padding=True, return_tensors="pt")

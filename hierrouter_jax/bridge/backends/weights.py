@@ -20,7 +20,7 @@ from transformers import (
 from transformers.quantizers.auto import AutoQuantizationConfig
 
 from hierrouter_jax.bridge.backends.decode import Sharing, sharing
-from hierrouter_jax.bridge.pool import ModelConfig, Resident, resolve_commit, resolve_source
+from hierrouter_jax.bridge.pool import ModelConfig, Resident, described, resolve_commit, resolve_source
 from hierrouter_jax.bridge.pool.source import is_gguf
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.errors import InputError
@@ -123,8 +123,8 @@ def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
       InputError: if the source cannot be loaded.
     """
     with loading(f"model {config.name!r}", config.source):
-        tokenizer = from_pretrained(AutoTokenizer, **where(config), padding_side="left")
-        known = from_pretrained(AutoConfig, **where(config))
+        tokenizer = from_pretrained(AutoTokenizer, **description(config), padding_side="left")
+        known = from_pretrained(AutoConfig, **description(config))
     if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer, known
@@ -150,13 +150,18 @@ def reach(config: ModelConfig, known: PretrainedConfig | None) -> int | None:
     return min(filter(None, (config.positions, told)), default=None)
 
 
+def description(config: ModelConfig) -> dict[str, Any]:
+    """What `from_pretrained` takes of a member's tokenizer or config: its source, and whether code in it is trusted."""
+    revision = {"revision": config.revision} if config.revision else {}
+    return {"path": described(config.source), "trust": config.trust_remote_code, **revision}
+
+
 def where(config: ModelConfig) -> dict[str, Any]:
-    """What `from_pretrained` takes of a member: its source, and whether code in it is trusted."""
+    """What `from_pretrained` takes of a member's model: its source, and whether code in it is trusted."""
     source = resolve_source(config.source)
     if is_gguf(source):
         return {"path": Path(source).parent, "gguf_file": Path(source).name}
-    revision = {"revision": config.revision} if config.revision else {}
-    return {"path": source, "trust": config.trust_remote_code, **revision}
+    return description(config)
 
 
 def _load(config: ModelConfig, tokenizer: Any) -> Loaded:

@@ -1,8 +1,9 @@
 """The pool: which models, from where, at what price, and how they are asked."""
 
 from hierrouter_jax.bridge.pool.config import PoolConfig, Resident, load_pool, load_prompt
+from hierrouter_jax.bridge.pool.description import described
 from hierrouter_jax.bridge.pool.member import Endpoint, ModelConfig, Sampling
-from hierrouter_jax.bridge.pool.size import ModelSize, count_parameters
+from hierrouter_jax.bridge.pool.size import ModelSize, count_parameters, member_size
 from hierrouter_jax.bridge.pool.source import resolve_commit, resolve_source
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "Resident",
     "Sampling",
     "count_parameters",
+    "described",
     "load_pool",
     "load_prompt",
+    "member_size",
     "resolve_commit",
     "resolve_source",
 ]

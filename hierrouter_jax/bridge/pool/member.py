@@ -196,6 +196,9 @@ class ModelConfig:
       endpoint: where an `openai` member answers.
       trust_remote_code: whether Python code that comes with the source may be run here; without it, a source that
         asks for that is refused.
+      size_from: whose config tells its size, and so its price under `rate_from_parameters`, where the source's own is
+        not the official model's: a hub id, a folder or a JSON file; or the fields of the source's config that differ
+        (`{tie_word_embeddings: true}`, as some GGUF files store a shared embedding twice).
 
     Raises:
       InputError: if a value makes no sense, a field does not belong to the kind, or half a price is stated, or two.
@@ -219,6 +222,7 @@ class ModelConfig:
     positions: int | None = None
     endpoint: Endpoint | None = None
     trust_remote_code: bool = False
+    size_from: str | dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -256,6 +260,8 @@ class ModelConfig:
             )
         if self.system and not self.chat:
             raise InputError("system needs chat: true, as only a chat template has a place for it")
+        if self.size_from is not None and not self.size_from:
+            raise InputError("size_from is empty, but must be a hub id, a folder, a JSON file, or a config's fields")
         for text in self.stop:
             if not text:
                 raise InputError("stop holds an empty string, which would end every response at once")
@@ -268,6 +274,14 @@ class ModelConfig:
         stated = (self.base_rate is not None, self.price_in is not None, self.price_out is not None)
         if stated not in ((False, False, False), (True, False, False), (False, True, True)):
             raise InputError("state either base_rate, or both price_in and price_out")
+
+    @property
+    def size_basis(self) -> str:
+        """Whose config its size follows from, in words; empty where no config tells it."""
+        if isinstance(self.size_from, str):
+            return self.size_from
+        changes = ", ".join(f"{name}: {value}" for name, value in (self.size_from or {}).items())
+        return f"{self.source} with {changes}" if changes else self.source
 
     @property
     def stated_prices(self) -> tuple[float, float] | None:

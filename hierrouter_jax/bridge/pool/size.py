@@ -1,9 +1,15 @@
 """How large a model is, and how much arithmetic its tokens take, from its config alone: no weights are downloaded."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+
+from hierrouter_jax.bridge.pool.description import described
+from hierrouter_jax.bridge.pool.member import ModelConfig
+from hierrouter_jax.bridge.pretrained import from_pretrained
+from hierrouter_jax.errors import InputError, nearest
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,37 @@ def count_parameters(config: PretrainedConfig, trust: bool = False) -> ModelSize
         flops_per_token=2 * (parameters - sum(weights.numel() for weights in embeddings))
         + 2 * (head.weight.numel() if head is not None else 0),
     )
+
+
+def member_size(config: ModelConfig, known: PretrainedConfig | None, **options: Any) -> ModelSize | None:
+    """The size of a member's model: by what its `size_from` says, or else by its source's config.
+
+    Args:
+      config: the member.
+      known: its source's config; None where there is none.
+      options: of `from_pretrained`, where `size_from` names another config.
+    Returns:
+      None where no config is known at all.
+    Raises:
+      InputError: if `size_from` changes fields that the config does not have, or there is no config to change.
+      OSError, ValueError and others of transformers: if the config is not there, or describes no causal model.
+    """
+    changes = config.size_from
+    if isinstance(changes, str):
+        try:
+            where = changes if changes.endswith(".json") else described(changes)
+        except InputError as error:
+            raise InputError(f"model {config.name!r}: size_from: {error}") from None
+        known = from_pretrained(AutoConfig, where, trust=config.trust_remote_code, **options)
+    elif changes:
+        if known is None:
+            raise InputError(f"model {config.name!r}: size_from changes its source's config, but it has no source")
+        fields = known.to_dict()
+        for name in changes:
+            if name not in fields:
+                raise InputError(
+                    f"model {config.name!r}: size_from.{name} is not in the config of {config.source}; "
+                    f"{nearest(name, sorted(fields))}"
+                )
+        known = AutoConfig.for_model(**{**fields, **changes})
+    return None if known is None else count_parameters(known, config.trust_remote_code)
