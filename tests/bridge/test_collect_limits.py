@@ -1,9 +1,11 @@
 """Budgets, failed calls and partial trees of a collection."""
 
+import math
+
 import numpy as np
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure
+from hierrouter_jax.bridge.backends import Failure, NoTokenizer
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, BudgetReached, CallsFailed, Meter, collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
@@ -152,6 +154,24 @@ def test_kept_failures_are_missing_from_training_and_wrong_elsewhere(run, pool):
     failed = table.settings["failed"]
     assert failed["hops_counted_wrong"] == (table.details["finish_reason"] == "failed").sum()
     assert any("calls failed" in note and "count as wrong" in note for note in table_notes(table.settings))
+
+
+def test_a_failed_call_without_a_tokenizer_is_charged_an_estimate(run, pool):
+    """The prompt of the failing call has 21 characters, so it counts as 6 tokens."""
+
+    def count_tokens(prompts):
+        raise NoTokenizer("name a source")
+
+    failing(pool, "validation?\nok")
+    pool[0].count_tokens = count_tokens
+    with pytest.raises(CallsFailed, match="1 calls failed"):
+        run(pool)
+    table = run(pool, keep_failed=True)
+    (at,) = zip(*(table.details["finish_reason"] == "failed").nonzero(), strict=True)
+    assert table.queries[at[0]].split == "validation"
+    assert table.tokens_in[at] == math.ceil(len("Is it validation?\nok\n") / 4) == 6
+    (note,) = [note for note in table_notes(table.settings) if "calls failed" in note]
+    assert "with their prompts charged (estimated for ok, which has no tokenizer)" in note
 
 
 def test_an_endpoint_that_is_down_is_given_up(run, programmed):

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from hierrouter_jax.bridge.backends import Failure
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.route import route
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
@@ -100,3 +103,76 @@ def test_no_call_is_made_for_another_pool_or_encoder(bundle, queries, backends, 
         with pytest.raises(InputError, match=words):
             route(**arguments, bundle=bundle, prompt=HopPrompt(), progress=False)
     assert not any(backend.asked for backend in backends)
+
+
+def failing(backend, text):
+    """The backend fails at prompts that hold a text."""
+    answer = backend.generate
+    backend.generate = lambda prompts: [
+        Failure("content blocked") if text in prompt else made
+        for prompt, made in zip(prompts, answer(prompts), strict=True)
+    ]
+
+
+def test_a_call_that_fails_ends_one_route_and_no_other(bundle, queries, backends, encoder):
+    """The second query's calls all fail; the other routes are those of a run without failures."""
+    arguments = bundle, backends, encoder, HopPrompt()
+    whole = route(queries, *arguments, progress=False)
+    for backend in backends:
+        failing(backend, queries[1].text)
+    partly = route(queries, *arguments, progress=False)
+    assert [t.failed == "" for t in partly] == [True, False, True, True, True]
+    assert [t.hops for t in partly if not t.failed] == [t.hops for t in whole if t.query_id != queries[1].id]
+    lost = partly[1]
+    assert (lost.hops, lost.answer, lost.cost) == ((), "", 0)
+    assert lost.failed == f"model {whole[1].hops[0].model!r} gave no response: content blocked"
+    assert lost.to_dict()["failed"] == lost.failed
+
+
+def test_a_failure_in_mid_route_keeps_the_hops_before_it(bundle, queries, backends, encoder):
+    bundle = TouchyPolicy(**{**vars(bundle), "allow_stop": False})
+    arguments = bundle, backends, encoder, HopPrompt()
+    whole = route(queries, *arguments, progress=False)
+    for backend in backends:
+        failing(backend, f"{queries[0].text}\n{whole[0].hops[0].response}")
+    partly = route(queries, *arguments, progress=False)
+    assert partly[0].hops == whole[0].hops[:1]
+    assert "content blocked" in partly[0].failed
+    assert partly[2].hops == whole[2].hops
+
+
+def test_a_model_that_refuses_all_calls_fails_its_queries_alone(bundle, queries, backends, encoder):
+    arguments = bundle, backends, encoder, HopPrompt()
+    first = {transcript.hops[0].model for transcript in route(queries, *arguments, progress=False)}
+    down = next(backend for backend in backends if backend.name in first)
+    down.generate = lambda prompts: [Failure("refuses the key", "refused")] * len(prompts)
+    partly = route(queries, *arguments, progress=False) if len(first) > 1 else []
+    assert all("refuses the key" in t.failed for t in partly if not t.hops)
+    for backend in backends:
+        backend.generate = down.generate
+    with pytest.raises(InputError, match=r"^model '.*': refuses the key$"):
+        route(queries, *arguments, progress=False)
+
+
+def test_the_verb_prints_what_it_has_and_says_what_failed(
+    bundle, queries, backends, encoder, monkeypatch, tmp_path, capsys
+):
+    bundle.save(tmp_path / "policy")
+    failing(backends[0], queries[1].text)
+    failing(backends[1], queries[1].text)
+    failing(backends[2], queries[1].text)
+    for name, value in {
+        "load_backends": lambda config: tuple(backends),
+        "load_pool": lambda path: PoolConfig((ModelConfig("x", "x", 9, base_rate=1.0),)),
+        "build_encoder": lambda spec: encoder,
+    }.items():
+        monkeypatch.setattr(f"hierrouter_jax.cli.live.{name}", value)
+    (tmp_path / "queries.txt").write_text("\n".join(query.text for query in queries[:4]))
+    options = ["route", str(tmp_path / "queries.txt"), "--policy", str(tmp_path / "policy")]
+    assert main([*options, "--json"]) == 4
+    out, err = capsys.readouterr()
+    transcripts = [json.loads(line) for line in out.splitlines()]
+    assert [bool(one["failed"]) for one in transcripts] == [False, True, False, False]
+    assert err.splitlines()[-1].startswith("hierrouter: 1 of 4 queries have no full route (query-1: model ")
+    assert main(options) == 4
+    assert "content blocked" in capsys.readouterr().out

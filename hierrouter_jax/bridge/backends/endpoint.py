@@ -12,7 +12,7 @@ from typing import Any
 from aiolimiter import AsyncLimiter
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
 
-from hierrouter_jax.bridge.backends.environment import check_environment
+from hierrouter_jax.bridge.backends.environment import check_environment, no_client
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
 from hierrouter_jax.bridge.backends.refusals import (
     LIMIT_NAMES,
@@ -25,7 +25,6 @@ from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
 from hierrouter_jax.bridge.backends.retries import Retries
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
-from hierrouter_jax.errors import InputError
 
 Answer = Generation | Failure
 _PING_SECONDS = 10.0
@@ -67,7 +66,7 @@ class EndpointClient:
                 http_client=DefaultAsyncHttpxClient(event_hooks={"request": [self._before_sending]}),
             )
         except Exception as error:  # of a library below, for an environment that nobody has thought of
-            raise InputError(f"no client for {endpoint.base_url} can be made here ({error!r})") from None
+            raise no_client(endpoint.base_url, error) from None
         self._create: Any = (
             self._client.chat.completions if chat else self._client.completions
         ).with_raw_response.create

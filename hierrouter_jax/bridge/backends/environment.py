@@ -1,7 +1,6 @@
 """The environment of an endpoint's client: proxies, certificates and keys, each wrong one a sentence."""
 
 import os
-import ssl
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +25,16 @@ def check_environment() -> None:
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         if value := os.environ.get(variable, ""):
             _check_certificates(variable, value)
+
+
+def no_client(url: str, error: Exception) -> InputError:
+    """Why no client can be made, though all that was looked at is in order."""
+    variable = "SSL_CERT_FILE"
+    if isinstance(error, OSError) and os.environ.get(variable):
+        return InputError(
+            f"the environment variable {variable} names {os.environ[variable]}, which holds no certificates ({error})"
+        )
+    return InputError(f"no client for {url} can be made here ({error!r})")
 
 
 def read_key(name: str, endpoint: Endpoint) -> str | None:
@@ -71,13 +80,6 @@ def _check_certificates(variable: str, value: str) -> None:
     path = Path(value)
     if not (path.is_file() if variable == "SSL_CERT_FILE" else path.is_dir()):
         raise InputError(f"the environment variable {variable} names {value}, which is not there; unset or mend it")
-    if variable == "SSL_CERT_FILE":
-        try:
-            ssl.create_default_context(cafile=value)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"the environment variable {variable} names {value}, which holds no certificates ({error})"
-            ) from None
 
 
 def _named(character: str) -> str:

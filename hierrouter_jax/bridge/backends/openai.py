@@ -94,9 +94,15 @@ class OpenAIBackend:
           InputError: if nothing was answered, as the endpoint refuses the first calls, all of them, or is away.
         """
         answers: Answers = {}
-        for part in drive(self, [list(dict.fromkeys(prompts))], Doubt()):
-            answers |= part
-        return [answers[prompt] for prompt in prompts]
+        lost = Failure("not called")
+        try:
+            for part in drive(self, [list(dict.fromkeys(prompts))], Doubt()):
+                answers |= part
+        except InputError as error:
+            if not any(isinstance(answer, Generation) for answer in answers.values()):
+                raise
+            lost = Failure(str(error), "away")  # what was answered is paid for
+        return [answers.get(prompt, lost) for prompt in prompts]
 
     def generate_each(self, prompts: Iterator[Prompt | None]) -> Generator[Answers, None, None]:
         """Answers as they come, `concurrency` calls under way as long as prompts last; see `Streaming`."""
