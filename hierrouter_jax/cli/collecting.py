@@ -20,7 +20,7 @@ from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.pool import PoolConfig, load_pool
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix
-from hierrouter_jax.bridge.tasks.graders import Run
+from hierrouter_jax.bridge.tasks.graders import Run, with_identities
 from hierrouter_jax.bridge.tiny.queries import make_queries
 from hierrouter_jax.cli.calls import CALLS, take_over
 from hierrouter_jax.cli.plan import dry_run as show_dry_run
@@ -237,8 +237,7 @@ def _asked(source: MixConfig | Sequence[Query], data: Path | None, grading: Run,
     if not isinstance(source, MixConfig):
         return Asked(source, one_by_one(exact_match), {})
     drawn = draw_mix(source, data, grading, unsafe_no_sandbox)
-    drawn.grader.check()
-    return Asked(drawn.queries, drawn.grader, drawn.settings)
+    return Asked(drawn.queries, drawn.grader, with_identities(drawn.settings, drawn.grader.identities()))
 
 
 def _out_first(arguments: list[str]) -> list[str]:

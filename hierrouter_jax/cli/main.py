@@ -47,6 +47,11 @@ VERBS = {
         "read outcomes that others published into an outcome table",
         "import long outcomes.csv --prices prices.yaml --tokenizer words --out tables/mine",
     ),
+    "regrade": (
+        "regrade",
+        "judge the responses of an outcome table anew, without calling a model",
+        "regrade tables/mine --dry_run",
+    ),
     "inspect": ("runs", "show what an outcome table holds", "inspect runs/quickstart/table --query test-00007"),
     "train": (
         "runs",

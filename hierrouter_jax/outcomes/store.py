@@ -16,6 +16,7 @@ from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.parts import Embeddings
 from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.outcomes.rewriting import finish_rewriting
 from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, encoder_name, find_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
@@ -34,6 +35,7 @@ _NODE_COLUMNS = {
 
 def save_table(table: OutcomeTable, folder: Path) -> None:
     """Write a table; `table.json` comes last, so that a folder without it is known to be unfinished."""
+    finish_rewriting(folder)
     _write_parquet(node_rows(table), folder / NODES)
     _write_parquet(query_rows(table.queries), folder / QUERIES)
     with replacing(folder / EMBEDDINGS) as temporary:
@@ -129,6 +131,7 @@ def read_header(folder: Path) -> dict[str, Any]:
     """The content of `table.json`."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such outcome table (a folder with {HEADER} is needed)")
+    finish_rewriting(folder)
     header = read_json(folder / HEADER)
     version = header.get("schema_version") if isinstance(header, dict) else None
     if version != SCHEMA_VERSION:

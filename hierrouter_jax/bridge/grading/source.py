@@ -30,6 +30,7 @@ def error_in(source: str) -> SyntaxError | None:
     return None
 
 
+@lru_cache(maxsize=16)
 def parsed(source: str) -> ast.Module | None:
     """The tree of a source that compiles and holds a statement; None of any other."""
     if not source.strip() or error_in(source) is not None:
@@ -129,7 +130,7 @@ def without_demonstration(
 
 def _lines_of(source: str, nodes: list[ast.stmt]) -> str:
     """The source's lines of some statements, comments before them included."""
-    tree = ast.parse(source)
+    tree = parsed(source) or ast.Module([], [])
     starts = {node.lineno for node in nodes}
     lines, kept, done = source.splitlines(), [], 0
     for node in tree.body:

@@ -60,14 +60,15 @@ class ByTask:
         self.graders = dict(graders)
         self._run = run or (lambda grader, responses, queries: grader(responses, queries))
 
-    def check(self) -> None:
-        """Ask each grader for its identity, so that what it cannot do without is missed before models are called.
+    def identities(self) -> dict[str, str | None]:
+        """What each task's verdicts depend on: its grader's name, version and settings; None if that says nothing.
+
+        Asked before models are called, it also tells what a grader cannot do without.
 
         Raises:
           InputError: if code is to be run and there is no sandbox, or whatever else a grader refuses.
         """
-        for grader in self.graders.values():
-            getattr(grader, "identity", None)
+        return {task: getattr(grader, "identity", None) for task, grader in self.graders.items()}
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.
@@ -90,6 +91,12 @@ class ByTask:
         return [verdicts[row] for row in range(len(queries))]
 
 
+def with_identities(settings: Mapping[str, Any], identities: Mapping[str, str | None]) -> dict[str, Any]:
+    """A table's settings with the identity of the grader that each task was judged by."""
+    tasks = {name: {**task, "grader_identity": identities[name]} for name, task in settings["tasks"].items()}
+    return {**settings, "tasks": tasks}
+
+
 def make_grader(task: TaskConfig, allow_unsandboxed: bool = False) -> ImportedGrader:
     """The grader that a task names: what its import path holds, or for a class an object of it.
 
@@ -100,15 +107,25 @@ def make_grader(task: TaskConfig, allow_unsandboxed: bool = False) -> ImportedGr
     Raises:
       InputError: if it cannot be imported or made.
     """
-    named = task.grader_settings
+    return named_grader(task.name, task.grader, task.grader_settings, allow_unsandboxed)
+
+
+def named_grader(
+    task: str, path: str, named: Mapping[str, Any] | None, allow_unsandboxed: bool = False
+) -> ImportedGrader:
+    """As `make_grader`, of a task whose grader is known by its import path and the arguments of its class.
+
+    Raises:
+      InputError: if it cannot be imported or made.
+    """
     try:
-        if allow_unsandboxed and hasattr(load_object(task.grader), "allow_unsandboxed"):
-            named = (named or {}) | {"allow_unsandboxed": True}
+        if allow_unsandboxed and hasattr(load_object(path), "allow_unsandboxed"):
+            named = {**(named or {}), "allow_unsandboxed": True}
         settings = "" if named is None else json.dumps(named, sort_keys=True)
-        _load(task.grader, settings)
+        _load(path, settings)
     except InputError as error:
-        raise InputError(f"task {task.name}: grader {error}") from None
-    return ImportedGrader(task.grader, settings)
+        raise InputError(f"task {task}: grader {error}") from None
+    return ImportedGrader(path, settings)
 
 
 @lru_cache(maxsize=64)

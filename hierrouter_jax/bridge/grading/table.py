@@ -1,4 +1,4 @@
-"""Grading of a collected table: each distinct response to a query is judged once."""
+"""Grading of a table: each distinct response to a query is judged once."""
 
 from collections import Counter
 from dataclasses import replace
