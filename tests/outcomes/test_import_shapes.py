@@ -184,6 +184,17 @@ def test_predictions_without_results_leave_the_others(tmp_path):
         read_format("opencompass", folder)
 
 
+def test_results_without_predictions_are_named(tmp_path):
+    folder = made.opencompass(tmp_path)
+    (folder / "run/predictions/a/cities.json").unlink()
+    assert (
+        "run/results/a/cities.json: its predictions are missing; left out" in read_format("opencompass", folder).notes
+    )
+    write(tmp_path / "alone/results/m/t.json", {"details": {"0": {"correct": True}}})
+    with pytest.raises(InputError, match=r"the first: results/m/t\.json: its predictions are missing"):
+        read_format("opencompass", tmp_path / "alone")
+
+
 def test_results_may_be_packed_where_predictions_are_not(tmp_path):
     folder = made.opencompass(tmp_path)
     for file in (folder / "run/results").rglob("*.json"):

@@ -27,10 +27,13 @@ def read(path: Path, rows: Gatherer) -> Records:
       InputError: if there is no such file, or none holds an outcome.
     """
     files: list[Path] = []
+    paired: set[Path] = set()
+    results: list[Path] = []
     for file in found(path, "**/*.json", "**/*.json.gz"):
         folder, above = file.parent, file.parent.parent
         if "results" in (folder.name, above.name):
-            continue  # read with its predictions
+            results.append(file)  # read with its predictions
+            continue
         if folder.name == "predictions":
             task, model, judged = above.name, stem(file), above / "results" / file.name
         elif above.name == "predictions":
@@ -38,6 +41,7 @@ def read(path: Path, rows: Gatherer) -> Records:
         else:
             task, model, judged = folder.name, stem(file), file
         judged = next((one for one in (judged, *_packed(judged)) if one.is_file()), judged)
+        paired.add(judged)
         if not judged.is_file():
             rows.leave_out(file, f"its results, {rows.name(judged)}, are missing")
             continue
@@ -48,6 +52,9 @@ def read(path: Path, rows: Gatherer) -> Records:
         verdicts = _details(judged, document, rows)
         _add(rows, file, task, model, verdicts if judged == file else predictions, verdicts)
         files += dict.fromkeys((file, judged))
+    for file in results:
+        if file not in paired:
+            rows.leave_out(file, "its predictions are missing")
     return rows.records(
         files,
         public_test=True,
