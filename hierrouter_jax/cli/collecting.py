@@ -14,6 +14,7 @@ from hierrouter_jax.bridge.backends import Backend, load_backends
 from hierrouter_jax.bridge.backends.ray_workers import over_ray
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, Calls, Collection
+from hierrouter_jax.bridge.collect.timing import TIMING, Timing
 from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.grading import Grader, Verdict, exact_match, one_by_one
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
@@ -62,6 +63,7 @@ def collect(
     unsafe_no_sandbox: bool = False,
     dry_run: bool = False,
     assumptions: str = "assumptions/h100.yaml",
+    measured: Path | None = None,
     json: bool = False,
 ) -> None:
     """Run a pool over the routes of a set of queries, once, into an outcome table.
@@ -94,14 +96,17 @@ def collect(
       unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
       dry_run: only print what a collection would take, at most; no model is loaded and nothing is written.
       assumptions: of a dry run: preset or YAML file of response lengths and of the machine.
+      measured: of a dry run: folder of a table of the same pool, a pilot, whose lengths and times count instead.
       json: print a summary for machines.
     """
     budget = Budget(max_cost, max_hours)
     source = _source(queries, tasks, mix, data, counts, seed)
     config = load_pool(config_path(pool))
     if dry_run:
-        show_dry_run(source, data, config, horizon, encoder, assumptions, json, plan, partial)
+        show_dry_run(source, data, config, horizon, encoder, assumptions, json, plan, partial, measured)
         return
+    if measured is not None:
+        raise InputError("--measured is of a forecast: add --dry_run")
     if out is None:
         raise InputError("--out is missing: say in which folder the table is to be")
     folder = out
@@ -137,6 +142,7 @@ def collect(
             settings={**asked.settings, **_sizes(config)},
             keep_failed=keep_failed,
             keep_prompts=keep_prompts,
+            timing=Timing(out / TIMING),
         )
         table = _collected(made, plan, partial)
         beside = _beside(made, external)

@@ -64,6 +64,11 @@ class OpenAIBackend:
         key = read_key(config.name, self._endpoint)
         self._client = EndpointClient(self._endpoint, config.chat, key, config.max_new_tokens, self._server)
 
+    @property
+    def downtime(self) -> float:
+        """Seconds that a server of this run took to start, all its starts together."""
+        return 0.0 if self._server is None else self._server.downtime
+
     def _identity(self) -> str:
         """Names the weights behind the URL, how they decode and what they are told first; never the key."""
         endpoint, told = self._endpoint, {"chat": self._config.chat, "system": self._config.system}

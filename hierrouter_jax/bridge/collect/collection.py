@@ -16,6 +16,7 @@ from hierrouter_jax.bridge.collect.contexts import hop_contexts
 from hierrouter_jax.bridge.collect.embed import embedded
 from hierrouter_jax.bridge.collect.progress import HopBar, hop_bar
 from hierrouter_jax.bridge.collect.summary import Made, Tally, how_made
+from hierrouter_jax.bridge.collect.timing import Timing
 from hierrouter_jax.bridge.encoders import Encoder
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.grading import Grader
@@ -48,6 +49,7 @@ class Collection:
       settings: where the queries are from, kept in the table's settings.
       keep_failed: whether a table may be made although calls failed.
       keep_prompts: whether the table's details hold each hop's prompt.
+      timing: keeps how long the calls took; in memory by default.
     """
 
     queries: Sequence[Query]
@@ -62,6 +64,7 @@ class Collection:
     settings: Mapping[str, Any] = field(default_factory=dict)
     keep_failed: bool = False
     keep_prompts: bool = False
+    timing: Timing = field(default_factory=Timing)
 
     def table(self, wanted: Bool[np.ndarray, "Q N"] | None = None) -> OutcomeTable:
         """One pass over the tree.
@@ -135,17 +138,20 @@ class Collection:
         """All calls of a model at a stage."""
         backend = self.backends[model]
         cells = self._cells_by_prompt(table, possible, stage, model, made)
-        for answers, called in self.calls.ask(backend, list(cells)):
-            made.count(backend, answers)
-            for text, answer in answers.items():
-                where = tuple(np.array(cells[text]).T)
-                if isinstance(answer, Failure):
-                    self._fail(table, where, text, answer, model, made)
-                else:
-                    _fill(table, where, answer)
-                if self.keep_prompts:
-                    table.details["prompt"][where] = as_text(text)
-            bar.done(sum(len(cells[text]) for text in answers), called)
+        with self.timing.block(stage + 1, backend, self.calls.meter) as count:
+            for answers, called in self.calls.ask(backend, list(cells)):
+                made.count(backend, answers)
+                if called:
+                    count(answers)
+                for text, answer in answers.items():
+                    where = tuple(np.array(cells[text]).T)
+                    if isinstance(answer, Failure):
+                        self._fail(table, where, text, answer, model, made)
+                    else:
+                        _fill(table, where, answer)
+                    if self.keep_prompts:
+                        table.details["prompt"][where] = as_text(text)
+                bar.done(sum(len(cells[text]) for text in answers), called)
 
     def _fail(
         self, table: OutcomeTable, where: tuple, prompt: Prompt, failure: Failure, model: int, made: Made
@@ -266,18 +272,5 @@ def collect(
       budget: none by default.
     """
     calls = Calls(backends, cache, batch_size, budget, money_unit, gives_up=not keep_failed)
-    collection = Collection(
-        queries,
-        backends,
-        tree,
-        encoder,
-        prompt,
-        grader,
-        calls,
-        money_unit,
-        progress,
-        settings,
-        keep_failed,
-        keep_prompts,
-    )
-    return collection.table(wanted)
+    asked = queries, backends, tree, encoder, prompt, grader, calls, money_unit
+    return Collection(*asked, progress, settings, keep_failed, keep_prompts).table(wanted)

@@ -39,6 +39,26 @@ class StatedSize:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """How fast a model is, with as many calls under way as its collection has.
+
+    Attributes:
+      read, written: tokens a second of prompts alone, and of responses alone.
+
+    Raises:
+      InputError: if one is not above 0.
+    """
+
+    read: float
+    written: float
+
+    def __post_init__(self) -> None:
+        for name in ("read", "written"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}, but must be a number of tokens a second above 0")
+
+
+@dataclass(frozen=True)
 class Assumptions:
     """What is taken for granted; every field is printed with the plan.
 
@@ -51,7 +71,8 @@ class Assumptions:
         not named are taken to reach it.
       characters_per_token: of models whose tokenizer is not here.
       template_tokens: that a chat template adds to a prompt.
-      sizes: by source, of models whose configuration is not here.
+      sizes: by source, or by what `size_from` names, of models whose configuration is not here.
+      rates: by name in the pool, of models whose speed is known; the device's peak does not count for them.
 
     Raises:
       InputError: if a number makes no sense.
@@ -65,6 +86,7 @@ class Assumptions:
     characters_per_token: float = 4.0
     template_tokens: int = 0
     sizes: dict[str, StatedSize] = field(default_factory=dict)
+    rates: dict[str, Rate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("peak_flops", "characters_per_token"):

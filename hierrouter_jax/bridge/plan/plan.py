@@ -10,13 +10,14 @@ from jaxtyping import Float
 
 from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize
 from hierrouter_jax.bridge.plan.encoding import PlannedEncoding, plan_encoding
+from hierrouter_jax.bridge.plan.measured import Measured
+from hierrouter_jax.bridge.plan.pace import Work, seconds
 from hierrouter_jax.bridge.plan.questions import Questions
-from hierrouter_jax.bridge.plan.sizes import TokenCounter, model_size, token_counter
+from hierrouter_jax.bridge.plan.sizes import TokenCounter, model_size, pool_size, template_tokens, token_counter
 from hierrouter_jax.bridge.plan.trees import PartialTrees
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.pricing import PricedModel
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Load:
       tokens_in, tokens_out: read and written.
       cost: in the pool's money unit.
       reading_flops, writing_flops: floating point operations, a multiplication and an addition being two.
-      hours: on the device that is assumed.
+      hours: on the device that is assumed, at the model's stated rate, or as was measured.
     """
 
     tokens_in: float = 0.0
@@ -52,7 +53,8 @@ class PlannedCalls:
       fewest: calls if all models always answered alike, so that all routes were one, and no partial tree were grown.
       most: calls if no two responses to a query were the same, and every partial tree were grown as far as it may be;
         only equal questions share calls.
-      expected: of the most calls, with responses of the assumed length.
+      expected_calls: the most, or of them as large a share as was measured.
+      expected: of those, with responses of the assumed or measured length.
       at_cap: of the most calls, with every response as long as it may be.
     """
 
@@ -61,6 +63,7 @@ class PlannedCalls:
     hops: int
     fewest: int
     most: int
+    expected_calls: float
     expected: Load
     at_cap: Load
 
@@ -78,6 +81,7 @@ class Plan:
       notes: what is estimated, and from what; one sentence each.
       trees: how far training trees are grown; None where all are whole.
       partial: queries whose trees are partial.
+      measured: what lengths of responses, shared calls and hours are taken from; None where they are assumed.
     """
 
     questions: int
@@ -90,6 +94,7 @@ class Plan:
     notes: tuple[str, ...] = field(default=())
     trees: PartialTrees | None = None
     partial: int = 0
+    measured: Measured | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data, with totals by model and of everything."""
@@ -105,13 +110,17 @@ class Plan:
             "assumptions": asdict(self.assumptions),
             "notes": list(self.notes),
             "trees": None if self.trees is None else {**asdict(self.trees), "partial_queries": self.partial},
+            "measured": None if self.measured is None else asdict(self.measured),
         }
 
     def total(self, model: str | None = None) -> dict[str, Any]:
         """Sums over all hops, of one model or of all."""
         mine = [planned for planned in self.calls if model in (None, planned.model)]
         return {
-            **{name: sum(getattr(planned, name) for planned in mine) for name in ("hops", "fewest", "most")},
+            **{
+                name: sum(getattr(planned, name) for planned in mine)
+                for name in ("hops", "fewest", "most", "expected_calls")
+            },
             "expected": asdict(sum((planned.expected for planned in mine), Load())),
             "at_cap": asdict(sum((planned.at_cap for planned in mine), Load())),
         }
@@ -124,6 +133,7 @@ def plan_collection(
     assumptions: Assumptions,
     encoder: Mapping[str, Any] = MappingProxyType({}),
     trees: PartialTrees | None = None,
+    measured: Measured | None = None,
 ) -> Plan:
     """Plan the trees of all questions; no model is loaded, and nothing is fetched.
 
@@ -137,14 +147,17 @@ def plan_collection(
       assumptions: about what is not known before.
       encoder: the spec of the encoder, its defaults filled in.
       trees: how far training trees are grown; whole by default.
+      measured: a collected table of the pool, to be used instead of assumptions.
     Raises:
       InputError: if the size of a model is not known, or the pool cannot be priced.
     """
     everyone = (*pool.models, *pool.external)
-    sizes = {
-        model.name: model_size(model.name, model.source, assumptions, model.trust_remote_code) for model in everyone
-    }
-    expected = np.stack([_response_tokens(model, sizes[model.name], questions, assumptions) for model in pool.models])
+    sizes = {model.name: pool_size(model, assumptions) for model in everyone}
+
+    def responses(model: ModelConfig, hop: int) -> Float[np.ndarray, " T"]:
+        return _response_tokens(model, hop, sizes[model.name], questions, assumptions, measured)
+
+    expected = [np.stack([responses(model, stage + 1) for model in pool.models]) for stage in range(horizon)]
     caps = np.repeat([[float(model.max_new_tokens)] for model in pool.models], len(questions.texts), axis=1)
     partial = 0 if trees is None else trees.queries(questions)
     partly = np.zeros(len(questions.texts)) if trees is None else trees.weight(questions)
@@ -158,32 +171,59 @@ def plan_collection(
     def planned(model: ModelConfig, hop: int, stage: int, told: int) -> PlannedCalls:
         size, routes = sizes[model.name], len(pool.models) ** stage
         grown = routes if trees is None else trees.expanded[stage]
-        shown = min(stage, 1) if pool.prompt.responses == "last" else stage
+        shown = range(stage)[-1:] if pool.prompt.responses == "last" else range(stage)
         bare = _prompt_tokens(questions, pool.prompt.of(model.name), pool.models, stage, counters[model.name])
-        bare += assumptions.template_tokens * model.chat
-        own = _response_tokens(model, size, questions, assumptions), np.full(len(bare), float(model.max_new_tokens))
-        loads = [
-            _load(
-                (questions.weight - partly) * routes + partly * grown,
-                bare + shown * before.mean(axis=0),
-                responses,
-                pool.price(model, size.parameters),
-                size,
-                assumptions,
-            )
-            for before, responses in zip((expected, caps), own, strict=True)
-        ]
+        bare += template_tokens(model, assumptions)
+        known = None if measured is None else measured.of(model.name, hop)
+        share = known.calls_per_hop if known is not None and stage else 1.0
+        calls = (questions.weight - partly) * routes + partly * grown
+
+        def load(calls: Float[np.ndarray, " T"], before: list, written: Float[np.ndarray, " T"]) -> Load:
+            read = bare + sum(of_stage.mean(axis=0) for of_stage in before)
+            tokens = _work(calls, read, written, size)
+            prices = pool.price(model, size.parameters)
+            cost = tokens.tokens_in * prices.price_in + tokens.tokens_out * prices.price_out
+            took = seconds(tokens, model.name, hop, assumptions, measured)
+            return Load(tokens.tokens_in, tokens.tokens_out, cost, *tokens[3:], took / 3600)
+
+        longest = np.full(len(bare), float(model.max_new_tokens))
+        loads = (
+            load(calls * share, [expected[earlier] for earlier in shown], responses(model, hop)),
+            load(calls, [caps for _ in shown], longest),
+        )
         unsure = round(float(partly.sum()))
         fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * told
         most = (questions.distinct - unsure) * routes + unsure * grown
         hops = (questions.total - partial) * routes + partial * grown
-        return PlannedCalls(hop, model.name, hops, fewest, most, *loads)
+        return PlannedCalls(hop, model.name, hops, fewest, most, most * share, *loads)
 
     calls = [planned(model, stage + 1, stage, _told(pool, stage)) for stage in range(horizon) for model in pool.models]
     calls += [planned(model, 0, 0, 1) for model in pool.external]
-    encoding = _encoding(questions, expected, HopTree(len(pool.models), horizon), dict(encoder), assumptions)
-    about = questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding, tuple(notes)
-    return Plan(*about, trees, partial)
+    encoding = _encoding(questions, expected[0], HopTree(len(pool.models), horizon), dict(encoder), assumptions)
+    about = questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding
+    if measured is not None:
+        notes += _unmeasured(pool, horizon, measured)
+    return Plan(*about, tuple(notes), trees, partial, measured)
+
+
+def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]:
+    """What a measured table does not tell."""
+    last = {
+        model.name: max((c.hop for c in measured.calls if c.model == model.name), default=0) for model in pool.models
+    }
+    notes = [
+        f"{name}: calls after hop {hop} were not measured, and are taken to be as there"
+        if hop
+        else f"{name}: no call was timed, so that its lengths and hours are assumed"
+        for name, hop in last.items()
+        if hop < horizon
+    ]
+    timed = {calls.model for calls in measured.calls}
+    return notes + [
+        f"{model.name}: no call was timed, so that its lengths and hours are assumed"
+        for model in pool.external
+        if model.name not in timed
+    ]
 
 
 def _told(pool: PoolConfig, stage: int) -> int:
@@ -209,12 +249,21 @@ def _encoding(
 
 
 def _response_tokens(
-    model: ModelConfig, size: StatedSize, questions: Questions, assumptions: Assumptions
+    model: ModelConfig,
+    hop: int,
+    size: StatedSize,
+    questions: Questions,
+    assumptions: Assumptions,
+    measured: Measured | None,
 ) -> Float[np.ndarray, " T"]:
-    """Tokens of the model's response to each text, as assumed."""
+    """Tokens of the model's response to each text at a hop, as measured or else as assumed."""
     cap = model.max_new_tokens
-    stated = [size.response_tokens or assumptions.response_tokens.get(task, cap) for task in questions.tasks]
-    return np.minimum(np.array(stated, dtype=float), cap)
+    stated = {
+        task: known if known is not None else size.response_tokens or assumptions.response_tokens.get(task, cap)
+        for task in set(questions.tasks)
+        for known in [None if measured is None else measured.response_tokens(model.name, hop, task)]
+    }
+    return np.minimum(np.array([stated[task] for task in questions.tasks], dtype=float), cap)
 
 
 def _prompt_tokens(
@@ -226,14 +275,12 @@ def _prompt_tokens(
     return count([as_text(layout(text, *before, shots)) for text, shots in asked])
 
 
-def _load(
+def _work(
     calls: Float[np.ndarray, " T"],
     tokens_in: Float[np.ndarray, " T"],
     tokens_out: Float[np.ndarray, " T"],
-    price: PricedModel,
     size: StatedSize,
-    assumptions: Assumptions,
-) -> Load:
+) -> Work:
     """What so many calls of each text take.
 
     A token takes 2 x parameters operations, and attention over the t tokens up to it t times that of one; over n
@@ -242,14 +289,5 @@ def _load(
     attention = size.attention_flops / 2
     reading = 2 * size.parameters * tokens_in + attention * tokens_in**2
     whole = 2 * size.parameters * (tokens_in + tokens_out) + attention * (tokens_in + tokens_out) ** 2
-    read, written = float(calls @ tokens_in), float(calls @ tokens_out)
-    reading_flops, writing_flops = float(calls @ reading), float(calls @ (whole - reading))
-    seconds = reading_flops / assumptions.reading_utilisation + writing_flops / assumptions.writing_utilisation
-    return Load(
-        read,
-        written,
-        read * price.price_in + written * price.price_out,
-        reading_flops,
-        writing_flops,
-        seconds / assumptions.peak_flops / 3600,
-    )
+    sums = (float(calls @ each) for each in (tokens_in, tokens_out, reading, whole - reading))
+    return Work(float(calls.sum()), *sums)

@@ -8,14 +8,40 @@ import numpy as np
 from jaxtyping import Float
 from transformers import AutoConfig, AutoTokenizer
 
+from hierrouter_jax.bridge.backends.chat import ChatTemplate
 from hierrouter_jax.bridge.plan.assumptions import Assumptions, StatedSize
-from hierrouter_jax.bridge.pool import count_parameters, resolve_source
+from hierrouter_jax.bridge.pool import ModelConfig, count_parameters, described, member_size
 from hierrouter_jax.bridge.pretrained import ForeignCode, from_pretrained
 from hierrouter_jax.errors import InputError
 
 TokenCounter = Callable[[Sequence[str]], Float[np.ndarray, " B"]]
 # What transformers raises where there is no such model here, or none that it can read.
 _NOT_HERE = (OSError, ValueError, KeyError, ImportError)
+
+
+def pool_size(config: ModelConfig, assumptions: Assumptions) -> StatedSize:
+    """The size of a member: stated for its `size_from` or its source, or else of the config that those name.
+
+    Raises:
+      InputError: if it is not stated, and the configuration is not on this machine or asks to run code.
+    """
+    if not config.size_from:
+        return model_size(config.name, config.source, assumptions, config.trust_remote_code)
+    if isinstance(config.size_from, str) and config.size_from in assumptions.sizes:
+        return assumptions.sizes[config.size_from]
+    known = None
+    try:
+        if not isinstance(config.size_from, str):
+            known = _local(AutoConfig, config.source, config.trust_remote_code)
+        counted = member_size(config, known, local_files_only=True)
+        assert counted is not None  # one of both names a config
+    except ForeignCode as error:
+        raise InputError(f"model {config.name!r}: {error}") from None
+    except InputError:
+        raise
+    except (*_NOT_HERE, AttributeError):
+        raise _unknown(config.name, config.size_basis) from None
+    return StatedSize(counted.parameters, counted.layers, counted.width)
 
 
 def model_size(name: str, source: str, assumptions: Assumptions, trust: bool = False) -> StatedSize:
@@ -33,16 +59,19 @@ def model_size(name: str, source: str, assumptions: Assumptions, trust: bool = F
     if source in assumptions.sizes:
         return assumptions.sizes[source]
     try:
-        known = from_pretrained(AutoConfig, resolve_source(source), trust=trust, local_files_only=True)
-        counted = count_parameters(known, trust)
+        counted = count_parameters(_local(AutoConfig, source, trust), trust)
         return StatedSize(counted.parameters, counted.layers, counted.width)
     except ForeignCode as error:
         raise InputError(f"model {name!r}: {error}") from None
     except (*_NOT_HERE, AttributeError):
-        raise InputError(
-            f"model {name!r}: the configuration of {source or 'its endpoint'} is not on this machine; state its size "
-            f"under sizes in the plan's assumptions ('{source}': {{parameters: ..., layers: ..., width: ...}})"
-        ) from None
+        raise _unknown(name, source) from None
+
+
+def _unknown(name: str, source: str) -> InputError:
+    return InputError(
+        f"model {name!r}: the configuration of {source or 'its endpoint'} is not on this machine; state its size "
+        f"under sizes in the plan's assumptions ('{source}': {{parameters: ..., layers: ..., width: ...}})"
+    )
 
 
 def token_counter(source: str, assumptions: Assumptions, trust: bool = False) -> tuple[TokenCounter, bool]:
@@ -51,7 +80,7 @@ def token_counter(source: str, assumptions: Assumptions, trust: bool = False) ->
     A tokenizer whose code may not be run is one that is not there.
     """
     with suppress(*_NOT_HERE):
-        tokenizer: Any = from_pretrained(AutoTokenizer, resolve_source(source), trust=trust, local_files_only=True)
+        tokenizer = _local(AutoTokenizer, source, trust)
 
         def exact(texts: Sequence[str]) -> Float[np.ndarray, " B"]:
             return np.array([len(ids) for ids in tokenizer(list(texts), verbose=False).input_ids], dtype=float)
@@ -62,3 +91,21 @@ def token_counter(source: str, assumptions: Assumptions, trust: bool = False) ->
         return np.array([len(text) for text in texts]) / assumptions.characters_per_token
 
     return estimate, False
+
+
+def template_tokens(config: ModelConfig, assumptions: Assumptions) -> float:
+    """Tokens that a member's chat template and system prompt add to a prompt: its own's, or else as assumed."""
+    if not config.chat:
+        return 0.0
+    with suppress(*_NOT_HERE):
+        tokenizer = _local(AutoTokenizer, config.source, config.trust_remote_code)
+        text = "x"
+        whole = ChatTemplate(config.name, tokenizer, config.system)(text)
+        count = [len(tokenizer(shown, add_special_tokens=False).input_ids) for shown in (whole, text)]
+        return float(count[0] - count[1])
+    return float(assumptions.template_tokens)
+
+
+def _local(kind: Any, source: str, trust: bool) -> Any:
+    """A source's tokenizer or config, as far as it is on this machine."""
+    return from_pretrained(kind, described(source), trust=trust, local_files_only=True)

@@ -41,6 +41,7 @@ class Server:
 
     Attributes:
       starts: how often it was started.
+      downtime: seconds from its starts until it answered, all together.
       trouble: the sentence why it will not answer any more; None while it may.
     """
 
@@ -48,7 +49,7 @@ class Server:
         self, name: str, command: Sequence[str], address: str, log: Path, start_seconds: float, restarts: int
     ) -> None:
         self.name, self.address, self.log = name, address, log
-        self.starts, self.trouble = 0, None
+        self.starts, self.downtime, self.trouble = 0, 0.0, None
         self._command, self._start_seconds, self._restarts = list(command), start_seconds, restarts
         self._serving, self._stopping, self._lock = threading.Event(), threading.Event(), threading.Lock()
         self._watch: threading.Thread | None = None
@@ -100,12 +101,13 @@ class Server:
         """One start, to its end: why it ended, and whether it answered before. Nothing of it is left then."""
         process, pid = self._spawn()
         try:
-            deadline = time.monotonic() + self._start_seconds
+            began = time.monotonic()
             while (code := process.poll()) is None and not self._stopping.is_set():
                 if not self._serving.is_set():
-                    if time.monotonic() > deadline:
+                    if time.monotonic() - began > self._start_seconds:
                         return f"does not answer within {self._start_seconds:g} seconds of its start", False
                     if answers(self.address) and process.poll() is None:
+                        self.downtime += time.monotonic() - began
                         self._serving.set()
                 self._stopping.wait(_LOOK_SECONDS)
             how = "was stopped" if code is None else _ended(code)

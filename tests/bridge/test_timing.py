@@ -1,0 +1,145 @@
+"""How long calls took is kept beside the table, over all runs of a collection, and never in it."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from hierrouter_jax.bridge.backends import Failure, Generation
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.collect import Calls, Collection
+from hierrouter_jax.bridge.collect.timing import Timing, read_timing
+from hierrouter_jax.bridge.grading import exact_match, one_by_one
+from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.ngrams import NGramEncoder
+from hierrouter_jax.outcomes.store import save_table
+from hierrouter_jax.outcomes.table import Query
+from tests.bridge.conftest import Killed, ProgrammedBackend
+
+SECONDS = 0.02
+
+
+class Sleepy(ProgrammedBackend):
+    """Takes 20 ms a call."""
+
+    downtime = 0.0
+
+    def generate(self, prompts):
+        answers = super().generate(prompts)
+        time.sleep(SECONDS * len(prompts))
+        return answers
+
+
+def pool(*names: str) -> list[Sleepy]:
+    return [Sleepy(name, lambda prompt, name=name: f"{name}{len(prompt)}") for name in names]
+
+
+def collected(folder: Path, backends, queries: int = 4, batch_size: int = 2, horizon: int = 2):
+    """One run of a collection, saved."""
+    asked = [Query(f"q{row}", f"{'word ' * row}{row}", "task", "a", "test") for row in range(queries)]
+    cache = CallCache(folder / "calls.sqlite")
+    made = Collection(
+        asked,
+        backends,
+        HopTree(len(backends), horizon),
+        NGramEncoder(size=8),
+        HopPrompt(),
+        one_by_one(exact_match),
+        Calls(backends, cache, batch_size),
+        progress=False,
+        timing=Timing(folder / "timing.json"),
+    )
+    try:
+        table = made.table()
+    finally:
+        cache.close()
+    save_table(table, folder)
+    return table
+
+
+def test_each_block_holds_its_calls_tokens_and_seconds(tmp_path):
+    table = collected(tmp_path, pool("a", "b"))
+    blocks = {(block.hop, block.model): block for block in read_timing(tmp_path / "timing.json")}
+    assert set(blocks) == {(1, "a"), (1, "b"), (2, "a"), (2, "b")}
+    assert sum(block.calls for block in blocks.values()) == table.settings["calls"]
+    for (hop, name), block in blocks.items():
+        if hop == 1:
+            node = 1 + "ab".index(name)
+            assert (block.calls, block.tokens_in) == (4, table.tokens_in[:, node].sum())
+            assert block.tokens_out == table.tokens_out[:, node].sum()
+        assert block.calls * SECONDS <= block.seconds < block.calls * SECONDS + 1
+
+
+def test_a_run_that_is_cut_short_is_added_up_and_the_table_is_the_same(tmp_path):
+    collected(tmp_path / "whole", pool("a", "b"))
+    for survives in (1, 2, 1):
+        backends = pool("a", "b")
+        for backend in backends:
+            backend.survives = survives
+        with pytest.raises(Killed):
+            collected(tmp_path / "cut", backends)
+    collected(tmp_path / "cut", pool("a", "b"))
+    whole, cut = (read_timing(tmp_path / name / "timing.json") for name in ("whole", "cut"))
+    assert [(b.hop, b.model, b.calls, b.tokens_in, b.tokens_out) for b in cut] == [
+        (b.hop, b.model, b.calls, b.tokens_in, b.tokens_out) for b in whole
+    ]
+    for name in ("nodes/part-00000.parquet", "queries.parquet", "embeddings.safetensors", "table.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_run_without_a_call_changes_nothing(tmp_path):
+    collected(tmp_path, pool("a"))
+    before = (tmp_path / "timing.json").read_bytes()
+    collected(tmp_path, pool("a"))
+    assert (tmp_path / "timing.json").read_bytes() == before
+
+
+def test_times_of_a_model_that_was_changed_are_forgotten(tmp_path):
+    collected(tmp_path, pool("a"), horizon=1)
+    changed = pool("a")
+    changed[0].identity = "another"
+    collected(tmp_path, changed, queries=3, horizon=1)
+    (block,) = read_timing(tmp_path / "timing.json")
+    assert (block.identity, block.calls) == ("another", 3)
+
+
+class Meter:
+    seconds = 0.0
+
+
+def test_seconds_until_a_server_answered_do_not_count():
+    """Of 10 seconds with a call under way, the server took 7 to start."""
+    (backend,), meter, timing = pool("a"), Meter(), Timing()
+    with timing.block(1, backend, meter) as count:
+        count({"x": Generation("y", 3, 2, "stop", 0.0), "z": Failure("lost")})
+        meter.seconds, backend.downtime = 10.0, 7.0
+    (block,) = timing._blocks.values()
+    assert (block.calls, block.tokens_in, block.tokens_out, block.seconds) == (2, 3, 2, 3.0)
+
+
+def test_long_blocks_are_kept_while_they_last(tmp_path, monkeypatch):
+    monkeypatch.setattr("hierrouter_jax.bridge.collect.timing._SAVE_SECONDS", 0.0)
+    (backend,), meter, timing = pool("a"), Meter(), Timing(tmp_path / "timing.json")
+    with timing.block(1, backend, meter) as count:
+        for seconds in (1.0, 2.5):
+            meter.seconds = seconds
+            count({"x": Generation("y", 3, 2, "stop", 0.0)})
+            (block,) = read_timing(tmp_path / "timing.json")
+            assert block.seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"blocks": [{"hop": 1}]}', '{"blocks": [{"hops": 1}]}', "1", "{"])
+def test_what_is_no_timing_is_refused(tmp_path, text):
+    path = tmp_path / "timing.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"timing\.json: "):
+        Timing(path)
+
+
+def test_the_file_is_plain_json(tmp_path):
+    collected(tmp_path, pool("a"), horizon=1)
+    (block,) = json.loads((tmp_path / "timing.json").read_text())["blocks"]
+    assert set(block) == {"hop", "model", "identity", "calls", "tokens_in", "tokens_out", "seconds"}
