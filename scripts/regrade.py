@@ -1,5 +1,7 @@
 """Regrade published responses: how often our graders agree with the verdicts that came with them, and who is right.
 
+The published verdicts are laid into a table, and that is regraded as `hierrouter regrade` does a table of one's own.
+
 python -m scripts.regrade                      # every benchmark; writes docs/grading-disagreements.md
 python -m scripts.regrade --benchmarks '[mbpp]' --out runs/regrade.md
 
@@ -17,11 +19,14 @@ from jsonargparse import auto_cli
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
+from hierrouter_jax.bridge.regrade import compared
+from hierrouter_jax.bridge.tasks.graders import ByTask
 from hierrouter_jax.files import write_text
-from scripts.regrade_cases import MODELS, Case, Judgement, Rules
+from scripts.regrade_cases import MODELS, Case, Judgement, Rules, published_table
 from scripts.regrade_code import code_grader, code_rules, humaneval_cases, mbpp_cases
 from scripts.regrade_gsm8k import boxed_grader, gsm8k_cases, gsm8k_rules
 
+RIGHT = 0.5
 PREAMBLE = """# Where our graders disagree with published verdicts
 
 Written by `python -m scripts.regrade`; do not edit. The responses are those of six models in the test outcomes of
@@ -76,20 +81,24 @@ def main(
 
 def section(name: str, benchmark: Benchmark, data: Path, cache: VerdictCache) -> str:
     """One benchmark's part of the page: agreement per model, classes, every disagreement."""
-    grader = benchmark.grader()
-    rows: list[tuple[Case, Verdict, Judgement]] = []
+    cases = {model: benchmark.cases(data, model) for model in MODELS}
+    table = published_table(name, cases)
+    grader = ByTask({name: benchmark.grader()}, lambda one, responses, asked: grade_all(one, responses, asked, cache))
+    regraded, changes = compared(table, grader)
     agreement = ["| model | responses | agree | published right | ours right |", "| --- | ---: | ---: | ---: | ---: |"]
-    for model in MODELS:
-        cases = benchmark.cases(data, model)
-        verdicts = grade_all(grader, [case.response for case in cases], [case.query for case in cases], cache)
-        differ = [pair for pair in zip(cases, verdicts, strict=True) if pair[0].upstream != (pair[1].quality >= 0.5)]
-        rows += [(case, verdict, benchmark.judge(case, verdict)) for case, verdict in differ]
-        total = len(cases)
-        published = sum(case.upstream for case in cases) / total
-        ours = sum(verdict.quality for verdict in verdicts) / total
-        agree = 1 - len(differ) / total
-        agreement.append(f"| {model} | {total} | {agree:.2%} | {published:.2%} | {ours:.2%} |")
+    for place, model in enumerate(MODELS):
+        published, ours = table.quality[:, place + 1] >= RIGHT, regraded.quality[:, place + 1] >= RIGHT
+        agreement.append(
+            f"| {model} | {len(ours)} | {(published == ours).mean():.2%} | {published.mean():.2%} | {ours.mean():.2%} |"
+        )
         print(f"{name} {agreement[-1]}")
+    index = {query.id: row for row, query in enumerate(table.queries)}
+    rows: list[tuple[Case, Verdict, Judgement]] = []
+    for change in sorted(changes, key=lambda change: (change.node, index[change.query])):
+        if (change.old_quality >= RIGHT) != (change.new_quality >= RIGHT):
+            case = cases[change.route[0]][index[change.query]]
+            verdict = Verdict(change.new_quality, change.new_extracted, change.new_reason)
+            rows.append((case, verdict, benchmark.judge(case, verdict)))
     return "\n".join([f"## {name}", "", *agreement, "", *classes(rows), "", *listing(rows), ""])
 
 

@@ -6,6 +6,7 @@ would gain.
 """
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,6 +72,10 @@ def code_rules(case: Case, verdict: Verdict) -> Judgement:
     gold = json.loads(case.query.gold)
     blocks = [piece.source for piece in pieces(case.response) if piece.place is not Place.OUTSIDE]
     versions = [code for code in blocks if defined(code) & set(wanted_names(gold))]
+    demonstration = re.search(r"^(?:assert|print)\b", case.response, re.MULTILINE)
+    cut = case.response.count("```") % 2 and not case.response.rstrip().endswith("```")
+    if len(versions) < 2 and verdict.quality and demonstration and not cut:
+        return Judgement("the function is right; prints or asserts behind it fail", "ours")
     if len(versions) > 1:
         return Judgement("several versions: we run the last, they the first", "undecided")
     if case.response.count("```") == 1 and case.response.rstrip().endswith("```"):

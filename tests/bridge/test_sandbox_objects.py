@@ -1,4 +1,4 @@
-"""Objects of a program, seen through the sandbox's wire, are what they are without it; none passes for a plain value."""
+"""Objects of a program are through the sandbox's wire what they are without it; none passes for a plain value."""
 
 import pytest
 

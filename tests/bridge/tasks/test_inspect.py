@@ -47,6 +47,7 @@ def test_collect_on_a_task_and_look_at_its_verdicts(own_task, sums, pool, tmp_pa
     assert table.details["extracted"][0, 2] == "42"
     assert table.details["reason"][right.index(False), 2] == "wrong: no gold"
     assert table.settings["tasks"]["own"]["counts"] == {"train": 30, "validation": 5, "test": 10}
+    assert table.settings["tasks"]["own"]["grader_identity"].startswith("own.py:grade")
     assert table.settings["prompt"]["fold"] is False
     assert sum(table.settings["verdicts"]["own"].values()) == 45 * 6
     assert "\nBe brief." in table.queries[0].text
@@ -60,6 +61,8 @@ def test_collect_on_a_task_and_look_at_its_verdicts(own_task, sums, pool, tmp_pa
     again = load_table(out).fingerprint
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fingerprint"] == again
+    assert main(["regrade", out]) == 0
+    assert "the graders are those of the table: nothing was written" in capsys.readouterr().out
 
 
 def test_a_pool_that_folds_lines_is_refused(own_task, sums, pool, tmp_path, capsys):
