@@ -28,8 +28,7 @@ class PoolConfig:
       resident: whether all weights stay loaded (true), those of as many models as fit (`fit`), or of one (false).
 
     Raises:
-      InputError: if there is no model, a name occurs twice, a price is missing or superfluous, or the prompt speaks of
-        a member that there is not.
+      InputError: if there is no model, a name occurs twice, a price is missing or superfluous.
     """
 
     models: tuple[ModelConfig, ...]
@@ -60,9 +59,6 @@ class PoolConfig:
                     f"{where}: {model.name!r} has no price; state base_rate (or price_in and price_out), or set "
                     "rate_from_parameters: true for the whole pool"
                 )
-        for name in self.prompt.members:
-            if name not in names:
-                raise InputError(f"prompt.members: {name!r} is no member; {nearest(name, sorted(names))}")
 
     def price(self, model: ModelConfig, parameters: int | None) -> PricedModel:
         """A member at its stated prices, or else at its parameters in millions for every token.
@@ -85,12 +81,18 @@ def load_pool(path: Path) -> PoolConfig:
     """Read a pool from YAML; a `prompt` given by name is that preset of `configs/prompt`.
 
     Raises:
-      InputError: naming the file and the field that is unknown, missing, mistyped or refused.
+      InputError: naming the file and the field that is unknown, missing, mistyped or refused, or a member that the
+        prompt speaks of and that there is not.
     """
     settings = load_yaml(path)
     if isinstance(settings.get("prompt"), str):
         settings["prompt"] = _prompt_preset(settings["prompt"], path)
-    return from_dict(PoolConfig, settings, path)
+    pool = from_dict(PoolConfig, settings, path)
+    names = sorted(model.name for model in (*pool.models, *pool.external))
+    for name in pool.prompt.members:
+        if name not in names:
+            raise InputError(f"{path}: prompt.members: {name!r} is no member; {nearest(name, names)}")
+    return pool
 
 
 def load_prompt(path: Path) -> HopPrompt:
