@@ -158,7 +158,7 @@ def _read(answer: FinalAnswer) -> str:
 
 def _flat(text: str) -> str:
     """Plain text of an answer: \\text{} opened, dollars of LaTeX kept for prices only."""
-    return _TEXT.sub(r" \1 ", clean(text, lists=False))
+    return _TEXT.sub(r" \1 ", clean(text, answer=False))
 
 
 def _fraction(text: str) -> Fraction:

@@ -24,8 +24,8 @@ class MathGrader:
     r"""Grades a response by its last committed answer; `gold` is the answer, or a solution with a \boxed{} in it.
 
     Reasons: `right`; `wrong: value`, `form` (a tuple for a set, a closed for an open end), `base`, `unit`,
-    `name` (x = 5 for y = 5), `count`, `too long`; `no answer`; `timeout`; `crash` where a worker died,
-    as of too little memory. Only the first is worth 1.
+    `name` (x = 5 for y = 5), `count`, `equation` (a condition for a value), `too long`; `no answer`; `timeout`;
+    `crash` where a worker died, as of too little memory. Only the first is worth 1.
 
     Attributes:
       seconds: deadline of one comparison; the worker is killed at it.
@@ -51,24 +51,23 @@ class MathGrader:
             raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
         golds = [_gold(query) for query in queries]
         answers = [final_answer(response) for response in responses]
-        reasons = [_by_form(gold, answer) for gold, answer in zip(golds, answers, strict=True)]
-        open_pairs = list(
-            dict.fromkeys(
-                (gold, answer.text)
-                for gold, answer, reason in zip(golds, answers, reasons, strict=True)
-                if reason is None
-            )
-        )
-        judged = dict(zip(open_pairs, self._by_algebra(open_pairs), strict=True))
+        # Only an equation's meaning hangs on the question: all others are compared once for all questions.
+        cases = [
+            (gold, answer.text, query.text if "=" in answer.text else "")
+            for gold, answer, query in zip(golds, answers, queries, strict=True)
+        ]
+        reasons = [_by_form(*case) for case in cases]
+        open_cases = list(dict.fromkeys(case for case, reason in zip(cases, reasons, strict=True) if reason is None))
+        judged = dict(zip(open_cases, self._by_algebra(open_cases), strict=True))
         return [
-            _verdict(answer, reason or judged[gold, answer.text])
-            for gold, answer, reason in zip(golds, answers, reasons, strict=True)
+            _verdict(answer, reason or judged[case])
+            for case, answer, reason in zip(cases, answers, reasons, strict=True)
         ]
 
-    def _by_algebra(self, pairs: list[tuple[str, str]]) -> list[str]:
-        """Reasons for pairs of gold and answer, in their order."""
-        golds = [Query(str(row), "", "math", gold, "") for row, (gold, _) in enumerate(pairs)]
-        answers = [answer for _, answer in pairs]
+    def _by_algebra(self, cases: list[tuple[str, str, str]]) -> list[str]:
+        """Reasons for cases of gold, answer and question, in their order."""
+        golds = [Query(str(row), question, "math", gold, "") for row, (gold, _, question) in enumerate(cases)]
+        answers = [answer for _, answer, _ in cases]
         # A worker of `grade_all` may start no processes; its own deadline holds there.
         if self.workers == 0 or multiprocessing.current_process().daemon:
             return [verdict.reason for verdict in _load_algebra()(answers, golds)]
@@ -88,7 +87,7 @@ class _Algebra:
         verdicts = []
         for answer, query in zip(responses, queries, strict=True):
             try:
-                reason = judge(query.gold, answer, equal_expressions)
+                reason = judge(query.gold, answer, equal_expressions, query.text)
             except (MemoryError, RecursionError):
                 reason = "crash"
             verdicts.append(Verdict(float(reason == RIGHT), answer, reason))
@@ -118,12 +117,12 @@ def _gold(query: Query) -> str:
     return gold
 
 
-def _by_form(gold: str, answer: FinalAnswer) -> str | None:
+def _by_form(gold: str, answer: str, question: str) -> str | None:
     """The reason where form and numbers decide it, else None."""
-    if not answer.text:
+    if not answer:
         return "no answer"
     try:
-        return judge(gold, answer.text, no_algebra)
+        return judge(gold, answer, no_algebra, question)
     except NeedsAlgebraError:
         return None
 

@@ -3,31 +3,16 @@ r"""One spelling for the many of an answer: spacing, \dfrac, \left, units, curre
 import re
 from dataclasses import dataclass
 
-_SYMBOLS = {
-    "−": "-",
-    "–": "-",
-    "×": r"\times ",
-    "·": r"\cdot ",
-    "÷": "/",
-    "π": r"\pi ",
-    "∞": r"\infty ",
-    "∪": r"\cup ",
-    "∈": r"\in ",
-    "≤": r"\le ",
-    "≥": r"\ge ",
-    "±": r"\pm ",
-    "°": r"^\circ ",
-    "²": "^2",
-    "³": "^3",
-    "½": r"\frac{1}{2}",
-    "¼": r"\frac{1}{4}",
-    "¾": r"\frac{3}{4}",
-    "“": "",
-    "”": "",
-    "’": "'",
-    "\u00a0": " ",
-    "\u202f": " ",
-}
+from hierrouter_jax.bridge.grading.latex.fonts import without_fonts
+from hierrouter_jax.bridge.grading.latex.symbols import without_unicode
+from hierrouter_jax.bridge.grading.number_words import SCALES as SCALE_WORDS
+
+_MINUS = re.compile(r"^\s*(?:\\text\s*\{\s*(?:minus|negative)\s*\}|(?:minus|negative)\b)\s*(?=[\d\\$.])", re.IGNORECASE)
+_SCALE = re.compile(
+    r"(?P<number>(?<![\d.^_{])\d[\d.,]*)\s*(?:\\text\s*\{\s*)?(?P<scale>hundred|thousand|million|billion|trillion)s?\b"
+    r"(?P<rest>[^{}]*\})?",
+    re.IGNORECASE,
+)
 _REWRITES = [
     (
         re.compile(r"\\(?:text|math)(?:rm|it|bf|sf|tt|normal)\b|\\(?:mbox|mathrm|operatorname|hbox)\b|\\text\b"),
@@ -108,20 +93,29 @@ class Measured:
     known: bool = False
 
 
-def clean(text: str, lists: bool = True) -> str:
+def clean(text: str, answer: bool = True) -> str:
     """`text` in one spelling of spaces, fractions, brackets and symbols. Nothing that carries meaning goes.
 
     Args:
       text: in LaTeX or plain notation.
-      lists: whether "and" and "or" between answers become commas.
+      answer: whether the text is an answer and nothing else: then "and" and "or" become commas, "million" a power of
+        ten and "minus" a sign.
     """
-    for symbol, latex in _SYMBOLS.items():
-        text = text.replace(symbol, latex)
+    text = without_fonts(without_unicode(text)).replace("...", r"\ldots ")
     text = re.sub(r"^\s*(?:\$\$?|\\\(|\\\[)|(?<!\\)(?:\$\$?|\\\)|\\\])\s*\.?\s*$", "", text.replace("**", ""))
-    for pattern, replacement in [*_REWRITES, *(_LISTS if lists else [])]:
+    for pattern, replacement in [*_REWRITES, *(_LISTS if answer else [])]:
         text = pattern.sub(replacement, text)
+    if answer:
+        text = _SCALE.sub(_scaled, _MINUS.sub("-", text))
     text = _FRACTION.sub(lambda m: rf"\frac{{{(m[1] or m[2]).strip()}}}{{{(m[3] or m[4]).strip()}}}", text)
     return _bare(text)
+
+
+def _scaled(match: re.Match[str]) -> str:
+    r"""1.5 \text{ million dollars} as 1.5 \times 10^{6} \text{dollars}."""
+    power = len(str(SCALE_WORDS[match["scale"].lower()])) - 1
+    rest = (match["rest"] or "").removesuffix("}").strip()
+    return rf"{match['number']} \times 10^{{{power}}}" + (rf" \text{{{rest}}}" if rest else "")
 
 
 def measured(text: str) -> Measured:

@@ -1,10 +1,11 @@
 """Whether an answer says what the gold answer says: forms are held against each other, expressions by math-verify."""
 
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeGuard
 
-from hierrouter_jax.bridge.grading.latex.clean import SCALES
+from hierrouter_jax.bridge.grading.latex.clean import SCALES, clean
 from hierrouter_jax.bridge.grading.latex.form import (
     Assigned,
     Based,
@@ -19,11 +20,18 @@ from hierrouter_jax.bridge.grading.latex.form import (
     read_form,
 )
 from hierrouter_jax.bridge.grading.latex.numbers import Number, same_number
+from hierrouter_jax.bridge.grading.latex.relations import sides
+from hierrouter_jax.bridge.grading.number_words import word_pattern, words_value
 
 # Whether two expressions, one of which may be a number, are equal: gold first.
 Algebra = Callable[[Number | Expression, Number | Expression], bool]
 
 RIGHT, WRONG = "right", "wrong"
+_ARITHMETIC = re.compile(r"(?:[\d\s.,+*/^()-]|\\(?:times|cdot|div|frac)(?![a-z])|[{}])+")
+_CONSTANTS = re.compile(
+    r"\\text\s*\{[^{}]*\}|\\(?!alpha|beta|gamma|theta|lambda|phi)[a-zA-Z]+|(?<![a-zA-Z])[ei](?![a-zA-Z])"
+)
+_VARIABLES = re.compile(r"[a-zA-Z]")
 LONGEST = 1_000  # characters of an answer; longer ones are wrong unless they are the gold text itself
 
 
@@ -40,25 +48,38 @@ def no_algebra(gold: Number | Expression, other: Number | Expression) -> bool:
     raise NeedsAlgebraError
 
 
-def judge(gold: str, answer: str, algebra: Algebra) -> str:
-    """`right`, or `wrong` with a class after a colon: value, form, base, unit, name, count or too long."""
+def judge(gold: str, answer: str, algebra: Algebra, question: str = "") -> str:
+    """`right`, or `wrong` with a class after a colon: value, form, base, unit, name, count, equation or too long.
+
+    Args:
+      gold: the answer that is right.
+      answer: the one to judge, without what marks it.
+      algebra: compares expressions.
+      question: that was asked; an equation whose left side it asks for states the right side.
+    """
     if " ".join(gold.split()) == " ".join(answer.split()):
         return RIGHT
     if len(answer) > LONGEST:
         return f"{WRONG}: too long"
-    return _judge(read_form(gold), read_form(answer), algebra)
+    gold_form, form = read_form(gold), read_form(answer)
+    if _is_equation(form) and not _is_equation(gold_form):
+        pieces, _ = sides(form.latex)
+        if asks_for(question, pieces[0]):
+            form = read_form(pieces[-1])
+    return _judge(gold_form, form, algebra)
 
 
 def _judge(gold: Form, other: Form, algebra: Algebra) -> str:
     if gold == other:
         return RIGHT
-    if _is_equation(other) and not _is_equation(gold):
-        return _judge(gold, read_form(other.latex.rpartition("=")[2]), algebra)  # 40,320 / 8 = 5,040
+    if _is_equation(gold) or _is_equation(other):
+        return _judge_equations(gold, other, algebra)
     if isinstance(gold, Quantity) or isinstance(other, Quantity):
         return _judge_quantities(gold, other, algebra)
     if isinstance(gold, Assigned) or isinstance(other, Assigned):
         if isinstance(gold, Assigned) and isinstance(other, Assigned) and gold.name.lower() != other.name.lower():
-            return f"{WRONG}: name"
+            curves = _is_curve(gold) and isinstance(other.value, Expression)
+            return _judge_equations(gold, other, algebra) if curves else f"{WRONG}: name"
         return _judge(_value(gold), _value(other), algebra)
     if isinstance(gold, Words) or isinstance(other, Words):
         return _verdict(_same_words(gold, other), "value")
@@ -69,6 +90,64 @@ def _judge(gold: Form, other: Form, algebra: Algebra) -> str:
     if isinstance(gold, Number | Expression) and isinstance(other, Number | Expression):
         return _verdict(algebra(gold, other), "value")
     return _judge_collections(gold, other, algebra)
+
+
+def _judge_equations(gold: Form, other: Form, algebra: Algebra) -> str:
+    """Two equations say the same if one is the other rearranged; one alone states its right side if it has no variable.
+
+    "40,320 / 8 = 5,040" computes, "x + 2 = 5" is a condition. For a solved equation (x = 3) a rearranged one is none.
+    """
+    if isinstance(gold, Assigned) and not _is_curve(gold):
+        return f"{WRONG}: equation" if _has_variables(other) else _judge(gold.value, other, algebra)
+    if isinstance(gold, Assigned) or _is_equation(gold):
+        first, second = _equation(gold), _equation(other)
+        if second is None:
+            return f"{WRONG}: form"
+        return _verdict(algebra(Expression(first or ""), Expression(second)), "value")
+    assert isinstance(other, Expression)
+    pieces, _ = sides(other.latex)
+    if _has_variables(other):
+        return f"{WRONG}: equation"
+    for piece in pieces[:-1]:
+        if (
+            _ARITHMETIC.fullmatch(piece)
+            and (verdict := _judge(read_form(piece), read_form(pieces[-1]), algebra)) != RIGHT
+        ):
+            return verdict  # 2 + 2 = 5
+    return _judge(gold, read_form(pieces[-1]), algebra)
+
+
+def asks_for(question: str, side: str) -> bool:
+    """Whether a question asks for what stands on one side of an equation, rather than gives that equation itself."""
+    wanted, text = _squeezed(side), _squeezed(question)
+    if len(wanted) < 2 or wanted not in text:
+        return False
+    return any(not text.startswith("=", match.end()) for match in re.finditer(re.escape(wanted), text))
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\s$]", "", clean(text))
+
+
+def _is_curve(form: Assigned) -> bool:
+    """Whether an equation holds between variables: y = 2x + 3, unlike x = 5."""
+    return _has_variables(form.value)
+
+
+def _has_variables(form: Form) -> bool:
+    if isinstance(form, Assigned):
+        return _has_variables(form.value)
+    return isinstance(form, Expression) and bool(_VARIABLES.search(_CONSTANTS.sub(" ", form.latex)))
+
+
+def _equation(form: Form) -> str | None:
+    """Equation in LaTeX; None where a form is none."""
+    if isinstance(form, Assigned):
+        value = form.value
+        if isinstance(value, Number):
+            return f"{form.name} = \\frac{{{value.value.numerator}}}{{{value.value.denominator}}}"
+        return f"{form.name} = {value.latex}" if isinstance(value, Expression) else None
+    return form.latex if _is_equation(form) and form.latex.count("=") == 1 else None
 
 
 def _judge_quantities(gold: Form, other: Form, algebra: Algebra) -> str:
@@ -97,7 +176,7 @@ def _quantity(form: Form) -> tuple[Form, str, bool]:
 
 
 def _is_equation(form: Form) -> TypeGuard[Expression]:
-    return isinstance(form, Expression) and "=" in form.latex
+    return isinstance(form, Expression) and "=" in form.latex and len(sides(form.latex)[0]) > 1
 
 
 def _value(form: Form) -> Form:
@@ -105,7 +184,10 @@ def _value(form: Form) -> Form:
 
 
 def _same_words(gold: Form, other: Form) -> bool:
-    """Words by their letters whatever the case; an option by its letter, whatever stands behind it."""
+    """Words by their letters whatever the case, or by their number; an option by its letter, whatever follows it."""
+    for words, number in ((gold, other), (other, gold)):
+        if isinstance(words, Words) and isinstance(number, Number) and not words.letter:
+            return words_value(words.text) == number.value if word_pattern().fullmatch(words.text) else False
     if isinstance(gold, Words) and gold.letter:
         letter = other.letter if isinstance(other, Words) else getattr(other, "latex", "").strip("(). ").upper()
         return letter == gold.letter

@@ -4,11 +4,13 @@ math-verify compares values and lets forms pass: it calls (1,2) and {1,2}, (3, \
 equal. So delimiters and subscripts are read here, and only the expressions between them are left to it.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 
 from hierrouter_jax.bridge.grading.latex.clean import clean, measured
 from hierrouter_jax.bridge.grading.latex.numbers import Number, read_number
+from hierrouter_jax.bridge.grading.latex.relations import UNKNOWN, Bounds, bounds, joined_bounds, sides
 
 MAX_PARTS = 200
 MAX_DEPTH = 8
@@ -94,17 +96,27 @@ _LETTER = re.compile(r"\(?\s*([A-Za-z])\s*\)\s*(?:.*)|([A-Z])\s*[.:]?", re.DOTAL
 _OPTION = re.compile(r"(?:\\text\s*\{)?\s*\(([A-Z])\)\s*\}?(?:\s+[\w$\\].*)?", re.DOTALL)
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _BASED = re.compile(r"([0-9A-F]+)\s*_\s*(?:\{\s*)?(?:\\text\s*\{\s*)?(\w+)\s*\}?\s*\}?")
-_ASSIGNED = re.compile(r"([a-zA-Z](?:_\{?\w\}?)?|[a-zA-Z]\([a-zA-Z]\))\s*=([^=]+)")
 _MEMBER = re.compile(r"([a-zA-Z])\s*\\in(?![a-zA-Z])(.+)", re.DOTALL)
-_CHAIN = re.compile(
-    r"(?:([^<>]+?)\s*(<|\\le )\s*)?([a-zA-Z])\s*(<|>|\\le |\\ge )\s*([^<>\\]*(?:\\(?!le |ge )[^<>\\]*)*)"
+_INFINITY, _MINUS_INFINITY = Expression(r"\infty"), Expression(r"-\infty")
+_REALS = re.compile(
+    r"\\mathbb\s*\{?\s*R\s*\}?|\\(?:reals|Reals|R)(?![a-zA-Z])|\\text\s*\{\s*all reals?(?: numbers?)?\s*\}",
+    re.IGNORECASE,
 )
+_WITHOUT = re.compile(r"(.+?)\s*(?:\\setminus|\\backslash|\\smallsetminus)(?![a-zA-Z])\s*\\\{(.+)\\\}")
+_EMPTY = re.compile(r"\\(?:emptyset|varnothing)(?![a-zA-Z])|\\\{\s*\\\}")
+_NOTHING = re.compile(
+    r"(?:the )?empty set|(?:there (?:is|are) )?no (?:real )?solutions?(?: exists?)?|no such \w+", re.IGNORECASE
+)
+# Brackets that face away from what they enclose: ]0,1[ is (0,1).
+_FACING = re.compile(r"([\[\]])([^\[\]]*?[,;][^\[\]]*)([\[\]])")
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _BASES = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 def read_form(text: str, depth: int = 0) -> Form:
     """The form of an answer, as it was extracted."""
+    if (joined := joined_bounds(clean(text, answer=False))) is not None:
+        return _combined(*joined, depth)
     return _read(clean(text), depth)
 
 
@@ -121,7 +133,13 @@ def _read(text: str, depth: int) -> Form:
 
 
 def _unquantified(text: str, depth: int) -> Form:
-    text = text.replace("$", "").strip()
+    text = _FACING.sub(_faced, text.replace("$", "").strip())
+    if _EMPTY.fullmatch(text):
+        return Group("{", "}", ())
+    if _REALS.fullmatch(text):
+        return Group("(", ")", (_MINUS_INFINITY, _INFINITY))
+    if (match := _WITHOUT.fullmatch(text)) and (form := _without(match[1], match[2], depth)):
+        return form
     if number := read_number(text):
         return number
     if match := _BASED.fullmatch(text):
@@ -142,11 +160,15 @@ def _unquantified(text: str, depth: int) -> Form:
     return _relation(text, depth) or _plus_minus(text, depth) or Expression(text)
 
 
-def _words(text: str) -> Words | None:
+def _words(text: str) -> Words | Group | None:
     if match := _OPTION.fullmatch(text):
         return Words(match[1].lower(), match[1])
     match = _TEXT.fullmatch(text)
     plain = match[1] if match else text
+    if _NOTHING.fullmatch(plain.strip()):
+        return Group("{", "}", ())
+    if re.fullmatch(r"all real numbers?|all reals", plain.strip(), re.IGNORECASE):
+        return Group("(", ")", (_MINUS_INFINITY, _INFINITY))
     if match or re.fullmatch(r"[A-Za-z][a-z]+(?:[ '-][A-Za-z]+)*", plain) or re.fullmatch(r"\([A-Z]\)", plain):
         letter = _LETTER.fullmatch(plain.strip())
         return Words(
@@ -176,22 +198,52 @@ def _group(text: str, depth: int) -> Form | None:
 
 
 def _relation(text: str, depth: int) -> Form | None:
-    r"""x = 5, x \in S (which is S) and a < x \le b (which is an interval)."""
-    if match := _ASSIGNED.fullmatch(text):
-        return Assigned(match[1].replace("{", "").replace("}", ""), _read(match[2].strip(), depth + 1))
+    r"""x = 5 and 5 = x, x \in S (which is S) and a < x \le b (which is an interval)."""
     if match := _MEMBER.fullmatch(text):
         return _read(match[2].strip(), depth + 1)
-    if not (match := _CHAIN.fullmatch(text)):
+    if limits := bounds(text):
+        return _interval(limits, depth)
+    pieces, signs = sides(text)
+    if not signs or not all(pieces):
         return None
-    low, first, _, second, high = match.groups()
-    infinity = Expression(r"\infty")
-    if low is None and second in (">", r"\ge "):
-        return Group("(" if second == ">" else "[", ")", (_read(high.strip(), depth + 1), infinity))
-    if second in (">", r"\ge "):
+    for name, value in ((pieces[0], pieces[-1]), (pieces[-1], pieces[-2])):
+        if UNKNOWN.fullmatch(name):
+            return Assigned(re.sub(r"[{}\s]", "", name), _read(value, depth + 1))
+    return None
+
+
+def _interval(limits: Bounds, depth: int) -> Group:
+    low = _read(limits.low, depth + 1) if limits.low else _MINUS_INFINITY
+    high = _read(limits.high, depth + 1) if limits.high else _INFINITY
+    return Group(limits.opening, limits.closing, (low, high))
+
+
+def _combined(word: str, limits: list[Bounds], depth: int) -> Form:
+    """One interval where inequalities hold together, a union where one of them does; a comma may mean either."""
+    lows, highs = [one for one in limits if one.low], [one for one in limits if one.high]
+    parts = tuple(_interval(one, depth) for one in limits)
+    if word == "or" or len(limits) != 2 or len(lows) != 1 or len(highs) != 1 or lows == highs:
+        return Union(parts)
+    both = _interval(Bounds(lows[0].low, highs[0].high, lows[0].opening, highs[0].closing), depth)
+    low, high = both.parts
+    apart = isinstance(low, Number) and isinstance(high, Number) and low.value > high.value
+    return Union(parts) if word == "," and apart else both
+
+
+def _without(base: str, points: str, depth: int) -> Form | None:
+    """The reals without some numbers, as the intervals between them."""
+    numbers = [read_number(point) for point in _parts(points, ",")]
+    if not _REALS.fullmatch(base.strip()) or not all(numbers):
         return None
-    start = Expression(r"-\infty") if low is None else _read(low.strip(), depth + 1)
-    opening = "[" if first == r"\le " else "("
-    return Group(opening, "]" if second == r"\le " else ")", (start, _read(high.strip(), depth + 1)))
+    inner = sorted((number for number in numbers if number), key=lambda number: number.value)
+    ends: list[Form] = [_MINUS_INFINITY, *inner, _INFINITY]
+    return Union(tuple(Group("(", ")", pair) for pair in itertools.pairwise(ends)))
+
+
+def _faced(match: re.Match[str]) -> str:
+    opening = "(" if match[1] == "]" else "["
+    closing = ")" if match[3] == "[" else "]"
+    return f"{opening}{match[2]}{closing}"
 
 
 def _plus_minus(text: str, depth: int) -> Form | None:

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 DIGITS = 6  # significant digits from which a decimal may stand for a number that has no finite decimal
-LONGEST = 60  # characters of a number; longer ones are not read
+LONGEST = 60  # characters of a decimal, and of each part of a fraction; longer ones are not read
 _EXPONENT = 400
 
-_DECIMAL = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
+_DECIMAL = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _PLAIN = re.compile(rf"([-+]?)\s*({_DECIMAL})")
 _SLASH = re.compile(r"([-+]?)\s*(?:(\d+)\s+)?(-?\d+)\s*/\s*(-?\d+)")
 _FRAC = re.compile(r"([-+]?)\s*(?:(\d+)\s*)?\\frac\{\s*(-?[\d,]+)\s*\}\{\s*(-?[\d,]+)\s*\}")
+_MOST_PERIOD = 50
+# 0.1\overline{6}, 0.\dot{6}, 0.(6); and 0.1666... where the digits show what repeats.
+_REPEATING = re.compile(
+    r"([-+]?)\s*(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)|\\dot\{?(\d)\}?(\d*)\\dot\{?(\d)\}?)"
+    r"(?:\s*(?:\.{3}|\\[lc]?dots))?"
+)
+_GOES_ON = re.compile(r"([-+]?)\s*(\d*)\.(\d{3,})\s*(?:\.{3}|\\[lc]?dots)")
 _POWER = re.compile(
     rf"([-+]?)\s*({_DECIMAL})\s*(?:(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*(?:\{{\s*)?\(?|[eE])([-+]?\d{{1,4}})\)?(?:\s*\}})?"
 )
@@ -33,22 +40,27 @@ class Number:
 
 
 def read_number(text: str) -> Number | None:
-    r"""The number that all of `text` is: 1,234.5, -3/4, \frac{3}{4}, 1\frac{4}{5}, 6.7 \times 10^{-5}; else None."""
+    r"""The number that all of `text` is, else None.
+
+    So are 1,234.5, 1 234, -3/4, \frac{3}{4}, 1\frac{4}{5}, 6.7 \times 10^{-5} and 0.\overline{6}.
+    """
     text = text.strip()
     while text.startswith("{") and text.endswith("}") and text.count("{") == 1:
         text = text[1:-1].strip()
-    if not text or len(text) > LONGEST:
+    if not text or len(text) > 3 * LONGEST:
         return None
-    if match := _PLAIN.fullmatch(text):
-        return _decimal(match[1], match[2], 0)
-    if match := _POWER.fullmatch(text):
-        return _decimal(match[1], match[2], int(match[3])) if abs(int(match[3])) <= _EXPONENT else None
     if match := _SLASH.fullmatch(text) or _FRAC.fullmatch(text):
         whole, top, bottom = (int((group or "0").replace(",", "")) for group in match.group(2, 3, 4))
         if bottom == 0 or (match[2] and (top < 0 or bottom < 0)):
             return None
         return Number((whole + Fraction(top, bottom)) * (-1 if match[1] == "-" else 1))
-    return None
+    if len(text) > LONGEST:
+        return None
+    if match := _PLAIN.fullmatch(text):
+        return _decimal(match[1], match[2], 0)
+    if match := _POWER.fullmatch(text):
+        return _decimal(match[1], match[2], int(match[3])) if abs(int(match[3])) <= _EXPONENT else None
+    return _repeating(text) if ("." in text and text[-1:] in "}).") or "dot" in text else None
 
 
 def same_number(gold: Number, other: Number) -> bool:
@@ -70,8 +82,37 @@ def stands_for(decimal: Number, value: Fraction) -> bool:
     return unit is not None and decimal.digits >= DIGITS and abs(decimal.value - value) < unit
 
 
+def _repeating(text: str) -> Number | None:
+    """A repeating decimal as the fraction that it is, whatever marks what repeats."""
+    if match := _REPEATING.fullmatch(text):
+        sign, whole, fixed = match.group(1, 2, 3)
+        period = match[4] or match[5] or match[6] or f"{match[7]}{match[8]}{match[9]}"
+    elif match := _GOES_ON.fullmatch(text):
+        sign, whole, digits = match.groups()
+        if (shown := _period(digits)) is None:
+            return None
+        fixed, period = shown
+    else:
+        return None
+    top = int(f"{whole or 0}{fixed}{period}") - int(f"{whole or 0}{fixed}")
+    value = Fraction(top, (10 ** len(period) - 1) * 10 ** len(fixed))
+    return Number(-value if sign == "-" else value)
+
+
+def _period(digits: str) -> tuple[str, str] | None:
+    """What stands before the repeating digits, and those: three times a single one, twice a longer one, to the end."""
+    for length in range(1, min(len(digits) // 2, _MOST_PERIOD) + 1):
+        period, times = digits[-length:], 3 if length == 1 else 2
+        if digits.endswith(period * times):
+            rest = digits
+            while rest.endswith(period):
+                rest = rest[:-length]
+            return rest, period
+    return None
+
+
 def _decimal(sign: str, digits: str, exponent: int) -> Number:
-    digits = digits.replace(",", "")
+    digits = digits.replace(",", "").replace(" ", "")
     places = len(digits.partition(".")[2])
     unit = Fraction(10) ** (exponent - places)
     value = Fraction(digits if digits[-1] != "." else digits[:-1]) * Fraction(10) ** exponent
