@@ -133,6 +133,8 @@ def test_pathological_text_is_searched_in_time():
         ("{", "gold must be a JSON object"),
         ('{"kind": "apps"}', "gold must be a JSON object"),
         ('{"kind": "mbpp", "tests": []}', "lacks setup, imports"),
+        ('{"kind": "mbpp", "setup": "", "tests": [], "imports": []}', "holds no test, and any program would pass"),
+        ('{"kind": "humaneval", "prompt": "", "test": "", "entry_point": "f"}', "holds no test"),
     ],
 )
 def test_bad_gold_is_refused_by_the_querys_name(gold, message):

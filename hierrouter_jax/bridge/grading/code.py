@@ -88,6 +88,8 @@ def read_gold(query: Query) -> dict[str, Any]:
         raise InputError(f"query {query.id}: gold must be a JSON object whose kind is humaneval or mbpp") from None
     if missing:
         raise InputError(f"query {query.id}: gold of kind {gold['kind']} lacks {', '.join(missing)}")
+    if not gold["tests" if gold["kind"] == "mbpp" else "test"]:
+        raise InputError(f"query {query.id}: gold of kind {gold['kind']} holds no test, and any program would pass")
     return gold
 
 
