@@ -66,7 +66,8 @@ def draw_splits(
 
 def _preferred(split: str, rows: Int[np.ndarray, " R"], strata: Sequence[str], seed: int) -> list[int]:
     """The rows that a split may be drawn from, those that it takes first in front."""
-    order = rows[stratified_order([strata[row] for row in rows.tolist()], seed)].tolist()
+    candidates: list[int] = rows.tolist()
+    order = [candidates[place] for place in stratified_order([strata[row] for row in candidates], seed)]
     if split == "test":
         return order
     if split == "train":
