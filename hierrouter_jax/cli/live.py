@@ -16,12 +16,14 @@ from hierrouter_jax.bridge.route import route as route_live
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
+from hierrouter_jax.domains import NONNEGATIVE
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
 from hierrouter_jax.outcomes.query_file import TABULAR, read_questions
 from hierrouter_jax.outcomes.table import Query
 
 # Verbs whose options are the fields of a configuration, not the parameters of the function.
+DOMAINS = {"route": {"cost_weight": NONNEGATIVE, "budget": NONNEGATIVE}}  # of numbers that no configuration holds
 CONFIGURED = {"quickstart": QuickstartConfig}
 
 

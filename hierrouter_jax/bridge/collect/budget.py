@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.errors import InputError, Unfinished
+from hierrouter_jax.domains import POSITIVE, Domains, check_domains
+from hierrouter_jax.errors import Unfinished
 from hierrouter_jax.outcomes.context import Prompt
 
 
@@ -28,14 +30,16 @@ class Budget:
       InputError: if a limit is not a positive number.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "max_cost": POSITIVE,
+        "max_hours": POSITIVE,
+    }
+
     max_cost: float | None = None
     max_hours: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_cost", "max_hours"):
-            limit = getattr(self, name)
-            if limit is not None and not 0 < limit < float("inf"):
-                raise InputError(f"{name} is {limit}, but a limit is a number above 0")
+        check_domains(self)
 
 
 class Meter:

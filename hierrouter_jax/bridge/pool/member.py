@@ -1,9 +1,10 @@
 """A member of the pool: its weights or endpoint, how it is asked, how it decodes and what its tokens cost."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, POSITIVE, SEED, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 
 Kind = Literal["transformers", "openai"]
@@ -24,6 +25,13 @@ class Sampling:
       InputError: if a value makes no sense, or would do nothing as decoding is greedy.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "temperature": NONNEGATIVE,
+        "top_p": Domain(0, 1, open_low=True),
+        "top_k": NATURAL,
+        "seed": SEED,
+    }
+
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
@@ -40,6 +48,7 @@ class Sampling:
             raise InputError(f"seed is {self.seed}, but must be from 0 to 2147483647")
         if self.greedy and (self.top_p, self.top_k, self.seed) != (1.0, 0, 0):
             raise InputError("top_p, top_k and seed do nothing at temperature 0, which is greedy; state a temperature")
+        check_domains(self)
 
     @property
     def greedy(self) -> bool:
@@ -64,6 +73,13 @@ class Endpoint:
     Raises:
       InputError: if the address is none, a name is empty, or a number makes no sense.
     """
+
+    DOMAINS: ClassVar[Domains] = {
+        "concurrency": COUNT,
+        "requests_per_minute": POSITIVE,
+        "timeout": POSITIVE,
+        "retries": NATURAL,
+    }
 
     base_url: str
     model: str
@@ -94,6 +110,7 @@ class Endpoint:
             raise InputError(f"timeout is {self.timeout}, but must be a number of seconds above 0")
         if self.retries < 0:
             raise InputError(f"retries is {self.retries}, but must be at least 0")
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -127,6 +144,14 @@ class ModelConfig:
       InputError: if a value makes no sense, a field does not belong to the kind, or half a price is stated, or two.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "max_new_tokens": COUNT,
+        "base_rate": NONNEGATIVE,
+        "price_in": NONNEGATIVE,
+        "price_out": NONNEGATIVE,
+        "positions": COUNT,
+    }
+
     name: str
     source: str = ""
     max_new_tokens: int = 0
@@ -153,6 +178,7 @@ class ModelConfig:
             self._check_kind()
             self._check_asking()
             self._check_price()
+            check_domains(self)
         except InputError as error:
             raise InputError(f"model {self.name!r}: {error}") from None
 
