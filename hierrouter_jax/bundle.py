@@ -2,13 +2,25 @@
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from hierrouter_jax.bundle_checks import (
+    ACTIVATION,
+    CONDITIONS,
+    PRIOR,
+    check_architecture,
+    check_finite,
+    check_header,
+    check_reduction,
+    check_weights,
+    read_header,
+    read_tensors,
+)
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.outcomes.pricing import PricedModel
@@ -16,7 +28,6 @@ from hierrouter_jax.outcomes.pricing import PricedModel
 # A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2.
 SCHEMA_VERSION, PRIOR_SCHEMA_VERSION = 1, 2
 WEIGHTS, HEADER = "policy.safetensors", "policy.json"
-CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
 
 _PART = 65_536  # rows reduced at once
 
@@ -28,12 +39,18 @@ class FeatureReduction:
     Attributes:
       mean: [E] of the training contexts.
       components: [E, F] principal directions.
-      scale: [F] spread along each.
+      scale: [F] spread along each, above 0.
+
+    Raises:
+      InputError: if the arrays do not fit each other, or hold what is not finite.
     """
 
     mean: Float[np.ndarray, " E"]
     components: Float[np.ndarray, "E F"]
     scale: Float[np.ndarray, " F"]
+
+    def __post_init__(self) -> None:
+        check_reduction(self.mean, self.components, self.scale)
 
     def __call__(self, embedding: Float[np.ndarray, "*B E"]) -> Float[np.ndarray, "*B F"]:
         """The reduced embeddings, float32; by parts, so that a large table needs no copies of itself on the way."""
@@ -82,11 +99,10 @@ class PolicyBundle:
     cost_weight: float | None = None
 
     def __post_init__(self) -> None:
-        self._check_conditions()
-        for name, array in self._tensors().items():
-            if not np.isfinite(array).all():
-                raise InputError(f"{name} of the policy holds a number that is not finite")
-        self._check_shapes()
+        check_header(self)
+        check_finite(self.weights)
+        features = self.reduction.components.shape[1]
+        check_weights(self.weights, features, self.horizon, len(self.pool), len(self.conditions))
 
     def logits(
         self,
@@ -118,12 +134,12 @@ class PolicyBundle:
         for layer in range(self.num_layers):
             hidden = np.tanh(hidden @ self.weights[f"hidden_{layer}/kernel"] + self.weights[f"hidden_{layer}/bias"])
         logits = hidden @ self.weights["logits/kernel"] + self.weights["logits/bias"]
-        if _PRIOR[0] in self.weights:
+        if PRIOR[0] in self.weights:
             logits = logits + self._prior_logits(reduced, stage)
         return np.where(self._legal(stage, np.asarray(cost), budget, charges), logits, -np.inf)
 
     def _prior_logits(self, reduced: Float[np.ndarray, "B F"], stage: int) -> Float[np.ndarray, "B A"]:
-        kernel, means, task_kernel, task_bias = (self.weights[name][stage] for name in _PRIOR)
+        kernel, means, task_kernel, task_bias = (self.weights[name][stage] for name in PRIOR)
         scores = reduced @ task_kernel + task_bias
         likely = np.exp(scores - scores.max(axis=1, keepdims=True))
         return reduced @ kernel + likely / likely.sum(axis=1, keepdims=True) @ means
@@ -199,7 +215,7 @@ class PolicyBundle:
     def multiply_adds(self) -> int:
         """Multiplications of one decision: the reduction's and the layers'."""
         layers = [f"hidden_{layer}/kernel" for layer in range(self.num_layers)] + ["logits/kernel"]
-        prior = sum(self.weights[name][0].size for name in _PRIOR[:3] if name in self.weights)
+        prior = sum(self.weights[name][0].size for name in PRIOR[:3] if name in self.weights)
         return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior
 
     def save(self, folder: Path) -> None:
@@ -207,14 +223,8 @@ class PolicyBundle:
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
         header = {
-            "schema_version": PRIOR_SCHEMA_VERSION if _PRIOR[0] in self.weights else SCHEMA_VERSION,
-            "architecture": {
-                "features": self.reduction.components.shape[1],
-                "stage_embedding": list(self.weights["stage_embedding"].shape),
-                "hidden": [self.weights[f"hidden_{i}/bias"].shape[0] for i in range(self.num_layers)],
-                "activation": "tanh",
-                "actions": [member.name for member in self.pool] + ["STOP"],
-            },
+            "schema_version": PRIOR_SCHEMA_VERSION if PRIOR[0] in self.weights else SCHEMA_VERSION,
+            "architecture": self._architecture(),
             "pool": [asdict(member) for member in self.pool],
             **{name: getattr(self, name) for name in (*_HEADER_FIELDS, *_ADDED_FIELDS)},
         }
@@ -229,62 +239,39 @@ class PolicyBundle:
         """
         if not folder.is_dir():
             raise InputError(f"{folder}: no such policy bundle (a folder with {HEADER} and {WEIGHTS} is needed)")
-        header = read_json(folder / HEADER)
-        version = header.get("schema_version")
-        if version not in (SCHEMA_VERSION, PRIOR_SCHEMA_VERSION):
-            newer = "; a newer hierrouter_jax wrote it" if isinstance(version, int) and version > 2 else ""
-            raise InputError(f"{folder / HEADER}: schema_version is {version!r}, but this version reads 1 and 2{newer}")
+        path = folder / HEADER
+        data = read_json(path)
+        if not isinstance(data, dict):
+            raise InputError(f"{path}: is {shorten(repr(data), 60)}, but must hold fields (name: value)")
+        version = data.get("schema_version")
+        if version not in (SCHEMA_VERSION, PRIOR_SCHEMA_VERSION) or isinstance(version, bool | float):
+            newer = "; a newer hierrouter_jax wrote it" if type(version) is int and version > 2 else ""
+            raise InputError(f"{path}: schema_version is {version!r}, but this version reads 1 and 2{newer}")
+        header, tensors = read_header(data, path), read_tensors(folder / WEIGHTS)
         try:
-            tensors = load_file(folder / WEIGHTS)
-            reduction = FeatureReduction(*(tensors.pop(f"reduction/{f.name}") for f in fields(FeatureReduction)))
-            named = {name: header[name] for name in _HEADER_FIELDS}
-            named |= {name: header[name] for name in _ADDED_FIELDS if name in header}
-            if version == PRIOR_SCHEMA_VERSION and _PRIOR[0] not in tensors:
+            if version == PRIOR_SCHEMA_VERSION and PRIOR[0] not in tensors:
                 raise InputError(f"{WEIGHTS} lacks the prior that schema_version {version} promises")
-            pool = tuple(PricedModel(**member) for member in header["pool"])
-            return cls(pool=pool, reduction=reduction, weights=tensors, **named)
-        except FileNotFoundError:
-            raise InputError(f"{folder / WEIGHTS}: no such file") from None
-        except SafetensorError as error:
-            raise InputError(f"{folder / WEIGHTS}: not a safetensors file ({error})") from None
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{folder}: not a policy bundle, {error} is missing or wrong") from None
+            reduction = FeatureReduction(*(_taken(tensors, f"reduction/{f.name}") for f in fields(FeatureReduction)))
+            named = {name: getattr(header, name) for name in (*_HEADER_FIELDS, *_ADDED_FIELDS)}
+            bundle = cls(pool=header.pool, reduction=reduction, weights=tensors, **named)
+            check_architecture(header.architecture, bundle._architecture())
         except InputError as error:
             raise InputError(f"{folder}: {error}") from None
+        return bundle
+
+    def _architecture(self) -> dict[str, Any]:
+        return {
+            "features": self.reduction.components.shape[1],
+            "stage_embedding": list(self.weights["stage_embedding"].shape),
+            "hidden": [self.weights[f"hidden_{i}/bias"].shape[0] for i in range(self.num_layers)],
+            "activation": ACTIVATION,
+            "actions": [member.name for member in self.pool] + ["STOP"],
+        }
 
     def _tensors(self) -> dict[str, np.ndarray]:
         return {f"reduction/{f.name}": getattr(self.reduction, f.name) for f in fields(self.reduction)} | self.weights
 
-    def _check_conditions(self) -> None:
-        for name, bounds in self.conditions.items():
-            if name not in CONDITIONS:
-                raise InputError(f"the policy is conditioned on {name!r}, which this version does not know")
-            if len(bounds) != 2 or not 0 < bounds[0] < bounds[1] < np.inf:
-                raise InputError(f"{name} of the policy ranges over {bounds}, but must over 0 < low < high")
-        if "cost_weight" in self.conditions and self.cost_weight is None:
-            raise InputError("the policy is conditioned on a cost weight, but the run's own is missing")
 
-    def _check_shapes(self) -> None:
-        """Every layer must fit the one before it, the first the features and the last the pool."""
-        stage_size = self.weights["stage_embedding"].shape[1]
-        size = self.reduction.components.shape[1] + stage_size + 1 + len(self.conditions)
-        expected: dict[str, tuple[int, ...]] = {"stage_embedding": (self.horizon, stage_size)}
-        for layer in range(self.num_layers):
-            width = self.weights[f"hidden_{layer}/bias"].shape[0]
-            expected |= {f"hidden_{layer}/kernel": (size, width)}
-            size = width
-        actions = len(self.pool) + 1
-        expected |= {"logits/kernel": (size, actions), "logits/bias": (actions,)}
-        if any(name in self.weights for name in _PRIOR):
-            features, tasks = self.reduction.components.shape[1], self.weights[_PRIOR[3]].shape[-1]
-            shapes = ((features, actions), (tasks, actions), (features, tasks), (tasks,))
-            expected |= {name: (self.horizon, *shape) for name, shape in zip(_PRIOR, shapes, strict=True)}
-        for name, shape in expected.items():
-            if self.weights[name].shape != shape:
-                raise InputError(f"{name} of the policy has shape {self.weights[name].shape}, but must be {shape}")
-
-
-_PRIOR = ("prior/kernel", "prior/means", "prior/task_kernel", "prior/task_bias")
 _HEADER_FIELDS = (
     "horizon",
     "allow_stop",
@@ -297,3 +284,9 @@ _HEADER_FIELDS = (
 # Later additions, which older bundles lack.
 _ADDED_FIELDS = ("conditions", "cost_weight")
 _TRAINED_BY = {"cost_weight": "cost_conditioned", "budget": "budgeted"}
+
+
+def _taken(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:
+    if name not in tensors:
+        raise InputError(f"{WEIGHTS} lacks {name}")
+    return tensors.pop(name)

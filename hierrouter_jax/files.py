@@ -60,11 +60,13 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-      InputError: if it is missing or not JSON.
+      InputError: if it is missing, no file that can be read, or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None

@@ -107,8 +107,8 @@ def test_an_older_bundle_is_unconditioned(table, tmp_path):
         ({"conditions": {}}, r"hidden_0/kernel of the policy has shape \(13, 16\), but must be \(11, 16\)"),
         ({"conditions": {"mood": [0, 1]}}, "conditioned on 'mood', which this version does not know"),
         ({"conditions": {"cost_weight": [0.3, 0.1]}}, r"cost_weight of the policy ranges over \[0.3, 0.1\]"),
-        ({"conditions": {"budget": [0, 0.1]}}, r"budget of the policy ranges over \[0, 0.1\], but must over 0 < low"),
-        ({"conditions": {"budget": 1}}, "not a policy bundle"),
+        ({"conditions": {"budget": [0, 0.1]}}, r"budget of the policy ranges over \[0.0, 0.1\], but must over 0 < low"),
+        ({"conditions": {"budget": 1}}, "conditions.budget is 1, but must be a list"),
         ({"cost_weight": None}, "the run's own is missing"),
     ],
 )

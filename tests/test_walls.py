@@ -41,6 +41,8 @@ ROOMS = {
     "hop_tree": GROUND,
     "config": GROUND,
     "bundle": GROUND,
+    "bundle_checks": GROUND,
+    "domains": GROUND,
     "files": GROUND,
     "processor": GROUND,
     "errors": GROUND,

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from hierrouter_jax.agents import all_actions, exact, ppo
 from hierrouter_jax.agents.episodes import tree_rewards
@@ -19,6 +19,7 @@ from hierrouter_jax.agents.prior import fit_prior
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.agents.warm_start import warm_start
 from hierrouter_jax.envs import routing
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, expected_return, greedy
 from hierrouter_jax.policies import conditions as conditioning
@@ -43,6 +44,7 @@ def build_network(table: DeviceTable, static: LearnerStatic) -> Network:
     )
 
 
+@single_precision
 def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper) -> LearnerState:
     """A fresh learner, warm-started where `static` says so."""
     network_key, warm_key, key = jax.random.split(key, 3)
@@ -69,6 +71,7 @@ def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: Le
     )
 
 
+@single_precision
 def update(
     state: LearnerState, table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:
@@ -88,13 +91,20 @@ def update(
     return replace(state, cost_weight=weight), metrics | {"cost_weight": state.cost_weight}
 
 
+def all_finite(params: Any) -> Bool[Array, ""]:
+    """Whether training has not diverged: no parameter is infinite or no number."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
+
+
+@single_precision
 def validate(
     state: LearnerState, validation: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:
     """Exact greedy return, accuracy and cost (over the normaliser) on the validation split; keeps the best parameters.
 
     A conditioned policy counts by its mean over a grid of its conditions. Under `lagrangian` the return is the
-    accuracy of a policy that keeps the mean cost, and minus the excess of one that does not.
+    accuracy of a policy that keeps the mean cost, and minus the excess of one that does not. Of parameters that are
+    not finite all three are NaN, as their policy chooses nothing, so that they are never the best.
     """
     network = build_network(validation, static)
 
@@ -120,6 +130,8 @@ def validate(
     if static.lagrangian:  # returns at different cost weights cannot be compared
         excess = metrics["validation_cost"] - hyper.mean_cost
         metrics["validation_return"] = jnp.where(excess > 0, -excess, metrics["validation_accuracy"])
+    sound = all_finite(state.params)
+    metrics = {name: jnp.where(sound, value, jnp.nan) for name, value in metrics.items()}
     value = metrics["validation_return"]
     better = value > state.best_return
     if static.prior:
@@ -153,6 +165,7 @@ def _gain_over_prior(
     return jnp.mean(gain), jnp.std(gain) / jnp.sqrt(validation.num_queries), jnp.mean(start)
 
 
+@single_precision
 def advance(
     state: LearnerState, table: DeviceTable, validation: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:
@@ -166,6 +179,7 @@ def advance(
     return state, metrics | evaluation
 
 
+@single_precision
 def train(
     key: PRNGKeyArray, table: DeviceTable, validation: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[LearnerState, Metrics]:

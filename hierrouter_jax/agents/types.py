@@ -1,11 +1,13 @@
 """What configures a learner and what it carries along: static shapes, traced numbers, the learner's state."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, POSITIVE, SHARE, Domain, Domains, check_domains
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.hop_tree import HopTree
@@ -43,6 +45,17 @@ class LearnerStatic:
       prior: whether the policy is what the network adds to a fitted plan's scores (`agents/prior.py`).
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "num_envs": COUNT,
+        "num_updates": COUNT,
+        "epochs": COUNT,
+        "minibatches": COUNT,
+        "hidden": COUNT,
+        "stage_size": COUNT,
+        "evaluate_every": COUNT,
+        "warm_start": NATURAL,
+    }
+
     algorithm: str = "ppo"
     num_envs: int = 512
     num_updates: int = 100
@@ -60,6 +73,7 @@ class LearnerStatic:
     prior: bool = False
 
     def __post_init__(self) -> None:
+        check_domains(self)
         for what, name, known in (("algorithm", self.algorithm, ALGORITHMS), ("network", self.network, (TWO_LAYER,))):
             if name not in known and not is_import_path(name):
                 raise InputError(f"{what} {name!r} is unknown; {nearest(name, (*known, IMPORT_PATH))}")
@@ -124,6 +138,26 @@ class LearnerHyper:
         validation queries to be kept in its place.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "learning_rate": NONNEGATIVE,
+        "learning_rate_end": NONNEGATIVE,
+        "learning_rate_cosine": SHARE,
+        "clip": POSITIVE,
+        "entropy": NONNEGATIVE,
+        "entropy_end": NONNEGATIVE,
+        "value_coefficient": NONNEGATIVE,
+        "gamma": SHARE,
+        "gae_lambda": SHARE,
+        "weight_decay": NONNEGATIVE,
+        "dropout": Domain(0, 1, open_high=True),
+        "max_grad_norm": POSITIVE,
+        "mean_cost": NONNEGATIVE,
+        "cost_weight_rate": NONNEGATIVE,
+        "prior_temperature": POSITIVE,
+        "prior_caution": NONNEGATIVE,
+        "prior_evidence": NONNEGATIVE,
+    }
+
     learning_rate: float = 1e-3
     learning_rate_end: float = 0.1
     learning_rate_cosine: float = 0.0
@@ -144,6 +178,9 @@ class LearnerHyper:
     prior_caution: float = 0.0
     prior_evidence: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_domains(self)
+
 
 @struct.dataclass
 class LearnerState:
@@ -155,7 +192,7 @@ class LearnerState:
       key: of the next update.
       update: updates done.
       best_params: those with the best validation return so far.
-      best_return: that return, of the greedy policy.
+      best_return: that return, of the greedy policy; -inf where no update had finite parameters.
       best_update: when.
       cost_weight: of the reward, where `LearnerStatic.lagrangian` adapts it.
     """

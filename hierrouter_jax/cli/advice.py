@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.domains import NONNEGATIVE
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.report import rows
 from hierrouter_jax.experiments.worth import worth as worth_of
@@ -38,6 +39,8 @@ _HOP = {
     "too few queries": "too few queries to say: {why}, over {queries} queries.",
     "no-go": "no-go: {why}.",
 }
+
+DOMAINS = {"worth": {"cost_weight": NONNEGATIVE}}  # of numbers that are no field of a configuration
 
 
 def worth(table: Path, split: str = "test", cost_weight: float = 0.0, json: bool = False) -> None:

@@ -27,6 +27,7 @@ from hierrouter_jax.cli.calls import CALLS, take_over
 from hierrouter_jax.cli.plan import dry_run as show_dry_run
 from hierrouter_jax.cli.tasks import split_names
 from hierrouter_jax.config import config_path
+from hierrouter_jax.domains import COUNT, NATURAL, POSITIVE, SEED
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.partial.plans import PartialConfig, PlanKind
 from hierrouter_jax.experiments.partial.rounds import collect_partly
@@ -119,8 +120,6 @@ def collect(
         raise InputError(
             f"{pool}: tasks are of several lines, which its prompt would fold; set prompt: {{fold: false}}"
         )
-    if ray < 0:
-        raise InputError(f"--ray is {ray}, but must be a number of workers, or 0")
     with Servers(out / "servers") as servers:
         backends, external = (
             over_ray(config, ray) if ray else load_backends(config, servers),
@@ -257,3 +256,15 @@ def _out_first(arguments: list[str]) -> list[str]:
 ARGUMENTS = {"collect": _out_first}
 # The folder that is written; a dry run writes none.
 WRITES = {"collect": lambda options: None if options["dry_run"] else options["out"]}
+# The domains of numbers that are no field of a configuration.
+DOMAINS = {
+    "collect": {
+        "counts": NATURAL,
+        "seed": SEED,
+        "horizon": COUNT,
+        "max_cost": POSITIVE,
+        "max_hours": POSITIVE,
+        "batch_size": COUNT,
+        "ray": NATURAL,
+    }
+}

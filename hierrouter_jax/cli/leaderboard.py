@@ -12,6 +12,7 @@ from rich.text import Text
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.cli.runs import run_table
 from hierrouter_jax.cli.tables import Name, marked, print_result, result_console
+from hierrouter_jax.domains import POSITIVE, SHARE
 from hierrouter_jax.experiments.calibrate import calibrate as run_calibration
 from hierrouter_jax.experiments.leaderboard.config import OURS, LeaderboardConfig, LearnerSpec, learners_from
 from hierrouter_jax.experiments.leaderboard.run import RESULT
@@ -24,6 +25,7 @@ from hierrouter_jax.writing import existing
 
 SEVERAL = {"leaderboard": "tables", "calibrate": "runs"}  # verb: the argument that takes one or more values
 WRITES = {"calibrate": lambda options: existing(options["runs"][0])}  # verb: the folder, by its options
+DOMAINS = {"calibrate": {"budget": POSITIVE, "accuracy": SHARE}}  # of numbers that are no field of a configuration
 CALIBRATION = "calibration.json"
 _STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 

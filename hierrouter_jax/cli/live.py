@@ -20,6 +20,7 @@ from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
+from hierrouter_jax.domains import NONNEGATIVE
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
 from hierrouter_jax.outcomes.query_file import read_questions
@@ -29,6 +30,7 @@ from hierrouter_jax.outcomes.texts import decoded, lines_of
 
 _MOST_NAMED = 3  # failed queries, in the message at the end
 # Verbs whose options are the fields of a configuration, not the parameters of the function.
+DOMAINS = {"route": {"cost_weight": NONNEGATIVE, "budget": NONNEGATIVE}}  # of numbers that no configuration holds
 CONFIGURED = {"quickstart": QuickstartConfig}
 
 

@@ -14,6 +14,7 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from hierrouter_jax._version import __version__
 from hierrouter_jax.cli.options import check_options, explain
 from hierrouter_jax.config import config_path
+from hierrouter_jax.domains import check_values
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.processor import use_wide_vectors
@@ -209,6 +210,8 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
     try:
         options = parser.instantiate(parser.parse_args(arguments)).as_dict()
         options.pop("config", None)
+        domains = getattr(commands, "DOMAINS", {}).get(name if asked else verb, {})
+        check_values({f"--{key}": options[key] for key in domains}, {f"--{key}": domains[key] for key in domains})
         return function, options if configuration is None else {"config": configuration(**options)}
     except (ArgumentError, ValueError) as error:  # the parser, or a configuration, refuses a value
         raise InputError(explain(error, arguments)) from None
@@ -250,6 +253,7 @@ def _prepare_environment() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(user_cache() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
     use_wide_vectors()
+    os.environ["JAX_ENABLE_X64"] = "0"  # a learner's numbers have 32 bits, so that runs of any process go on in any
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

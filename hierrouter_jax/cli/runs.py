@@ -1,6 +1,7 @@
 """Verbs that work on tables and run folders without calling a model: inspect, train, evaluate, export."""
 
 import json as jsonlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from hierrouter_jax.cli.provenance import import_notes
 from hierrouter_jax.cli.summary import pool_tables, splits_tables, table_summary
 from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
+from hierrouter_jax.domains import NATURAL
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.checkpoints import RunCheckpoints, load_routers, read_train_config
 from hierrouter_jax.experiments.evaluate import behaviour
 from hierrouter_jax.experiments.evaluate import evaluate as evaluate_routers
+from hierrouter_jax.experiments.routers import DIVERGED, Diverged, TrainedRouter
 from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.sweep_folder import HEADER
 from hierrouter_jax.experiments.sweep_result import load_sweep
@@ -109,11 +112,24 @@ def train(
         run.write_metrics(metrics)
         run.write_run(train.seed, configurations_tried=1)
     for name, router in routers.items():
-        returns = np.asarray(router.state.best_return)
-        print(
-            f"{name}: validation return {returns.max():.4f} (seed {router.chosen_seed}; {returns.min():.4f} the worst)"
-        )
+        if not router.diverged.all():
+            returns = np.asarray(router.state.best_return)[~router.diverged]
+            best = f"validation return {returns.max():.4f} (seed {router.chosen_seed}; {returns.min():.4f} the worst)"
+            print(f"{name}: {best}")
+        _tell_divergence(name, router)
+    lost = [name for name, router in routers.items() if router.diverged.all()]
+    if lost:
+        raise Diverged(f"{out}: {', '.join(lost)}: {DIVERGED}")
     print(f"next: hierrouter evaluate {out}")
+
+
+def _tell_divergence(name: str, router: TrainedRouter) -> None:
+    """Which seeds' parameters are not finite in the end, on standard error."""
+    stranded = np.flatnonzero(router.stranded)
+    if len(stranded):
+        kept = "nothing of them is kept" if router.diverged[stranded].all() else "what was best before that is kept"
+        said = f"{name}: diverged in {len(stranded)} of {len(router.stranded)} seeds ({', '.join(map(str, stranded))})"
+        print(f"{said}: their parameters are not finite; {kept}", file=sys.stderr)
 
 
 def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bool = False) -> None:
@@ -130,6 +146,8 @@ def evaluate(run: Path, table: Path | None = None, split: str = "test", json: bo
     loaded = run_table(run, table)
     routers = load_routers(run, loaded)
     config = read_train_config(run)
+    for name in (name for name in config.learners if name not in routers):
+        print(f"{name}: left out, as {DIVERGED}", file=sys.stderr)
     features = next(iter(routers.values())).features
     external = load_external(_table_folder(run, table))
     evaluation = evaluate_routers(loaded, routers, features, config.hyper.reward.hop_cost, split, external)
@@ -225,3 +243,7 @@ def _show_query(table: OutcomeTable, query_id: str) -> None:
             )
             branches[node] = branches[parent].add(label)
     Console(highlight=False, soft_wrap=True).print(root)
+
+
+# The domains of numbers that are no field of a configuration.
+DOMAINS = {"export": {"seed": NATURAL, "checkpoint": NATURAL, "member": NATURAL}}

@@ -85,6 +85,9 @@ def _show(results: dict[str, Any], found: SearchResult) -> None:
     if len(results["best"]) > _TABLES:
         output.print(f"and {len(results['best']) - _TABLES} more rewards in {found.config.out / 'results.json'}\n")
     output.print(Text(caption(results, found), style="dim"))
+    lost = int(found.frame["diverged"].sum())
+    if lost:
+        output.print(f"{lost} of {len(found.frame)} runs diverged: they are last in every rank, and never exported")
     output.print(f"all runs: {found.config.out / FRAME}", soft_wrap=True)
     for path in results["policies"]:
         output.print(f"policy: {path}", soft_wrap=True)

@@ -22,6 +22,7 @@ from hierrouter_jax.bridge.tasks.examples import Example, Judged, read_examples,
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.domains import COUNT, NATURAL
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.outcomes.context import Turn
@@ -221,3 +222,7 @@ def _gold(gold: str) -> str:
 
 def _class(judged: Judged) -> str:
     return judged.verdict.reason.partition(":")[0]
+
+
+# The domains of numbers that are no field of a configuration, by the name of the view.
+DOMAINS = {"inspect_task": {"shots": NATURAL, "limit": COUNT}, "inspect_mix": {}}

@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.envs import routing
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.rewards import RewardWeights, Scalar
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step
 
@@ -57,6 +58,7 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._key = jax.random.key(seed)
         self._state: RoutingState | None = None
 
+    @single_precision
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float[np.ndarray, "B O"], dict[str, Any]]:
@@ -68,6 +70,7 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         observation, mask = _on_host(view)
         return observation, _info(mask, np.ones(self.num_envs, bool))
 
+    @single_precision
     def step(
         self, actions: Int[np.ndarray, " B"]
     ) -> tuple[Float[np.ndarray, "B O"], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -76,7 +79,7 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._key, self._state, result, view, final_view = _advance(
             self._key,
             self._state,
-            np.asarray(actions, np.int32),
+            _as_actions(actions, self.num_envs, self.single_action_space.n),
             self._table,
             self._weights,
             self._allow_stop,
@@ -88,6 +91,19 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if terminated.any():
             info |= _final_info(*_on_host(final_view), terminated)
         return observation, reward, terminated, np.zeros_like(terminated), info
+
+
+def _as_actions(actions: Any, num_envs: int, count: Any) -> Int[np.ndarray, " B"]:
+    """Actions as the device counts them, -1 for every integer that is none, however large.
+
+    Raises:
+      ValueError: if they are no whole numbers, one an environment.
+    """
+    given = np.asarray(actions)
+    if given.shape != (num_envs,) or not (given.dtype == object or np.issubdtype(given.dtype, np.integer)):
+        raise ValueError(f"actions are {given.dtype} {given.shape}, but must be {num_envs} whole numbers")
+    legal = np.array([0 <= action < count for action in given], bool)
+    return np.where(legal, given, -1).astype(np.int32)
 
 
 def _observation_space(table: DeviceTable) -> spaces.Box:

@@ -7,12 +7,14 @@ import path in `RewardWeights.custom`.
 
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float
 
+from hierrouter_jax.domains import NONNEGATIVE, REAL, Domains, check_domains
 from hierrouter_jax.plugins import load_object
 
 RIGHT = 0.5  # an answer is right when its quality is at least this
@@ -35,6 +37,26 @@ class RewardWeights:
       custom: weights of the user's own terms by import path, such as `my_terms.py:short_answers`.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "terminal_quality": REAL,
+        "hop_cost": REAL,
+        "potential": REAL,
+        "quality_gain": REAL,
+        "later_gain": REAL,
+        "hop_quality": REAL,
+        "verdict": REAL,
+        "damage": REAL,
+        "log_cost": REAL,
+        "relative_cost": REAL,
+        "overrun": REAL,
+        "overrun_once": REAL,
+        "stage": REAL,
+        "length": REAL,
+        "latency": REAL,
+        "overrun_limit": NONNEGATIVE,
+        "custom": REAL,
+    }
+
     terminal_quality: float = 1.0
     hop_cost: float = 0.01
     potential: float = 0.0
@@ -52,6 +74,9 @@ class RewardWeights:
     latency: float = 0.0
     overrun_limit: float = 1.0
     custom: dict[str, float] = struct.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
 
 @struct.dataclass

@@ -8,20 +8,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.rewards import Hop, RewardWeights, Scalar, reward
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step
 
 
+@single_precision
 def reset(key: PRNGKeyArray, table: DeviceTable, num_episodes: int) -> RoutingState:
     """Start episodes at the root of uniformly drawn queries; one random draw for the whole batch."""
     return start(draw_queries(key, table, num_episodes))
 
 
+@single_precision
 def draw_queries(key: PRNGKeyArray, table: DeviceTable, num_episodes: int) -> Int[Array, " B"]:
     """Uniformly drawn rows of the table."""
     return jax.random.randint(key, (num_episodes,), 0, table.num_queries, dtype=jnp.int32)
 
 
+@single_precision
 def start(query: Int[Array, "*B"], budget: Float[Array, "*B"] | None = None) -> RoutingState:
     """Start episodes at the root of given queries, each with a budget over the cost normaliser or without one.
 
@@ -77,6 +81,7 @@ def action_mask(state: RoutingState, table: DeviceTable, allow_stop: bool) -> Bo
     return jnp.concatenate([models, (stop | ~models.any(axis=-1))[..., None]], axis=-1)
 
 
+@single_precision
 def step(
     state: RoutingState,
     action: Int[Array, "*B"],
@@ -98,7 +103,9 @@ def step(
     chex.assert_equal_shape([state.query, state.node, state.done, action])
     tree = table.tree
     mask = action_mask(state, table, allow_stop)
-    legal = jnp.take_along_axis(mask, action[..., None], axis=-1)[..., 0]
+    known = (action >= 0) & (action <= tree.num_models)
+    action = jnp.where(known, action, tree.num_models).astype(jnp.int32)  # what is no action at all is made STOP
+    legal = known & jnp.take_along_axis(mask, action[..., None], axis=-1)[..., 0]
     stops = action == tree.num_models
     child = jnp.where(stops | ~legal, state.node, tree.child(state.node, action))
     leaf = ~model_mask(state.query, child, table).any(axis=-1)

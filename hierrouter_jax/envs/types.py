@@ -6,6 +6,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.rewards import RIGHT
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -94,6 +95,7 @@ def accumulate_cost(cost: Float[np.ndarray, "Q N"], tree: HopTree) -> Float[np.n
     return spent
 
 
+@single_precision
 def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost_normaliser: float) -> DeviceTable:
     """Put a host table on the device.
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
@@ -51,6 +52,7 @@ class Setting:
 Reached = tuple[Setting, Callable[[OutcomeTable], PolicyOutcome]]
 
 
+@single_precision
 def calibrate(
     runs: Sequence[Path],
     table: OutcomeTable,

@@ -18,12 +18,13 @@ from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerState
 from hierrouter_jax.bundle import FeatureReduction
 from hierrouter_jax.config import from_dict, load_yaml
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.identity import FILE, begun, difference, identity
 from hierrouter_jax.experiments.interrupts import interrupts_put_off
-from hierrouter_jax.experiments.routers import TrainedRouter, static_of
+from hierrouter_jax.experiments.routers import DIVERGED, TrainedRouter, static_of
 from hierrouter_jax.experiments.steps import Steps
 from hierrouter_jax.experiments.train import Progress, TrainConfig, seed_keys
 from hierrouter_jax.files import file_name, replacing, write_json
@@ -31,6 +32,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 
 FOLDER, FEATURES = "checkpoints", "features.safetensors"
 FINISHED = "run.json"  # is written last
+_WORST = -1e30  # what a step counts for whose parameters have all diverged; JSON knows no infinity
 RESULTS = (FINISHED, "metrics.parquet", "evaluation.json", "behaviour.json")
 
 
@@ -102,7 +104,9 @@ class RunCheckpoints:
     def keep(self, name: str, progress: Progress) -> None:
         """Begin to write how far a learner has come; its arrays must not change any more."""
         tree = {"state": to_state_dict(progress.state), "metrics": progress.metrics}
-        self._steps[name].save(progress.updates, tree, float(progress.metrics["validation_return"][-1].max()))
+        value = progress.metrics["validation_return"][-1]
+        best = np.where(np.isfinite(value), value, _WORST).max()
+        self._steps[name].save(progress.updates, tree, float(best))
 
     def describe(self) -> str:
         """How far each learner has come on disk, in words."""
@@ -124,6 +128,7 @@ def discard(run: Path) -> None:
         shutil.rmtree(old)
 
 
+@single_precision
 def load_routers(
     run: Path, table: OutcomeTable, step: int | None = None, learners: Sequence[str] = ()
 ) -> dict[str, TrainedRouter]:
@@ -133,10 +138,11 @@ def load_routers(
       table: the outcome table of the run, whose pool and horizon fix the shapes.
       step: updates done; the routers have the parameters of that update. By default training must have finished,
         and every seed has its best on validation.
-      learners: which; by default all.
+      learners: which; by default all that did not diverge in every seed.
 
     Raises:
-      InputError: if the folder holds no finished training, one of another pool or horizon, or did not keep the step.
+      InputError: if the folder holds no finished training, one of another pool or horizon, did not keep the step, or
+        a learner that is asked for, or every one, diverged.
     """
     config = read_train_config(run)
     features = _features(run / FOLDER / FEATURES, table)
@@ -151,7 +157,10 @@ def load_routers(
             progress = _progress(template, steps.load(wanted), path / str(wanted))
         state = progress.state if step is None else _as_it_was(progress)
         routers[name] = TrainedRouter(name, static_of(name, config.static), config.hyper, state, features)
-    return routers
+    lost = [name for name, router in routers.items() if router.diverged.all()]
+    if lost and (learners or len(lost) == len(routers)):
+        raise InputError(f"{run}: {', '.join(lost)}: {DIVERGED}")
+    return {name: router for name, router in routers.items() if name not in lost}
 
 
 def read_train_config(run: Path) -> TrainConfig:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.baselines.opponents import ALWAYS, opponents_of
 from hierrouter_jax.baselines.problem import Problem
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.evaluation.outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.evaluation.statistics import (
     holm,
@@ -46,6 +47,7 @@ class Entry:
     stops: bool
 
 
+@single_precision
 def evaluate(
     table: OutcomeTable,
     routers: dict[str, TrainedRouter],
@@ -133,6 +135,7 @@ def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float) -> 
     return Problem(opponents_train(table), table.split("validation"), features.reduction, weight)
 
 
+@single_precision
 def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str) -> dict[str, Any]:
     """Which routes each router takes on each task: shares of the split's queries that add up to 1."""
     part = judged(table, split)
@@ -195,16 +198,17 @@ def _part_accuracy(outcome: PolicyOutcome, rows: np.ndarray) -> dict[str, Any]:
 
 
 def _seed_rows(router: TrainedRouter, part: OutcomeTable, cost_weight: float) -> dict[str, Any]:
-    """Every seed on the split, beside the one that validation chose."""
+    """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
     outcomes = [policy_outcome(part, router.end_probability(part, s)) for s in range(len(router.state.best_return))]
     accuracy = np.array([outcome.quality.mean() for outcome in outcomes])
     returns = [outcome.returns(cost_weight, router.features.cost_normaliser).mean() for outcome in outcomes]
-    centre, low, high = interquartile_mean_interval(accuracy)
+    centre, low, high = interquartile_mean_interval(accuracy[~router.diverged])
     return {
         "seeds": {
             "accuracy": accuracy.tolist(),
             "return": [float(value) for value in returns],
-            "validation_return": np.asarray(router.state.best_return, dtype=float).tolist(),
+            "validation_return": [float(v) if np.isfinite(v) else None for v in np.asarray(router.state.best_return)],
+            "diverged": np.flatnonzero(router.diverged).tolist(),
             "chosen_seed": router.chosen_seed,
             "accuracy_iqm": centre,
             "accuracy_iqm_ci": [low, high],

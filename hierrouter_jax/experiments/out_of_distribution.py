@@ -10,11 +10,13 @@ from tqdm import tqdm
 
 from hierrouter_jax.baselines.opponents import ALWAYS, opponents_of
 from hierrouter_jax.baselines.problem import Policy, Problem
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.outcome import policy_outcome
 from hierrouter_jax.evaluation.statistics import mean_interval, paired_difference
 from hierrouter_jax.experiments.features import fit_features
 from hierrouter_jax.experiments.partial.whole import opponents_train, without_partial_trees
+from hierrouter_jax.experiments.routers import DIVERGED
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
@@ -49,11 +51,14 @@ def learner(name: str, config: TrainConfig) -> Contender:
 
     def fit(table: OutcomeTable) -> Policy:
         router = train_routers(table, replace(config, learners=(name,)), progress=False)[0][name]
+        if router.diverged.all():
+            raise InputError(f"{name}: {DIVERGED}")
         return lambda part: router.end_probability(part, router.chosen_seed)
 
     return fit
 
 
+@single_precision
 def transfer(
     table: OutcomeTable,
     train: TrainConfig,

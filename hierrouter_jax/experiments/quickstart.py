@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from rich.console import Console
@@ -18,13 +18,15 @@ from hierrouter_jax.bridge.route import Transcript, route
 from hierrouter_jax.bridge.tiny.queries import make_queries
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.config import config_path, to_dict
+from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domain, Domains, check_domains
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.checkpoints import FINISHED, FOLDER, RunCheckpoints
 from hierrouter_jax.experiments.evaluate import behaviour, evaluate
 from hierrouter_jax.experiments.identity import difference
 from hierrouter_jax.experiments.report import build_report
 from hierrouter_jax.experiments.report.transcripts import choose
-from hierrouter_jax.experiments.routers import TrainedRouter
+from hierrouter_jax.experiments.routers import DIVERGED, Diverged, TrainedRouter
 from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.tracking import tracked
 from hierrouter_jax.experiments.train import TrainConfig, train_routers
@@ -38,6 +40,12 @@ from hierrouter_jax.writing import sole_writer
 class QueryCounts:
     """Queries made for each split."""
 
+    DOMAINS: ClassVar[Domains] = {
+        "train": Domain(8, whole=True),
+        "validation": Domain(8, whole=True),
+        "test": Domain(8, whole=True),
+    }
+
     train: int = 1200
     validation: int = 300
     test: int = 600
@@ -46,6 +54,7 @@ class QueryCounts:
         for name, count in vars(self).items():
             if count < 8:
                 raise InputError(f"queries.{name} is {count}, but each of the eight tasks needs at least one query")
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,13 @@ class QuickstartConfig:
       track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "seed": SEED,
+        "horizon": COUNT,
+        "batch_size": COUNT,
+        "transcripts": NATURAL,
+    }
+
     out: Path = Path("runs/quickstart")
     table: Path | None = None
     seed: int = 0
@@ -78,7 +94,11 @@ class QuickstartConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     track: str = ""
 
+    def __post_init__(self) -> None:
+        check_domains(self)
 
+
+@single_precision
 def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
     """Do it all; writes the run folder and returns what `evaluation.json` holds."""
     with sole_writer(config.out):
@@ -102,6 +122,9 @@ def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
         ):
             routers, metrics = train_routers(table, train_config, keeper=checkpoints, tracking=tracking)
         run.write_metrics(metrics)
+    lost = [name for name, router in routers.items() if router.diverged.all()]
+    if lost:
+        raise Diverged(f"{config.out}: {', '.join(lost)}: {DIVERGED}")
     _say(console, "Evaluating exactly on the test split")
     with run.timed("evaluate"):
         features = next(iter(routers.values())).features

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import ALGORITHMS, LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.envs.precision import single_precision
+from hierrouter_jax.errors import InputError, Unfinished, nearest
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.outcome import PolicyOutcome
 from hierrouter_jax.experiments.budgets import check_charges, smallest_budgets
@@ -27,6 +28,18 @@ from hierrouter_jax.policies.table_policy import decision_logits
 
 Told = tuple[float | None, float | None]  # a cost weight and a budget in money; None is the run's own, and no limit
 LEARNERS = tuple(algorithm + suffix for algorithm in ALGORITHMS for suffix in ("", "+stop"))
+
+
+class Diverged(Unfinished):
+    """Training ended, but no update of some learner, in any seed, had finite parameters."""
+
+    code = 5
+
+
+DIVERGED = (
+    "training diverged before any parameters were of use (not finite); lower hyper.learning_rate, or look for a reward "
+    "or cost that is out of scale"
+)
 
 
 def static_of(name: str, static: LearnerStatic) -> LearnerStatic:
@@ -60,8 +73,20 @@ class TrainedRouter:
 
     @property
     def chosen_seed(self) -> int:
-        """Index of the seed with the best validation return."""
-        return int(np.argmax(self.state.best_return))
+        """Index of the seed with the best validation return; a diverged one only where all are."""
+        return int(np.argmax(np.where(self.diverged, -np.inf, self.state.best_return)))
+
+    @property
+    def diverged(self) -> Bool[np.ndarray, " S"]:
+        """Seeds no update of which had finite parameters: nothing of them is worth keeping."""
+        return ~np.isfinite(np.asarray(self.state.best_return))
+
+    @property
+    def stranded(self) -> Bool[np.ndarray, " S"]:
+        """Seeds whose last parameters are not finite; what was best before counts, unless they are `diverged`."""
+        seeds = len(self.diverged)
+        leaves = [np.asarray(leaf).reshape(seeds, -1) for leaf in jax.tree.leaves(self.state.params)]
+        return ~np.logical_and.reduce([np.isfinite(leaf).all(axis=1) for leaf in leaves])
 
     @property
     def may_stop(self) -> bool:
@@ -72,6 +97,7 @@ class TrainedRouter:
         """Best parameters of one seed."""
         return jax.tree.map(lambda leaf: leaf[seed], self.state.best_params)
 
+    @single_precision
     def end_probability(
         self, table: OutcomeTable, seed: int, cost_weight: float | None = None, budget: float | None = None
     ) -> Float[np.ndarray, "Q N"]:
@@ -126,11 +152,12 @@ class TrainedRouter:
         """Whether it can leave the learning wing: a bundle's reader knows the two-layer network alone."""
         return self.static.network == TWO_LAYER
 
+    @single_precision
     def bundle(self, table: OutcomeTable, seed: int | None = None) -> PolicyBundle:
         """The policy of one seed (the chosen one by default), ready to leave the learning wing.
 
         Raises:
-          InputError: if its network is the user's own.
+          InputError: if its network is the user's own, or the seed diverged.
         """
         if not self.exportable:
             raise InputError(
@@ -138,6 +165,8 @@ class TrainedRouter:
                 "only: it can be trained, evaluated and compared, not exported"
             )
         seed = self.chosen_seed if seed is None else seed
+        if self.diverged[seed]:
+            raise InputError(f"{self.name}, seed {seed}: {DIVERGED}")
         weights = {name: np.asarray(leaf) for name, leaf in flatten_dict(self.params(seed)["params"], sep="/").items()}
         return PolicyBundle(
             pool=table.pool,

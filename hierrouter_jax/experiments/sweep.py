@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from hierrouter_jax.agents.layout import replicated
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.hypers import stack
@@ -28,6 +29,7 @@ Watcher = Callable[[Plan, np.ndarray, Scores], None]
 LAYOUTS = get_args(SweepLayout)
 
 
+@single_precision
 def sweep(
     table: Tables | Source,
     static: LearnerStatic | Sequence[LearnerStatic] = LearnerStatic(),  # noqa: B008 (frozen)

@@ -17,7 +17,7 @@ from hierrouter_jax.experiments import sweep_folder
 from hierrouter_jax.experiments.features import FittedFeatures
 from hierrouter_jax.experiments.hypers import numbers
 from hierrouter_jax.experiments.members import Plan
-from hierrouter_jax.experiments.routers import TrainedRouter
+from hierrouter_jax.experiments.routers import DIVERGED, TrainedRouter
 from hierrouter_jax.experiments.sweep_folder import Finished
 from hierrouter_jax.outcomes.shipped import is_table
 from hierrouter_jax.outcomes.store import load_table
@@ -60,6 +60,8 @@ class SweepResult:
         """
         if self.frame.empty:
             raise InputError("no member of the sweep is finished; run it again, and it goes on")
+        if not np.isfinite(self.frame["best_return"]).any():
+            raise InputError(f"every member of the sweep: {DIVERGED}")
         ranked = self.frame.sort_values("best_return", ascending=False, na_position="last", kind="stable")
         return int(ranked["member"].iloc[0])
 
@@ -168,6 +170,8 @@ def frame_of(plan: Plan, finished: Finished, features: FittedFeatures | None) ->
         **numbers(plan.hyper(members)),
         **scores,
     }
+    if "best_return" in scores:
+        frame["diverged"] = ~np.isfinite(scores["best_return"])
     for name in ("cost", "best_cost"):
         if features is not None and name in frame:
             frame[name] = frame[name] * np.float32(features.cost_normaliser)

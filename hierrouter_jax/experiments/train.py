@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic
+from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domains, check_domains
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.budgets import check_trainable
@@ -41,6 +43,14 @@ class TrainConfig:
       keep_every: updates between two checkpoints that stay for good; 0: only the latest and the best do.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "num_seeds": COUNT,
+        "seed": SEED,
+        "features": COUNT,
+        "checkpoint_every": COUNT,
+        "keep_every": NATURAL,
+    }
+
     learners: tuple[str, ...] = ("ppo", "ppo+stop")
     num_seeds: int = 5
     seed: int = 0
@@ -51,16 +61,18 @@ class TrainConfig:
     keep_every: int = 0
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if not self.learners or len(set(self.learners)) != len(self.learners):
             raise InputError(f"learners must be one or more different names, not {list(self.learners)}")
         for name in self.learners:
             static_of(name, self.static)
-        if self.num_seeds < 1 or self.features < 1:
-            raise InputError("num_seeds and features must be at least 1")
         every, block = self.checkpoint_every, self.static.evaluate_every
-        if every < 1 or every % block:
+        if every % block:
             raise InputError(f"checkpoint_every ({every}) must be a multiple of static.evaluate_every ({block})")
-        if self.keep_every < 0 or self.keep_every % every:
+        if self.seed + self.num_seeds > 2**31:
+            most = 2**31 - self.num_seeds
+            raise InputError(f"seed is {self.seed}, but must be at most {most}, as num_seeds is {self.num_seeds}")
+        if self.keep_every % every:
             raise InputError(f"keep_every ({self.keep_every}) must be 0 or a multiple of checkpoint_every ({every})")
 
 
@@ -95,6 +107,7 @@ class Keeper(Protocol):
     def keep(self, name: str, progress: Progress) -> None: ...
 
 
+@single_precision
 def train_routers(
     table: OutcomeTable,
     config: TrainConfig,
@@ -137,6 +150,7 @@ def train_routers(
     return routers, pd.concat(metrics, ignore_index=True)
 
 
+@single_precision
 def seed_keys(config: TrainConfig) -> jax.Array:
     """A key per seed [S]; the same key trains the same policy alone and in a batch of seeds."""
     return jax.vmap(jax.random.key)(config.seed + np.arange(config.num_seeds))

@@ -165,7 +165,7 @@ def settle(free: "SimpleQueue[int]", alive: Connection) -> None:
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
     os.sched_setaffinity(0, {free.get()})
     inherited = re.sub(r"--xla_force_host_platform_device_count=\S*", "", os.environ.get("XLA_FLAGS", ""))
-    os.environ |= {"XLA_FLAGS": f"{inherited} {_SINGLE_THREAD}".strip(), "JAX_PLATFORMS": "cpu"}
+    os.environ |= {"XLA_FLAGS": f"{inherited} {_SINGLE_THREAD}".strip(), "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "0"}
 
 
 def _end_with_parent(alive: Connection) -> None:

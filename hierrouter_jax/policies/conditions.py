@@ -1,9 +1,14 @@
 """What a conditioned policy is told beside its state: the cost weight it is to serve and the budget it has."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, PRNGKeyArray
+
+from hierrouter_jax.domains import POSITIVE, Domains, check_domains
+from hierrouter_jax.errors import InputError
 
 COST_WEIGHT, BUDGET = "cost_weight", "budget"
 
@@ -12,8 +17,18 @@ COST_WEIGHT, BUDGET = "cost_weight", "budget"
 class Range:
     """Bounds, both above zero, between which an episode's value is drawn, uniformly in the logarithm."""
 
+    DOMAINS: ClassVar[Domains] = {
+        "low": POSITIVE,
+        "high": POSITIVE,
+    }
+
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        if isinstance(self.low, int | float) and isinstance(self.high, int | float) and not self.low < self.high:
+            raise InputError(f"low is {self.low} and high {self.high}, but low must be below high")
 
 
 @struct.dataclass

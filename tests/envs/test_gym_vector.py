@@ -4,6 +4,7 @@ import warnings
 from itertools import pairwise
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -12,6 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
+from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.gym_vector import RoutingVectorEnv
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.types import DeviceTable, device_table
@@ -197,3 +199,43 @@ def test_a_seed_repeats_the_stream_of_queries():
     assert queries(env, 5) == first
     assert queries(RoutingVectorEnv(device, NUM_ENVS), 5) == first
     assert queries(env, 6) != first
+
+
+@pytest.mark.parametrize("allow_stop", [False, True])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint64, object])
+def test_any_integer_that_is_no_action_ends_the_episode_with_nothing(allow_stop, dtype):
+    """Negative ones do not count from the end, and large ones do not wrap around to small ones."""
+    table = random_table(queries=6)
+    none = [3, 4, 5, 2**31 - 1] if not allow_stop else [4, 5, 6, 2**31 - 1]
+    none += [-1, -2, -3, -4, -(2**31)] if dtype is not np.uint64 else [2**63, 2**64 - 1, 2**32, 2**32 + 1]
+    none += [2**32, 2**32 + 1, 2**40 + 2, -(2**32) + 1] if dtype is np.int64 else []
+    none += [10**30, -(10**30)] if dtype is object else []
+    env = RoutingVectorEnv(on_device(table), len(none) + 1, WEIGHTS, allow_stop)
+    env.reset(seed=1)
+    _, reward, terminated, _, info = env.step(np.array([*none, 0], dtype=dtype))
+    assert (reward[:-1] == 0).all()
+    assert terminated[:-1].all()
+    assert not terminated[-1], "a legal action goes on"
+    assert np.array_equal(info["_final_obs"], terminated)
+
+
+@pytest.mark.parametrize(
+    "actions", [np.zeros(4), np.zeros(4, bool), np.zeros(3, int), np.zeros((4, 1), int), 0, ["0"] * 4, [None] * 4]
+)
+def test_what_is_no_row_of_whole_numbers_is_refused(actions):
+    env = RoutingVectorEnv(on_device(random_table()), 4)
+    env.reset(seed=0)
+    with pytest.raises((ValueError, TypeError)):
+        env.step(actions)
+
+
+def test_a_step_of_the_pure_environment_takes_no_integer_for_another():
+    """Under jit, of every shape: -1 is not STOP, and M + 1 reads nothing beside the mask."""
+    table = on_device(random_table(queries=4))
+    state = routing.start(np.zeros(8, np.int32))
+    after, result = jax.jit(routing.step, static_argnames="allow_stop")(
+        state, np.array([-5, -4, -1, 4, 5, 100, 2**31 - 1, -(2**31)], np.int32), table, WEIGHTS, allow_stop=True
+    )
+    assert np.asarray(result.terminated).all()
+    assert (np.asarray(result.reward) == 0).all()
+    assert (np.asarray(after.node) == 0).all()

@@ -28,7 +28,7 @@ def resolved(arm: dict, **config):
         ({"reward": {"qualty_gain": 1.0}}, "arms.mine: reward: qualty_gain is not a field; did you mean quality_gain"),
         ({"cost_term": "hop_costs"}, "arms.mine: cost_term is 'hop_costs', .*did you mean hop_cost"),
         ({"reward": {"log_cost": 1.0}, "cost_term": "log_cost"}, "arms.mine: cost_term is log_cost, so say in reward"),
-        ({"cost_scale": 0}, "arms.mine: cost_scale is 0, but must be above 0"),
+        ({"cost_scale": 0}, "arms.mine: cost_scale is 0.0, but must be a finite number above 0"),
         ({"static": {"epoch": 2}}, "arms.mine: static: epoch is not a field; did you mean epochs"),
         ({"static": {"algorithm": "ppo"}}, "static.algorithm is set by the learner's name"),
         ({"static": {"budgeted": True}}, "one policy a cost weight"),
@@ -56,7 +56,7 @@ def test_a_wrong_arm_is_named_with_its_field(arm, message):
         ({"table": None}, "table is missing"),
         ({"split": "dev"}, "split is 'dev'"),
         ({"cost_weights": (0.1, 0.1)}, "cost_weights must be one or more different numbers"),
-        ({"cost_weights": (-0.1,)}, "cost_weights must be one or more different numbers of at least 0"),
+        ({"cost_weights": (-0.1,)}, "but must be a finite number of at least 0"),
         ({"seeds": 0}, "seeds is 0"),
     ],
 )

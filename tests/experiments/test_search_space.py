@@ -106,7 +106,7 @@ def test_what_a_return_means_is_told_from_how_it_is_reached():
         ({"axes": ("clip=1", "hyper.clip=2")}, "hyper.clip is given twice"),
         ({"axes": ("clip",)}, "'clip' is no axis of the space; write name=choice"),
         ({"space": {"num_updates": [10, 7]}}, r"num_updates \(7\) must be a multiple .* combination num_updates 7"),
-        ({"seeds": 0}, "seeds is 0, but must be at least 1"),
+        ({"seeds": 0}, "seeds is 0, but must be a whole number of at least 1"),
         ({"train": BaseSettings(learners=())}, "at least one learner"),
         ({"space": {"clip": [1, 2]}, "draw": "optuna", "halving": Halving()}, "not optuna"),
         ({"space": {"reward.damage": "uniform(0, 1)"}, "halving": Halving()}, "no two returns are comparable"),
@@ -123,5 +123,5 @@ def test_rungs_grow_to_the_base_settings_updates():
     static = LearnerStatic(num_updates=90)
     assert [Halving(3, 3).updates(rung, static) for rung in range(3)] == [10, 30, 90]
     assert [Halving(3, 3).updates(rung, LearnerStatic(num_updates=100)) for rung in range(3)] == [15, 35, 100]
-    with pytest.raises(InputError, match="at least 2, not eta 1"):
+    with pytest.raises(InputError, match="eta is 1, but must be a whole number of at least 2"):
         Halving(1, 3)

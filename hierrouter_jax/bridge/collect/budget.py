@@ -4,12 +4,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from hierrouter_jax.bridge.backends import Answers, Backend, Failure, Generation, NoTokenizer
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.prompts import as_text
-from hierrouter_jax.errors import InputError, Unfinished
+from hierrouter_jax.domains import POSITIVE, Domains, check_domains
+from hierrouter_jax.errors import Unfinished
 from hierrouter_jax.outcomes.context import Prompt
 
 CHARACTERS_PER_TOKEN = 4  # of a failed call's prompt, where no tokenizer can count it
@@ -33,14 +34,16 @@ class Budget:
       InputError: if a limit is not a positive number.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "max_cost": POSITIVE,
+        "max_hours": POSITIVE,
+    }
+
     max_cost: float | None = None
     max_hours: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_cost", "max_hours"):
-            limit = getattr(self, name)
-            if limit is not None and not 0 < limit < float("inf"):
-                raise InputError(f"{name} is {limit}, but a limit is a number above 0")
+        check_domains(self)
 
 
 class _Begun(NamedTuple):

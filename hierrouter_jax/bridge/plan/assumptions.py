@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from hierrouter_jax.config import from_dict, load_yaml
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.domains import COUNT, NATURAL, POSITIVE, Domain, Domains, check_domains
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,20 @@ class StatedSize:
       InputError: if a number is not positive.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "parameters": COUNT,
+        "layers": COUNT,
+        "width": COUNT,
+        "response_tokens": COUNT,
+    }
+
     parameters: int
     layers: int
     width: int
     response_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("parameters", "layers", "width", "response_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}, but must be at least 1")
+        check_domains(self)
 
     @property
     def attention_flops(self) -> int:
@@ -78,6 +83,15 @@ class Assumptions:
       InputError: if a number makes no sense.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "peak_flops": POSITIVE,
+        "reading_utilisation": Domain(0, 1, open_low=True),
+        "writing_utilisation": Domain(0, 1, open_low=True),
+        "response_tokens": COUNT,
+        "characters_per_token": POSITIVE,
+        "template_tokens": NATURAL,
+    }
+
     device: str
     peak_flops: float
     reading_utilisation: float
@@ -89,17 +103,7 @@ class Assumptions:
     rates: dict[str, Rate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("peak_flops", "characters_per_token"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}, but must be a number above 0")
-        for name in ("reading_utilisation", "writing_utilisation"):
-            if not 0 < getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}, but must be above 0 and at most 1")
-        for task, tokens in self.response_tokens.items():
-            if tokens < 1:
-                raise InputError(f"response_tokens.{task} is {tokens}, but must be at least 1")
-        if self.template_tokens < 0:
-            raise InputError(f"template_tokens is {self.template_tokens}, but must be at least 0")
+        check_domains(self)
 
 
 def load_assumptions(path: Path) -> Assumptions:

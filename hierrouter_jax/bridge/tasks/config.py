@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
 from hierrouter_jax.config import config_path, from_dict, load_yaml
+from hierrouter_jax.domains import COUNT, NATURAL, SEED, SIMILARITY, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import SPLITS
 
@@ -62,14 +63,18 @@ class ShotsConfig:
       InputError: if the count is negative.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "count": NATURAL,
+        "seed": SEED,
+    }
+
     count: int = 0
     split: str = "train"
     seed: int = 0
     same_stratum: bool = False
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise InputError(f"count is {self.count}, but must be at least 0")
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,15 @@ class Share:
       InputError: if a count is negative, a question is asked less than once, or a split is none of ours.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "train": NATURAL,
+        "validation": NATURAL,
+        "test": NATURAL,
+        "shots": NATURAL,
+        "skip": NATURAL,
+        "orders": COUNT,
+    }
+
     train: int = 0
     validation: int = 0
     test: int = 0
@@ -144,12 +158,8 @@ class Share:
     orders: int = 1
 
     def __post_init__(self) -> None:
+        check_domains(self)
         check_splits("splits", self.splits)
-        for name, count in {**self.counts, "shots": self.shots or 0, "skip": self.skip}.items():
-            if count < 0:
-                raise InputError(f"{name} is {count}, but must be at least 0")
-        if self.orders < 1:
-            raise InputError(f"orders is {self.orders}, but must be at least 1")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -169,15 +179,19 @@ class MixConfig:
       InputError: if there is no task, or the similarity is none.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "seed": SEED,
+        "similarity": SIMILARITY,
+    }
+
     tasks: dict[str, Share]
     seed: int = 0
     similarity: float = 0.8
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if not self.tasks:
             raise InputError("tasks is empty, but a mix needs at least one")
-        if not 0.5 <= self.similarity <= 1:
-            raise InputError(f"similarity is {self.similarity}, but must be from 0.5 to 1")
 
     def only(self, names: tuple[str, ...], counts: dict[str, int] | None) -> "MixConfig":
         """The mix of some tasks; `counts`, where given, are the queries a split of every one.

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 from flax.traverse_util import flatten_dict
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import config_path, from_dict, load_yaml, to_dict
+from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, Domain, Domains, check_domains
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.compare.space import COST_SCALE, check_space
@@ -36,10 +36,17 @@ class Base:
       hyper: the learner's numbers.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "features": COUNT,
+    }
+
     learner: str = "exact+stop"
     features: int = 96
     static: LearnerStatic = field(default_factory=LearnerStatic)
     hyper: LearnerHyper = field(default_factory=LearnerHyper)
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,10 @@ class Arm:
       tune: the space that this arm is tuned over, instead of the common one.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "cost_scale": POSITIVE,
+    }
+
     reward: str | dict[str, Any] | None = None
     learner: str | None = None
     static: dict[str, Any] = field(default_factory=dict)
@@ -63,6 +74,9 @@ class Arm:
     cost_term: str = "hop_cost"
     cost_scale: float = 1.0
     tune: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -76,13 +90,17 @@ class Tuning:
         of values.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "draws": COUNT,
+        "seeds": COUNT,
+    }
+
     draws: int = 1
     seeds: int = 1
     space: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.draws < 1 or self.seeds < 1:
-            raise InputError("tuning.draws and tuning.seeds must be at least 1")
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -106,6 +124,13 @@ class CompareConfig:
       export: whether the chosen policy of every arm at every cost weight is written as a bundle.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "cost_weights": NONNEGATIVE,
+        "seeds": COUNT,
+        "chunk": COUNT,
+        "resamples": Domain(100, whole=True),
+    }
+
     arms: dict[str, Arm]
     table: Path | None = None
     out: Path = Path("runs/compare")
@@ -120,6 +145,7 @@ class CompareConfig:
     export: bool = False
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if len(self.arms) < 2:
             raise InputError("a comparison needs at least two arms; the first is the baseline")
         for name in self.arms:
@@ -130,11 +156,8 @@ class CompareConfig:
         if self.split not in SPLITS:
             raise InputError(f"split is {self.split!r}, but must be one of {', '.join(SPLITS)}")
         weights = self.cost_weights
-        if not weights or len(set(weights)) != len(weights) or not all(0 <= w < np.inf for w in weights):
-            raise InputError(f"cost_weights must be one or more different numbers of at least 0, not {list(weights)}")
-        for name, value, least in (("seeds", self.seeds, 1), ("resamples", self.resamples, 100)):
-            if value < least:
-                raise InputError(f"{name} is {value}, but must be at least {least}")
+        if not weights or len(set(weights)) != len(weights):
+            raise InputError(f"cost_weights must be one or more different numbers, not {list(weights)}")
 
 
 @dataclass(frozen=True)
@@ -236,8 +259,6 @@ def _cost_leaf(arm: Arm, hyper: LearnerHyper, where: str) -> str:
         close = get_close_matches(arm.cost_term, terms, n=1)
         hint = f"did you mean {close[0]}?" if close else f"the terms are {', '.join(terms)}"
         raise InputError(f"{where}: cost_term is {arm.cost_term!r}, which is no reward term; {hint}")
-    if not 0 < arm.cost_scale < np.inf:
-        raise InputError(f"{where}: cost_scale is {arm.cost_scale:g}, but must be above 0")
     return f"reward.{arm.cost_term}"
 
 

@@ -56,6 +56,7 @@ def _point(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, row: int) -> 
         "damaged": float(outcome.damaged[row].mean()),
         "chosen_seed": int(arm.chosen_seeds[row]),
         "validation_return": [finite(value) for value in arm.validation[row]],
+        "diverged": np.flatnonzero(~np.isfinite(arm.validation[row])).tolist(),
         "settings": arm.runs.settings[row],
         "curve": {
             "update": [every * (block + 1) for block in range(blocks)],

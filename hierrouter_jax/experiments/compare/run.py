@@ -4,12 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from flax.traverse_util import flatten_dict
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.config import load_yaml, to_dict
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import FLIPS, crossed_resamples
 from hierrouter_jax.experiments.compare.claims import claims
@@ -33,6 +35,7 @@ RESULT, FRAME = "compare.json", "compare.parquet"
 _FREE = {"out", "table", "resamples", "export"}  # may differ from one start of the same comparison to the next
 
 
+@single_precision
 def compare(config: CompareConfig, progress: bool = True) -> dict[str, Any]:
     """Run a comparison, or go on with one; writes compare.json, compare.parquet and compare.csv into `config.out`.
 
@@ -177,6 +180,7 @@ def _frame(arms: list[ArmOutcomes]) -> pd.DataFrame:
                         "damaged": outcome.damaged[at].mean(),
                         "stop_rate": stopped[at].mean(),
                         "validation_return": finite(arm.validation[at]),
+                        "diverged": not np.isfinite(arm.validation[at]),
                         "chosen": seed == chosen[row],
                         "sweep": arm.runs.folder,
                         "member": int(arm.runs.members[at]),
@@ -190,5 +194,7 @@ def _export(arms: list[ArmOutcomes], folder: Path) -> None:
     """The chosen policy of every arm at every cost weight, as a bundle."""
     for arm in arms:
         for row, seed in enumerate(arm.chosen_seeds):
+            if not np.isfinite(arm.validation[row, seed]):
+                continue  # all of its seeds diverged, as compare.json says
             bundle = arm.runs.result.bundle(int(arm.runs.members[row, seed]))
             bundle.save(folder / f"{arm.name}-{arm.cost_weights[row]:g}")

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, ClassVar
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
+from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.hypers import with_numbers
 from hierrouter_jax.experiments.routers import static_of
@@ -36,6 +35,12 @@ class LearnerSpec:
       fit: instead of all this, the import path of a function of a `Problem` that gives a `Policy`.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "features": COUNT,
+        "tune": REAL,
+        "seeds": COUNT,
+    }
+
     learner: str | None = None
     features: int | None = None
     static: dict[str, Any] = field(default_factory=dict)
@@ -46,10 +51,9 @@ class LearnerSpec:
     fit: str | None = None
 
     def __post_init__(self) -> None:
+        check_domains(self)
         if self.fit is not None and not is_import_path(self.fit):
             raise InputError(f"fit is {self.fit!r}, but must be an import path, such as my_router.py:fit")
-        if self.seeds is not None and self.seeds < 1:
-            raise InputError(f"seeds is {self.seeds}, but must be at least 1")
         if any(not values for values in self.tune.values()):
             raise InputError("tune needs one or more values of each number")
 
@@ -80,6 +84,21 @@ class LeaderboardConfig:
       fresh: whether results of an earlier call are discarded.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "splits": NATURAL,
+        "folds": NATURAL,
+        "train": NATURAL,
+        "test": NATURAL,
+        "validation": Domain(0, 1, open_low=True, open_high=True),
+        "seed": SEED,
+        "cost_weights": NONNEGATIVE,
+        "features": COUNT,
+        "seeds": COUNT,
+        "duplicates": SIMILARITY,
+        "workers": COUNT,
+        "resamples": Domain(100, whole=True),
+    }
+
     tables: tuple[Path, ...]
     out: Path = Path("runs/leaderboard")
     splits: int = 0
@@ -103,27 +122,21 @@ class LeaderboardConfig:
     fresh: bool = False
 
     def __post_init__(self) -> None:
+        check_domains(self)
         names = [folder_name(path) for path in self.tables]
         if not names or len(set(names)) != len(names):
             raise InputError(f"a leaderboard needs one or more tables of different names, not {names}")
         if self.splits and self.folds:
             raise InputError(f"splits is {self.splits} and folds is {self.folds}; choose one of them")
-        if self.splits < 0 or self.folds < 0 or self.folds == 1:
-            raise InputError("splits must be at least 0, and folds 0 or at least 2")
+        if self.folds == 1:
+            raise InputError("folds is 1, but must be 0 or at least 2")
         if bool(self.splits) != bool(self.test):
             raise InputError("random splits need both --splits, how many, and --test, how many queries each tests")
         if self.train and not self.splits:
             raise InputError("train is a number of queries of random splits; give --splits and --test too")
-        if not 0 < self.validation < 1:
-            raise InputError(f"validation is {self.validation}, but must be a share between 0 and 1")
-        if not 0.5 <= self.duplicates <= 1:
-            raise InputError(f"duplicates is {self.duplicates}, but must be a similarity from 0.5 to 1")
         weights = self.cost_weights
-        if not weights or len(set(weights)) != len(weights) or not all(0 <= w < np.inf for w in weights):
-            raise InputError(f"cost_weights must be one or more different numbers of at least 0, not {list(weights)}")
-        for name, value, least in (("seeds", self.seeds, 1), ("resamples", self.resamples, 100)):
-            if value < least:
-                raise InputError(f"{name} is {value}, but must be at least {least}")
+        if not weights or len(set(weights)) != len(weights):
+            raise InputError(f"cost_weights must be one or more different numbers, not {list(weights)}")
         if not self.learners:
             raise InputError("learners must name at least one")
         for name in self.learners:

@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.opponents import Opponent, Policy, Problem
 from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.outcome import PolicyOutcome, policy_outcome
 from hierrouter_jax.experiments.features import FittedFeatures, fit_features
@@ -21,7 +22,7 @@ from hierrouter_jax.experiments.hypers import with_numbers
 from hierrouter_jax.experiments.leaderboard.config import Entrant
 from hierrouter_jax.experiments.leaderboard.judged import Judged, stacked
 from hierrouter_jax.experiments.partial.whole import opponents_train
-from hierrouter_jax.experiments.routers import router_cost
+from hierrouter_jax.experiments.routers import DIVERGED, router_cost
 from hierrouter_jax.experiments.sweep import sweep
 from hierrouter_jax.experiments.sweep_result import SweepResult
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -83,8 +84,13 @@ class Fitter:
                 self._returns(policy_outcome(self.validation, option.ends(self.validation)), weight)
                 for option in options
             ]
-            at = int(np.argmax([value.mean() for value in values]))
+            scores = [
+                -np.inf if option.diverged else value.mean() for option, value in zip(options, values, strict=True)
+            ]
+            at = int(np.argmax(scores))
             best = options[at]
+            if best.diverged:
+                raise InputError(f"learners: {entrant.name} at cost weight {weight:g}: {DIVERGED}")
             outcomes.append(best.outcome(self.test))
             returns.append(values[at])
             chosen.append({"cost_weight": weight, "point": best.point, "seed": best.seed, "seeds": best.accuracies()})
@@ -105,6 +111,12 @@ class _Option:
 
     def __init__(self, runs: "_Runs", row: int, point: int, seed: int | None) -> None:
         self.runs, self.row, self.point, self.seed = runs, row, point, seed
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a run that it rests on never had finite parameters."""
+        lost = self.runs.diverged(self.row, self.point)
+        return bool(lost.any() if self.seed is None else lost[self.seed])
 
     def ends(self, part: OutcomeTable) -> Ends:
         return self.runs.ends(part, self.row, self.point, self.seed)
@@ -158,13 +170,19 @@ class _Runs:
         mask = decision_masks(table, self.entrant.static.allow_stop)
         return np.asarray(end_probability(greedy(jnp.asarray(mean), mask), table.tree))
 
+    def diverged(self, row: int, point: int) -> Bool[np.ndarray, " S"]:
+        """Which of a point's seeds never had finite parameters."""
+        return self.result.frame["diverged"].to_numpy(bool)[list(self._members(row, point))]
+
+    def _members(self, row: int, point: int) -> range:
+        seeds, trained = self.entrant.seeds, 0 if self.entrant.static.cost_conditioned else row
+        first = (trained * len(self.points) + self.points.index(point)) * seeds
+        return range(first, first + seeds)
+
     def _probs(self, part: OutcomeTable, row: int, point: int) -> Float[np.ndarray, "S Q D A"]:
         key = id(part), row, point
         if key not in self._probabilities:
-            seeds = self.entrant.seeds
-            trained = 0 if self.entrant.static.cost_conditioned else row
-            first = (trained * len(self.points) + self.points.index(point)) * seeds
-            params = [self.result.params(member) for member in range(first, first + seeds)]
+            params = [self.result.params(member) for member in self._members(row, point)]
             together = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
             weight = jnp.full(part.num_queries, self.fitter.cost_weights[row], jnp.float32)
             run = _program(self.entrant.static)

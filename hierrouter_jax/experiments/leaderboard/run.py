@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from hierrouter_jax.baselines.opponents import left_out
 from hierrouter_jax.config import to_dict
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.interrupts import interrupts_put_off
 from hierrouter_jax.experiments.leaderboard.board import Participants, board
@@ -32,6 +33,7 @@ from hierrouter_jax.writing import sole_writer
 RESULT, SPLITS = "leaderboard.json", "splits"
 
 
+@single_precision
 def leaderboard(config: LeaderboardConfig, progress: bool = True) -> dict[str, Any]:
     """Fit and judge everybody on every split, and write `leaderboard.json`, what it returns.
 

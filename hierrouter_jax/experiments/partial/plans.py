@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.domains import COUNT, SEED, SHARE, Domain, Domains, check_domains
 from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
@@ -37,6 +37,16 @@ class PartialConfig:
       InputError: if a share or a number is out of range.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "whole": Domain(0, 1, open_low=True),
+        "margin": SHARE,
+        "visited": Domain(0, 1, open_low=True, open_high=True),
+        "rounds": COUNT,
+        "seed": SEED,
+        "seeds": COUNT,
+        "updates": COUNT,
+    }
+
     whole: float = 0.15
     margin: float = 0.02
     visited: float = 0.2
@@ -47,15 +57,7 @@ class PartialConfig:
     updates: int = 8
 
     def __post_init__(self) -> None:
-        if not 0 < self.whole <= 1:
-            raise InputError(f"whole is {self.whole}, but must be a share of the training queries above 0")
-        if not 0 <= self.margin <= 1:
-            raise InputError(f"margin is {self.margin}, but must be from 0 to 1")
-        if not 0 < self.visited < 1:
-            raise InputError(f"visited is {self.visited}, but must be a probability between 0 and 1")
-        for name in ("rounds", "updates"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, but must be at least 1")
+        check_domains(self)
         self.train  # noqa: B018 (it refuses wrong learners and seeds)
 
     @property

@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.experiments.draws import grid, random, sobol
 from hierrouter_jax.experiments.layouts import SweepLayout
@@ -30,10 +31,17 @@ class BaseSettings:
       hyper: the learner's numbers, the reward's weights among them.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "features": COUNT,
+    }
+
     learners: tuple[str, ...] = ("ppo", "ppo+stop")
     features: int = 96
     static: LearnerStatic = field(default_factory=LearnerStatic)
     hyper: LearnerHyper = field(default_factory=LearnerHyper)
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,16 @@ class Halving:
       rungs: their number; the last has the `num_updates` of the base settings.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "eta": Domain(2, whole=True),
+        "rungs": Domain(2, whole=True),
+    }
+
     eta: int = 3
     rungs: int = 3
 
     def __post_init__(self) -> None:
-        if self.eta < 2 or self.rungs < 2:
-            raise InputError(f"halving needs eta and rungs of at least 2, not eta {self.eta} and rungs {self.rungs}")
+        check_domains(self)
 
     def updates(self, rung: int, static: LearnerStatic) -> int:
         """Of a rung: a multiple of `evaluate_every`, the share of the last rung's rounded up."""
@@ -86,6 +98,15 @@ class SweepConfig:
       export: of each reward, the best points whose policies are written as bundles.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "draws": COUNT,
+        "seed": SEED,
+        "seeds": COUNT,
+        "batch": COUNT,
+        "chunk": COUNT,
+        "export": NATURAL,
+    }
+
     table: Path
     out: Path = Path("runs/sweep")
     train: BaseSettings = field(default_factory=BaseSettings)
@@ -103,10 +124,7 @@ class SweepConfig:
     export: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in (("seed", 0), ("seeds", 1), ("batch", 1), ("export", 0), ("draws", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} is {value}, but must be at least {least}")
+        check_domains(self)
         if not self.train.learners and LEARNER not in self.searched.shapes:
             raise InputError("train.learners must hold at least one learner")
         space, drawn = self.searched, set(self.searched.numbers) & set(self.searched.varied)

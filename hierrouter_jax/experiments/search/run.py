@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hierrouter_jax.config import to_dict
+from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.experiments.run_folder import RunFolder
 from hierrouter_jax.experiments.search import adaptive, halving
 from hierrouter_jax.experiments.search.config import SweepConfig
@@ -88,6 +89,7 @@ class SearchResult:
         return {"rank": int(row["rank"]), "settings": _plain(settings), **scores, "seeds": int(row["seeds"])} | where
 
 
+@single_precision
 def search(config: SweepConfig, progress: bool | Watcher = True) -> SearchResult:
     """Train and exactly evaluate a space of settings, rank them, and export the best policies.
 
@@ -113,7 +115,11 @@ def _search(folder: RunFolder, config: SweepConfig, progress: bool | Watcher) ->
     sweeps = {part.name: part.result for part in parts}
     ranking = ranked(frame, config)
     best = ranking.best(config.export)
-    chosen = zip(best["rank"].tolist(), best["folder"].tolist(), best["member"].tolist(), strict=True)
+    chosen = [
+        (rank, part, member)
+        for rank, part, member in zip(*(best[name].tolist() for name in ("rank", "folder", "member")), strict=True)
+        if not sweeps[part].frame.set_index("member").loc[member, "diverged"]  # else all of the point's runs did
+    ]
     policies = tuple(_export(config, sweeps, *which) for which in chosen)
     result = SearchResult(config, frame, ranking, sweeps, policies)
     results = result.to_dict()

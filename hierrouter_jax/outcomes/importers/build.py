@@ -5,12 +5,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from hierrouter_jax.domains import NATURAL, NONNEGATIVE, SEED, SIMILARITY, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.context import Context
@@ -50,6 +51,13 @@ class ImportOptions:
       public_test: the queries come from public test files, whatever the format says.
     """
 
+    DOMAINS: ClassVar[Domains] = {
+        "shares": NONNEGATIVE,
+        "seed": SEED,
+        "similarity": SIMILARITY,
+        "tokens_out": NATURAL,
+    }
+
     shares: Mapping[str, float] = field(default_factory=lambda: {"train": 0.6, "validation": 0.15, "test": 0.25})
     seed: int = 0
     leaks: Leaks = "train"
@@ -57,6 +65,9 @@ class ImportOptions:
     tokens_out: int | None = None
     resplit: bool = False
     public_test: bool = False
+
+    def __post_init__(self) -> None:
+        check_domains(self)
 
 
 def build_table(

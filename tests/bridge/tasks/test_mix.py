@@ -81,7 +81,7 @@ def test_a_share_may_say_how_many_examples_are_shown(own_task, sums):
     for count, shares in ((3, {}), (1, {"shots": 1}), (0, {"shots": 0})):
         drawn = draw_mix(mix(task, train=2, test=6, **shares))
         assert {len(query.shots) for query in drawn.queries} == {2 * count}
-    with pytest.raises(InputError, match="shots is -1, but must be at least 0"):
+    with pytest.raises(InputError, match="shots is -1, but must be a whole number of at least 0"):
         Share(shots=-1)
 
 

@@ -1,0 +1,202 @@
+"""What a policy bundle must be before it is used: types and domains of its header, shapes and values of its tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from hierrouter_jax.config import from_dict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.pricing import PricedModel
+
+ACTIVATION = "tanh"
+CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
+PRIOR = ("prior/kernel", "prior/means", "prior/task_kernel", "prior/task_bias")
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fields of policy.json that a reader uses; others, of a later version, are left alone.
+
+    Attributes (as of `PolicyBundle`, save):
+      architecture: shapes and names in words: `features`, `stage_embedding`, `hidden`, `activation`, `actions`.
+
+    Raises:
+      InputError: naming the field that is out of its domain.
+    """
+
+    pool: tuple[PricedModel, ...]
+    horizon: int
+    allow_stop: bool
+    encoder: dict[str, Any]
+    money_unit: str
+    cost_normaliser: float
+    table_fingerprint: str
+    provenance: dict[str, Any]
+    architecture: dict[str, Any] = field(default_factory=dict)
+    conditions: dict[str, list[float]] = field(default_factory=dict)
+    cost_weight: float | None = None
+
+    def __post_init__(self) -> None:
+        check_header(self)
+        activation = self.architecture.get("activation", ACTIVATION)
+        if activation != ACTIVATION:
+            raise InputError(f"architecture.activation is {activation!r}, but this version runs {ACTIVATION} alone")
+
+
+def read_header(data: Any, path: Path) -> Header:
+    """The checked header of a bundle.
+
+    Args:
+      data: what policy.json holds.
+      path: of policy.json, for messages.
+
+    Raises:
+      InputError: naming the file and the field that is missing, mistyped or out of its domain.
+    """
+    known = {field.name for field in fields(Header)}
+    return from_dict(Header, {name: value for name, value in data.items() if name in known}, path)
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file.
+
+    Raises:
+      InputError: if it is missing or none.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from None
+
+
+def check_header(policy: Any) -> None:
+    """Refuse numbers of a policy or of its header that cannot be.
+
+    Args:
+      policy: a `Header` or a `PolicyBundle`.
+
+    Raises:
+      InputError: naming the field.
+    """
+    names = [member.name for member in policy.pool]
+    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise InputError(f"pool names {names}, but must name one or more different models")
+    for row, member in enumerate(policy.pool):
+        for name in ("parameters", "max_new_tokens", "flops_per_token"):
+            value = getattr(member, name)
+            if value is not None and value < 0:
+                raise InputError(f"pool[{row}].{name} is {value}, but must be at least 0")
+    if policy.horizon < 1:
+        raise InputError(f"horizon is {policy.horizon}, but must be at least 1")
+    if not 0 < policy.cost_normaliser < np.inf:
+        raise InputError(f"cost_normaliser is {policy.cost_normaliser}, but must be a number above 0")
+    if policy.cost_weight is not None and not -np.inf < policy.cost_weight < np.inf:
+        raise InputError(f"cost_weight is {policy.cost_weight}, but must be a number")
+    for name, bounds in policy.conditions.items():
+        if name not in CONDITIONS:
+            raise InputError(f"the policy is conditioned on {name!r}, which this version does not know")
+        if len(bounds) != 2 or not 0 < bounds[0] < bounds[1] < np.inf:
+            raise InputError(f"{name} of the policy ranges over {bounds}, but must over 0 < low < high")
+    if "cost_weight" in policy.conditions and policy.cost_weight is None:
+        raise InputError("cost_weight: the policy is conditioned on a cost weight, but the run's own is missing")
+
+
+def check_reduction(mean: np.ndarray, components: np.ndarray, scale: np.ndarray) -> None:
+    """Refuse a reduction ((e - mean) @ components) / scale that is none, or that NumPy would stretch to fit.
+
+    Args:
+      mean: must be [E].
+      components: must be [E, F].
+      scale: must be [F], above 0.
+
+    Raises:
+      InputError: naming the array.
+    """
+    named = {"reduction/mean": mean, "reduction/components": components, "reduction/scale": scale}
+    check_finite(named)
+    if components.ndim != 2 or not all(components.shape):
+        raise InputError(f"reduction/components has shape {components.shape}, but must be [embedding, features]")
+    for name, array, size in (("mean", mean, components.shape[0]), ("scale", scale, components.shape[1])):
+        if array.shape != (size,):
+            raise InputError(
+                f"reduction/{name} has shape {array.shape}, but must be {(size,)} beside components {components.shape}"
+            )
+    if (scale <= 0).any():
+        raise InputError(f"reduction/scale holds {scale.min()}, but each must be above 0")
+
+
+def check_finite(tensors: Mapping[str, np.ndarray]) -> None:
+    """Refuse tensors that are no floating point numbers, or hold one that is not finite.
+
+    Raises:
+      InputError: naming the tensor.
+    """
+    for name, array in tensors.items():
+        if not np.issubdtype(array.dtype, np.floating):
+            raise InputError(f"{name} of the policy holds {array.dtype}, but must hold floating point numbers")
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} of the policy holds a number that is not finite")
+
+
+def check_weights(weights: Mapping[str, np.ndarray], features: int, horizon: int, models: int, conditions: int) -> None:
+    """Every layer must fit the one before it, the first the features and the last the pool.
+
+    Raises:
+      InputError: naming the tensor that is missing or of another shape.
+    """
+    layers = len({name.split("/")[0] for name in weights if name.startswith("hidden_")})
+    hidden = [name for layer in range(layers) for name in (f"hidden_{layer}/kernel", f"hidden_{layer}/bias")]
+    prior = PRIOR if any(name in weights for name in PRIOR) else ()
+    for name in ("stage_embedding", *hidden, "logits/kernel", "logits/bias", *prior):
+        if name not in weights:
+            raise InputError(f"{name} of the policy is missing")
+    actions = models + 1
+    stage_size = _size(weights, "stage_embedding", 2, -1)
+    expected: dict[str, Shape] = {"stage_embedding": (horizon, stage_size)}
+    size = features + stage_size + 1 + conditions
+    for layer in range(layers):
+        width = _size(weights, f"hidden_{layer}/bias", 1, -1)
+        expected |= {f"hidden_{layer}/kernel": (size, width), f"hidden_{layer}/bias": (width,)}
+        size = width
+    expected |= {"logits/kernel": (size, actions), "logits/bias": (actions,)}
+    if prior:
+        tasks = _size(weights, PRIOR[3], 2, -1)
+        shapes = ((features, actions), (tasks, actions), (features, tasks), (tasks,))
+        expected |= {name: (horizon, *shape) for name, shape in zip(PRIOR, shapes, strict=True)}
+    for name, shape in expected.items():
+        if weights[name].shape != shape:
+            raise InputError(f"{name} of the policy has shape {weights[name].shape}, but must be {shape}")
+
+
+def check_architecture(stated: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse a header whose words say another network than the tensors are.
+
+    Args:
+      stated: `architecture` of the header; what it leaves out is not compared.
+      found: the same of the tensors and the pool.
+
+    Raises:
+      InputError: naming the field.
+    """
+    for name, value in found.items():
+        if name in stated and stated[name] != value:
+            raise InputError(
+                f"architecture.{name} is {stated[name]!r}, but the policy's tensors and pool say {value!r}"
+            )
+
+
+def _size(weights: Mapping[str, np.ndarray], name: str, axes: int, axis: int) -> int:
+    shape = weights[name].shape
+    if len(shape) != axes or not all(shape):
+        raise InputError(f"{name} of the policy has shape {shape}, but must have {axes} axes, none of them empty")
+    return shape[axis]
