@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from hierrouter_jax.domains import COUNT, NATURAL, POSITIVE, Domains, check_domains
+from hierrouter_jax.domains import COUNT, NATURAL, POSITIVE, REAL, Domains, check_domains
 from hierrouter_jax.errors import InputError, nearest
 
 # What a request may hold beside model and prompt.
@@ -44,6 +44,7 @@ class Endpoint:
         "retries": NATURAL,
         "start_seconds": POSITIVE,
         "restarts": NATURAL,
+        "command": REAL,  # of the numbers among its arguments
     }
 
     base_url: str = ""
