@@ -13,7 +13,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(
-    r"<(?P<tag>final[ _]answer|answer|ans)>(?P<inside>.*?)(?:</(?P=tag)>|\Z)"
+    r"<(?P<tag>final[ _]answer|answer|ans)>(?P<inside>(?:(?!<(?P=tag)>).)*?)(?:</(?P=tag)>|\Z)"
     r"|<\|begin_of_box\|>(?P<box>.*?)(?:<\|end_of_box\|>|\Z)"
     r"|\[answer\](?P<bracket>.*?)(?:\[/answer\]|\Z)",
     re.IGNORECASE | re.DOTALL,

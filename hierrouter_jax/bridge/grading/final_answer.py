@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hierrouter_jax.bridge.grading.boxes import MOST_PLACES, boxes, names_box, tags
 from hierrouter_jax.bridge.grading.list_markers import is_item, starts_list, unfinished, without_marker
-from hierrouter_jax.bridge.grading.phrases import INSISTS, announcements
+from hierrouter_jax.bridge.grading.phrases import INSISTS, NOT, announcements, denied
 from hierrouter_jax.bridge.grading.spoken import first_question, spoken
 
 _REACH = 2_000  # characters of a formula or a sentence
@@ -35,9 +35,10 @@ _PLEASANTRY = re.compile(
 )
 _SENTENCE_END = re.compile(
     r"\n|[.?](?=\s|$)|!(?=\s+[A-Z]|\s*$)"
+    r"|(?<=[\d$)}\]])\s*(?![千万億亿])[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"  # what is counted, in the far east
     r"|,?\s+(?:because|since|which|where|assuming|given that|rounded|rather than)\b|\s+\((?=[a-z]{3})"
 )
-_SAYS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have)\s+|=\s*")
+_SAYS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|ist|sind|est|sont|vaut|es|son)\s+|=\s*|:\s+|[是为]\s*")
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ def _final(tail: str) -> FinalAnswer:
     if found := _commitments(tail, announced):
         return max(found, key=lambda place: place[0])[1]
     for _, end in reversed(announced):
-        if text := _stated(tail[end:]):
+        if not NOT.match(tail, end) and (text := _stated(tail[end:])):
             return FinalAnswer(text, "phrase")
-    return last_line(tail)
+    return FinalAnswer("", "") if denied(tail.rpartition("\n")[2]) else last_line(tail)
 
 
 def _commitments(tail: str, announced: list[tuple[int, int]]) -> list[tuple[int, FinalAnswer]]:

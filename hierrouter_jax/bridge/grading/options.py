@@ -27,10 +27,18 @@ _HENCE = (
     r"(?:\b(?:it|this|that)(?:\s+(?:is|must\s+be|should\s+be|would\s+be|has\s+to\s+be)|['’]s)"
     r"|\b(?:so|hence|thus|therefore|daher|donc|por\s+lo\s+tanto|also|c['’]est|es\s+ist)\b,?|因此|所以|故)"
 )
-_REASON = r"(?=[)\]*_}\s]*(?:$|[.,;!)\n]|\b(?:rather|because|since|as|instead|and\s+not|not|over|here)\b|\())"
+_REASON = (
+    rf"(?=[)\]*_}}>\s{_QUOTES}]*(?:$|[.,;!)\n]|\(|\b(?:rather|because|since|as|instead|and\s+not|not|over|here)\b))"
+)
 _NEGATED = re.compile(
     r"\bnot\b|n['’]t\b|\bincorrect\b|\bwrong\b|\bfalse\b|\brul(?:e|es|ed|ing) out\b|\beliminat|\bexclud|\bexcept\b"
     r"|\bcannot\b|\bneither\b|\bnicht\b|\bfalsch\b|\bpas\b|\bno es\b|不",
+    re.IGNORECASE,
+)
+# What says behind an option that it is not the one.
+_WRONG = re.compile(
+    r"\W{0,4}(?:is|was|can|would|could|does|ist|est|es)?\s*(?:clearly\s+)?"
+    r"(?:not\b|n['’]t\b|cannot\b|incorrect\b|wrong\b|false\b|nicht\b|falsch\b)",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(
@@ -191,7 +199,7 @@ class Options:
 
     def _denied(self, text: str, match: re.Match[str]) -> bool:
         before = text[max(match.start() - 25, 0) : match.start()]
-        return bool(_NEGATED.search(before.rpartition(".")[2]) or _NEGATED.search(text[match.end() : match.end() + 20]))
+        return bool(_NEGATED.search(before.rpartition(".")[2]) or _WRONG.match(text, match.end()))
 
     def _refusal(self, text: str, found: tuple[int, Commitment] | None) -> str:
         """Words that decline to choose, in no option's text; empty if none.

@@ -69,13 +69,22 @@ def announcements(text: str) -> list[re.Match[str]]:
     return _matches(_ANNOUNCES, text)
 
 
+def denied(text: str) -> bool:
+    """Whether a text says what the answer is not."""
+    return any(
+        _DENIES.search(match[0]) or NOT.match(text, match.end()) for match in _matches(_ANNOUNCES, text, denials=True)
+    )
+
+
 def choices(text: str) -> list[re.Match[str]]:
     """Where a text announces an answer or an option, in order: "the best choice is", "ich wähle", 故选."""
     return sorted(_matches(_ANNOUNCES, text) + _matches(_CHOOSES, text), key=lambda match: match.end())
 
 
-def _matches(patterns: Sequence[tuple[tuple[str, ...], re.Pattern[str]]], text: str) -> list[re.Match[str]]:
+def _matches(
+    patterns: Sequence[tuple[tuple[str, ...], re.Pattern[str]]], text: str, denials: bool = False
+) -> list[re.Match[str]]:
     lower = text.lower()
     searched = (pattern for stems, pattern in patterns if any(stem in lower for stem in stems))
-    found = (match for pattern in searched for match in pattern.finditer(text) if not _DENIES.search(match[0]))
-    return sorted(found, key=lambda match: match.end())
+    found = (match for pattern in searched for match in pattern.finditer(text))
+    return sorted((match for match in found if denials or not _DENIES.search(match[0])), key=lambda match: match.end())

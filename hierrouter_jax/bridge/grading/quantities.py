@@ -31,7 +31,7 @@ _SCALES = SCALES | {f"{word}s": value for word, value in SCALES.items()} | FOREI
 _LATIN = "|".join(sorted((word for word in _SCALES if word[0] < "\u2e80"), key=len, reverse=True))
 _SCALE = re.compile(rf"[\s-]*(?:(?P<word>{_LATIN})\b|(?P<sign>[千万億亿]))", re.IGNORECASE)
 _LETTERS = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
-_LETTER = re.compile(r"(k|K)(?![\w'])|(M|mn|B|bn)(?![\w'])")
+_LETTER = re.compile(r"(?:[kKMB]|mn|bn)(?![\w'])")
 _POWER = 400
 
 _SPACE = "[ \u00a0\u202f]"
@@ -53,7 +53,7 @@ _SIGN = re.compile(rf"(?:(?<![\w)}}%.])-|\b(?:minus|negative|moins|menos)\b|负)
 _SCALES = SCALES | {f"{word}s": value for word, value in SCALES.items()} | FOREIGN_SCALES
 _LATIN = "|".join(sorted((word for word in _SCALES if word[0] < "\u2e80"), key=len, reverse=True))
 _SCALE = re.compile(rf"[\s-]*(?:(?P<word>{_LATIN})\b|(?P<sign>[千万億亿]))", re.IGNORECASE)
-_LETTER = re.compile(r"(?P<thousand>[kK])(?![\w'])|(?P<million>M|mn|bn|B)(?![\w'])")
+_LETTER = re.compile(r"(?:[kKMB]|mn|bn)(?![\w'])")
 _POWER = re.compile(r"\s*(?:\^|\*\*)\s*(?:\{\s*(-?\d{1,4})\s*\}|\(\s*(-?\d{1,4})\s*\)|(-?\d{1,4}))")
 _OPERATOR = re.compile(
     rf"(?P<close>[\s)}}]*)(?P<operator>[-+*/]|\\(?:times|cdot|div)(?![a-z])|[xX]|\b(?:times|plus|minus|over)\b"
@@ -62,7 +62,6 @@ _OPERATOR = re.compile(
 )
 _TIMES = {"*", "x", r"\times", r"\cdot", "times", "multiplied by"}
 _ADDED = re.compile(r"\s+(?:and\s+)?")
-_PRICED = re.compile(r"(?:[$£€¥]|Rs\.?)\s*$")
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ def _with_scale(text: str, one: Quantity) -> Quantity:
     while value is not None and (match := _SCALE.match(text, end)):
         value, end = value * _SCALES[(match["word"] or match["sign"]).lower()], match.end()
     letter = _LETTER.match(text, end) if end == one.end else None
-    if value is not None and letter and (letter[1] or _PRICED.search(text, max(one.start - 4, 0), one.start)):
+    if value is not None and letter:
         value, end = value * _LETTERS[letter[0]], letter.end()
     return one if end == one.end else Quantity(one.start, end, text[one.start : end], value)
 

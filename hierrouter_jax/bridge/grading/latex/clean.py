@@ -64,6 +64,8 @@ gallons gallon gal | units unit | people persons person | students student | way
 _CANONICAL = {
     name: row.split()[0] for line in _NAMES.strip().splitlines() for row in line.split("|") for name in row.split()
 }
+# A number and one word: 18 eggs. Words that change the number count nothing.
+_COUNTED = re.compile(r"-?\d[\d,.]*\s+(?!dozen|half|squared|cubed|factorial|mod|base|plus|minus|times)[a-z]{3,}")
 _POWERS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "cubed": "3"}
 # How many of the second unit make one of the first.
 SCALES = {
@@ -131,7 +133,8 @@ def measured(text: str) -> Measured:
         return Measured(text)
     words = match["text"] if match["text"] is not None else match["words"]
     names = re.findall(r"[a-z]+", words.lower())
-    if match["text"] is None and (not names or len(words.strip()) < 2 or names[-1] not in _CANONICAL | {"of": ""}):
+    known = bool(names) and len(words.strip()) > 1 and names[-1] in _CANONICAL | {"of": ""}
+    if match["text"] is None and not known and not _COUNTED.fullmatch(text):
         return Measured(text)
     if not names:
         return Measured(value)

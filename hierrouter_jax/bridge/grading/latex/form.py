@@ -191,6 +191,7 @@ def _group(text: str, depth: int) -> Form | None:
     opening, closing = _OPEN[tokens[0]], _CLOSE[tokens[-1]]
     inside = "".join(tokens[1:-1]).strip()
     pieces = _parts(inside, ",", grouped=True)
+    pieces = _parts(inside, ";") if len(pieces) == 1 else pieces
     if len(pieces) == 1 and opening != "{":
         return _read(inside, depth + 1) if (opening, closing) in (("(", ")"), ("[", "]")) else None
     parts = [_read(piece, depth + 1) for piece in pieces] if inside else []

@@ -20,7 +20,7 @@ UNKNOWN = re.compile(
             r"[A-Z]{2,4}|\[[A-Z]{3,6}\]|\|[A-Z]{2}\||(?:m\s*)?\\angle\s*\{?[A-Z]{1,3}\}?|\\triangle\s*[A-Z]{3}",
             r"\\(?:overline|overrightarrow|overleftrightarrow|hat|vec|bar|mathbf)\s*\{?[a-zA-Z]{1,4}\}?",
             r"\\(?:sin|cos|tan|cot|sec|csc)\s*(?:\\angle\s*)?\{?\(?(?:[A-Z]{1,3}|\\[a-z]+)\)?\}?",
-            rf"\\text\s*\{{[^{{}}]*\}}\s*(?:\(?{_NAME}\)?|\$?[A-Z]{{2,4}})?|[A-Za-z][a-z]+(?:\s+[a-zA-Z]+)*",
+            rf"\\text\s*\{{[^{{}}]*\}}\s*(?:\(?{_NAME}\)?|\$?[A-Z]{{2,4}})?|(?:[A-Z][a-z]+|[a-z]{{4,}})(?:\s+[a-zA-Z]+)*",
         ]
     )
 )
