@@ -88,9 +88,9 @@ def test_a_stack_is_made_of_several_or_of_arrays_among_numbers():
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(several), jax.tree.leaves(among), strict=True))
     assert stack(LearnerHyper()).gamma.tolist() == [1.0]
     with pytest.raises(InputError, match="different lengths"):
-        stack(LearnerHyper(clip=np.zeros(2), gamma=np.zeros(3)))
-    with pytest.raises(InputError, match="clip holds a number that is not finite"):
+        stack(LearnerHyper(clip=np.ones(2), gamma=np.zeros(3)))
+    with pytest.raises(InputError, match="clip is nan, but must be a finite number"):
         stack(LearnerHyper(clip=np.nan))
-    for nothing in ([], LearnerHyper(clip=np.zeros(0))):
+    for nothing in ([], LearnerHyper(clip=np.ones(0))):
         with pytest.raises(InputError, match="at least one set"):
             stack(nothing)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -142,9 +143,12 @@ def test_tables_without_charges_are_refused(table):
         check_trainable(with_limit(table, 20), static, ranges)
 
 
-@pytest.mark.parametrize("bounds", [Range(0.0, 1.0), Range(0.3, 0.3), Range(2.0, 1.0), Range(0.1, float("inf"))])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.3, 0.3), (2.0, 1.0), (0.1, float("inf"))])
 def test_ranges_that_cannot_be_drawn_from_are_refused(table, bounds):
-    ranges = ConditionRanges(cost_weight=bounds)
+    """Numbers of the host at once, and those on the device, which may be traced, before training."""
+    with pytest.raises(InputError, match=r"(low|high) "):
+        Range(*bounds)
+    ranges = ConditionRanges(cost_weight=Range(*map(jnp.float32, bounds)))
     with pytest.raises(InputError, match=r"hyper\.ranges\.cost_weight is .*, but must rise from a number above 0"):
         check_trainable(table, LearnerStatic(cost_conditioned=True), ranges)
     check_trainable(table, LearnerStatic(budgeted=True), ranges)

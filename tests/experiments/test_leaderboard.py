@@ -192,7 +192,7 @@ def test_a_trained_learner_takes_part_with_its_grid_and_as_an_ensemble(folder, t
         ({"folds": 3}, "choose one of them"),
         ({"test": 0}, "need both"),
         ({"splits": 0, "test": 0}, "give --splits and --test too"),
-        ({"validation": 1.0}, "share between 0 and 1"),
+        ({"validation": 1.0}, "must be a finite number above 0 and below 1"),
         ({"cost_weights": (0.0, 0.0)}, "different numbers"),
         ({"learners": {"ours": LearnerSpec()}}, "'ours' is no name"),
         (

@@ -82,7 +82,7 @@ def untrained(monkeypatch):
     """Routers that answer with the new model, whatever they were trained on."""
 
     class Router:
-        chosen_seed = 3
+        chosen_seed, diverged = 3, np.zeros(4, bool)
 
         def end_probability(self, part: OutcomeTable, seed: int) -> np.ndarray:
             return np.eye(4)[np.full(part.num_queries, seed)]
@@ -129,7 +129,7 @@ def test_a_learner_is_trained_on_the_table_it_is_given_and_answers_at_its_chosen
     table, trained = choice(40), []
 
     class Router:
-        chosen_seed = 3
+        chosen_seed, diverged = 3, np.zeros(4, bool)
 
         def end_probability(self, part: OutcomeTable, seed: int) -> np.ndarray:
             return np.eye(4)[np.full(part.num_queries, seed)]
