@@ -108,3 +108,21 @@ def test_every_label_in_every_shape_is_itself_alone(shape):
 def test_a_gold_of_another_form_is_refused(gold):
     with pytest.raises(InputError, match="query q: gold"):
         ChoiceGrader()(["B"], [Query("q", "?", "mmlu", gold, "test")])
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        r"Given 16 seconds, half is 7. The answer is \(\boxed{7}\).",
+        "There are 16 of them, and 9 are left. The answer is 7.",
+        "We start from 16. <answer>7</answer>",
+        r"Of the 16 there are \boxed{5} left.",
+        "16 is the total; the correct answer is therefore 12.",
+    ],
+)
+def test_an_answer_that_is_no_option_is_not_replaced_by_one_that_the_working_names(response):
+    assert verdict(response, "4", NUMBERS).quality == 0
+
+
+def test_what_stands_behind_a_box_that_is_no_option_still_counts():
+    assert verdict(r"\boxed{32} is too much, so I choose the half of it, option 4.", "4", NUMBERS).quality == 1

@@ -87,14 +87,19 @@ class Options:
 
         Commitments are a box, a tag, "the answer is", "I choose", "B is correct", an opening or closing line of its
         own, bold in the last paragraph; and where there is none of these, "so it is B". Without any: the one option
-        that the last line names or quotes, unless it denies or refuses. "The answer is A or B" names several; "the
+        that the last line names or quotes, unless it denies or refuses; only what comes from the last box, tag or "the
+        answer is" on counts. "The answer is A or B" names several; "the
         answer is none of these" none.
         """
         text = first_question(spoken(response), lambda before: bool(self._last(before) or self._named(before).label))
         found = self._last(text)
         if refusal := self._refusal(text, found):
             return Commitment("", refusal, "refusal")
-        return found[1] if found else self._named(text)
+        if found:
+            return found[1]
+        # A box, a tag or "the answer is" that holds no option: what stood before it is working, and no answer.
+        marks = [start for start, _ in (*boxes(text), *tags(text))] + [match.start() for match in choices(text)]
+        return self._named(text[max(marks, default=0) :])
 
     def _last(self, text: str) -> tuple[int, Commitment] | None:
         """The last commitment and where it stands; a weak one ("so it is C") counts only where no other is."""
