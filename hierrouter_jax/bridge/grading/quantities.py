@@ -12,9 +12,7 @@ MOST_DIGITS = 200  # of a number
 _MOST_POWER = 400
 
 _SPACE = "[ \u00a0\u202f]"
-_DIGITS = (
-    rf"(?:\d{{1,3}}(?:{_SPACE}\d{{3}})+(?![\d{_SPACE[1:-1]}]\d)(?!\d)(?!-[a-z])(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*|\.\d+)"
-)
+_DIGITS = rf"(?:\d{{1,3}}(?:{_SPACE}\d{{3}})+(?!{_SPACE}?\d)(?!-[a-z])(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*|\.\d+)"
 _WRITTEN = re.compile(
     rf"(?P<clock>(?<![\d:])\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?![\d:]))"
     rf"|(?P<whole>\d+)\s*(?:\\frac\{{(?P<top1>\d+)\}}\{{(?P<bottom1>\d+)\}}|(?<=\s)(?P<top2>\d+)/(?P<bottom2>\d+)(?![\d/]))"
@@ -31,28 +29,6 @@ _SCALES = SCALES | {f"{word}s": value for word, value in SCALES.items()} | FOREI
 _LATIN = "|".join(sorted((word for word in _SCALES if word[0] < "\u2e80"), key=len, reverse=True))
 _SCALE = re.compile(rf"[\s-]*(?:(?P<word>{_LATIN})\b|(?P<sign>[千万億亿]))", re.IGNORECASE)
 _LETTERS = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
-_LETTER = re.compile(r"(?:[kKMB]|mn|bn)(?![\w'])")
-_POWER = 400
-
-_SPACE = "[ \u00a0\u202f]"
-_DIGITS = (
-    rf"(?:\d{{1,3}}(?:{_SPACE}\d{{3}})+(?![\d{_SPACE[1:-1]}]\d)(?!\d)(?!-[a-z])(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*|\.\d+)"
-)
-_WRITTEN = re.compile(
-    rf"(?P<clock>(?<![\d:])\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?![\d:]))"
-    rf"|(?P<whole>\d+)\s*(?:\\frac\{{(?P<top1>\d+)\}}\{{(?P<bottom1>\d+)\}}|(?<=\s)(?P<top2>\d+)/(?P<bottom2>\d+)(?![\d/]))"
-    rf"|\\frac\{{\s*(?P<top3>-?\s*{_DIGITS})\s*\}}\{{\s*(?P<bottom3>{_DIGITS})\s*\}}"
-    rf"|(?P<top4>\d+)\s*/\s*(?P<bottom4>\d+)(?![\d/]|[.,]\d)"
-    rf"|(?P<plain>{_DIGITS})(?P<exponent>[eE][-+]?\d{{1,3}}(?![\w.]))?(?P<ordinal>(?:st|nd|rd|th)\b)?"
-)
-_VARIABLE = re.compile(r"(?:_\{?|(?<![A-Za-z\\])[A-Za-z]|\^\s*\{?\s*[-+]?)$")  # what makes digits behind it no number
-_COEFFICIENT = re.compile(r"[xyznrXYZN](?![\w'’])")  # "5x" is no number
-_ROOT = re.compile(r"(?:\\sqrt\s*\{?|√\s*\(?)\s*$")
-_CURRENCY = r"(?:\\?[$£€¥]|US\$|Rs\.?)?"
-_SIGN = re.compile(rf"(?:(?<![\w)}}%.])-|\b(?:minus|negative|moins|menos)\b|负)\s*{_CURRENCY}\s*$", re.IGNORECASE)
-_SCALES = SCALES | {f"{word}s": value for word, value in SCALES.items()} | FOREIGN_SCALES
-_LATIN = "|".join(sorted((word for word in _SCALES if word[0] < "\u2e80"), key=len, reverse=True))
-_SCALE = re.compile(rf"[\s-]*(?:(?P<word>{_LATIN})\b|(?P<sign>[千万億亿]))", re.IGNORECASE)
 _LETTER = re.compile(r"(?:[kKMB]|mn|bn)(?![\w'])")
 _POWER = re.compile(r"\s*(?:\^|\*\*)\s*(?:\{\s*(-?\d{1,4})\s*\}|\(\s*(-?\d{1,4})\s*\)|(-?\d{1,4}))")
 _OPERATOR = re.compile(

@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from typing import Any
 
 import sympy
 from latex2sympy2_extended import NormalizationConfig
@@ -49,16 +50,18 @@ def equal_expressions(gold: Number | Expression, other: Number | Expression) -> 
     return bool(verify(left, right, strict=True, timeout_seconds=None))
 
 
-def _same(left: sympy.Expr, right: sympy.Expr) -> bool | None:
+def _same(left: sympy.Basic, right: sympy.Basic) -> bool | None:
     """Equality as they stand, or else with i as the imaginary unit."""
     decided = same(left, right)
-    if decided is False and (units := [symbol for symbol in (left - right).free_symbols if str(symbol) == "i"]):
+    if decided is False and (
+        units := [symbol for symbol in left.free_symbols | right.free_symbols if str(symbol) == "i"]
+    ):
         imaginary = dict.fromkeys(units, sympy.I)
         return same(left.xreplace(imaginary), right.xreplace(imaginary))
     return decided
 
 
-def _difference(equation: sympy.Eq) -> sympy.Expr:
+def _difference(equation: Any) -> Any:
     return equation.lhs - equation.rhs
 
 

@@ -7,10 +7,12 @@ where `PRECISION` bits show no difference. Expressions with variables are held a
 import math
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 import sympy
 from sympy.core.evalf import evalf
 
+Expr = Any  # of sympy, whose own annotations lose an expression's type in arithmetic
 PRECISION = 4_000  # bits to which a difference is computed before it counts as none
 _MOST_BITS = 2_000_000  # of a rational number that is computed exactly
 _MOST_FACTORIAL = 20_000
@@ -22,22 +24,22 @@ _POINTS = [
 ]
 
 
-def same(left: sympy.Expr, right: sympy.Expr) -> bool | None:
+def same(left: Expr, right: Expr) -> bool | None:
     """Whether two expressions are equal; None where that cannot be computed, as with infinity or unknown functions."""
     return _everywhere(left - right)
 
 
-def proportional(left: sympy.Expr, right: sympy.Expr) -> bool | None:
+def proportional(left: Expr, right: Expr) -> bool | None:
     """Whether one expression is a constant multiple of the other, and none of them zero; None as in `same`."""
     left, right = _numerator(left), _numerator(right)
-    symbols = sorted(left.free_symbols | right.free_symbols, key=str)
+    symbols: list[Any] = sorted({*left.free_symbols, *right.free_symbols}, key=str)
     first = _at(symbols, _POINTS[0])
     if is_zero(left.xreplace(first)) is not False or is_zero(right.xreplace(first)) is not False:
         return None
     return same(left * right.xreplace(first), right * left.xreplace(first))
 
 
-def is_zero(number: sympy.Expr) -> bool | None:
+def is_zero(number: Expr) -> bool | None:
     """Whether an expression without variables is zero; None where it has no value."""
     if (value := rational(number)) is not None:
         return value == 0
@@ -51,7 +53,7 @@ def is_zero(number: sympy.Expr) -> bool | None:
     return not any(part[1] and bits is not None and bits >= 8 for part, bits in parts)
 
 
-def rational(number: sympy.Basic) -> Fraction | None:
+def rational(number: Expr) -> Fraction | None:
     """The exact value of a number made by rational arithmetic, powers and factorials; None of any other."""
     if isinstance(number, sympy.Rational):
         return Fraction(int(number.p), int(number.q))
@@ -80,7 +82,7 @@ def _power(base: Fraction | None, power: Fraction | None) -> Fraction | None:
     return base ** int(power) if abs(power) * bits <= _MOST_BITS else None
 
 
-def _everywhere(expression: sympy.Expr) -> bool | None:
+def _everywhere(expression: Expr) -> bool | None:
     """Whether an expression is zero at all points where it has a value; None where it is so at positive ones only."""
     symbols = sorted(expression.free_symbols, key=str)
     if not symbols:
@@ -91,7 +93,7 @@ def _everywhere(expression: sympy.Expr) -> bool | None:
     return True if found.count(True) == len(found) - found.count(None) >= 2 else None
 
 
-def _at(symbols: Iterable[sympy.Basic], point: list[Fraction]) -> dict[sympy.Basic, sympy.Rational]:
+def _at(symbols: Iterable[Expr], point: list[Fraction]) -> dict[Expr, Expr]:
     return {
         symbol: sympy.Rational(value.numerator + 2 * place // len(point), value.denominator)
         for place, symbol in enumerate(symbols)
@@ -99,5 +101,5 @@ def _at(symbols: Iterable[sympy.Basic], point: list[Fraction]) -> dict[sympy.Bas
     }
 
 
-def _numerator(expression: sympy.Expr) -> sympy.Expr:
+def _numerator(expression: Expr) -> Expr:
     return sympy.fraction(sympy.together(expression))[0]
