@@ -77,8 +77,8 @@ def compare(
     print_result(console, comparison_table(found))
     for arm in found["arms"]:
         for point in (point for point in arm["points"] if point["diverged"]):
-            seeds = f"seeds {', '.join(map(str, point['diverged']))} diverged"
-            sentence = f"{arm['name']} at cost weight {point['cost_weight']:g}: {seeds}, and count as they began"
+            lost = f"seeds {', '.join(map(str, point['diverged']))} diverged"
+            sentence = f"{arm['name']} at cost weight {point['cost_weight']:g}: {lost}, and count as they began"
             console.print(f"! {sentence}", soft_wrap=True, markup=False)
     for sentence in found["claims"]:
         console.print(f"· {sentence}", soft_wrap=True, markup=False)

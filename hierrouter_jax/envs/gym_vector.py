@@ -79,7 +79,7 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._key, self._state, result, view, final_view = _advance(
             self._key,
             self._state,
-            _as_actions(actions, self.num_envs, self.single_action_space.n),
+            _as_actions(actions, self.num_envs, self._table.tree.num_models + self._allow_stop),
             self._table,
             self._weights,
             self._allow_stop,
@@ -93,7 +93,7 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return observation, reward, terminated, np.zeros_like(terminated), info
 
 
-def _as_actions(actions: Any, num_envs: int, count: Any) -> Int[np.ndarray, " B"]:
+def _as_actions(actions: Any, num_envs: int, count: int) -> Int[np.ndarray, " B"]:
     """Actions as the device counts them, -1 for every integer that is none, however large.
 
     Raises:
