@@ -1,11 +1,13 @@
 """What of a response is said to the asker: neither its thoughts, nor what a base model adds behind its answer."""
 
+import itertools
 import re
 from collections.abc import Callable
 
 from hierrouter_jax.bridge.grading.phrases import END_OF_TURN, NEXT_QUESTION
 
 LONGEST = 20_000  # characters from the end that are read; an answer before that is no final answer
+_MOST_QUESTIONS = 20  # that are looked at, from the start
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
 _THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
 # Full-width forms, as Chinese and Japanese texts have them, in the form that the graders read.
@@ -39,7 +41,7 @@ def first_question(text: str, answers: Callable[[str], bool]) -> str:
         repeats the question that it was asked.
     """
     numbers: list[int] = []
-    for match in NEXT_QUESTION.finditer(text):
+    for match in itertools.islice(NEXT_QUESTION.finditer(text), _MOST_QUESTIONS):
         number = int(match["number"] or 0)
         before = text[: match.start()].strip()
         # A response that numbers its questions from the first answers all of them.

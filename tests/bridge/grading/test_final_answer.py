@@ -5,6 +5,7 @@ import pytest
 from hierrouter_jax.bridge.grading.boxes import boxes, tags
 from hierrouter_jax.bridge.grading.final_answer import final_answer
 from hierrouter_jax.bridge.grading.languages import LANGUAGES
+from hierrouter_jax.bridge.grading.options import Options
 from hierrouter_jax.bridge.grading.phrases import announcements, choices
 from hierrouter_jax.bridge.grading.spoken import spoken
 
@@ -159,3 +160,28 @@ def test_thoughts_are_not_spoken():
 
 def test_a_price_is_no_formula():
     assert final_answer("He pays $90 x 40 = $3600.").text == "$3600"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "answer ",
+        "is ",
+        "the answer is ",
+        "Question:\n",
+        "3.\n",
+        "<answer>",
+        "\\boxed{",
+        "\\boxed ",
+        "$1 ",
+        "答案",
+        "**",
+        "- ",
+        "[",
+    ],
+)
+def test_no_text_takes_long(piece):
+    """Thirty thousand characters of what a pattern could go back and forth on: seconds, where a bad one takes hours."""
+    text = piece * (30_000 // len(piece))
+    final_answer(text)
+    Options({"A": "one", "B": "two"}).commitment(text)
