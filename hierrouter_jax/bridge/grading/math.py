@@ -39,7 +39,7 @@ class MathGrader:
     @property
     def identity(self) -> str:
         """Names the grader and whatever its verdicts depend on, for caches."""
-        return f"math 2, math-verify {version('math-verify')}, sympy {version('sympy')}, {self.seconds:g} s"
+        return f"math 3, math-verify {version('math-verify')}, sympy {version('sympy')}, {self.seconds:g} s"
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.

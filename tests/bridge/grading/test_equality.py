@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.grading.latex.clean import clean
 from hierrouter_jax.bridge.grading.latex.compare import asks_for, judge, no_algebra
-from hierrouter_jax.bridge.grading.latex.numbers import read_number, same_number
+from hierrouter_jax.bridge.grading.latex.numbers import Number, read_number, same_number
 from hierrouter_jax.bridge.grading.math import MathGrader
 from hierrouter_jax.outcomes.table import Query
 
@@ -128,6 +128,12 @@ def test_an_equation_states_what_the_question_asks_for():
     assert MathGrader(workers=0)([r"\boxed{a^2+b^2=14}"], [query])[0].quality == 1
 
 
+def number(text: str) -> Number:
+    read = read_number(clean(text))
+    assert read is not None, text
+    return read
+
+
 BIG = st.integers(min_value=1, max_value=10**40 - 1)
 
 
@@ -150,7 +156,7 @@ def forms(top: int, bottom: int) -> list[str]:
         texts += [f"{text[:-power]}.{text[-power:]}", rf"{top} \times 10^{{-{power}}}", f"{top}e-{power}"]
     if digits == 1 and power and set(str(top)) != {"9"}:
         value = top + Fraction(1, 3)
-        assert read_number(rf"{text[:-power]}.{text[-power:]}\overline{{3}}").value == value / bottom
+        assert number(rf"{text[:-power]}.{text[-power:]}\overline{{3}}").value == value / bottom
     return texts
 
 
@@ -158,14 +164,13 @@ def forms(top: int, bottom: int) -> list[str]:
 @settings(max_examples=200)
 def test_equal_rationals_are_equal_and_different_ones_differ(top, bottom, other_top, other_bottom):
     others = [(other_top, other_bottom), (top + 1, bottom), (top, bottom + 1), (bottom, top)]
-    numbers = [read_number(clean(text)) for text in forms(top, bottom)]
-    assert None not in numbers, forms(top, bottom)
-    for number in numbers:
-        assert number.value == Fraction(top, bottom)
-        assert same_number(numbers[0], number)
-        assert read_number(f"-{top}/{bottom}").value == -number.value
+    numbers = [number(text) for text in forms(top, bottom)]
+    for one in numbers:
+        assert one.value == Fraction(top, bottom)
+        assert same_number(numbers[0], one)
+        assert number(f"-{top}/{bottom}").value == -one.value
     for pair in others:
-        different = read_number(rf"\frac{{{pair[0]}}}{{{pair[1]}}}")
+        different = number(rf"\frac{{{pair[0]}}}{{{pair[1]}}}")
         assert same_number(numbers[0], different) == (Fraction(top, bottom) == Fraction(*pair))
 
 
