@@ -92,6 +92,8 @@ def loading(what: str, source: str) -> Iterator[None]:
 
 def _file(path: str | Path, name: str, revision: str | None, local_files_only: bool) -> Path | None:
     """The file in a folder, or in the hub's cache, where it is put if need be; None where there is none."""
+    if Path(path).is_file():  # a config by itself
+        return Path(path) if name == "config.json" else None
     if Path(path).is_dir():
         inside = Path(path) / name
         return inside if inside.is_file() else None

@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from hierrouter_jax.writing import existing
+
+# Verb: the folder, by its options.
+WRITES = {"regrade": lambda options: None if options["dry_run"] else existing(options["table"])}
+
 
 def regrade(table: Path, unsafe_no_sandbox: bool = False, dry_run: bool = False, json: bool = False) -> None:
     """Judge the responses of a table anew, by the graders that it was collected with, without calling a model.

@@ -25,6 +25,7 @@ from hierrouter_jax.outcomes.store import (
     read_header,
 )
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.writing import LOCK
 
 MAX_TABLE_BYTES = 8_000_000
 DATASHEET = "README.md"
@@ -151,7 +152,7 @@ def _beside(paths: Sequence[Path]) -> list[OutcomeTable | None]:
     return tables
 
 
-_OURS = {HEADER, QUERIES, "nodes", SETS, EXTERNAL, DATASHEET}
+_OURS = {HEADER, QUERIES, "nodes", SETS, EXTERNAL, DATASHEET, LOCK}
 
 
 def _write(files: Mapping[str, bytes], out: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_rate_of_a_member_counts_instead_of_the_device(model, expected):
 
 @pytest.mark.parametrize("rate", [(0, 1), (1, 0), (-1, 1), (1, float("inf")), (float("nan"), 1)])
 def test_a_rate_is_above_0(rate):
-    with pytest.raises(InputError, match=r"but must be a number of tokens a second above 0"):
+    with pytest.raises(InputError, match="but must be a finite number above 0"):
         Rate(*rate)
 
 

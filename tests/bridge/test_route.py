@@ -162,7 +162,7 @@ def test_the_verb_prints_what_it_has_and_says_what_failed(
     failing(backends[1], queries[1].text)
     failing(backends[2], queries[1].text)
     for name, value in {
-        "load_backends": lambda config: tuple(backends),
+        "load_backends": lambda config, servers: tuple(backends),
         "load_pool": lambda path: PoolConfig((ModelConfig("x", "x", 9, base_rate=1.0),)),
         "build_encoder": lambda spec: encoder,
     }.items():

@@ -30,7 +30,7 @@ WRITERS = {
     "pack": ["TABLE", "--out", "FOLDER", "--encoders", "[a]"],
 }
 # These add to a folder that is there.
-ADDERS = {"evaluate": ["FOLDER"], "calibrate": ["FOLDER", "--budget", "1"], "report": ["FOLDER"]}
+ADDERS = {"evaluate": ["FOLDER"], "calibrate": ["FOLDER", "--budget", "1"], "report": ["FOLDER"], "regrade": ["FOLDER"]}
 READERS = {"inspect", "route", "tables", "worth"}
 
 

@@ -54,13 +54,13 @@ class Rate:
       InputError: if one is not above 0.
     """
 
+    DOMAINS: ClassVar[Domains] = {"read": POSITIVE, "written": POSITIVE}
+
     read: float
     written: float
 
     def __post_init__(self) -> None:
-        for name in ("read", "written"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}, but must be a number of tokens a second above 0")
+        check_domains(self)
 
 
 @dataclass(frozen=True)
