@@ -149,7 +149,7 @@ def test_the_identity_of_a_member_does_not_hang_on_its_size(tmp_path):
         ("model", {}, "size_from is empty"),
         ("model", "", "size_from is empty"),
         ("model", "/none/here", "size_from: /none/here: no such folder"),
-        ("model", "none.json", "none.json cannot be loaded by transformers"),
+        ("model", "none.json", "size_from: none.json: no such file"),
     ],
 )
 def test_a_size_that_follows_from_nothing_is_refused(tmp_path, source, size_from, words):

@@ -1,6 +1,7 @@
 """How large a model is, and how much arithmetic its tokens take, from its config alone: no weights are downloaded."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,6 +73,8 @@ def member_size(config: ModelConfig, known: PretrainedConfig | None, **options: 
     """
     changes = config.size_from
     if isinstance(changes, str):
+        if changes.endswith(".json") and not Path(changes).is_file():  # else the hub would be asked for it
+            raise InputError(f"model {config.name!r}: size_from: {changes}: no such file")
         try:
             where = changes if changes.endswith(".json") else described(changes)
         except InputError as error:
