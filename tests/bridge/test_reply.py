@@ -257,7 +257,7 @@ def mutated(rng: random.Random) -> bytes:
         elif action < 0.5:
             inner[last] = [inner[last]]
         else:
-            inner[last] = rng.choice(ODD)
+            inner[last] = copy.deepcopy(rng.choice(ODD))
         if not reply:
             break
     body = json.dumps(reply).encode()
