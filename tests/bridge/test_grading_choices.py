@@ -126,3 +126,11 @@ def test_an_answer_that_is_no_option_is_not_replaced_by_one_that_the_working_nam
 
 def test_what_stands_behind_a_box_that_is_no_option_still_counts():
     assert verdict(r"\boxed{32} is too much, so I choose the half of it, option 4.", "4", NUMBERS).quality == 1
+
+
+@pytest.mark.parametrize("minus", ["-", "−"])
+def test_a_number_with_a_minus_is_another_number(minus):
+    signed = {"A": "−36", "B": "−14", "C": "14", "D": "36"}
+    said = rf"The value of \(-25 - (-11)\) is \({minus}14\)."
+    assert verdict(said, "C", signed).quality == 0
+    assert verdict(said, "B", signed).quality == 1

@@ -251,7 +251,8 @@ class Options:
         found = {
             label: text
             for label, text in self._normal.items()
-            if text.upper() not in self.texts and re.search(rf"(?<!\w)(?<!\d[.,]){re.escape(text)}(?!\w|[.,]\d)", words)
+            if text.upper() not in self.texts
+            and re.search(rf"(?<![\w-])(?<!\d[.,]){re.escape(text)}(?!\w|[.,]\d)", words)
         }
         return {
             label
@@ -264,5 +265,5 @@ def normalised(text: str) -> str:
     """Lower case, one space, no markup, no quotes, no commas between thousands, no full stop at the end."""
     plain = re.sub(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^}]*)\}", r"\1", text)
     plain = re.sub(rf"[*_${_QUOTES}]|\\[()\[\]]", "", plain)
-    plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", plain)
+    plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", plain).replace("−", "-")
     return re.sub(r"\s+", " ", plain).strip().rstrip(".").lower().strip()
