@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from hierrouter_jax.bundle import PolicyBundle
     from hierrouter_jax.envs.rewards import RewardWeights
     from hierrouter_jax.errors import InputError
-    from hierrouter_jax.evaluation.outcome import PolicyOutcome, ending_at, policy_outcome
-    from hierrouter_jax.evaluation.statistics import paired_difference
-    from hierrouter_jax.experiments.checkpoints import load_routers
-    from hierrouter_jax.experiments.evaluate import evaluate
-    from hierrouter_jax.experiments.features import fit_features
-    from hierrouter_jax.experiments.report import build_report
-    from hierrouter_jax.experiments.routers import TrainedRouter, static_of
-    from hierrouter_jax.experiments.search.config import SweepConfig
-    from hierrouter_jax.experiments.search.run import search
-    from hierrouter_jax.experiments.sweep import sweep
-    from hierrouter_jax.experiments.sweep_result import SweepResult, load_sweep
-    from hierrouter_jax.experiments.train import TrainConfig, train_routers
+    from hierrouter_jax.evaluation.intervals import paired_difference
+    from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
     from hierrouter_jax.hop_tree import HopTree
     from hierrouter_jax.outcomes.store import load_table, save_table
     from hierrouter_jax.outcomes.table import OutcomeTable, Query
+    from hierrouter_jax.report.pages.run import build_report
+    from hierrouter_jax.studies.evaluate import evaluate
+    from hierrouter_jax.sweeps.result import SweepResult, load_sweep
+    from hierrouter_jax.sweeps.search.config import SweepConfig
+    from hierrouter_jax.sweeps.search.run import search
+    from hierrouter_jax.sweeps.sweep import sweep
+    from hierrouter_jax.training.checkpoints import load_routers
+    from hierrouter_jax.training.features import fit_features
+    from hierrouter_jax.training.router import TrainedRouter, static_of
+    from hierrouter_jax.training.train import TrainConfig, train_routers
 
 # Loaded on first use, so that importing the package pulls in neither JAX nor torch.
 _HOME = {
@@ -37,30 +37,30 @@ _HOME = {
     "LearnerStatic": "agents.types",
     "OutcomeTable": "outcomes.table",
     "PolicyBundle": "bundle",
-    "PolicyOutcome": "evaluation.outcome",
+    "PolicyOutcome": "evaluation.policy_outcome",
     "Query": "outcomes.table",
     "RewardWeights": "envs.rewards",
-    "SweepConfig": "experiments.search.config",
-    "SweepResult": "experiments.sweep_result",
-    "TrainConfig": "experiments.train",
-    "TrainedRouter": "experiments.routers",
-    "build_report": "experiments.report",
+    "SweepConfig": "sweeps.search.config",
+    "SweepResult": "sweeps.result",
+    "TrainConfig": "training.train",
+    "TrainedRouter": "training.router",
+    "build_report": "report.pages.run",
     "collect": "bridge.collect",
-    "ending_at": "evaluation.outcome",
-    "evaluate": "experiments.evaluate",
-    "fit_features": "experiments.features",
-    "load_routers": "experiments.checkpoints",
-    "load_sweep": "experiments.sweep_result",
+    "ending_at": "evaluation.policy_outcome",
+    "evaluate": "studies.evaluate",
+    "fit_features": "training.features",
+    "load_routers": "training.checkpoints",
+    "load_sweep": "sweeps.result",
     "load_table": "outcomes.store",
-    "paired_difference": "evaluation.statistics",
-    "policy_outcome": "evaluation.outcome",
+    "paired_difference": "evaluation.intervals",
+    "policy_outcome": "evaluation.policy_outcome",
     "route": "bridge.route",
     "save_table": "outcomes.store",
-    "static_of": "experiments.routers",
-    "search": "experiments.search.run",
-    "sweep": "experiments.sweep",
+    "static_of": "training.router",
+    "search": "sweeps.search.run",
+    "sweep": "sweeps.sweep",
     "train": "agents.learner",
-    "train_routers": "experiments.train",
+    "train_routers": "training.train",
 }
 
 __all__ = [

@@ -20,16 +20,16 @@ from jsonargparse import auto_cli
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.baselines import open_loop, oracle
+from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.outcome import ending_at
-from hierrouter_jax.evaluation.statistics import mean_interval
-from hierrouter_jax.experiments.evaluate import opponents, problem_of
-from hierrouter_jax.experiments.features import fit_features
-from hierrouter_jax.experiments.members import greedy_scores
+from hierrouter_jax.evaluation.intervals import mean_interval
+from hierrouter_jax.evaluation.policy_outcome import ending_at
 from hierrouter_jax.files import write_json, write_text
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.evaluate import opponents, problem_of
+from hierrouter_jax.sweeps.members import greedy_scores
+from hierrouter_jax.training.features import fit_features
 
 REFERENCE = "best single per task (train + validation)"
 EXACT = LearnerStatic(algorithm="exact", num_envs=256, num_updates=20, evaluate_every=1)
@@ -132,7 +132,7 @@ def baselines(parts: list[Partition], features: int, cost_weight: float, stop: b
         fitted = fit_features(whole.split("train"), features)
         part, weight = whole.split("test"), cost_weight / fitted.cost_normaliser
         seen = whole.select(np.array([query.split != "test" for query in whole.queries]))
-        best = open_loop.best_per_task(seen, False, weight, hops=1)
+        best = sequences.best_per_task(seen, False, weight, hops=1)
         entries = {entry.name: entry.ends for entry in opponents(part, problem_of(whole, fitted, weight))}
         wanted = ("best-single", "best-single-per-task", f"task-sequence{suffix}", f"random{suffix}")
         ends = {name: entries[name] for name in wanted} | {REFERENCE: ending_at(best[part.task], part.tree)}

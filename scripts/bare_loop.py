@@ -23,10 +23,9 @@ from hierrouter_jax.bridge.grading import Verdict
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, load_pool, resolve_source
 from hierrouter_jax.config import config_path
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Prompt, Turn
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.outcomes.table import OutcomeTable, Query
+from hierrouter_jax.outcomes.table import OutcomeTable, Prompt, Query, Turn
 from scripts.measure import ratio, result, write
 
 

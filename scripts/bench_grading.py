@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from jsonargparse import auto_cli
 
 from hierrouter_jax.bridge.grading.code import tests_of
-from hierrouter_jax.bridge.grading.sandbox import Outcome, ProgramTests, find_sandbox
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Outcome, ProgramTests, find_sandbox
 from scripts.measure import ratio, result, write
 
 Program = tuple[str, str, ProgramTests]

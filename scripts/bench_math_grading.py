@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 from jsonargparse import auto_cli
 
-from hierrouter_jax.bridge.grading.boxes import boxes
 from hierrouter_jax.bridge.grading.latex.compare import NeedsAlgebraError, judge, no_algebra
+from hierrouter_jax.bridge.grading.markup import boxes
 from hierrouter_jax.bridge.grading.math import MathGrader
 from hierrouter_jax.outcomes.table import Query
 

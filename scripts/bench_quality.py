@@ -78,8 +78,8 @@ def learning_curves(
 
     from hierrouter_jax.agents import learner
     from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-    from hierrouter_jax.experiments.features import fit_features
     from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.training.features import fit_features
 
     loaded = load_table(table)
     features = fit_features(loaded.split("train"), FEATURES)

@@ -10,10 +10,10 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from hierrouter_jax.agents.types import LearnerStatic
-from hierrouter_jax.experiments.train import TrainConfig, train_routers
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
+from hierrouter_jax.training.train import TrainConfig, train_routers
 
 EMBEDDING = 384
 

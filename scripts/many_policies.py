@@ -10,7 +10,7 @@ from jsonargparse import auto_cli
 
 from hierrouter_jax import sweep
 from hierrouter_jax.agents.types import LearnerStatic
-from hierrouter_jax.experiments.draws import log, sobol
+from hierrouter_jax.sweeps.draws import log, sobol
 
 
 def main(table: Path, draws: int = 16, seeds: int = 16, layout: str | None = None) -> None:

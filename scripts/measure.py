@@ -128,8 +128,8 @@ def write(
     out: Path, results: list[dict[str, Any]], ratios: Mapping[str, tuple[float, list[float]]], **more: Any
 ) -> None:
     """The JSON of a benchmark, and its tables on the screen."""
-    from hierrouter_jax.experiments.run_folder import machine  # brings JAX with it, which contenders do without
     from hierrouter_jax.files import write_json
+    from hierrouter_jax.training.run_folder import machine  # brings JAX with it, which contenders do without
 
     values = {name: value for name, (value, _) in ratios.items()}
     intervals = {name: interval for name, (_, interval) in ratios.items()}

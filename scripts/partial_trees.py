@@ -16,14 +16,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 from jsonargparse import auto_cli
 
-from hierrouter_jax.evaluation.outcome import policy_outcome
-from hierrouter_jax.evaluation.statistics import paired_difference
-from hierrouter_jax.experiments.partial.plans import PartialConfig, PlanKind, whole_trees
-from hierrouter_jax.experiments.partial.rounds import begun, collect_partly
-from hierrouter_jax.experiments.train import train_routers
+from hierrouter_jax.evaluation.intervals import paired_difference
+from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.partial import PartialConfig, PlanKind, begun, collect_partly, whole_trees
+from hierrouter_jax.training.train import train_routers
 
 
 def masked(full: OutcomeTable, wanted: Bool[np.ndarray, "Q N"]) -> OutcomeTable:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from hierrouter_jax.bridge.grading.boxes import last_box
 from hierrouter_jax.bridge.grading.code import read_gold, tests_of
-from hierrouter_jax.bridge.grading.sandbox import Limits, Sandbox, find_sandbox
+from hierrouter_jax.bridge.grading.markup import last_box
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, Sandbox, find_sandbox
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import Query
 

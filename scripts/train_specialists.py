@@ -18,10 +18,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from hierrouter_jax.bridge.tiny.arithmetic import NUMBER, facts
-from hierrouter_jax.bridge.tiny.problems import Problem, ask, fact_problem
-from hierrouter_jax.bridge.tiny.skills import SPECIALISTS, draw_problem, draw_walk, taught_response
-from hierrouter_jax.bridge.tiny.templates import WANTED
+from hierrouter_jax.tiny.arithmetic import NUMBER, facts
+from hierrouter_jax.tiny.skills import SPECIALISTS, Problem, ask, draw_problem, draw_walk, fact_problem, taught_response
+from hierrouter_jax.tiny.templates import WANTED
 
 IGNORED = -100
 LINE_END = "\n"

@@ -8,9 +8,9 @@ import numpy as np
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.rewards import RewardWeights
-from hierrouter_jax.experiments.features import fit_features
-from hierrouter_jax.experiments.routers import TrainedRouter
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.training.router import TrainedRouter
 from tests.tables import random_table
 
 LONGEST = 29  # tokens; a random table's responses are no longer

@@ -10,10 +10,10 @@ from hierrouter_jax.bundle import CONDITIONS, HEADER, PolicyBundle
 from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import decision_masks
+from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.policies import conditions as conditioning
 from hierrouter_jax.policies.conditions import Conditions
-from hierrouter_jax.policies.table_policy import decision_logits
 from tests.conditioned import priced_table, random_router
 
 BOTH = {"cost_conditioned": True, "budgeted": True}

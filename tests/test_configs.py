@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hierrouter_jax.bridge.plan import load_assumptions
+from hierrouter_jax.bridge.forecast import load_assumptions
 from hierrouter_jax.bridge.pool import load_pool, load_prompt
 from hierrouter_jax.bridge.tasks import load_mix, load_task
 from hierrouter_jax.cli.main import VERBS, main, parse

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 import hierrouter_jax.cli
 from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.bridge.collect import Budget
-from hierrouter_jax.bridge.plan import load_assumptions
-from hierrouter_jax.bridge.plan.assumptions import StatedSize
+from hierrouter_jax.bridge.forecast import load_assumptions
+from hierrouter_jax.bridge.forecast.assumptions import StatedSize
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share, ShotsConfig
@@ -29,14 +29,14 @@ from hierrouter_jax.config import config_path, from_dict, to_dict
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, POSITIVE, REAL, SEED, SHARE, Domain, check_values
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.compare.config import Arm, CompareConfig, Tuning
-from hierrouter_jax.experiments.leaderboard.config import LeaderboardConfig, LearnerSpec
-from hierrouter_jax.experiments.partial.plans import PartialConfig
-from hierrouter_jax.experiments.quickstart import QuickstartConfig
-from hierrouter_jax.experiments.search.config import Halving, SweepConfig
-from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.outcomes.importers import ImportOptions
 from hierrouter_jax.policies.conditions import Range
+from hierrouter_jax.quickstart import QuickstartConfig
+from hierrouter_jax.studies.compare.config import Arm, CompareConfig, Tuning
+from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec
+from hierrouter_jax.studies.partial import PartialConfig
+from hierrouter_jax.sweeps.search.config import Halving, SweepConfig
+from hierrouter_jax.training.train import TrainConfig
 
 MODEL = ModelConfig("m", "somewhere", max_new_tokens=4, base_rate=1.0)
 # Every configuration that a verb reads, with all of its parts filled in.

@@ -12,8 +12,8 @@ from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.files import file_name, read_json
-from hierrouter_jax.outcomes.context import Context
 from hierrouter_jax.outcomes.store import save_table
+from hierrouter_jax.outcomes.table import Context
 from tests.conditioned import random_router
 from tests.tables import random_table
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hierrouter_jax.bridge.grading.sandbox import Outcome
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Outcome
 from hierrouter_jax.outcomes.table import Query
 from scripts.strict_grading import strict
 

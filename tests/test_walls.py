@@ -34,7 +34,7 @@ class Room:
     pure: bool = False
 
 
-GROUND, BOTH, NOWHERE = Room("ground", 0), Room("both", 8), Room("nowhere", 9)
+GROUND, BOTH, NOWHERE = Room("ground", 0), Room("both", 10), Room("nowhere", 11)
 ROOMS = {
     "": GROUND,
     "_version": GROUND,
@@ -44,20 +44,24 @@ ROOMS = {
     "bundle_checks": GROUND,
     "domains": GROUND,
     "files": GROUND,
+    "interrupts": GROUND,
     "processor": GROUND,
     "errors": GROUND,
     "plugins": GROUND,
-    "writing": GROUND,
     "outcomes": GROUND,
     "envs": Room("learning", 1, pure=True),
     "policies": Room("learning", 2, pure=True),
     "evaluation": Room("learning", 3, pure=True),
     "agents": Room("learning", 4, pure=True),
     "baselines": Room("learning", 5),
-    "experiments": Room("learning", 6),
-    "bridge": Room("live", 1),
-    "serve": Room("live", 2),
-    "experiments.quickstart": Room("both", 7),
+    "training": Room("learning", 6),
+    "sweeps": Room("learning", 7),
+    "studies": Room("learning", 8),
+    "report": Room("learning", 9),
+    "tiny": Room("live", 1),
+    "bridge": Room("live", 2),
+    "serve": Room("live", 3),
+    "quickstart": Room("both", 9),
     "cli": BOTH,
     "__main__": BOTH,
 }
@@ -223,7 +227,7 @@ def test_no_file_passes_four_hundred_lines():
 def test_the_quickstart_and_the_command_line_alone_see_both_wings():
     modules = read_package(ROOT / PACKAGE)
     both = {name for name in modules if {"learning", "live"} <= {modules[to].room.wing for to in modules[name].inside}}
-    assert all(name == "experiments.quickstart" or name.split(".")[0] in ("cli", "__main__") for name in both)
+    assert all(name == "quickstart" or name.split(".")[0] in ("cli", "__main__") for name in both)
 
 
 CLEAN = {
@@ -236,18 +240,18 @@ CLEAN = {
     "outcomes/store.py": "import pyarrow\nfrom hierrouter_jax.files import read",
     "envs/__init__.py": "import jax\nfrom hierrouter_jax import outcomes, hop_tree",
     "policies/__init__.py": "",
-    "policies/categorical.py": "import distrax",
+    "policies/masking.py": "import distrax",
     "evaluation/exact.py": "import chex\nfrom ..envs import step",
-    "agents/ppo/__init__.py": "import optax\nfrom hierrouter_jax.policies import categorical",
+    "agents/ppo/__init__.py": "import optax\nfrom hierrouter_jax.policies import masking",
     "baselines/knn.py": "import sklearn\nfrom hierrouter_jax.evaluation import exact",
-    "experiments/__init__.py": "",
-    "experiments/train.py": "import json\nfrom ..agents import ppo\nfrom ..baselines import knn",
-    "experiments/quickstart.py": "from hierrouter_jax.experiments import train\nfrom hierrouter_jax.bridge import pool",
+    "training/__init__.py": "",
+    "training/train.py": "import json\nfrom ..agents import ppo\nfrom ..baselines import knn",
+    "quickstart.py": "from hierrouter_jax.training import train\nfrom hierrouter_jax.bridge import pool",
     "bridge/__init__.py": "",
     "bridge/pool.py": "import torch\nimport transformers\nfrom hierrouter_jax.outcomes import store",
     "serve/__init__.py": "import fastapi\nfrom hierrouter_jax.bridge import pool",
     "cli/__init__.py": "",
-    "cli/main.py": "def main():\n    from .. import serve\n    from ..experiments import quickstart",
+    "cli/main.py": "def main():\n    from .. import serve\n    from .. import quickstart",
 }
 
 
@@ -271,20 +275,20 @@ def test_a_clean_house_passes(tmp_path):
         ("outcomes/store.py", "import flax.linen as nn", "outcomes.store (ground) imports flax"),
         ("outcomes/store.py", "from hierrouter_jax import envs", "outcomes.store (ground) imports envs (learning)"),
         ("__init__.py", "from hierrouter_jax import cli", " (ground) imports cli (both)"),
-        ("baselines/knn.py", "import datasets", "experiments.train -> baselines.knn (learning) imports datasets"),
+        ("baselines/knn.py", "import datasets", "training.train -> baselines.knn (learning) imports datasets"),
         ("agents/ppo/__init__.py", "def f():\n    import torch", "agents.ppo (learning) imports torch"),
-        ("experiments/train.py", "from ..bridge import pool", "train (learning) imports bridge.pool (live)"),
+        ("training/train.py", "from ..bridge import pool", "train (learning) imports bridge.pool (live)"),
         (
-            "experiments/__init__.py",
-            "from . import quickstart",
-            "experiments (learning) imports experiments.quickstart",
+            "training/__init__.py",
+            "from .. import quickstart",
+            "training (learning) imports quickstart",
         ),
-        ("experiments/train.py", "import importlib\nimportlib.import_module('fastapi')", "imports fastapi"),
+        ("training/train.py", "import importlib\nimportlib.import_module('fastapi')", "imports fastapi"),
         ("bridge/pool.py", "import orbax.checkpoint", "serve -> bridge.pool (live) imports orbax"),
-        ("bridge/pool.py", "import hierrouter_jax.experiments.train as t", "pool (live) imports experiments.train"),
+        ("bridge/pool.py", "import hierrouter_jax.training.train as t", "pool (live) imports training.train"),
         ("bridge/pool.py", "from hierrouter_jax.serve import app", "bridge.pool imports serve, which lies above it"),
         ("envs/__init__.py", "from hierrouter_jax.agents import ppo", "envs imports agents.ppo, which lies above it"),
-        ("agents/ppo/__init__.py", "import distrax", "distrax is imported by agents.ppo, policies.categorical"),
+        ("agents/ppo/__init__.py", "import distrax", "distrax is imported by agents.ppo, policies.masking"),
         ("envs/__init__.py", "def f():\n    with open('x') as h: pass", "envs is not pure: open"),
         ("envs/__init__.py", "from pathlib import Path", "envs is not pure: pathlib"),
         ("envs/__init__.py", "import jax\njax.debug.print('x')", "envs is not pure: jax.debug"),

@@ -13,14 +13,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from hierrouter_jax import writing
+from hierrouter_jax import files
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.writing import LOCK, existing, holds_something, sole_writer, trouble_of_place
+from hierrouter_jax.files import LOCK, existing, holds_something, sole_writer, trouble_of_place
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from hierrouter_jax.writing import sole_writer
+from hierrouter_jax.files import sole_writer
 with sole_writer(Path(sys.argv[1])):
     print("holds", flush=True)
     time.sleep(60)
@@ -165,7 +165,7 @@ def test_a_full_disk_is_found_before_the_work(tmp_path, monkeypatch):
     def full(**_: object) -> None:
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-    monkeypatch.setattr(writing.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", full)
     with (
         pytest.raises(InputError, match=r"run: cannot be written \(Disk quota exceeded\)"),
         sole_writer(tmp_path / "run"),

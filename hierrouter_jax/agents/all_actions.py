@@ -8,15 +8,15 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
-from hierrouter_jax.agents.episodes import draw_conditions, tree_rewards
-from hierrouter_jax.agents.losses import clipped_surrogate, dropout, normalise, weighted_mean
+from hierrouter_jax.agents.batching import draw_conditions, dropout, tree_rewards
 from hierrouter_jax.agents.mesh import gather, spread
-from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
-from hierrouter_jax.agents.tree_policy import entropies, log_policy
+from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus
+from hierrouter_jax.agents.ppo import clipped_surrogate, normalise, weighted_mean
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import action_values, reach_probability
+from hierrouter_jax.evaluation.tree_policy import entropies, log_policy
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork
 
@@ -87,7 +87,7 @@ def acted(
     hyper: LearnerHyper,
 ) -> Acted:
     """What the policy does on whole trees, and how good each action is."""
-    log_probs, mask = log_policy(params, trees, told, network, static, hyper)
+    log_probs, mask = log_policy(params, trees, told, network, static.allow_stop, hyper.ranges)
     probs = jnp.exp(log_probs)
     values = action_values(probs, trees, tree_rewards(hyper, told), hyper.gamma)
     baseline = jnp.sum(probs * values, axis=-1, keepdims=True)
@@ -113,7 +113,7 @@ def loss(
 
     The expectation that PPO's sampled surrogate (Schulman et al. 2017, eq. 7) estimates.
     """
-    log_probs, mask = log_policy(params, trees, old.told, network, static, hyper)
+    log_probs, mask = log_policy(params, trees, old.told, network, static.allow_stop, hyper.ranges)
     weight = jnp.where(mask, old.weight, 0.0)
     log_ratio = jnp.where(mask, log_probs - old.log_probs, 0.0)
     advantage = normalise(jnp.where(mask, old.advantage, 0.0), weight)

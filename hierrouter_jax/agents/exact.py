@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hierrouter_jax.agents.episodes import draw_trees, tree_rewards
-from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus
-from hierrouter_jax.agents.tree_policy import entropies, log_policy
+from hierrouter_jax.agents.batching import draw_trees, tree_rewards
+from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import expected_return, reach_probability
+from hierrouter_jax.evaluation.tree_policy import entropies, log_policy
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork
 
@@ -27,7 +27,7 @@ def objective(
     bonus: Float[Array, ""] | float,
 ) -> tuple[Float[Array, ""], Metrics]:
     """-(mean expected return + bonus x expected sum of the entropies along the route), in closed form."""
-    log_probs, mask = log_policy(params, table, told, network, static, hyper)
+    log_probs, mask = log_policy(params, table, told, network, static.allow_stop, hyper.ranges)
     probs = jnp.exp(log_probs)
     value = jnp.mean(expected_return(probs, table, tree_rewards(hyper, told), hyper.gamma))
     reach = reach_probability(probs, table.tree)

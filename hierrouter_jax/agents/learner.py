@@ -3,6 +3,7 @@
 `jit` them, `vmap` them over keys and any leaf of the hyperparameters, or shard them.
 """
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -12,22 +13,65 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from hierrouter_jax.agents import all_actions, exact, ppo
-from hierrouter_jax.agents.episodes import tree_rewards
-from hierrouter_jax.agents.imported import imported_update
-from hierrouter_jax.agents.optimise import optimizer
-from hierrouter_jax.agents.prior import fit_prior
+from hierrouter_jax.agents.batching import tree_rewards
+from hierrouter_jax.agents.fit_prior import fit_prior, warm_start
+from hierrouter_jax.agents.optimizer import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
-from hierrouter_jax.agents.warm_start import warm_start
 from hierrouter_jax.envs import routing
-from hierrouter_jax.envs.precision import single_precision
-from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.envs.types import DeviceTable, single_precision
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, expected_return, greedy
+from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies import conditions as conditioning
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.imported import check_network, network_class
 from hierrouter_jax.policies.network import Network, gather_inputs
 from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
-from hierrouter_jax.policies.table_policy import decision_logits
+
+Update = Callable[[LearnerState, DeviceTable, Network, LearnerStatic, LearnerHyper], tuple[LearnerState, Metrics]]
+
+
+def imported_update(path: str) -> Update:
+    """The update that an import path names; updates are counted for it.
+
+    Raises:
+      InputError: if the path leads nowhere; when it is traced, if it returns something else than a state like the
+        one it was given and scalar metrics, `train_return` among them.
+    """
+    theirs = load_object(path)
+
+    def update(
+        state: LearnerState, table: DeviceTable, network: Network, static: LearnerStatic, hyper: LearnerHyper
+    ) -> tuple[LearnerState, Metrics]:
+        new, metrics = theirs(state, table, network, static, hyper)
+        before, after = _shapes(state), _shapes(new)
+        changed = [name for name in before | after if before.get(name) != after.get(name)]
+        if changed:
+            name = changed[0]
+            raise InputError(
+                f"learner {path}: {name} of the state it returns is {after.get(name, 'missing')}, "
+                f"but was {before.get(name, 'missing')}"
+            )
+        for needed in ("train_return", *(("train_cost",) if static.lagrangian else ())):
+            if needed not in metrics:
+                raise InputError(f"learner {path}: its metrics are {sorted(metrics)}, but must hold {needed}")
+        wide = [name for name, value in metrics.items() if jax.numpy.shape(value)]
+        if wide:
+            raise InputError(f"learner {path}: its metric {wide[0]} is an array, but metrics must be scalars")
+        return replace(new, update=state.update + 1), metrics
+
+    return update
+
+
+def _shapes(state: LearnerState) -> dict[str, str]:
+    """Type and shape of every leaf by its place, as in float32[3, 4]."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): str(jax.typeof(leaf)).lstrip("~")
+        for path, leaf in leaves
+    }
+
 
 _UPDATES = {"ppo": ppo.update, "all-actions": all_actions.update, "exact": exact.update}
 

@@ -7,11 +7,11 @@ from itertools import combinations, pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.baselines.open_loop import best_sequence
 from hierrouter_jax.baselines.problem import Policy, Problem, chosen_on_validation, walk
 from hierrouter_jax.baselines.regressors import Fitted, level_of, logistic
+from hierrouter_jax.baselines.sequences import best_sequence
 from hierrouter_jax.envs.types import accumulate_cost
-from hierrouter_jax.evaluation.outcome import RIGHT
+from hierrouter_jax.evaluation.policy_outcome import RIGHT
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 INVERSE_REGULARISATION = (1e-4, 1e-3, 1e-2, 0.1)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Prompt
+from hierrouter_jax.outcomes.table import Prompt
 
 SCHEMA_VERSION = 3
 _ROWS_AT_ONCE = 500

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hierrouter_jax.bridge.backends import Backend
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Context, Prompt
+from hierrouter_jax.outcomes.table import Context, Prompt
 
 
 def fitted_prompts(layout: HopPrompt, contexts: Sequence[Context], backend: Backend) -> tuple[list[Prompt], list[int]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.outcomes.context import Prompt, Turn
+from hierrouter_jax.outcomes.table import Prompt, Turn
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _KNOWN = {"query": ("query",), "response": ("response", "model", "number")}

@@ -15,9 +15,8 @@ from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Context, Prompt
 from hierrouter_jax.outcomes.pricing import check_budget
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import Context, Prompt, Query
 
 
 @dataclass(frozen=True)

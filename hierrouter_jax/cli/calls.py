@@ -6,8 +6,7 @@ from pathlib import Path
 
 from hierrouter_jax.bridge.backends import Backend
 from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.call_shards import read_calls, write_new_calls
-from hierrouter_jax.bridge.table_calls import calls_of_table, other_models
+from hierrouter_jax.bridge.paid_calls import calls_of_table, other_models, read_calls, write_new_calls
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.shipped import is_table
 from hierrouter_jax.outcomes.store import load_external, load_table

@@ -3,7 +3,7 @@
 import json as jsonlib
 from pathlib import Path
 
-from hierrouter_jax.bridge.gguf import write_plain_folder
+from hierrouter_jax.bridge.tokenizers import write_plain_folder
 
 WRITES = {"convert": lambda options: options["folder"]}  # verb: the folder, by its options
 

@@ -13,15 +13,14 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.cli.runs import run_table
 from hierrouter_jax.cli.tables import Name, marked, print_result, result_console
 from hierrouter_jax.domains import POSITIVE, SHARE
-from hierrouter_jax.experiments.calibrate import calibrate as run_calibration
-from hierrouter_jax.experiments.leaderboard.config import OURS, LeaderboardConfig, LearnerSpec, learners_from
-from hierrouter_jax.experiments.leaderboard.run import RESULT
-from hierrouter_jax.experiments.leaderboard.run import leaderboard as run_leaderboard
-from hierrouter_jax.experiments.report import rows as formats
-from hierrouter_jax.experiments.report.leaderboard_page import build_leaderboard_page
-from hierrouter_jax.experiments.workers import WorkerError
-from hierrouter_jax.files import write_json
-from hierrouter_jax.writing import existing
+from hierrouter_jax.files import existing, write_json
+from hierrouter_jax.report import formats as formats
+from hierrouter_jax.report.pages.leaderboard import build_leaderboard_page
+from hierrouter_jax.studies.calibrate import calibrate as run_calibration
+from hierrouter_jax.studies.leaderboard.config import OURS, LeaderboardConfig, LearnerSpec, learners_from
+from hierrouter_jax.studies.leaderboard.run import RESULT
+from hierrouter_jax.studies.leaderboard.run import leaderboard as run_leaderboard
+from hierrouter_jax.sweeps.workers import WorkerError
 
 SEVERAL = {"leaderboard": "tables", "calibrate": "runs"}  # verb: the argument that takes one or more values
 WRITES = {"calibrate": lambda options: existing(options["runs"][0])}  # verb: the folder, by its options

@@ -22,11 +22,11 @@ from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
 from hierrouter_jax.domains import NONNEGATIVE
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.quickstart import QuickstartConfig, run_quickstart
-from hierrouter_jax.outcomes.query_file import read_questions
+from hierrouter_jax.outcomes.notes import read_questions
 from hierrouter_jax.outcomes.rows import TABULAR, kind, read_text
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.outcomes.texts import decoded, lines_of
+from hierrouter_jax.quickstart import QuickstartConfig, run_quickstart
 
 _MOST_NAMED = 3  # failed queries, in the message at the end
 # Verbs whose options are the fields of a configuration, not the parameters of the function.

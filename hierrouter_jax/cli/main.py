@@ -16,9 +16,8 @@ from hierrouter_jax.cli.options import check_options, explain
 from hierrouter_jax.config import config_path
 from hierrouter_jax.domains import check_values
 from hierrouter_jax.errors import InputError, Unfinished
-from hierrouter_jax.files import user_cache
+from hierrouter_jax.files import sole_writer, trouble_of_place, user_cache
 from hierrouter_jax.processor import use_wide_vectors
-from hierrouter_jax.writing import sole_writer, trouble_of_place
 
 # verb: (module, what it does, an example)
 VERBS = {
@@ -28,7 +27,7 @@ VERBS = {
         "quickstart --seed 1",
     ),
     "collect": (
-        "collecting",
+        "collect",
         "run a pool over every route of a set of queries into an outcome table",
         "collect tables/mine --pool pool.yaml --queries queries.jsonl",
     ),
@@ -44,7 +43,7 @@ VERBS = {
         "pack tables/minilm tables/mpnet --out tables/small-coders --encoders '[minilm, mpnet]'",
     ),
     "import": (
-        "imports",
+        "import_",
         "read outcomes that others published into an outcome table",
         "import long outcomes.csv --prices prices.yaml --tokenizer words --out tables/mine",
     ),
@@ -70,7 +69,7 @@ VERBS = {
         "compare runs/quickstart/table --config compare/rewards.yaml --out runs/rewards",
     ),
     "worth": (
-        "advice",
+        "worth",
         "say whether routing, and whether more hops, are worth it for the models of a table",
         "worth runs/quickstart/table",
     ),
@@ -110,7 +109,7 @@ VERBS = {
         "convert models/smollm2.gguf models/smollm2",
     ),
     "report": (
-        "pages",
+        "report",
         "write the page, figures and numbers of a run, of several, of a comparison or of a sweep",
         "report runs/mine --query test-00007",
     ),
@@ -131,8 +130,8 @@ FLAGS = (
 )
 # Options that turn a verb into another view: verb and option: (module, function)
 VIEWS = {
-    ("inspect", "--task"): ("tasks", "inspect_task"),
-    ("inspect", "--mix"): ("tasks", "inspect_mix"),
+    ("inspect", "--task"): ("inspect_tasks", "inspect_task"),
+    ("inspect", "--mix"): ("inspect_tasks", "inspect_mix"),
 }
 
 

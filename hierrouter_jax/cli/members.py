@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.experiments.report.rows import number, percent
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.report.formats import number, percent
 
 ALL_TASKS = "all tasks"
 _HEADERS = {"accuracy": "right %", "truncated": "cut %", "tokens_in": "tokens in", "tokens_out": "out"}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hierrouter_jax.writing import existing
+from hierrouter_jax.files import existing
 
 # Verb: the folder, by its options.
 WRITES = {"regrade": lambda options: None if options["dry_run"] else existing(options["table"])}

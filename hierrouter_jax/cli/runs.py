@@ -18,20 +18,20 @@ from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.domains import NATURAL
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.experiments.checkpoints import RunCheckpoints, load_routers, read_train_config
-from hierrouter_jax.experiments.evaluate import behaviour
-from hierrouter_jax.experiments.evaluate import evaluate as evaluate_routers
-from hierrouter_jax.experiments.routers import DIVERGED, Diverged, TrainedRouter
-from hierrouter_jax.experiments.run_folder import RunFolder
-from hierrouter_jax.experiments.sweep_folder import HEADER
-from hierrouter_jax.experiments.sweep_result import load_sweep
-from hierrouter_jax.experiments.tracking import tracked
-from hierrouter_jax.experiments.train import TrainConfig, train_routers
+from hierrouter_jax.files import existing
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
-from hierrouter_jax.writing import existing
+from hierrouter_jax.studies.evaluate import behaviour
+from hierrouter_jax.studies.evaluate import evaluate as evaluate_routers
+from hierrouter_jax.sweeps.folder import HEADER
+from hierrouter_jax.sweeps.result import load_sweep
+from hierrouter_jax.training.checkpoints import RunCheckpoints, load_routers, read_train_config
+from hierrouter_jax.training.router import DIVERGED, Diverged, TrainedRouter
+from hierrouter_jax.training.run_folder import RunFolder
+from hierrouter_jax.training.tracking import tracked
+from hierrouter_jax.training.train import TrainConfig, train_routers
 
 # Verbs that write a folder: which, by their options; one that is only added to must be there.
 WRITES = {

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from hierrouter_jax.cli.progress import SweepProgress, shown, told, value_text
 from hierrouter_jax.cli.tables import result_console
-from hierrouter_jax.experiments.interrupts import interrupts_put_off
-from hierrouter_jax.experiments.search.config import SweepConfig
-from hierrouter_jax.experiments.search.run import SearchResult, search
-from hierrouter_jax.experiments.sweep_folder import FRAME
-from hierrouter_jax.experiments.workers import WorkerError
+from hierrouter_jax.interrupts import interrupts_put_off
+from hierrouter_jax.sweeps.folder import FRAME
+from hierrouter_jax.sweeps.search.config import SweepConfig
+from hierrouter_jax.sweeps.search.run import SearchResult, search
+from hierrouter_jax.sweeps.workers import WorkerError
 
 _ROWS, _TABLES = 5, 8
 _AXIS = re.compile(r"[A-Za-z_][\w.+:/-]*=")

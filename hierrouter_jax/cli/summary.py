@@ -9,9 +9,9 @@ from rich import box
 from rich.table import Table
 
 from hierrouter_jax.baselines import oracle
-from hierrouter_jax.experiments.report.rows import DASH, percent
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.report.formats import DASH, percent
 
 # Columns, the last ones the first to go where a terminal is narrow.
 _POOL = (

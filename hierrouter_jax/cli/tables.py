@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.experiments.report import rows
+from hierrouter_jax.report import formats
 
 _HEADERS = ("accuracy %", "cost", "hops", "re-\npaired", "dam-\naged", "oracle\ngap", "unseen")
 _SHORTEST, _UNBOUNDED = 16, 10_000  # columns that a long name keeps where there is no room, and of no terminal
@@ -74,8 +74,8 @@ def result_table(evaluation: dict[str, Any]) -> Table:
     table.add_column("policy", vertical="bottom")
     for header in _HEADERS:
         table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
-    deployable, oracles = rows.deployable(evaluation), rows.oracles(evaluation)
-    ceiling = rows.co_failure_ceiling(evaluation)
+    deployable, oracles = formats.deployable(evaluation), formats.oracles(evaluation)
+    ceiling = formats.co_failure_ceiling(evaluation)
     intervals = [row.get("accuracy_ci") for row in deployable + oracles] + [ceiling[1] if ceiling else None]
     width = max(len(_interval(interval)) for interval in intervals)
     names = tuple(map(marked, [*deployable, *oracles]))
@@ -112,24 +112,24 @@ def _shortened(name: str, width: int) -> str:
 def _numbers(row: dict[str, Any], evaluation: dict[str, Any], width: int) -> list[str | Text]:
     return [
         _accuracy(row["accuracy"], row.get("accuracy_ci"), width),
-        rows.multiple(rows.relative_cost(row, evaluation)),
-        rows.number(row.get("hops")),
-        rows.percent(row.get("repaired")),
-        rows.percent(row.get("damaged")),
-        rows.percent(row.get("oracle_gap_recovered")),
-        rows.percent((row.get("unseen_templates") or {}).get("accuracy")),
+        formats.multiple(formats.relative_cost(row, evaluation)),
+        formats.number(row.get("hops")),
+        formats.percent(row.get("repaired")),
+        formats.percent(row.get("damaged")),
+        formats.percent(row.get("oracle_gap_recovered")),
+        formats.percent((row.get("unseen_templates") or {}).get("accuracy")),
     ]
 
 
 def _accuracy(value: float, interval: Any, width: int) -> Text:
-    return Text.assemble(rows.percent(value), (f" {_interval(interval):>{width}}", "dim not bold default"))
+    return Text.assemble(formats.percent(value), (f" {_interval(interval):>{width}}", "dim not bold default"))
 
 
 def _interval(interval: Any) -> str:
-    return f"{rows.percent(interval[0])}{rows.DASH}{rows.percent(interval[1])}" if interval else rows.DASH
+    return f"{formats.percent(interval[0])}{formats.DASH}{formats.percent(interval[1])}" if interval else formats.DASH
 
 
 def _caption(evaluation: dict[str, Any]) -> str:
-    table, unit = evaluation["table"], rows.cheapest_single(evaluation)
+    table, unit = evaluation["table"], formats.cheapest_single(evaluation)
     cost = f"; cost 1 = {unit['name']}" if unit else ""
     return f"{table['queries']} queries of the {table['split']} split; 95 % intervals{cost}; * learned"

@@ -11,12 +11,12 @@ from rich.text import Text
 from hierrouter_jax.cli.tables import Name, print_result, result_console
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.domains import NATURAL
-from hierrouter_jax.experiments.out_of_distribution import transfer as study
-from hierrouter_jax.experiments.report import rows as formats
-from hierrouter_jax.experiments.run_folder import RunFolder
-from hierrouter_jax.experiments.train import TrainConfig
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.report import formats as formats
+from hierrouter_jax.studies.transfer import transfer as study
+from hierrouter_jax.training.run_folder import RunFolder
+from hierrouter_jax.training.train import TrainConfig
 
 RESULT = "transfer.json"
 DOMAINS = {"transfer": {"known": NATURAL}}  # of numbers that are no field of a configuration

@@ -12,9 +12,8 @@ from gymnasium.vector.utils import batch_space
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.envs import routing
-from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.rewards import RewardWeights, Scalar
-from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step
+from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step, single_precision
 
 View = tuple[Float[Array, "B O"], Bool[Array, "B A"]]
 

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from hierrouter_jax.envs.precision import single_precision
 from hierrouter_jax.envs.rewards import Hop, RewardWeights, Scalar, reward
-from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step
+from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step, single_precision
 
 
 @single_precision

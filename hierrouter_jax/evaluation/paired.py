@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from hierrouter_jax.evaluation.reliable import RESAMPLES
+from hierrouter_jax.evaluation.intervals import RESAMPLES
 
 Verdict = Literal["better", "worse", "tied", "undecided"]
 

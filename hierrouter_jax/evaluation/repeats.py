@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hierrouter_jax.evaluation.intervals import RESAMPLES
 from hierrouter_jax.evaluation.paired import flipped_means
-from hierrouter_jax.evaluation.reliable import RESAMPLES
 
 
 @dataclass(frozen=True)

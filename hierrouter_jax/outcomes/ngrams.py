@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.random_projection import SparseRandomProjection
 
-from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.table import Context
 
 HASH_BUCKETS = 2**14
 LONGEST_CHARACTERS, LONGEST_WORDS = 4, 2

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import write_bytes
+from hierrouter_jax.files import LOCK, write_bytes
 from hierrouter_jax.outcomes.parts import MAX_PART_BYTES, Embeddings, parquet_parts
 from hierrouter_jax.outcomes.shipped import HEADER, encoder_name
 from hierrouter_jax.outcomes.store import (
@@ -25,7 +25,6 @@ from hierrouter_jax.outcomes.store import (
     read_header,
 )
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.writing import LOCK
 
 MAX_TABLE_BYTES = 8_000_000
 DATASHEET = "README.md"

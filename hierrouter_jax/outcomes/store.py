@@ -13,12 +13,11 @@ from safetensors.numpy import load_file, save_file
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.parts import Embeddings
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.rewriting import finish_rewriting
 from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, encoder_name, find_table
-from hierrouter_jax.outcomes.table import OutcomeTable, Query
+from hierrouter_jax.outcomes.table import OutcomeTable, Query, Turn
 
 SCHEMA_VERSION = 1
 NODES, QUERIES, EMBEDDINGS = "nodes/part-00000.parquet", "queries.parquet", "embeddings.safetensors"

@@ -3,15 +3,44 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.pricing import PricedModel, hop_costs, largest_charges
+
+
+class Turn(NamedTuple):
+    """One turn of a chat; role is `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+class Context(NamedTuple):
+    """A query and the responses to it so far.
+
+    Attributes:
+      query: its text.
+      responses: in the order in which they were given.
+      models: who gave each of them; empty where nobody asks.
+      shots: turns of worked examples before the query, which the router does not read.
+      task: that the query is of, as far as somebody says so; only an encoder with a `task` part reads it.
+    """
+
+    query: str
+    responses: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    shots: tuple[Turn, ...] = ()
+    task: str = ""
+
+
+# What a model reads: a text, which is one user turn in a chat, or the turns of a chat.
+Prompt = str | tuple[Turn, ...]
+
 
 SPLITS = ("train", "validation", "test")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hierrouter_jax.agents.optimise import apply_gradient, entropy_bonus, learning_rate, optimizer
-from hierrouter_jax.agents.shuffle import even_steps, shuffle
+from hierrouter_jax.agents.batching import even_steps, shuffle
+from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus, learning_rate, optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.agents import learner, ppo
-from hierrouter_jax.agents.losses import clipped_surrogate, dropout, generalised_advantages, normalise, weighted_mean
+from hierrouter_jax.agents.ppo import clipped_surrogate, dropout, generalised_advantages, normalise, weighted_mean
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed, oracle_stop
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.routing import action_mask
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, device_table
 from hierrouter_jax.evaluation.exact import decision_masks, end_nodes, greedy
+from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.network import gather_inputs, network_outputs
-from hierrouter_jax.policies.table_policy import decision_logits
 from tests.tables import random_table
 
 SMALL = LearnerStatic(num_envs=64, num_updates=10, epochs=2, minibatches=2, hidden=(16, 16), stage_size=4)

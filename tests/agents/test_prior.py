@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.prior import FOLDS, _design, classifier, fit_prior, plan
+from hierrouter_jax.agents.fit_prior import FOLDS, _design, classifier, fit_prior, plan
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.baselines.open_loop import best_per_task
 from hierrouter_jax.baselines.oracle import oracle_fixed
+from hierrouter_jax.baselines.sequences import best_per_task
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.types import DeviceTable, accumulate_cost, device_table
 from hierrouter_jax.evaluation.exact import decision_masks, expected_return, greedy
-from hierrouter_jax.experiments.features import fit_features
-from hierrouter_jax.experiments.routers import TrainedRouter
+from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
-from hierrouter_jax.policies.table_policy import decision_logits
+from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.training.router import TrainedRouter
 from tests.tables import random_table
 
 STATIC = LearnerStatic(

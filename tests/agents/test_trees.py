@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierrouter_jax.agents import all_actions, exact, learner, ppo
-from hierrouter_jax.agents.episodes import draw_conditions, tree_rewards
-from hierrouter_jax.agents.tree_policy import log_policy
+from hierrouter_jax.agents.batching import draw_conditions, tree_rewards
+from hierrouter_jax.agents.fit_prior import imitation_loss
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.agents.warm_start import imitation_loss
 from hierrouter_jax.baselines.oracle import oracle_fixed, oracle_return, oracle_stop
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.types import DeviceTable, accumulate_cost, device_table
@@ -26,6 +25,7 @@ from hierrouter_jax.evaluation.exact import (
     optimal_action_values,
     reach_probability,
 )
+from hierrouter_jax.evaluation.tree_policy import log_policy
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.conditions import Conditions
 from tests.tables import random_table, tables
@@ -171,7 +171,7 @@ def test_the_gradient_is_the_mean_of_sampled_policy_gradients(allow_stop):
     to_go = jnp.cumsum(rollout.reward[::-1], axis=0)[::-1]
 
     def sampled(params):
-        log_probs, _ = log_policy(params, device, Conditions(), network, static, hyper)
+        log_probs, _ = log_policy(params, device, Conditions(), network, static.allow_stop, hyper.ranges)
         node = jnp.where(rollout.node < device.tree.num_decision_nodes, rollout.node, 0)
         taken = log_probs[rollout.query, node, rollout.action]
         return -jnp.mean(jnp.sum(jnp.where(rollout.alive, taken * to_go, 0.0), axis=0))
@@ -270,7 +270,7 @@ def test_a_cost_conditioned_policy_moves_along_the_front():
     returns = []
     for weight in (0.001, 0.3):
         told = Conditions(cost_weight=jnp.full(24, weight))
-        log_probs, _ = log_policy(state.best_params, device, told, network, static, hyper)
+        log_probs, _ = log_policy(state.best_params, device, told, network, static.allow_stop, hyper.ranges)
         probs = jnp.exp(log_probs)
         spent = -expected_return(probs, device, RewardWeights(terminal_quality=0.0, hop_cost=1.0)).mean()
         quality = expected_return(probs, device, RewardWeights(hop_cost=0.0)).mean()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierrouter_jax.baselines import open_loop, oracle
+from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
@@ -27,10 +27,10 @@ def test_sequences_by_construction():
     """Two tasks of equal size: (1, 0, 2) solves both, (0, 1, 1) task 0 only, one call of model 2 task 1."""
     table = with_quality(random_table(queries=12, tasks=2), {0: [(1, 0, 2), (0, 1, 1)], 1: [(1, 0, 2), (2,)]})
     tree = table.tree
-    assert open_loop.best_sequence(table, True, 0.0) == tree.node([1, 0, 2])
-    assert open_loop.best_sequence(table, False, 0.001, hops=1) == tree.node([2])
+    assert sequences.best_sequence(table, True, 0.0) == tree.node([1, 0, 2])
+    assert sequences.best_sequence(table, False, 0.001, hops=1) == tree.node([2])
     dear = 10 * table.cost.max()
-    cheap_stop = open_loop.best_per_task(table, False, 1 / dear)
+    cheap_stop = sequences.best_per_task(table, False, 1 / dear)
     assert cheap_stop[1] == tree.node([2])
     assert tree.stages[cheap_stop[0]] == 3
 
@@ -40,11 +40,11 @@ def test_the_task_classifier_reads_the_query_embedding():
     embedding = table.context_embedding.copy()
     embedding[:, 0, 0] = np.where(table.task == 1, 3.0, -3.0)
     table = replace(table, context_embedding=embedding)
-    classify = open_loop.fit_task_classifier(table.split("train"), table.split("validation"), lambda e: e)
+    classify = sequences.fit_task_classifier(table.split("train"), table.split("validation"), lambda e: e)
     test = table.split("test")
     assert (classify(test) == test.task).all()
     one_task = random_table(queries=6, tasks=1)
-    same = open_loop.fit_task_classifier(one_task.split("train"), one_task.split("validation"), lambda e: e)
+    same = sequences.fit_task_classifier(one_task.split("train"), one_task.split("validation"), lambda e: e)
     assert same(one_task).tolist() == [0] * 6
 
 
@@ -63,7 +63,7 @@ def test_random_is_the_mean_over_all_ways_to_walk(table, allow_stop):
     slow = np.zeros(table.quality.shape)
     for query in range(table.num_queries):
         walk(query, 0, 1.0)
-    np.testing.assert_allclose(open_loop.random_policy(table, allow_stop), slow, atol=1e-12)
+    np.testing.assert_allclose(sequences.random_policy(table, allow_stop), slow, atol=1e-12)
 
 
 @given(table=tables(missing=0.0), cost_weight=st.sampled_from([0.0, 0.01, 1.0]))
@@ -131,8 +131,8 @@ def test_permuting_the_models_permutes_the_answers(order):
         context_embedding=table.context_embedding[:, node_of[: tree.num_decision_nodes]],
         details={},
     )
-    assert node_of[open_loop.best_sequence(permuted, True, 0.01)] == open_loop.best_sequence(table, True, 0.01)
+    assert node_of[sequences.best_sequence(permuted, True, 0.01)] == sequences.best_sequence(table, True, 0.01)
     for allow_stop in (False, True):
-        ours, theirs = (open_loop.random_policy(t, allow_stop) for t in (permuted, table))
+        ours, theirs = (sequences.random_policy(t, allow_stop) for t in (permuted, table))
         np.testing.assert_allclose(ours, theirs[:, node_of])
     assert (node_of[oracle.oracle_stop(permuted)] == oracle.oracle_stop(table)).all()

@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from hierrouter_jax.baselines.opponents import ALWAYS, OPPONENTS, Problem, left_out, opponents_of
 from hierrouter_jax.baselines.planning import PLANNERS, plan
 from hierrouter_jax.baselines.problem import chosen_on_validation, ending_best, returns
+from hierrouter_jax.baselines.registry import ALWAYS, OPPONENTS, Problem, left_out, opponents_of
 from hierrouter_jax.baselines.regressors import neighbours, reduced_rank, ridge
-from hierrouter_jax.evaluation.outcome import PolicyOutcome, policy_outcome
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.baselines.known_tables import blank, choice, doubt, problem_of, right_at, scout, told_at
 from tests.tables import random_table

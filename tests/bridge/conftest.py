@@ -12,11 +12,11 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Mistra
 from transformers import PreTrainedTokenizerFast as FastTokenizer
 
 from hierrouter_jax.bridge.backends import Generation
-from hierrouter_jax.bridge.tiny.arithmetic import EXPRESSION, number_words, reduce_leftmost
 from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.tiny.arithmetic import EXPRESSION, number_words, reduce_leftmost
 
 CHARACTERS = ["<pad>", "<unk>", "\n", *map(chr, range(32, 127))]
 SIZES = {

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache, call_key
-from hierrouter_jax.bridge.call_shards import read_calls, write_new_calls
 from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
+from hierrouter_jax.bridge.paid_calls import read_calls, write_new_calls
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.table import Turn
 
 ONE = Generation("grüße\n", 3, 7, "stop", 0.1)
 TWO = Generation("", 1, 40, "length", 1 / 3, -2.5)

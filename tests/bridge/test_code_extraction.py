@@ -8,7 +8,7 @@ import pytest
 from hierrouter_jax.bridge.grading.code import CodeGrader
 from hierrouter_jax.bridge.grading.extraction import extract_program
 from hierrouter_jax.bridge.grading.pieces import pieces, without_thinking
-from hierrouter_jax.bridge.grading.sandbox import find_sandbox
+from hierrouter_jax.bridge.grading.sandbox.sandbox import find_sandbox
 from hierrouter_jax.bridge.grading.source import missing_names, without_demonstration
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query

@@ -9,7 +9,7 @@ import pytest
 
 from hierrouter_jax.bridge.grading.code import CodeGrader, wanted_names
 from hierrouter_jax.bridge.grading.extraction import extract_program
-from hierrouter_jax.bridge.grading.sandbox import find_sandbox
+from hierrouter_jax.bridge.grading.sandbox.sandbox import find_sandbox
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 from scripts.bench_grading import benchmark_programs, negated

@@ -9,9 +9,8 @@ from hierrouter_jax.bridge.grading import Verdict, exact_match, one_by_one
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Context
 from hierrouter_jax.outcomes.store import load_table, save_table
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import Context, Query
 
 TREE = HopTree(3, 3)
 

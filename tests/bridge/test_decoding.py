@@ -13,7 +13,7 @@ from hierrouter_jax.bridge.backends.decoding import draws, sample
 from hierrouter_jax.bridge.backends.transformers import decode as real_decode
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.table import Turn
 
 PROMPTS = [f"{'ab? c' * (row % 4)}{row}\n" for row in range(9)]
 TEMPLATE = (

@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer
 
 from hierrouter_jax.bridge.backends import load_backends
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, described, description
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, described, source
 from hierrouter_jax.errors import InputError
 from tests.bridge.tiny_gguf import num_parameters, write_gguf
 
@@ -26,7 +26,7 @@ def cache(tmp_path, monkeypatch):
 
 def forget() -> None:
     """As a new process begins."""
-    description._converted.cache_clear()
+    source._converted.cache_clear()
 
 
 def member(source: Path | str, name: str = "a", **changes) -> ModelConfig:
@@ -43,7 +43,7 @@ def test_the_kept_tokenizer_counts_as_the_file_s_own_and_is_converted_once(tmp_p
     assert kept.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) == "[user]ab[A]"
     assert kept.special_tokens_map == own.special_tokens_map
     forget()
-    monkeypatch.setattr(description.AutoTokenizer, "from_pretrained", None)  # not to be called any more
+    monkeypatch.setattr(source.AutoTokenizer, "from_pretrained", None)  # not to be called any more
     assert described(str(path)) == str(next(cache.iterdir()))
 
 

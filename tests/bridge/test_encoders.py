@@ -5,7 +5,7 @@ import pytest
 
 from hierrouter_jax.bridge.encoders import build_encoder, same_spec
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.table import Context
 
 CONTEXTS = [Context("a"), Context("What is 1+2?", ("3",)), Context("b" * 40, ("long" * 9, "three"))]
 

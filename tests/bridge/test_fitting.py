@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Context, Turn
+from hierrouter_jax.outcomes.table import Context, Turn
 
 
 @pytest.fixture

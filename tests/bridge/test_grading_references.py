@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierrouter_jax.bridge.grading.boxes import boxes
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
 from hierrouter_jax.bridge.grading.latex.numbers import read_number, same_number
+from hierrouter_jax.bridge.grading.markup import boxes
 from hierrouter_jax.bridge.grading.math import MathGrader
 from hierrouter_jax.outcomes.table import Query
 from tests.bridge.answer_rewritings import OTHER, SAME, Rewrite

@@ -9,7 +9,7 @@ import pytest
 
 from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.pool import resolve_source
-from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.table import Context
 from tests.bridge.hub import Hub, serve
 
 ELSEWHERE = """
@@ -19,7 +19,7 @@ from hierrouter_jax.bridge.backends import load_backends
 from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.table import Context
 encoder = build_encoder({"kind": "transformers", "source": "mine/reader", **json.loads(sys.argv[2])})
 (model,) = load_backends(load_pool(Path(sys.argv[1])))
 sentences = build_encoder({"kind": "sentence-transformers", "source": "mine/reader", **json.loads(sys.argv[2])})

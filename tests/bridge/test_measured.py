@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierrouter_jax.bridge.collect.timing import Block, read_timing
-from hierrouter_jax.bridge.plan import (
+from hierrouter_jax.bridge.collect.summary import Block, read_timing
+from hierrouter_jax.bridge.forecast import (
     Assumptions,
     Measured,
     MeasuredCalls,
@@ -17,11 +17,11 @@ from hierrouter_jax.bridge.plan import (
     query_questions,
     read_measured,
 )
-from hierrouter_jax.bridge.plan.pace import Work, seconds
-from hierrouter_jax.bridge.plan.sizes import pool_size, template_tokens
+from hierrouter_jax.bridge.forecast.measured import Work, seconds
+from hierrouter_jax.bridge.forecast.sizes import pool_size, template_tokens
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
+from hierrouter_jax.cli.forecast import dry_run
 from hierrouter_jax.cli.main import main
-from hierrouter_jax.cli.plan import dry_run
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.table import Query

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure, Generation, load_backends, retries
-from hierrouter_jax.bridge.backends.doubt import FIRST_CALLS
+from hierrouter_jax.bridge.backends import Failure, Generation, load_backends, refusals
+from hierrouter_jax.bridge.backends.drive import FIRST_CALLS
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.table import Turn
 from tests.bridge.endpoints import Asked, FakeServer, Reply, completion, upper
 
 PROMPTS = [f"prompt {row}" for row in range(12)]
@@ -21,8 +21,8 @@ PROMPTS = [f"prompt {row}" for row in range(12)]
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(refusals, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(refusals, "LONGEST_WAIT", 0.1)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
 
 

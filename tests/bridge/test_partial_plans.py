@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hierrouter_jax.bridge.plan import (
+from hierrouter_jax.bridge.forecast import (
     Assumptions,
     PartialTrees,
     StatedSize,
@@ -15,9 +15,9 @@ from hierrouter_jax.bridge.plan import (
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share
-from hierrouter_jax.cli.plan import dry_run
-from hierrouter_jax.experiments.partial.plans import PartialConfig
+from hierrouter_jax.cli.forecast import dry_run
 from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.studies.partial import PartialConfig
 
 POOL = PoolConfig(tuple(ModelConfig(name, "none/model", 10, base_rate=1.0) for name in ("a", "b")))
 TAKEN = Assumptions("abacus", 1.0, 1.0, 1.0, characters_per_token=1.0, sizes={"none/model": StatedSize(10**9, 1, 1)})

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MPNetConfig, MPNetModel, Phi3Config, Qwen2Config
 
 from hierrouter_jax.bridge.encoders import whole_spec
-from hierrouter_jax.bridge.plan import (
+from hierrouter_jax.bridge.forecast import (
     Assumptions,
     StatedSize,
     load_assumptions,
@@ -22,11 +22,10 @@ from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share
-from hierrouter_jax.cli.plan import dry_run
+from hierrouter_jax.cli.forecast import dry_run
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Turn
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import Query, Turn
 
 QUERIES = [Query(f"q{row}", text, "task", "1", "test") for row, text in enumerate(("abc", "abcde", "abc"))]
 POOL = PoolConfig(

@@ -14,10 +14,10 @@ from transformers import dynamic_module_utils
 
 from hierrouter_jax.bridge.backends import load_backends
 from hierrouter_jax.bridge.encoders import build_encoder
-from hierrouter_jax.bridge.plan import load_assumptions
-from hierrouter_jax.bridge.plan.sizes import model_size, token_counter
+from hierrouter_jax.bridge.forecast import load_assumptions
+from hierrouter_jax.bridge.forecast.sizes import model_size, token_counter
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
-from hierrouter_jax.bridge.token_counter import TokenizerCounter
+from hierrouter_jax.bridge.tokenizers import TokenizerCounter
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from tests.bridge.hub import Hub, serve
@@ -155,7 +155,7 @@ def test_one_module_calls_from_pretrained():
                 told = {word.arg: word.value for word in node.keywords}.get("trust_remote_code")
                 calls.setdefault(file, []).append(told is not None)
     inside = {file for file in calls if file.is_relative_to(ROOT / "hierrouter_jax")}
-    assert inside <= {DOOR, ROOT / "hierrouter_jax" / "bridge" / "pool" / "size.py"}
+    assert inside <= {DOOR, ROOT / "hierrouter_jax" / "bridge" / "pool" / "source.py"}
     assert all(all(told) for told in calls.values()), "a call leaves trust_remote_code to a question"
     assert DOOR.read_text().count("trust_remote_code=trust") == 1
 

@@ -6,10 +6,16 @@ import time
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Doubt, Failure, Generation, drive, load_backends, retries
-from hierrouter_jax.bridge.backends.doubt import FIRST_CALLS
-from hierrouter_jax.bridge.backends.refusals import as_failure, dispensable, refused, wants_other_limit
-from hierrouter_jax.bridge.backends.retries import Retries, retry_after
+from hierrouter_jax.bridge.backends import Doubt, Failure, Generation, drive, load_backends, refusals
+from hierrouter_jax.bridge.backends.drive import FIRST_CALLS
+from hierrouter_jax.bridge.backends.refusals import (
+    Retries,
+    as_failure,
+    dispensable,
+    refused,
+    retry_after,
+    wants_other_limit,
+)
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
 from tests.bridge.endpoints import Asked, FakeServer, Reply, completion, upper
@@ -27,8 +33,8 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(refusals, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(refusals, "LONGEST_WAIT", 0.02)
 
 
 def backend(server: FakeServer, chat: bool = False, **endpoint):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hierrouter_jax.bridge.grading import sandbox as sandboxes
-from hierrouter_jax.bridge.grading import seccomp
-from hierrouter_jax.bridge.grading.sandbox import Limits, Outcome, ProgramTests, find_sandbox
+from hierrouter_jax.bridge.grading.sandbox import limits as limits_module
+from hierrouter_jax.bridge.grading.sandbox import sandbox as sandboxes
+from hierrouter_jax.bridge.grading.sandbox.limits import filter_program
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, Outcome, ProgramTests, find_sandbox
 from hierrouter_jax.errors import InputError
 
 try:
@@ -187,7 +188,7 @@ def f():
 @pytest.mark.parametrize("filtered", [True, False])
 def test_the_tests_process_can_be_neither_read_nor_traced(monkeypatch, filtered):
     if not filtered:
-        monkeypatch.setattr(seccomp, "filter_program", lambda: None)
+        monkeypatch.setattr(limits_module, "filter_program", lambda: None)
     outcome = run(TRACE, ProgramTests("", (), (("refused", "assert f() == [-1, -1, -1], f()"),)))
     assert outcome == Outcome(True, "right")
 
@@ -297,7 +298,7 @@ def test_limits_by_hand():
 
 
 @needs_sandbox
-@pytest.mark.skipif(seccomp.filter_program() is None, reason="libseccomp or its binding is missing")
+@pytest.mark.skipif(filter_program() is None, reason="libseccomp or its binding is missing")
 def test_forbidden_calls_fail():
     before = "import ctypes\nlibc = ctypes.CDLL(None)"
     assert sees(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hierrouter_jax.bridge.grading.memory import address_space
-from hierrouter_jax.bridge.grading.sandbox import Limits, Outcome, ProgramTests, Sandbox
+from hierrouter_jax.bridge.grading.sandbox.limits import address_space
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, Outcome, ProgramTests, Sandbox
 from tests.bridge.test_sandbox import RIGHT, names_of_processes, needs_sandbox, run
 
 MIB = 1 << 20

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hierrouter_jax.bridge.grading.sandbox import Limits, Outcome, ProgramTests, find_sandbox
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, Outcome, ProgramTests, find_sandbox
 from hierrouter_jax.errors import InputError
 
 try:

@@ -8,7 +8,7 @@ import pytest
 
 from hierrouter_jax.bridge.encoders import build_encoder, count_truncated, same_spec
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.table import Context
 
 TEXTS = ["What is 12 + 7?", "  The answer is 19.\n", "Def f(x):\n    return x", "héllo wörld"]
 LONG = " ".join(f"word{number}" for number in range(400))

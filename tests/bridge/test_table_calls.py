@@ -8,13 +8,12 @@ from hierrouter_jax.bridge.backends import Failure
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
+from hierrouter_jax.bridge.paid_calls import calls_of_table, other_models
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.bridge.table_calls import calls_of_table, other_models
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.store import load_table, save_table
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import Query, Turn
 from tests.tables import random_table
 
 LAYOUTS = {

@@ -9,7 +9,7 @@ import pytest
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Calls, Collection
-from hierrouter_jax.bridge.collect.timing import Timing, read_timing
+from hierrouter_jax.bridge.collect.summary import Timing, read_timing
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
@@ -121,7 +121,7 @@ def test_seconds_until_a_server_answered_do_not_count():
 
 
 def test_long_blocks_are_kept_while_they_last(tmp_path, monkeypatch):
-    monkeypatch.setattr("hierrouter_jax.bridge.collect.timing._SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("hierrouter_jax.bridge.collect.summary._SAVE_SECONDS", 0.0)
     (backend,), meter, timing = pool("a"), Meter(), Timing(tmp_path / "timing.json")
     with timing.block(1, backend, meter) as count:
         for seconds in (1.0, 2.5):

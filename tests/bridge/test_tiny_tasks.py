@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoConfig
 
-from hierrouter_jax.bridge.tiny import arithmetic, templates
-from hierrouter_jax.bridge.tiny.queries import FAMILIES, MOST_QUERIES, make_queries
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.tiny import arithmetic, templates
+from hierrouter_jax.tiny.queries import FAMILIES, MOST_QUERIES, make_queries
 
 COUNTS = {"train": 1200, "validation": 300, "test": 600}
 STOCKS = [

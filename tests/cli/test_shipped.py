@@ -8,10 +8,10 @@ import pytest
 
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.config import load_yaml
-from hierrouter_jax.experiments.sweep_result import load_sweep
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes import shipped
 from hierrouter_jax.outcomes.store import EXTERNAL, save_table
+from hierrouter_jax.sweeps.result import load_sweep
 from tests.tables import random_table
 
 FEW = ["--train.static.num_updates", "5", "--train.num_seeds", "1", "--train.features", "4"]

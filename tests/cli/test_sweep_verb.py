@@ -16,11 +16,11 @@ from rich.console import Console
 from hierrouter_jax.cli.main import main, parse
 from hierrouter_jax.cli.progress import SweepProgress, best_table, shown
 from hierrouter_jax.config import PACKAGE
-from hierrouter_jax.experiments.members import Plan
-from hierrouter_jax.experiments.search.config import BaseSettings, SweepConfig
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
-from tests.experiments.sweep_run import TABLE
+from hierrouter_jax.sweeps.members import Plan
+from hierrouter_jax.sweeps.search.config import BaseSettings, SweepConfig
+from tests.sweeps.sweep_run import TABLE
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = """
@@ -36,8 +36,8 @@ AXES = ["agent.learning_rate=log(3e-4,1e-2)", "reward.hop_cost=0.01,0.5"]
 SLOWLY = """
 import sys
 from hierrouter_jax.cli.main import main
-from hierrouter_jax.experiments.sweep_folder import Finished
-from tests.experiments.sweep_run import slowly
+from hierrouter_jax.sweeps.folder import Finished
+from tests.sweeps.sweep_run import slowly
 Finished.add = slowly(Finished.add)
 sys.exit(main(sys.argv[1:]))
 """

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hierrouter_jax.cli.leaderboard import board_table
 from hierrouter_jax.cli.tables import print_result, result_table
-from tests.experiments.run_folder_fixture import evaluation
+from tests.training.run_folder_fixture import evaluation
 
 
 def printed(numbers: dict, width: int) -> list[str]:

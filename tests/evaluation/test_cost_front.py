@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial import ConvexHull
 
-from hierrouter_jax.evaluation.front import average_quality, hull, hypervolume, pareto_front
+from hierrouter_jax.evaluation.metrics import average_quality, hull, hypervolume, pareto_front
 
 COST, QUALITY = np.array([1.0, 2.0, 4.0, 3.0]), np.array([0.2, 0.6, 0.8, 0.5])
 REFERENCE = 5.0

@@ -13,7 +13,7 @@ from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.types import DeviceTable, device_table
 from hierrouter_jax.evaluation.exact import decision_masks, end_nodes, end_probability, expected_return, greedy
-from hierrouter_jax.evaluation.outcome import policy_outcome
+from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.tables import random_table, tables
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.field import (
+from hierrouter_jax.evaluation.metrics import (
     apgr,
     cost_saving,
     cpt,

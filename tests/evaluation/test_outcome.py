@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierrouter_jax.evaluation.outcome import ending_at, flips, policy_outcome
+from hierrouter_jax.evaluation.policy_outcome import ending_at, flips, policy_outcome
 from hierrouter_jax.hop_tree import HopTree
 from tests.tables import random_table
 

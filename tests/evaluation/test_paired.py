@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hierrouter_jax.evaluation.intervals import holm, paired_difference, percentile_interval
 from hierrouter_jax.evaluation.paired import (
     Resamples,
     crossed_means,
@@ -15,8 +16,6 @@ from hierrouter_jax.evaluation.paired import (
     permutation_p,
     verdict,
 )
-from hierrouter_jax.evaluation.reliable import percentile_interval
-from hierrouter_jax.evaluation.statistics import holm, paired_difference
 
 
 def test_a_resampled_mean_by_hand():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hierrouter_jax.evaluation.reliable import (
+from hierrouter_jax.evaluation.intervals import (
     interquartile_mean,
     interquartile_mean_estimate,
     probability_of_improvement,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hierrouter_jax.evaluation.statistics import (
+from hierrouter_jax.evaluation.intervals import (
     holm,
     interquartile_mean_interval,
     mean_interval,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.duplicates import Duplicates, Pair, find_duplicates
+from hierrouter_jax.outcomes.importers.scales import suspicious
 from hierrouter_jax.outcomes.importers.splits import draw, draw_validation, leak_report, leaked
-from hierrouter_jax.outcomes.importers.suspects import suspicious
 from hierrouter_jax.outcomes.table import SPLITS
 
 EQUAL, NEAR = 1.0, 0.9

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hierrouter_jax.outcomes.context import Context
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
+from hierrouter_jax.outcomes.table import Context
 
 CONTEXTS = [
     Context("Compute 12+7."),

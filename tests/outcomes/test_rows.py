@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import build_table, read_format
-from hierrouter_jax.outcomes.query_file import read_queries, read_questions
+from hierrouter_jax.outcomes.notes import read_queries, read_questions
 from hierrouter_jax.outcomes.rows import read_rows
 from hierrouter_jax.outcomes.store import load_table, save_table
 from tests.outcomes.outcome_files import LengthEncoder

@@ -11,8 +11,8 @@ from hypothesis import given
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, write_json
-from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.store import EMBEDDINGS, HEADER, NODES, QUERIES, load_table, save_table
+from hierrouter_jax.outcomes.table import Turn
 from tests.tables import random_table, tables
 
 

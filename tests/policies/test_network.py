@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.envs.types import device_table
-from hierrouter_jax.policies import table_policy
+from hierrouter_jax.evaluation import tree_policy
 from hierrouter_jax.policies.network import (
     PolicyInputs,
     RouterNetwork,
@@ -95,9 +95,9 @@ def test_a_table_beyond_one_part_gives_the_same_logits(monkeypatch, at_once):
     table = device_table(host, host.context_embedding, 5.0)
     network = RouterNetwork(3, 2, (16, 16), 5)
     params = network.init(jax.random.key(0), gather_inputs(table, jnp.zeros(1, int), jnp.zeros(1, int)))
-    whole = table_policy.decision_logits(network, params, table)
-    monkeypatch.setattr(table_policy, "_ROWS_AT_ONCE", at_once)
-    np.testing.assert_allclose(table_policy.decision_logits(network, params, table), whole, atol=1e-6)
+    whole = tree_policy.decision_logits(network, params, table)
+    monkeypatch.setattr(tree_policy, "_ROWS_AT_ONCE", at_once)
+    np.testing.assert_allclose(tree_policy.decision_logits(network, params, table), whole, atol=1e-6)
     query, node = np.array([0, 3, 6]), np.array([0, 1, 2])
     some, _ = network_outputs(network, params, gather_inputs(table, jnp.asarray(query), jnp.asarray(node)))
     np.testing.assert_allclose(some, whole[query, node], atol=1e-6)

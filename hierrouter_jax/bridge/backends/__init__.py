@@ -1,10 +1,8 @@
 """Backends: what generates a hop."""
 
-from hierrouter_jax.bridge.backends.doubt import Doubt
-from hierrouter_jax.bridge.backends.drive import OpenGate, drive
+from hierrouter_jax.bridge.backends.drive import Doubt, OpenGate, drive
 from hierrouter_jax.bridge.backends.interface import Answers, Backend, Failure, Generation, NoTokenizer
-from hierrouter_jax.bridge.backends.load import load_backend, load_backends
-from hierrouter_jax.bridge.backends.ray_workers import over_ray
+from hierrouter_jax.bridge.backends.load import load_backend, load_backends, over_ray
 from hierrouter_jax.bridge.backends.transformers import TransformersBackend, loading
 
 __all__ = [

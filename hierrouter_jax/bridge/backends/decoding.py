@@ -13,7 +13,7 @@ from transformers import StopStringCriteria
 
 from hierrouter_jax.bridge.pool import Sampling
 from hierrouter_jax.errors import InputError, reason_of
-from hierrouter_jax.outcomes.context import Prompt
+from hierrouter_jax.outcomes.table import Prompt
 
 NOTHING = -1
 GREEDY = Sampling()

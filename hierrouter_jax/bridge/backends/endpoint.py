@@ -16,13 +16,13 @@ from hierrouter_jax.bridge.backends.environment import check_environment, no_cli
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
 from hierrouter_jax.bridge.backends.refusals import (
     LIMIT_NAMES,
+    Retries,
     as_failure,
     dispensable,
     refused,
     wants_other_limit,
 )
 from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
-from hierrouter_jax.bridge.backends.retries import Retries
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
 

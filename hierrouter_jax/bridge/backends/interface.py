@@ -4,8 +4,8 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Prompt
 from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.outcomes.table import Prompt
 
 
 class Generation(NamedTuple):

@@ -9,21 +9,20 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
-from hierrouter_jax.bridge.backends.chat import as_messages
 from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
-from hierrouter_jax.bridge.backends.doubt import Doubt
-from hierrouter_jax.bridge.backends.drive import drive
+from hierrouter_jax.bridge.backends.drive import Doubt, drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.environment import read_key
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
 from hierrouter_jax.bridge.backends.refusals import DISPENSABLE
+from hierrouter_jax.bridge.backends.transformers import as_messages
 from hierrouter_jax.bridge.backends.weights import description, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, member_size, resolve_source
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Prompt
+from hierrouter_jax.outcomes.table import Prompt
 
 
 class OpenAIBackend:

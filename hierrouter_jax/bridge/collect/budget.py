@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.domains import POSITIVE, Domains, check_domains
 from hierrouter_jax.errors import Unfinished
-from hierrouter_jax.outcomes.context import Prompt
+from hierrouter_jax.outcomes.table import Prompt
 
 CHARACTERS_PER_TOKEN = 4  # of a failed call's prompt, where no tokenizer can count it
 

@@ -11,12 +11,9 @@ from jaxtyping import Bool
 from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, charged_tokens
-from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed
-from hierrouter_jax.bridge.collect.contexts import hop_contexts
-from hierrouter_jax.bridge.collect.embed import embedded
-from hierrouter_jax.bridge.collect.progress import HopBar, hop_bar
-from hierrouter_jax.bridge.collect.summary import Made, Tally, how_made
-from hierrouter_jax.bridge.collect.timing import Timing
+from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed, HopBar, hop_bar
+from hierrouter_jax.bridge.collect.contexts import embedded, hop_contexts
+from hierrouter_jax.bridge.collect.summary import Made, Tally, Timing, how_made
 from hierrouter_jax.bridge.encoders import Encoder
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.grading import Grader
@@ -24,8 +21,7 @@ from hierrouter_jax.bridge.grading.table import FAILED, count_verdicts, graded
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Prompt
-from hierrouter_jax.outcomes.table import OutcomeTable, Query
+from hierrouter_jax.outcomes.table import OutcomeTable, Prompt, Query
 
 Cells = dict[Prompt, list[tuple[int, int]]]
 _PROMPTS_AT_ONCE = 65_536

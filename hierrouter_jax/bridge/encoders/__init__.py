@@ -2,7 +2,6 @@
 
 from hierrouter_jax.bridge.encoders.build import build_encoder, same_spec, whole_spec
 from hierrouter_jax.bridge.encoders.interface import Encoder
-from hierrouter_jax.bridge.encoders.parts import TASK
-from hierrouter_jax.bridge.encoders.truncation import count_truncated
+from hierrouter_jax.bridge.encoders.parts import TASK, count_truncated
 
 __all__ = ["TASK", "Encoder", "build_encoder", "count_truncated", "same_spec", "whole_spec"]

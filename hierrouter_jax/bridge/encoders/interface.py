@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hierrouter_jax.outcomes.context import Context
+from hierrouter_jax.outcomes.table import Context
 
 
 class Encoder(Protocol):

@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
-from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
-from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
-from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
+from hierrouter_jax.bridge.encoders.parts import PartsEncoder, Truncation, check_parts, check_truncation, keep_ends
+from hierrouter_jax.bridge.encoders.transformers import best_device, weights_identity
 from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.errors import InputError

@@ -1,7 +1,8 @@
 """Mean-pooled hidden states of any Hugging Face model: an encoder, or a language model such as a pool member."""
 
+import hashlib
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -9,12 +10,30 @@ from jaxtyping import Bool, Float
 from transformers import AutoModel, AutoTokenizer
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
-from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_parts
-from hierrouter_jax.bridge.encoders.truncation import Truncation, check_truncation, keep_ends
-from hierrouter_jax.bridge.encoders.weights import best_device, weights_identity
+from hierrouter_jax.bridge.encoders.parts import PartsEncoder, Truncation, check_parts, check_truncation, keep_ends
 from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.errors import InputError
+
+
+def weights_identity(model: torch.nn.Module, tokenizer: Any, settings: str) -> str:
+    """SHA-256 of a model's weights, its tokenizer's vocabulary, and settings.
+
+    A hub model and a copy of it in a folder have the same one.
+    """
+    digest = hashlib.sha256(settings.encode())
+    digest.update(repr(sorted(tokenizer.get_vocab().items())).encode())
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(f"{name}:{weight.dtype}:{tuple(weight.shape)};".encode())
+        flat = weight.detach().cpu().contiguous().view(-1)
+        digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+    return digest.hexdigest()
+
+
+def best_device() -> str:
+    """The GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
 
 _WHOLE = ("context",)
 _UNLIMITED = 10**9

@@ -12,7 +12,7 @@ from typing import Any
 
 from hierrouter_jax.bridge.grading.extraction import closed_prompt, extract_program
 from hierrouter_jax.bridge.grading.pieces import without_thinking
-from hierrouter_jax.bridge.grading.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
 from hierrouter_jax.bridge.grading.source import missing_names
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError

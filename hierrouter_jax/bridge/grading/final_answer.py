@@ -3,10 +3,17 @@
 import re
 from dataclasses import dataclass
 
-from hierrouter_jax.bridge.grading.boxes import MOST_PLACES, boxes, names_box, tags
-from hierrouter_jax.bridge.grading.list_markers import is_item, starts_list, unfinished, without_marker
-from hierrouter_jax.bridge.grading.phrases import INSISTS, NOT, announcements, denied
-from hierrouter_jax.bridge.grading.spoken import first_question, spoken
+from hierrouter_jax.bridge.grading.markup import (
+    MOST_PLACES,
+    boxes,
+    is_item,
+    names_box,
+    starts_list,
+    tags,
+    unfinished,
+    without_marker,
+)
+from hierrouter_jax.bridge.grading.phrases import INSISTS, NOT, announcements, denied, first_question, spoken
 
 _REACH = 2_000  # characters of a formula or a sentence
 MARKS = ("boxed", "tagged", "hashes", "phrase")  # markers that a writer sets on purpose

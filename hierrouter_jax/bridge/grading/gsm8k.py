@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from hierrouter_jax.bridge.grading.final_answer import MARKS, FinalAnswer, final_answer, last_line, own_part
 from hierrouter_jax.bridge.grading.latex.clean import clean
-from hierrouter_jax.bridge.grading.list_markers import without_steps
+from hierrouter_jax.bridge.grading.markup import without_steps
 from hierrouter_jax.bridge.grading.quantities import Quantity, quantities, word_quantities
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError

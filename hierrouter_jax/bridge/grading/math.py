@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from hierrouter_jax.bridge.grading.boxes import boxes
 from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, final_answer
 from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
+from hierrouter_jax.bridge.grading.markup import boxes
 from hierrouter_jax.bridge.grading.parallel import grade_all
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError

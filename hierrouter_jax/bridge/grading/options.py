@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hierrouter_jax.bridge.grading.boxes import boxes, tags
-from hierrouter_jax.bridge.grading.phrases import JUDGED, NOT, REFUSES, RETRACTS, choices
-from hierrouter_jax.bridge.grading.spoken import first_question, spoken
+from hierrouter_jax.bridge.grading.markup import boxes, tags
+from hierrouter_jax.bridge.grading.phrases import JUDGED, NOT, REFUSES, RETRACTS, choices, first_question, spoken
 
 # What stands between a commitment and its option: markup, quotes, brackets, "option".
 _QUOTES = "\"'“”„‚‘’«»‹›「」『』【】《》`"

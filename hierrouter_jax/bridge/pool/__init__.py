@@ -1,11 +1,16 @@
 """The pool: which models, from where, at what price, and how they are asked."""
 
 from hierrouter_jax.bridge.pool.config import PoolConfig, Resident, load_pool, load_prompt
-from hierrouter_jax.bridge.pool.description import described
 from hierrouter_jax.bridge.pool.endpoint import Endpoint
 from hierrouter_jax.bridge.pool.member import ModelConfig, Sampling
-from hierrouter_jax.bridge.pool.size import ModelSize, count_parameters, member_size
-from hierrouter_jax.bridge.pool.source import resolve_commit, resolve_source
+from hierrouter_jax.bridge.pool.source import (
+    ModelSize,
+    count_parameters,
+    described,
+    member_size,
+    resolve_commit,
+    resolve_source,
+)
 
 __all__ = [
     "Endpoint",

@@ -1,9 +1,106 @@
 """Where a model's weights are: a hub id, a folder, a GGUF file, or a specialist that ships with this package."""
 
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from hierrouter_jax.errors import InputError
+import tokenizers
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
+
+from hierrouter_jax.bridge.pool.member import ModelConfig
+from hierrouter_jax.bridge.pretrained import from_pretrained
+from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.files import user_cache
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """How large a causal model is. Mixtures of experts are counted as if all experts ran.
+
+    Attributes:
+      parameters: all of them, a shared embedding once.
+      layers: of attention.
+      width: of a layer's queries: heads x their size; 0 where the config tells of no heads.
+      flops_per_token: of a token that is written, by the usual count (Kaplan et al. 2020, arXiv 2001.08361, 2.1): twice
+        the parameters that are no embeddings, and twice hidden size times vocabulary for its logits. A multiplication
+        and its addition are two operations. Without attention: what grows with the length is small for short contexts.
+    """
+
+    parameters: int
+    layers: int
+    width: int
+    flops_per_token: int
+
+
+def count_parameters(config: PretrainedConfig, trust: bool = False) -> ModelSize:
+    """The size of the causal model that a config describes, built without memory for its weights.
+
+    Args:
+      config: of the model.
+      trust: whether code that the config names may be run.
+
+    Raises:
+      ValueError: if transformers knows no causal model of this config.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+    read, head = model.get_input_embeddings(), model.get_output_embeddings()
+    embeddings = {weights.weight for weights in (read, head) if weights is not None}
+    parameters = sum(weights.numel() for weights in set(model.parameters()))
+    text = config.get_text_config()
+    heads = getattr(text, "num_attention_heads", 0) or 0
+    return ModelSize(
+        parameters=parameters,
+        layers=text.num_hidden_layers,
+        width=heads * (getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else 0)),
+        flops_per_token=2 * (parameters - sum(weights.numel() for weights in embeddings))
+        + 2 * (head.weight.numel() if head is not None else 0),
+    )
+
+
+def member_size(config: ModelConfig, known: PretrainedConfig | None, **options: Any) -> ModelSize | None:
+    """The size of a member's model: by what its `size_from` says, or else by its source's config.
+
+    Args:
+      config: the member.
+      known: its source's config; None where there is none.
+      options: of `from_pretrained`, where `size_from` names another config.
+    Returns:
+      None where no config is known at all.
+    Raises:
+      InputError: if `size_from` changes fields that the config does not have, or there is no config to change.
+      OSError, ValueError and others of transformers: if the config is not there, or describes no causal model.
+    """
+    changes = config.size_from
+    if isinstance(changes, str):
+        if changes.endswith(".json") and not Path(changes).is_file():  # else the hub would be asked for it
+            raise InputError(f"model {config.name!r}: size_from: {changes}: no such file")
+        try:
+            where = changes if changes.endswith(".json") else described(changes)
+        except InputError as error:
+            raise InputError(f"model {config.name!r}: size_from: {error}") from None
+        known = from_pretrained(AutoConfig, where, trust=config.trust_remote_code, **options)
+    elif changes:
+        if known is None:
+            raise InputError(f"model {config.name!r}: size_from changes its source's config, but it has no source")
+        fields = known.to_dict()
+        for name in changes:
+            if name not in fields:
+                raise InputError(
+                    f"model {config.name!r}: size_from.{name} is not in the config of {config.source}; "
+                    f"{nearest(name, sorted(fields))}"
+                )
+        known = AutoConfig.for_model(**{**fields, **changes})
+    return None if known is None else count_parameters(known, config.trust_remote_code)
+
 
 PACKAGE_PREFIX = "package:"
 SPECIALISTS = "specialists"
@@ -68,3 +165,70 @@ def resolve_commit(source: str, revision: str | None = None, cache: str | None =
 def is_gguf(source: str) -> bool:
     """Whether a source is a GGUF file by its name."""
     return source.endswith(".gguf")
+
+
+_LAYOUT = 1  # of a kept folder
+_HEADER_BYTES = 1 << 26  # hold the metadata and the names of all tensors, which is all that is converted
+_WHOLE = "tokenizer_config.json", "config.json"
+
+
+def described(source: str) -> str:
+    """Where transformers reads a source's tokenizer and config: the source, or of a GGUF file a folder that holds both.
+
+    To convert a vocabulary of 150,000 tokens takes many seconds, so that the folder is kept in the user's cache. It is
+    named by the file's first 64 MiB and its length, wherever the file lies, and by the versions that converted it.
+    Processes that convert a file at the same time do not hinder each other.
+
+    Raises:
+      InputError: if the source can only be a folder or a file, and there is none; or the cache cannot be written.
+      OSError, ValueError and others of transformers: if the file is no GGUF that it reads.
+    """
+    path = resolve_source(source)
+    if not is_gguf(path):
+        return path
+    about = Path(path).stat()
+    return str(_converted(Path(path).absolute(), about.st_size, about.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _converted(path: Path, size: int, _: int) -> Path:
+    """The folder of a file of that size and time of change."""
+    folder = user_cache() / "gguf" / _key(path, size)
+    if all((folder / name).is_file() for name in _WHOLE):
+        return folder
+    tokenizer, config = (
+        from_pretrained(kind, path.parent, gguf_file=path.name) for kind in (AutoTokenizer, AutoConfig)
+    )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+        try:
+            tokenizer.save_pretrained(made)
+            config.save_pretrained(made)
+            made.chmod(0o755)
+            _put(made, folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder.parent}: the tokenizer of {path} cannot be kept there ({error.strerror}); let XDG_CACHE_HOME "
+            "name a folder that can be written"
+        ) from None
+    return folder
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Rename a whole folder into its place, unless another process did so first."""
+    try:
+        os.rename(made, folder)
+    except OSError:
+        if not all((folder / name).is_file() for name in _WHOLE):  # what is there was damaged
+            shutil.rmtree(folder)
+            os.rename(made, folder)
+
+
+def _key(path: Path, size: int) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_HEADER_BYTES))
+    digest.update(repr((size, _LAYOUT, transformers.__version__, tokenizers.__version__)).encode())
+    return digest.hexdigest()[:32]

@@ -8,12 +8,11 @@ import numpy as np
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.tasks.config import TaskConfig
-from hierrouter_jax.bridge.tasks.shots import draw_shots, shots_for
+from hierrouter_jax.bridge.tasks.draw import draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import read_items
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Turn
 from hierrouter_jax.outcomes.rows import kind, read_rows
-from hierrouter_jax.outcomes.table import OutcomeTable, Query
+from hierrouter_jax.outcomes.table import OutcomeTable, Query, Turn
 from hierrouter_jax.outcomes.texts import NotText, as_text, unknown
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hierrouter_jax.bridge.grading.boxes import last_box
+from hierrouter_jax.bridge.grading.markup import last_box
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.plugins import is_import_path, load_object
 

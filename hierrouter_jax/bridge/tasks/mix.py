@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, shared_task
-from hierrouter_jax.bridge.tasks.draw import draw_splits
+from hierrouter_jax.bridge.tasks.draw import Shots, draw_shots, draw_splits, shots_for
 from hierrouter_jax.bridge.tasks.graders import ByTask, Run, make_grader
 from hierrouter_jax.bridge.tasks.items import movable, reordered
-from hierrouter_jax.bridge.tasks.shots import Shots, draw_shots, shots_for
 from hierrouter_jax.bridge.tasks.source import SourceItem, pinned, read_items
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError

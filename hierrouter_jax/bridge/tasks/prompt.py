@@ -9,7 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from hierrouter_jax.bridge.tasks.items import Item
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.table import Turn
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,14 @@ from jaxtyping import Float
 from hierrouter_jax.domains import NATURAL, NONNEGATIVE, SEED, SIMILARITY, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.context import Context
 from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.importers.prices import check_prices
-from hierrouter_jax.outcomes.importers.reading import digest
-from hierrouter_jax.outcomes.importers.records import Price, Records
+from hierrouter_jax.outcomes.importers.records import Price, Records, digest
+from hierrouter_jax.outcomes.importers.scales import suspicious
 from hierrouter_jax.outcomes.importers.splits import Leaks, draw, draw_validation, leak_report, leaked
-from hierrouter_jax.outcomes.importers.suspects import suspicious
 from hierrouter_jax.outcomes.importers.tokens import TokenCounter, cost_meaning, fill_tokens
 from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, Query
+from hierrouter_jax.outcomes.table import SPLITS, Context, OutcomeTable, Query
 
 _LISTED = 100
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers.prices import read_prices
-from hierrouter_jax.outcomes.importers.reading import found, outcome_rows
-from hierrouter_jax.outcomes.importers.records import Gatherer, Records, missing
+from hierrouter_jax.outcomes.importers.records import Gatherer, Records, found, missing, outcome_rows
 from hierrouter_jax.outcomes.rows import read_document
 from hierrouter_jax.outcomes.texts import NotText, as_text
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hierrouter_jax.outcomes.importers.reading import found
-from hierrouter_jax.outcomes.importers.records import WHOLE, Gatherer, Records, missing
+from hierrouter_jax.outcomes.importers.records import WHOLE, Gatherer, Records, found, missing
 
 _STAMP = re.compile(r"(\d{8}_\d{6})\.json(?:\.gz)?$")
 

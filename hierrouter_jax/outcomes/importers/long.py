@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.outcomes.importers.reading import found, outcome_rows
-from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records, missing
+from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records, found, missing, outcome_rows
 from hierrouter_jax.outcomes.rows import Rows
 from hierrouter_jax.outcomes.texts import NotText, as_text
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hierrouter_jax.outcomes.importers.reading import found, stem
-from hierrouter_jax.outcomes.importers.records import WHOLE, Gatherer, Records
+from hierrouter_jax.outcomes.importers.records import WHOLE, Gatherer, Records, found, stem
 
 _VERDICTS = ("correct", "is_correct")
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from hierrouter_jax.outcomes.importers.reading import found, outcome_rows, stem
-from hierrouter_jax.outcomes.importers.records import Gatherer, Records
+from hierrouter_jax.outcomes.importers.records import Gatherer, Records, found, outcome_rows, stem
 from hierrouter_jax.outcomes.importers.wide import add_row, models_of
 
 _SUFFIXES = {"response": "_response"}

@@ -2,12 +2,11 @@
 
 import pytest
 
-from hierrouter_jax.bridge.grading.boxes import boxes, tags
 from hierrouter_jax.bridge.grading.final_answer import final_answer
 from hierrouter_jax.bridge.grading.languages import LANGUAGES
+from hierrouter_jax.bridge.grading.markup import boxes, tags
 from hierrouter_jax.bridge.grading.options import Options
-from hierrouter_jax.bridge.grading.phrases import announcements, choices
-from hierrouter_jax.bridge.grading.spoken import spoken
+from hierrouter_jax.bridge.grading.phrases import announcements, choices, spoken
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from hierrouter_jax.bridge.grading.final_answer import final_answer
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
-from hierrouter_jax.bridge.grading.list_markers import is_item, starts_list, unfinished, without_marker, without_steps
+from hierrouter_jax.bridge.grading.markup import is_item, starts_list, unfinished, without_marker, without_steps
 from hierrouter_jax.outcomes.table import Query
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierrouter_jax.bridge.grading.boxes import last_box
+from hierrouter_jax.bridge.grading.markup import last_box
 from hierrouter_jax.bridge.tasks.config import load_task
 from hierrouter_jax.bridge.tasks.items import (
     BUILT_IN,

@@ -10,7 +10,7 @@ from hierrouter_jax.bridge.tasks.config import Share
 from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.table import Turn
 from hierrouter_jax.plugins import load_object
 from tests.bridge.tasks.conftest import ROOT
 

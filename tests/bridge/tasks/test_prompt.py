@@ -5,7 +5,7 @@ import pytest
 from hierrouter_jax.bridge.tasks.items import Item
 from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.context import Turn
+from hierrouter_jax.outcomes.table import Turn
 
 PROMPT = TaskPrompt("Q: {{ q }}", "A: {{ a }}", "Add.", "A number.")
 ONE, TWO = (Item(q, a, {"q": q, "a": a}) for q, a in (("1+1", "2"), ("2+2", "4")))

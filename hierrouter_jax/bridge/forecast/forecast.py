@@ -1,0 +1,298 @@
+"""What a collection would take: calls, tokens, money, operations and hours, of every model at every hop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from hierrouter_jax.bridge.forecast.assumptions import Assumptions, StatedSize
+from hierrouter_jax.bridge.forecast.measured import Measured, Work, seconds
+from hierrouter_jax.bridge.forecast.questions import PartialTrees, Questions
+from hierrouter_jax.bridge.forecast.sizes import (
+    PlannedEncoding,
+    TokenCounter,
+    model_size,
+    plan_encoding,
+    pool_size,
+    template_tokens,
+    token_counter,
+)
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
+from hierrouter_jax.bridge.prompts import HopPrompt, as_text
+from hierrouter_jax.hop_tree import HopTree
+
+
+@dataclass(frozen=True)
+class Load:
+    """What calls take.
+
+    Attributes:
+      tokens_in, tokens_out: read and written.
+      cost: in the pool's money unit.
+      reading_flops, writing_flops: floating point operations, a multiplication and an addition being two.
+      hours: on the device that is assumed, at the model's stated rate, or as was measured.
+    """
+
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    cost: float = 0.0
+    reading_flops: float = 0.0
+    writing_flops: float = 0.0
+    hours: float = 0.0
+
+    def __add__(self, other: "Load") -> "Load":
+        return Load(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class PlannedCalls:
+    """The calls of a model at a hop.
+
+    Attributes:
+      hop: from 1; 0 is the one call of a model beside the pool.
+      model: its name.
+      hops: nodes of all trees that the calls fill, at most where trees are partial.
+      fewest: calls if all models always answered alike, so that all routes were one, and no partial tree were grown.
+      most: calls if no two responses to a query were the same, and every partial tree were grown as far as it may be;
+        only equal questions share calls.
+      expected_calls: the most, or of them as large a share as was measured.
+      expected: of those, with responses of the assumed or measured length.
+      at_cap: of the most calls, with every response as long as it may be.
+    """
+
+    hop: int
+    model: str
+    hops: int
+    fewest: int
+    most: int
+    expected_calls: float
+    expected: Load
+    at_cap: Load
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a collection would take.
+
+    Attributes:
+      questions, horizon, money_unit: of the collection.
+      calls: of every hop and model, hop by hop.
+      assumptions: that it rests on.
+      sizes: by model.
+      encoding: of the contexts of whole trees; None where the encoder is no neural model of parts.
+      notes: what is estimated, and from what; one sentence each.
+      trees: how far training trees are grown; None where all are whole.
+      partial: queries whose trees are partial.
+      measured: what lengths of responses, shared calls and hours are taken from; None where they are assumed.
+    """
+
+    questions: int
+    horizon: int
+    money_unit: str
+    calls: tuple[PlannedCalls, ...]
+    assumptions: Assumptions
+    sizes: dict[str, StatedSize]
+    encoding: PlannedEncoding | None = None
+    notes: tuple[str, ...] = field(default=())
+    trees: PartialTrees | None = None
+    partial: int = 0
+    measured: Measured | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, with totals by model and of everything."""
+        by_model = {name: self.total(name) for name in self.sizes}
+        return {
+            "queries": self.questions,
+            "horizon": self.horizon,
+            "money_unit": self.money_unit,
+            "total": self.total(),
+            "models": {name: {**asdict(self.sizes[name]), **total} for name, total in by_model.items()},
+            "calls": [asdict(planned) for planned in self.calls],
+            "encoding": None if self.encoding is None else asdict(self.encoding),
+            "assumptions": asdict(self.assumptions),
+            "notes": list(self.notes),
+            "trees": None if self.trees is None else {**asdict(self.trees), "partial_queries": self.partial},
+            "measured": None if self.measured is None else asdict(self.measured),
+        }
+
+    def total(self, model: str | None = None) -> dict[str, Any]:
+        """Sums over all hops, of one model or of all."""
+        mine = [planned for planned in self.calls if model in (None, planned.model)]
+        return {
+            **{
+                name: sum(getattr(planned, name) for planned in mine)
+                for name in ("hops", "fewest", "most", "expected_calls")
+            },
+            "expected": asdict(sum((planned.expected for planned in mine), Load())),
+            "at_cap": asdict(sum((planned.at_cap for planned in mine), Load())),
+        }
+
+
+def plan_collection(
+    questions: Questions,
+    pool: PoolConfig,
+    horizon: int,
+    assumptions: Assumptions,
+    encoder: Mapping[str, Any] = MappingProxyType({}),
+    trees: PartialTrees | None = None,
+    measured: Measured | None = None,
+) -> Plan:
+    """Plan the trees of all questions; no model is loaded, and nothing is fetched.
+
+    Of a hop's prompt the layout and the question are counted as they are; the responses in it are taken to be of the
+    pool's mean length. A prompt that would be trimmed to fit a model's window is counted whole.
+
+    Args:
+      questions: what is asked.
+      pool: of the collection.
+      horizon: largest number of hops.
+      assumptions: about what is not known before.
+      encoder: the spec of the encoder, its defaults filled in.
+      trees: how far training trees are grown; whole by default.
+      measured: a collected table of the pool, to be used instead of assumptions.
+    Raises:
+      InputError: if the size of a model is not known, or the pool cannot be priced.
+    """
+    everyone = (*pool.models, *pool.external)
+    sizes = {model.name: pool_size(model, assumptions) for model in everyone}
+
+    def responses(model: ModelConfig, hop: int) -> Float[np.ndarray, " T"]:
+        return _response_tokens(model, hop, sizes[model.name], questions, assumptions, measured)
+
+    expected = [np.stack([responses(model, stage + 1) for model in pool.models]) for stage in range(horizon)]
+    caps = np.repeat([[float(model.max_new_tokens)] for model in pool.models], len(questions.texts), axis=1)
+    partial = 0 if trees is None else trees.queries(questions)
+    partly = np.zeros(len(questions.texts)) if trees is None else trees.weight(questions)
+    counters, notes = {}, list(questions.notes)
+    for model in everyone:
+        counters[model.name], exact = token_counter(model.source, assumptions, model.trust_remote_code)
+        if not exact:
+            estimate = f"characters / {assumptions.characters_per_token:g}, as its tokenizer is not here"
+            notes.append(f"{model.name}: tokens are {estimate}")
+
+    def planned(model: ModelConfig, hop: int, stage: int, told: int) -> PlannedCalls:
+        size, routes = sizes[model.name], len(pool.models) ** stage
+        grown = routes if trees is None else trees.expanded[stage]
+        shown = range(stage)[-1:] if pool.prompt.responses == "last" else range(stage)
+        bare = _prompt_tokens(questions, pool.prompt.of(model.name), pool.models, stage, counters[model.name])
+        bare += template_tokens(model, assumptions)
+        known = None if measured is None else measured.of(model.name, hop)
+        share = known.calls_per_hop if known is not None and stage else 1.0
+        calls = (questions.weight - partly) * routes + partly * grown
+
+        def load(calls: Float[np.ndarray, " T"], before: list, written: Float[np.ndarray, " T"]) -> Load:
+            read = bare + sum(of_stage.mean(axis=0) for of_stage in before)
+            tokens = _work(calls, read, written, size)
+            prices = pool.price(model, size.parameters)
+            cost = tokens.tokens_in * prices.price_in + tokens.tokens_out * prices.price_out
+            took = seconds(tokens, model.name, hop, assumptions, measured)
+            return Load(tokens.tokens_in, tokens.tokens_out, cost, *tokens[3:], took / 3600)
+
+        longest = np.full(len(bare), float(model.max_new_tokens))
+        loads = (
+            load(calls * share, [expected[earlier] for earlier in shown], responses(model, hop)),
+            load(calls, [caps for _ in shown], longest),
+        )
+        unsure = round(float(partly.sum()))
+        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * told
+        most = (questions.distinct - unsure) * routes + unsure * grown
+        hops = (questions.total - partial) * routes + partial * grown
+        return PlannedCalls(hop, model.name, hops, fewest, most, most * share, *loads)
+
+    calls = [planned(model, stage + 1, stage, _told(pool, stage)) for stage in range(horizon) for model in pool.models]
+    calls += [planned(model, 0, 0, 1) for model in pool.external]
+    encoding = _encoding(questions, expected[0], HopTree(len(pool.models), horizon), dict(encoder), assumptions)
+    about = questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding
+    if measured is not None:
+        notes += _unmeasured(pool, horizon, measured)
+    return Plan(*about, tuple(notes), trees, partial, measured)
+
+
+def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]:
+    """What a measured table does not tell."""
+    last = {
+        model.name: max((c.hop for c in measured.calls if c.model == model.name), default=0) for model in pool.models
+    }
+    notes = [
+        f"{name}: calls after hop {hop} were not measured, and are taken to be as there"
+        if hop
+        else f"{name}: no call was timed, so that its lengths and hours are assumed"
+        for name, hop in last.items()
+        if hop < horizon
+    ]
+    timed = {calls.model for calls in measured.calls}
+    return notes + [
+        f"{model.name}: no call was timed, so that its lengths and hours are assumed"
+        for model in pool.external
+        if model.name not in timed
+    ]
+
+
+def _told(pool: PoolConfig, stage: int) -> int:
+    """Prompts of a question that differ although all responses are alike: where the layout says who gave them."""
+    if "{model}" not in pool.prompt.response:
+        return 1
+    return len(pool.models) ** (min(stage, 1) if pool.prompt.responses == "last" else stage)
+
+
+def _encoding(
+    questions: Questions,
+    response_tokens: Float[np.ndarray, "M T"],
+    tree: HopTree,
+    spec: dict[str, Any],
+    assumptions: Assumptions,
+) -> PlannedEncoding | None:
+    """Of an encoder that embeds questions and responses apart by a neural model, what embedding takes."""
+    if "context" in spec.get("parts", ("context",)) or "source" not in spec:
+        return None
+    size = model_size("encoder", spec["source"], assumptions)
+    count, _ = token_counter(spec["source"], assumptions)
+    return plan_encoding(questions, count(questions.texts), response_tokens, tree, spec, size, assumptions)
+
+
+def _response_tokens(
+    model: ModelConfig,
+    hop: int,
+    size: StatedSize,
+    questions: Questions,
+    assumptions: Assumptions,
+    measured: Measured | None,
+) -> Float[np.ndarray, " T"]:
+    """Tokens of the model's response to each text at a hop, as measured or else as assumed."""
+    cap = model.max_new_tokens
+    stated = {
+        task: known if known is not None else size.response_tokens or assumptions.response_tokens.get(task, cap)
+        for task in set(questions.tasks)
+        for known in [None if measured is None else measured.response_tokens(model.name, hop, task)]
+    }
+    return np.minimum(np.array([stated[task] for task in questions.tasks], dtype=float), cap)
+
+
+def _prompt_tokens(
+    questions: Questions, layout: HopPrompt, models: Sequence[ModelConfig], stage: int, count: TokenCounter
+) -> Float[np.ndarray, " T"]:
+    """Tokens of each text's prompt after `stage` empty responses."""
+    before = ("",) * stage, (models[0].name,) * stage
+    asked = zip(questions.texts, questions.shots, strict=True)
+    return count([as_text(layout(text, *before, shots)) for text, shots in asked])
+
+
+def _work(
+    calls: Float[np.ndarray, " T"],
+    tokens_in: Float[np.ndarray, " T"],
+    tokens_out: Float[np.ndarray, " T"],
+    size: StatedSize,
+) -> Work:
+    """What so many calls of each text take.
+
+    A token takes 2 x parameters operations, and attention over the t tokens up to it t times that of one; over n
+    tokens that is half of it n^2 times.
+    """
+    attention = size.attention_flops / 2
+    reading = 2 * size.parameters * tokens_in + attention * tokens_in**2
+    whole = 2 * size.parameters * (tokens_in + tokens_out) + attention * (tokens_in + tokens_out) ** 2
+    sums = (float(calls @ each) for each in (tokens_in, tokens_out, reading, whole - reading))
+    return Work(float(calls.sum()), *sums)

@@ -1,0 +1,173 @@
+"""What a collected table shows of its pool: how long responses are, how often calls are shared, how long they take."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hierrouter_jax.bridge.collect.summary import TIMING, Block, read_timing
+from hierrouter_jax.bridge.forecast.assumptions import Assumptions
+from hierrouter_jax.bridge.pool import PoolConfig
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.store import load_external, load_table
+from hierrouter_jax.outcomes.table import OutcomeTable
+
+BESIDE = 0  # the hop of models outside the pool
+
+
+@dataclass(frozen=True)
+class MeasuredCalls:
+    """Calls of a model at a hop, as they were.
+
+    Attributes:
+      hop: from 1; 0 of a model beside the pool.
+      model: its name.
+      hops: nodes that the calls filled.
+      calls: distinct ones among them.
+      response_tokens: mean of a response, by task.
+      mean_tokens: the same over all hops.
+      timed: calls whose time is known.
+      seconds: that those took, with as many under way as the collection had.
+      tokens_in, tokens_out: read and written by those.
+    """
+
+    hop: int
+    model: str
+    hops: int
+    calls: int
+    response_tokens: Mapping[str, float]
+    mean_tokens: float
+    timed: int
+    seconds: float
+    tokens_in: int
+    tokens_out: int
+
+    @property
+    def seconds_per_call(self) -> float:
+        return self.seconds / self.timed
+
+    @property
+    def calls_per_hop(self) -> float:
+        return self.calls / self.hops
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A table's calls by model and hop.
+
+    Attributes:
+      table: its folder.
+      queries: of the table.
+      calls: of every model at every hop that was timed.
+    """
+
+    table: str
+    queries: int
+    calls: tuple[MeasuredCalls, ...]
+
+    def of(self, model: str, hop: int) -> MeasuredCalls | None:
+        """A model at a hop, or at the last one before it that was timed; None of a model that never was."""
+        mine = [calls for calls in self.calls if calls.model == model and calls.hop <= hop]
+        return max(mine, key=lambda calls: calls.hop, default=None)
+
+    def response_tokens(self, model: str, hop: int, task: str) -> float | None:
+        """Mean tokens of a response of a model to a task at a hop; of all tasks where that one was not asked."""
+        calls = self.of(model, hop)
+        return None if calls is None else calls.response_tokens.get(task, calls.mean_tokens)
+
+
+def read_measured(folder: Path, pool: PoolConfig) -> Measured:
+    """Read what a collection of a pool measured.
+
+    Args:
+      folder: of the table, with the `timing.json` that collecting it left there.
+      pool: whose models are looked for there, by name and longest response.
+    Raises:
+      InputError: if the folder holds no table or no times, or none of a model of the pool; or a model of it could write
+        longer or shorter responses there.
+    """
+    table, beside = load_table(folder), load_external(folder)
+    if not (folder / TIMING).is_file():
+        raise InputError(
+            f"{folder / TIMING}: no such file, so nothing says how long the calls of this table took; collect a pilot "
+            "anew, into another folder"
+        )
+    times = {(block.hop, block.model): block for block in read_timing(folder / TIMING)}
+    limits = {member.name: member.max_new_tokens for member in (*table.pool, *(beside.pool if beside else ()))}
+    for model in (*pool.models, *pool.external):
+        if model.name not in limits:
+            raise InputError(
+                f"{folder}: no calls of the model {model.name!r} were measured; it holds {', '.join(limits)}"
+            )
+        if limits[model.name] != model.max_new_tokens:
+            raise InputError(
+                f"{folder}: model {model.name!r} was measured with max_new_tokens {limits[model.name]}, but has "
+                f"{model.max_new_tokens} in the pool"
+            )
+    shown = "{model}" in pool.prompt.response
+    found = _calls(table, times, shown) + ([] if beside is None else _calls(beside, times, shown, beside=True))
+    if not found:
+        raise InputError(f"{folder / TIMING}: holds no time of any call of the table")
+    return Measured(str(folder), table.num_queries, tuple(found))
+
+
+def _calls(
+    table: OutcomeTable, times: Mapping[tuple[int, str], Block], named: bool, beside: bool = False
+) -> list[MeasuredCalls]:
+    """Of every model at every hop that was timed."""
+    found = []
+    for hop in range(1, table.tree.horizon + 1):
+        for model, name in enumerate(table.model_names):
+            block = times.get((hop, name))
+            nodes = range(table.tree.num_nodes)[table.tree.stage_slice(hop)][model :: table.tree.num_models]
+            prompts, lengths, hops = set(), defaultdict(list), 0
+            for node in nodes:
+                before = list(table.tree.path(node))[:-1]
+                for row in np.flatnonzero(table.available[:, node]).tolist():
+                    query, hops = table.queries[row], hops + 1
+                    route = table.tree.route(node)[:-1] if named else ()
+                    prompts.add((query.text, query.shots, route, tuple(table.response[row, before].tolist())))
+                    lengths[query.task].append(int(table.tokens_out[row, node]))
+            if block is None or not hops or not block.calls or block.seconds <= 0:
+                continue
+            means = {task: float(np.mean(tokens)) for task, tokens in lengths.items()}
+            mean = float(np.mean(np.concatenate([*lengths.values()])))
+            took = block.calls, block.seconds, block.tokens_in, block.tokens_out
+            found.append(MeasuredCalls(BESIDE if beside else hop, name, hops, len(prompts), means, mean, *took))
+    return found
+
+
+class Work(NamedTuple):
+    """What so many calls of a model do: tokens read and written, and floating point operations of both."""
+
+    calls: float
+    tokens_in: float
+    tokens_out: float
+    reading_flops: float
+    writing_flops: float
+
+
+def seconds(work: Work, model: str, hop: int, assumptions: Assumptions, measured: Measured | None) -> float:
+    """Seconds that calls of a model at a hop take, one after the other or as many at once as their collection has.
+
+    Args:
+      work: the calls.
+      model: its name.
+      hop: from 1; 0 of a model beside the pool.
+      assumptions: rates of models, and the device.
+      measured: where the model was timed, a call takes as long as there; longer or shorter as it writes more or less.
+    """
+    calls = None if measured is None else measured.of(model, hop)
+    if calls is not None:
+        longer = work.tokens_out / (work.calls * calls.mean_tokens) if work.calls and calls.mean_tokens else 1.0
+        return work.calls * calls.seconds_per_call * longer
+    if model in assumptions.rates:
+        rate = assumptions.rates[model]
+        return work.tokens_in / rate.read + work.tokens_out / rate.written
+    operations = (
+        work.reading_flops / assumptions.reading_utilisation + work.writing_flops / assumptions.writing_utilisation
+    )
+    return operations / assumptions.peak_flops

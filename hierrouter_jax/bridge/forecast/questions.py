@@ -1,0 +1,172 @@
+"""The questions that a plan is made for: how many there are, and texts that stand for them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, shared_task
+from hierrouter_jax.bridge.tasks.draw import draw_shots, shots_for
+from hierrouter_jax.bridge.tasks.source import SourceItem, read_items
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import Query, Turn
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Texts, and how many questions each of them stands for.
+
+    Attributes:
+      texts: what is asked.
+      shots: turns of worked examples before each text, which the models read and the encoder does not.
+      tasks: of each text.
+      weight: distinct questions that each stands for, [T].
+      training: how many of those are asked in training alone, [T].
+      training_queries: by task, those included that have the text of another.
+      hidden: questions beyond those, that have the text of another.
+      notes: where the texts are not the questions themselves, one sentence each.
+    """
+
+    texts: tuple[str, ...]
+    shots: tuple[tuple[Turn, ...], ...]
+    tasks: tuple[str, ...]
+    weight: Float[np.ndarray, " T"]
+    training: Float[np.ndarray, " T"]
+    training_queries: Mapping[str, int]
+    hidden: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def distinct(self) -> int:
+        """Questions with a text of their own."""
+        return round(float(self.weight.sum()))
+
+    @property
+    def total(self) -> int:
+        return self.distinct + self.hidden
+
+
+def query_questions(queries: Sequence[Query]) -> Questions:
+    """The queries themselves.
+
+    Raises:
+      InputError: if there are none.
+    """
+    if not queries:
+        raise InputError("there are no queries to plan for")
+    distinct = {(query.text, query.shots): query.task for query in queries}
+    texts, shots = zip(*distinct, strict=True)
+    elsewhere = {(query.text, query.shots) for query in queries if query.split != "train"}
+    return Questions(
+        texts,
+        shots,
+        tuple(distinct.values()),
+        np.ones(len(distinct)),
+        np.array([float(asked not in elsewhere) for asked in distinct]),
+        Counter(query.task for query in queries if query.split == "train"),
+        len(queries) - len(distinct),
+    )
+
+
+def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
+    """The questions of a mix, whose texts are those of all rows that can be read.
+
+    A task's rows stand for as many questions as the mix draws of it; which ones it draws, and what it leaves out as
+    duplicates, is decided when they are collected. Where a split cannot be read another one of the task stands for it.
+
+    Args:
+      config: the mix.
+      data: folder of a local copy of the benchmarks, to read instead of the hub.
+    Raises:
+      InputError: if no split of a task can be read, or nothing is asked for.
+    """
+    prompts: list[list[Turn]] = []
+    tasks: list[str] = []
+    weight: list[float] = []
+    training: list[float] = []
+    training_queries: Counter[str] = Counter()
+    notes: list[str] = []
+    for name, share in config.tasks.items():
+        wanted = sum(share.counts.values())
+        if not wanted:
+            continue
+        task = shared_task(name, share)
+        read, note = _prompts(task, share, data)
+        prompts += read
+        tasks += [task.name] * len(read)
+        weight += [wanted / len(read)] * len(read)
+        training += [share.train / len(read)] * len(read)
+        training_queries[task.name] += share.train
+        if note:
+            notes.append(note)
+    if not prompts:
+        raise InputError("the mix asks for no query: every count is 0")
+    texts, shots = tuple(turns[-1].content for turns in prompts), tuple(tuple(turns[:-1]) for turns in prompts)
+    by_text = np.array(weight), np.array(training)
+    return Questions(texts, shots, tuple(tasks), *by_text, training_queries, notes=tuple(notes))
+
+
+def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[list[Turn]], str]:
+    """Turns of every row of a task that can be read, and a note where those are not the ones that are asked for."""
+    splits = task.source.splits | share.splits
+    asked = Counter({splits[split]: count for split, count in share.counts.items() if count and split in splits})
+    by_split: dict[str, tuple[SourceItem, ...]] = {}
+    refusal: InputError | None = None
+    needed = [*asked, task.shots.split] if task.shots.count else [*asked]
+    for split in dict.fromkeys(needed):
+        try:
+            by_split[split] = read_items(task, split, data)
+        except InputError as error:
+            refusal = error
+    items = [item for split in asked for item in by_split.get(split, ())]
+    if not items:
+        raise refusal or InputError(f"task {task.name}: its source has no split to read")
+    where = f"task {task.name}"
+    shots = draw_shots(task.shots, by_split.get(task.shots.split, ()), where) if task.shots.count else {}
+    prompts = [
+        task.prompt.turns(item.item, [shot.item for shot in shots_for(shots, item.item.stratum, task.shots, where)])
+        for item in items
+    ]
+    wanted, missing = sum(share.counts.values()), [split for split in asked if split not in by_split]
+    if not missing and len(items) >= wanted:
+        return prompts, ""
+    why = f", as its split {' and '.join(missing)} cannot be read here" if missing else ""
+    return prompts, f"{task.name}: {len(items):,} rows stand for {wanted:,} queries{why}"
+
+
+@dataclass(frozen=True)
+class PartialTrees:
+    """What a sampling plan may ask for at most. Trees of validation and test queries are whole.
+
+    Attributes:
+      plan: its name.
+      whole: share of each task's training queries, rounded up, whose trees are whole, too.
+      expanded: of the other trees, the most nodes of each stage but the last after which every model is called.
+    """
+
+    plan: str
+    whole: float
+    expanded: tuple[int, ...]
+
+    def queries(self, questions: Questions) -> int:
+        """Training queries whose trees are partial."""
+        return sum(count - self._whole(count) for count in questions.training_queries.values())
+
+    def weight(self, questions: Questions) -> Float[np.ndarray, " T"]:
+        """Of the questions that each text stands for, those whose trees are partial.
+
+        One that is asked outside of training as well is not, as its calls are made for the whole tree. Of the others,
+        as many are taken to be whole as the plan may draw.
+        """
+        tasks, left = np.array(questions.tasks), np.zeros(len(questions.texts))
+        for task, count in questions.training_queries.items():
+            mine = np.where(tasks == task, questions.training, 0.0)
+            if mine.sum():
+                left += mine * (1 - min(1.0, self._whole(count) / mine.sum()))
+        return left
+
+    def _whole(self, count: int) -> int:
+        return int(np.ceil(self.whole * count))

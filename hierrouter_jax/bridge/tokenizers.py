@@ -1,0 +1,86 @@
+"""A GGUF file as a plain folder, which every server of transformers models can load."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from hierrouter_jax.bridge.pool import described, resolve_source
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading
+from hierrouter_jax.errors import InputError
+
+
+def write_plain_folder(source: Path, folder: Path, dtype: str = "bfloat16") -> int:
+    """Write a GGUF file's weights, dequantised, with config, tokenizer and chat template; returns the parameters.
+
+    Args:
+      source: the GGUF file.
+      folder: that is written; it must not hold a model yet.
+      dtype: of the weights: float32, bfloat16 or float16.
+    Raises:
+      InputError: if the file is none that transformers can read, or the folder holds a model.
+    """
+    if source.suffix != ".gguf":
+        raise InputError(f"{source}: is no GGUF file (model.gguf)")
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise InputError(f"dtype is {dtype!r}, but must be float32, bfloat16 or float16")
+    if (folder / "config.json").exists():
+        raise InputError(f"{folder}: holds a model already; name another folder")
+    where: dict[str, Any] = {"gguf_file": source.name}
+    resolve_source(str(source))
+    with loading("GGUF", str(source)):
+        tokenizer = from_pretrained(AutoTokenizer, source.parent, **where)
+        model = from_pretrained(AutoModelForCausalLM, source.parent, **where, dtype=getattr(torch, dtype))
+    clear_quantiser(model)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model.num_parameters()
+
+
+def clear_quantiser(model: PreTrainedModel) -> None:
+    """Forget that weights were read from quantised ones: they no longer are, but the marks block saving and serving."""
+    for owner, names in ((model, ("is_quantized", "quantization_method", "hf_quantizer")), (model.config, _OF_CONFIG)):
+        for name in names:
+            vars(owner).pop(name, None)
+
+
+_OF_CONFIG = ("quantization_config", "_is_quantized")
+
+
+_AT_ONCE = 4096
+
+
+class TokenizerCounter:
+    """Tokens of texts as they are: no chat template, no special tokens.
+
+    Args:
+      source: a hub id, a folder, or a tokenizer.json file.
+
+    Attributes:
+      name: the source, with the size of its vocabulary, so that two of one name can be told apart.
+
+    Raises:
+      InputError: if the source cannot be loaded.
+    """
+
+    def __init__(self, source: str) -> None:
+        with loading("tokenizer", source):
+            if source.endswith(".json"):
+                self._tokenizer = Tokenizer.from_file(str(Path(source).expanduser()))
+            else:
+                loaded = from_pretrained(AutoTokenizer, described(source), use_fast=True)
+                self._tokenizer = loaded.backend_tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.name = f"{source} ({self._tokenizer.get_vocab_size()} tokens)"
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        counts: list[int] = []
+        for start in range(0, len(texts), _AT_ONCE):
+            batch = self._tokenizer.encode_batch(list(texts[start : start + _AT_ONCE]), add_special_tokens=False)
+            counts += [len(encoding.ids) for encoding in batch]
+        return counts

@@ -1,0 +1,202 @@
+"""The plan of a collection, for a terminal or as JSON: `hierrouter collect --dry_run`."""
+
+import json as jsonlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from hierrouter_jax.bridge.encoders import whole_spec
+from hierrouter_jax.bridge.forecast import (
+    PartialTrees,
+    Plan,
+    load_assumptions,
+    mix_questions,
+    plan_collection,
+    query_questions,
+    read_measured,
+)
+from hierrouter_jax.bridge.pool import PoolConfig
+from hierrouter_jax.bridge.tasks import MixConfig
+from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.config import config_path
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.studies.partial import PartialConfig, PlanKind, most_expanded
+
+_HEADERS = ("calls", "read", "written", "cost", "PFLOP", "hours", "hours at\ncaps")
+
+
+def dry_run(
+    asked: MixConfig | Sequence[Query],
+    data: Path | None,
+    pool: PoolConfig,
+    horizon: int,
+    encoder: dict[str, Any],
+    assumptions: str,
+    json: bool,
+    plan: PlanKind = "all",
+    partial: PartialConfig = PartialConfig(),  # noqa: B008 (frozen)
+    measured: Path | None = None,
+) -> None:
+    """Print what a collection would take, at most; no model is loaded and no call made.
+
+    Args:
+      asked: the mix that queries would be drawn of, or the queries.
+      data: folder of a local copy of the benchmarks, to read instead of the hub.
+      pool: of the collection.
+      horizon: largest number of hops.
+      encoder: kind and settings of the context encoder.
+      assumptions: preset or YAML file.
+      json: print for machines.
+      plan: which routes of training queries.
+      partial: numbers of a plan that is not of all of them.
+      measured: folder of a collected table of the pool, to be used instead of assumptions.
+    """
+    questions = mix_questions(asked, data) if isinstance(asked, MixConfig) else query_questions(asked)
+    taken = load_assumptions(config_path(assumptions))
+    known = None if measured is None else read_measured(measured, pool)
+    trees = None
+    if plan != "all":
+        trees = PartialTrees(plan, partial.whole, most_expanded(plan, partial, HopTree(len(pool.models), horizon)))
+    show_plan(plan_collection(questions, pool, horizon, taken, whole_spec(encoder), trees, known), json)
+
+
+def show_plan(plan: Plan, json: bool) -> None:
+    """Print a plan."""
+    if json:
+        print(jsonlib.dumps(plan.to_dict()))
+        return
+    output = result_console()
+    output.print(_table(plan))
+    output.print()
+    for line in _words(plan):
+        output.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _table(plan: Plan) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table.add_column("hop", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    for header in _HEADERS:
+        table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
+    last = plan.calls[-1]
+    for planned, following in zip(plan.calls, [*plan.calls[1:], None], strict=True):
+        row = {
+            "expected_calls": planned.expected_calls,
+            "expected": vars(planned.expected),
+            "at_cap": vars(planned.at_cap),
+        }
+        ends = planned is last or (following is not None and following.hop != planned.hop)
+        table.add_row(str(planned.hop) if planned.hop else "once", planned.model, *_cells(row), end_section=ends)
+    several = [name for name in plan.sizes if any(c.hop and c.model == name for c in plan.calls)]
+    for name in several:
+        table.add_row("all", name, *_cells(plan.total(name)))
+    table.add_row("all", "all", *_cells(plan.total()), style="bold")
+    return table
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    load, cap = row["expected"], row["at_cap"]
+    flops = load["reading_flops"] + load["writing_flops"]
+    return [
+        f"{row['expected_calls']:,.0f}",
+        _short(load["tokens_in"]),
+        _short(load["tokens_out"]),
+        _short(load["cost"]),
+        _short(flops / 1e15),
+        f"{load['hours']:,.2f}",
+        f"{cap['hours']:,.2f}",
+    ]
+
+
+def _words(plan: Plan) -> list[str]:
+    """What the numbers mean, and everything that they rest on."""
+    total, taken = plan.total(), plan.assumptions
+    lengths = ", ".join(f"{task} {tokens}" for task, tokens in taken.response_tokens.items())
+    timed = {calls.model for calls in plan.measured.calls} if plan.measured else set()
+    lines = [
+        f"{plan.questions:,} queries, {plan.horizon} hops, {_routes(plan)}{total['hops']:,} hops from at most "
+        f"{total['most']:,} calls; at least {total['fewest']:,}, if all responses to a query were alike"
+        f"{' and no partial tree grew' if plan.trees else ''}.",
+        *_bound(plan),
+        f"All else is of {_basis(plan)}; the last column of the most calls with all of them at "
+        f"their caps ({_short(total['at_cap']['tokens_out'])} tokens written, cost {_short(total['at_cap']['cost'])}).",
+        f"Cost is in {plan.money_unit}. Operations: 2 x parameters a token, and attention.",
+        *_measured(plan),
+        f"Hours{' of all else' if timed or taken.rates else ''}: {taken.device}, {taken.peak_flops / 1e12:g} TFLOP/s "
+        f"at its peak, {taken.reading_utilisation:.0%} of that while reading and {taken.writing_utilisation:.0%} while "
+        "writing.",
+    ]
+    if not timed >= set(plan.sizes):
+        lines.append(f"Response tokens: {lengths or 'none stated'}; other tasks at the cap.")
+    if taken.template_tokens:
+        lines.append(f"Chat templates: {taken.template_tokens} tokens a prompt, where a model's own is not here.")
+    for name, size in plan.sizes.items():
+        if name in timed:
+            lines.append(f"{name}: {size.parameters / 1e9:.3g} billion parameters.")
+            continue
+        rate = taken.peak_flops * taken.writing_utilisation / (2 * size.parameters)
+        if name in taken.rates:
+            rate = taken.rates[name].written
+        own = f", responses of {size.response_tokens:,} tokens or its cap" if size.response_tokens else ""
+        lines.append(f"{name}: {size.parameters / 1e9:.3g} billion parameters, writes {rate:,.0f} tokens/s{own}.")
+    if plan.encoding is not None:
+        work = plan.encoding
+        lines.append(
+            f"Encoder: at most {work.texts:,} texts of {_short(work.tokens)} tokens, {work.truncated:,} of them cut; "
+            f"{_short(work.flops / 1e15)} PFLOP, {work.hours:.2f} hours; {_short(work.table_bytes)}B of embeddings."
+        )
+    return [*lines, *(f"{note}." for note in plan.notes)]
+
+
+def _basis(plan: Plan) -> str:
+    if plan.measured is None:
+        return "the most calls, with responses of the assumed length"
+    return "as many calls, and responses as long, as were measured"
+
+
+def _measured(plan: Plan) -> list[str]:
+    """What a collected table showed: a line for each model and hop."""
+    if plan.measured is None:
+        return []
+    took = plan.total()["expected"]["hours"] * 3600
+    lines = [
+        f"Calls take {took:,.0f} seconds, as measured in {plan.measured.table} on {plan.measured.queries:,} queries. "
+        "The seconds of a call are wall time over calls, with as many under way as there were:"
+    ]
+    for calls in plan.measured.calls:
+        lengths = ", ".join(f"{task or 'no task'} {tokens:.0f}" for task, tokens in calls.response_tokens.items())
+        where = f"hop {calls.hop}" if calls.hop else "once"
+        lines.append(
+            f"  {where}, {calls.model}: {calls.timed:,} calls of {calls.seconds_per_call:.3g} s; reads "
+            f"{calls.tokens_in / calls.seconds:,.0f} and writes {calls.tokens_out / calls.seconds:,.0f} tokens/s in "
+            f"that time; {calls.calls_per_hop:.2f} calls a hop; responses: {lengths} tokens"
+        )
+    return lines
+
+
+def _routes(plan: Plan) -> str:
+    return "every route: " if plan.trees is None else f"plan {plan.trees.plan}: at most "
+
+
+def _bound(plan: Plan) -> list[str]:
+    """Of partial trees, why nobody knows how many calls they take."""
+    if plan.trees is None:
+        return []
+    nodes = " and ".join(f"{most:,} of hop {stage}" for stage, most in enumerate(plan.trees.expanded) if stage)
+    grown = f", and go on after at most {nodes}" if nodes else ""
+    return [
+        f"Trees of {plan.partial:,} training queries are partial: they hold each model's first hop{grown}. The answers "
+        "decide after which; the most is a bound and no estimate."
+    ]
+
+
+def _short(value: float) -> str:
+    """A number in three digits: 12,345,678 is 12.3 M."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"

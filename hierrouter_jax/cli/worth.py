@@ -1,0 +1,151 @@
+"""The verb that says whether routing is worth it: worth."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.domains import NONNEGATIVE
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.report import formats
+from hierrouter_jax.studies.worth import worth as worth_of
+
+_ROUTING = {
+    "go": "go: choosing a model by the query's task beats {single} alone by {task}.",
+    "sample": (
+        "unclear: choosing by the query's task does not reliably beat {single} alone ({task}), but the headroom is "
+        "large enough that a better router may; train one on this table before you collect more."
+    ),
+    "too few queries": (
+        "too few queries to say: choosing by the query's task adds {task} to {single} alone, and the best choice for "
+        "every query {oracle}, over {queries} queries; answer more of them."
+    ),
+    "no-go": (
+        "no-go: choosing by the query's task does not reliably beat {single} alone ({task}), and even the best choice "
+        "for every query would leave a router little to gain."
+    ),
+}
+_HOP = {
+    "go": "go: on this table a route of up to {hops} hops by the query's task adds {gain}.",
+    "sample": (
+        "collect a sample of it first: no model alone is right on {failed} of the queries, and only a rewriting hop "
+        "can help there. A full tree costs {calls} calls a query."
+    ),
+    "too few queries": "too few queries to say: {why}, over {queries} queries.",
+    "no-go": "no-go: {why}.",
+}
+
+DOMAINS = {"worth": {"cost_weight": NONNEGATIVE}}  # of numbers that are no field of a configuration
+
+
+def worth(table: Path, split: str = "test", cost_weight: float = 0.0, json: bool = False) -> None:
+    """Say whether routing, and whether a second or third hop, is worth it for the models of a table.
+
+    One hop is enough: collect with '--horizon 1', or import a published table.
+
+    Args:
+      table: folder of the table.
+      split: train, validation or test; what to measure on.
+      cost_weight: of the cost, over the mean cost of one call, in what is compared; 0 compares quality alone.
+      json: print for machines.
+    """
+    if split not in SPLITS:
+        raise InputError(f"--split is {split!r}, but must be one of {', '.join(SPLITS)}")
+    report = worth_of(load_table(table), split, cost_weight)
+    if json:
+        print(jsonlib.dumps(report))
+        return
+    console = result_console()
+    for grid in (_policies(report), _prices(report)):
+        console.print(grid)
+        console.print()
+    for sentence in sentences(report):
+        console.print(sentence, soft_wrap=True)
+
+
+def sentences(report: dict[str, Any]) -> list[str]:
+    """The answers in plain words."""
+    single, task = report["best_single"]["model"], _points(report["task_sequence"]["headroom"])
+    oracle, queries = _points(report["oracle"]["headroom"]), report["queries"]
+    routing = _ROUTING[report["answers"]["routing"]].format(single=single, task=task, oracle=oracle, queries=queries)
+    said = [f"Routing: {routing}"]
+    for depth in report["depth"][1:]:
+        answer, gain = report["answers"][f"hop_{depth['hops']}"], depth.get("gain")
+        why = (
+            f"on this table it adds {_points(gain)} to the routes before it"
+            if gain
+            else f"no model alone is right on {_failed(report)} of the queries"
+            if answer == "too few queries"
+            else f"no model alone is right on {_failed(report)} of the queries, too few for a rewriting hop to add a "
+            "point"
+            if depth["hops"] == 2 or report["answers"]["hop_2"] == "go"
+            else "see first what the second hop brings"
+        )
+        said.append(
+            f"Hop {depth['hops']}: "
+            + _HOP[answer].format(
+                hops=depth["hops"],
+                gain=_points(gain) if gain else "",
+                failed=f"{formats.percent(report['co_failure']['value'])} %",
+                queries=queries,
+                calls=depth["calls"],
+                why=why,
+            )
+        )
+    return said
+
+
+def _policies(report: dict[str, Any]) -> Table:
+    left_out = f"; {report['left_out']} without all outcomes left out" if report["left_out"] else ""
+    grid = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        caption=f"one hop, {report['queries']} queries of the {report['split']} split{left_out}; "
+        f"cost in {report['money_unit']}; 95 % intervals",
+        caption_justify="left",
+        caption_style="dim",
+    )
+    for column in ("", "accuracy %", "cost", "points over best single"):
+        grid.add_column(column, justify="left" if not column else "right")
+    for name, row in (
+        (f"best single ({report['best_single']['model']})", report["best_single"]),
+        ("best for the predicted task", report["task_sequence"]),
+        ("oracle: best for every query", report["oracle"]),
+    ):
+        gain = _points(row["headroom"], unit="") if "headroom" in row else formats.DASH
+        grid.add_row(name, formats.percent(row["accuracy"]), f"{row['cost']:.4g}", gain)
+    grid.add_row("no model alone is right", _failed(report, unit=""), "", "")
+    return grid
+
+
+def _prices(report: dict[str, Any]) -> Table:
+    grid = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        caption="of one query; later hops are taken to write as much as the first, and read all that came before",
+        caption_justify="left",
+        caption_style="dim",
+    )
+    for column in ("hops", "calls to collect", "cost to collect", "cost of a route", "cheapest route"):
+        grid.add_column(column, justify="right")
+    for depth in report["depth"]:
+        route = depth["route_cost"]
+        costs = [f"{value:.4g}" for value in (depth["collection_cost"], route["mean"], route["cheapest"])]
+        grid.add_row(str(depth["hops"]), str(depth["calls"]), *costs)
+    return grid
+
+
+def _failed(report: dict[str, Any], unit: str = " %") -> str:
+    failed = report["co_failure"]
+    low, high = (formats.percent(bound) for bound in failed["ci"])
+    return f"{formats.percent(failed['value'])}{unit} [{low}, {high}]"
+
+
+def _points(gain: dict[str, Any], unit: str = " points") -> str:
+    low, high = gain["ci"]
+    return f"{100 * gain['value']:.1f}{unit} [{100 * low:.1f}, {100 * high:.1f}]"

@@ -1,1 +1,0 @@
-"""Partial trees: which hops of the training queries are worth their calls."""

@@ -1,0 +1,1 @@
+"""Self-contained pages that show a run, several runs, a comparison or a sweep."""

@@ -1,0 +1,103 @@
+"""Sentences computed from the numbers of a run, in whichever direction the numbers point."""
+
+from typing import Any
+
+from hierrouter_jax.report import formats
+
+BLIND_KINDS = frozenset({"single", "sequence", "supervised", "random"})
+TIE_MARGIN = 0.01
+
+
+def verdict(comparison: dict[str, Any]) -> str:
+    """What a paired interval allows one to say: better, worse, tied (not worse by more than 1 point) or undecided."""
+    low, high = comparison["ci"]
+    if low > 0:
+        return "better"
+    if high < 0:
+        return "worse"
+    return "tied" if low > -TIE_MARGIN else "undecided"
+
+
+def headlines(evaluation: dict[str, Any]) -> list[str]:
+    """One sentence per learned router, the most accurate first."""
+    learned = [row for row in formats.deployable(evaluation) if row["kind"] == "learned"]
+    if not learned:
+        best = formats.deployable(evaluation)[0]
+        queries = f"{_queries(evaluation)} queries"
+        return [f"No learned router was evaluated; {best['name']} answers {_share(best)} of {queries} right."]
+    return [_sentence(row, evaluation) for row in learned]
+
+
+def live_sentence(evaluation: dict[str, Any]) -> str:
+    """How far live routing and the table agree."""
+    live = evaluation.get("live")
+    if not live:
+        return "Live routing was not run."
+    queries, routes, responses = live["queries"], int(live["routes_equal"]), int(live["responses_equal"])
+    took = f"{routes} of {queries} queries took the table\u2019s route"
+    start = f"Routed live by {live['policy']}, {took} and {responses}"
+    if routes == responses == queries:
+        return f"{start} of {queries} got the table\u2019s responses."
+    return f"{start} got its responses: the table does not fully describe the live pool."
+
+
+def _sentence(row: dict[str, Any], evaluation: dict[str, Any]) -> str:
+    start = f"The learned router {row['name']} answers {_share(row)} of {_queries(evaluation)} queries right"
+    blind = [other for other in formats.deployable(evaluation) if other["kind"] in BLIND_KINDS]
+    same = [other for other in blind if _has_moves_of(row, other, evaluation)]
+    if not same:
+        return f"{start}; no opponent that does not look at the responses was evaluated{_cost_clause(row, evaluation)}."
+    opponent = same[0]
+    moves = "" if row["name"].endswith("+stop") else " and makes as many hops"
+    who = f"{opponent['name']}, the best opponent that does not look at the responses{moves}"
+    against = _against(row, opponent, _comparison(row, opponent, evaluation), who)
+    ahead = f"; {blind[0]['name']}, with fewer hops, answers {_share(blind[0])}"
+    other = ahead if blind[0] is not opponent and blind[0]["accuracy"] > row["accuracy"] else ""
+    return f"{start}{against}{_cost_clause(row, evaluation, opponent)}{other}."
+
+
+def _has_moves_of(row: dict[str, Any], other: dict[str, Any], evaluation: dict[str, Any]) -> bool:
+    """Whether a router of fixed length could have done what `other` does; one that may stop always could."""
+    return row["name"].endswith("+stop") or other["hops"] > evaluation["table"]["horizon"] - 1e-6
+
+
+def _against(row: dict[str, Any], opponent: dict[str, Any], known: dict[str, Any] | None, who: str) -> str:
+    if known is None:
+        difference = row["accuracy"] - opponent["accuracy"]
+        return f", {_points(difference)} than {who} (without a paired interval in this run)"
+    interval = f"95{formats.NARROW_SPACE}% interval {' to '.join(formats.signed_points(end) for end in known['ci'])}"
+    judged = verdict(known)
+    if judged in ("better", "worse"):
+        loses = ", so it loses to it" if judged == "worse" else ""
+        return f", {_points(known['difference'])} than {who} ({interval}){loses}"
+    tied = "tied: at most 1 point worse" if judged == "tied" else "undecided"
+    return f"; {who}, differs by {formats.signed_points(known['difference'])} points ({interval}), which is {tied}"
+
+
+def _cost_clause(row: dict[str, Any], evaluation: dict[str, Any], opponent: dict[str, Any] | None = None) -> str:
+    unit = formats.cheapest_single(evaluation)
+    clauses = []
+    if opponent is not None and opponent["cost"] > 0:
+        clauses.append(f"{formats.multiple(row['cost'] / opponent['cost'])} times its cost")
+    if unit is not None and unit is not opponent:
+        relative = formats.multiple(row["cost"] / unit["cost"])
+        clauses.append(f"{relative} times the cost of {unit['name']}, the cheapest single model")
+    return f", at {' and '.join(clauses)}" if clauses else ""
+
+
+def _comparison(row: dict[str, Any], opponent: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any] | None:
+    wanted = (row["name"], opponent["name"], "accuracy")
+    pairs = evaluation.get("comparisons") or []
+    return next((c for c in pairs if (c["policy"], c["opponent"], c["metric"]) == wanted), None)
+
+
+def _points(difference: float) -> str:
+    return f"{formats.percent(abs(difference))} points {'fewer' if difference < 0 else 'more'}"
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{formats.percent(row['accuracy'])}{formats.NARROW_SPACE}%"
+
+
+def _queries(evaluation: dict[str, Any]) -> str:
+    return f"{evaluation['table']['queries']:,} {evaluation['table']['split']}".replace(",", "\u2009")

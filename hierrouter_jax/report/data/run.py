@@ -1,0 +1,242 @@
+"""The files of a run folder, read and checked: whatever is wrong is one sentence."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import trim_mean
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import read_json
+from hierrouter_jax.report import formats
+from hierrouter_jax.report.data.headlines import verdict
+
+_POLICY_KEYS = ("name", "kind", "accuracy", "accuracy_ci", "cost", "hops", "repaired", "damaged", "per_task")
+_TRANSCRIPT_KEYS = ("query_id", "query", "task", "gold", "stopped", "answer", "cost", "quality", "hops")
+_METRIC_COLUMNS = ("learner", "seed", "update", "env_steps", "validation_return", "validation_accuracy")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run folder holds for its report; `live` is None where live routing was not run."""
+
+    name: str
+    evaluation: dict[str, Any]
+    metrics: pd.DataFrame
+    behaviour: dict[str, Any]
+    live: dict[str, Any] | None
+    record: dict[str, Any]
+
+    @property
+    def models(self) -> list[str]:
+        return [model["name"] if isinstance(model, dict) else model for model in self.evaluation["table"]["pool"]]
+
+    @property
+    def tasks(self) -> list[str]:
+        """Task names in the order of the table."""
+        return list(self.evaluation.get("task_names") or self.evaluation["policies"][0]["per_task"])
+
+
+def read_run(run: Path) -> RunFiles:
+    """Read a run folder.
+
+    Raises:
+      InputError: if the folder or one of its files is missing, unreadable or lacks a field.
+    """
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run folder; 'hierrouter train' or 'hierrouter quickstart' makes one")
+    live = run / "live.json"
+    return RunFiles(
+        name=run.resolve().name,
+        evaluation=_evaluation(run / "evaluation.json"),
+        metrics=_metrics(run / "metrics.parquet"),
+        behaviour=_behaviour(run / "behaviour.json"),
+        live=_live(live) if live.exists() else None,
+        record=read_object(run / "run.json", "command", "version", "seed", "seconds", "machine"),
+    )
+
+
+def read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON object that has these keys.
+
+    Raises:
+      InputError: if it is missing, not JSON, not an object, or lacks one.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: holds a {type(value).__name__} where an object with {', '.join(keys)} should be")
+    need(value, keys, str(path))
+    return value
+
+
+def need(value: Any, keys: tuple[str, ...], where: str) -> None:
+    """Refuse a value without one of the keys, by the place it has in its file."""
+    missing = [key for key in keys if not isinstance(value, dict) or key not in value]
+    if missing:
+        raise InputError(f"{where} has no {missing[0]!r}; write the file again with this version of hierrouter")
+
+
+def _evaluation(path: Path) -> dict[str, Any]:
+    evaluation = read_object(path, "table", "policies", "ceiling")
+    need(evaluation["table"], ("split", "queries", "horizon", "pool"), f"{path}: 'table'")
+    if not evaluation["policies"]:
+        raise InputError(f"{path}: 'policies' is empty, so there is nothing to report")
+    for index, policy in enumerate(evaluation["policies"]):
+        place = f"{path}: policies[{index}]"
+        need(policy, _POLICY_KEYS, place)
+        accuracy = policy["accuracy"]
+        if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
+            raise InputError(f"{place} ({policy['name']}) has accuracy {accuracy!r}, which is not a number in [0, 1]")
+    for index, row in enumerate(evaluation.get("comparisons") or []):
+        need(row, ("policy", "opponent", "metric", "difference", "ci"), f"{path}: comparisons[{index}]")
+    return evaluation
+
+
+def _behaviour(path: Path) -> dict[str, Any]:
+    policies = read_object(path, "policies")["policies"]
+    for name, policy in policies.items():
+        need(policy, ("routes",), f"{path}: policies[{name!r}]")
+        for task, routes in policy["routes"].items():
+            for index, route in enumerate(routes):
+                need(route, ("route", "stopped", "share"), f"{path}: policies[{name!r}].routes[{task!r}][{index}]")
+    return policies
+
+
+def _live(path: Path) -> dict[str, Any]:
+    transcripts = read_object(path, "transcripts")["transcripts"]
+    for router, several in transcripts.items():
+        for index, transcript in enumerate(several):
+            place = f"{path}: transcripts[{router!r}][{index}]"
+            need(transcript, _TRANSCRIPT_KEYS, place)
+            for hop in transcript["hops"]:
+                need(hop, ("model", "response", "cost", "probability"), f"{place}: a hop")
+    return transcripts
+
+
+def _metrics(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    try:
+        metrics = pd.read_parquet(path)
+    except (OSError, ValueError):
+        raise InputError(f"{path}: not a readable Parquet file; 'hierrouter train' writes it") from None
+    missing = [column for column in _METRIC_COLUMNS if column not in metrics]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}; train again with this version of hierrouter")
+    if metrics.empty:
+        raise InputError(f"{path}: holds no row, so there is no training to report")
+    return metrics
+
+
+_CURVES = ("validation_accuracy", "validation_return", "train_return")
+_APART = ("per_task", "front", "seeds")
+
+
+def run_frames(run: RunFiles) -> dict[str, pd.DataFrame]:
+    """The tables of a run's page. Fractions stay fractions; costs are in the table's money unit."""
+    evaluation = run.evaluation
+    policies = formats.deployable(evaluation) + formats.oracles(evaluation)
+    unit = formats.cheapest_single(evaluation)
+    pool = [model if isinstance(model, dict) else {"name": model} for model in evaluation["table"]["pool"]]
+    return {
+        "policies": pd.DataFrame([_policy(row, evaluation, unit) for row in policies]),
+        "seeds": _per_seed(policies),
+        "comparisons": comparisons_frame(evaluation.get("comparisons") or []),
+        "per_task": pd.DataFrame(
+            {"policy": row["name"], "task": task, **values}
+            for row in policies
+            for task, values in (row.get("per_task") or {}).items()
+        ),
+        "fronts": pd.DataFrame({"policy": row["name"], **point} for row in policies for point in row.get("front", [])),
+        "curves": curves_frame(run.metrics),
+        "metrics": run.metrics,
+        "routes": routes_frame((name, policy["routes"]) for name, policy in run.behaviour.items()),
+        "transcripts": _transcripts(run.live or {}),
+        "pool": pd.DataFrame(pool),
+        "seconds": pd.DataFrame(
+            {"stage": list(run.record["seconds"]), "seconds": list(run.record["seconds"].values())}
+        ),
+    }
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values as one row: `cost: {mean: 1}` becomes `cost_mean`, and an interval `X_ci` two columns."""
+    row: dict[str, Any] = {}
+    for key, one in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(one, Mapping):
+            row |= flat(one, f"{name}_")
+        elif name.endswith("ci") and isinstance(one, Sequence):
+            row |= {f"{name}_low": one[0], f"{name}_high": one[1]}
+        elif not isinstance(one, list):
+            row[name] = one
+    return row
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain data; what is not known is null."""
+    return json.loads(str(frame.to_json(orient="records", double_precision=15)))
+
+
+def comparisons_frame(comparisons: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    told = [row if row["metric"] != "accuracy" else {**row, "verdict": verdict(dict(row))} for row in comparisons]
+    return pd.DataFrame([flat(row) for row in told])
+
+
+def routes_frame(routers: Iterable[tuple[str, Mapping[str, Any]]]) -> pd.DataFrame:
+    """Shares of the routes of each router on each task; models of a route are joined by ` > `."""
+    return pd.DataFrame(
+        {"policy": name, "task": task, **route, "route": " > ".join(route["route"])}
+        for name, tasks in routers
+        for task, routes in tasks.items()
+        for route in routes
+    )
+
+
+def curves_frame(metrics: pd.DataFrame) -> pd.DataFrame:
+    """What learning curves draw: interquartile mean over seeds, and the quartiles, wherever every seed was measured."""
+    wide = []
+    for learner, frame in metrics.groupby("learner", sort=False):
+        for column in (name for name in _CURVES if name in frame):
+            seeds = frame.pivot(index="env_steps", columns="seed", values=column).dropna()
+            if len(seeds):
+                low, high = np.quantile(seeds.to_numpy(), [0.25, 0.75], axis=1)
+                middle = trim_mean(seeds.to_numpy(), 0.25, axis=1)
+                told = {"learner": learner, "metric": column, "env_steps": seeds.index, "seeds": seeds.shape[1]}
+                wide.append(pd.DataFrame({**told, "iqm": middle, "quartile_1": low, "quartile_3": high}))
+    return pd.concat(wide, ignore_index=True) if wide else pd.DataFrame()
+
+
+def _policy(row: Mapping[str, Any], evaluation: dict[str, Any], unit: dict[str, Any] | None) -> dict[str, Any]:
+    known = flat({key: value for key, value in row.items() if key not in _APART})
+    cost = row.get("cost")
+    return known | {"relative_cost": None if unit is None or cost is None else cost / unit["cost"]}
+
+
+def _per_seed(policies: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    columns = ("accuracy", "return", "validation_return")
+    return pd.DataFrame(
+        {
+            "policy": row["name"],
+            "seed": seed,
+            **{name: row["seeds"][name][seed] for name in columns if name in row["seeds"]},
+            "chosen": seed == row["seeds"].get("chosen_seed"),
+        }
+        for row in policies
+        if row.get("seeds")
+        for seed in range(len(row["seeds"]["accuracy"]))
+    )
+
+
+def _transcripts(live: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    told = ("query_id", "task", "query", "gold", "answer", "quality", "stopped")
+    return pd.DataFrame(
+        {"policy": router, **{name: one[name] for name in told}, "hop": hop, **flat(step)}
+        for router, several in live.items()
+        for one in several
+        for hop, step in enumerate(one["hops"], start=1)
+    )

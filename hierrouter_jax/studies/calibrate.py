@@ -1,0 +1,276 @@
+"""Which cost weight or stop threshold meets a budget or an accuracy: chosen on validation, checked on another split."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.envs.types import DeviceTable, single_precision
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
+from hierrouter_jax.evaluation.intervals import RESAMPLES, TAILS, mean_interval
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
+from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
+from hierrouter_jax.training.checkpoints import load_routers
+from hierrouter_jax.training.checks import check_charges
+from hierrouter_jax.training.router import TrainedRouter, router_cost
+
+Knob = Literal["cost_weight", "stop_threshold", "none"]
+POINTS = 33  # settings tried of each knob
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A trained policy with its knob set.
+
+    Attributes:
+      run: folder that it comes from.
+      learner: its name.
+      knob: `cost_weight`, that a cost-conditioned policy is told; `stop_threshold`, the probability of STOP from which
+        on the policy stops; `none`, as it was trained.
+      value: of the knob; None as it was trained.
+    """
+
+    run: str
+    learner: str
+    knob: Knob
+    value: float | None
+
+
+Reached = tuple[Setting, Callable[[OutcomeTable], PolicyOutcome]]
+
+
+@single_precision
+def calibrate(
+    runs: Sequence[Path],
+    table: OutcomeTable,
+    budget: float | None = None,
+    accuracy: float | None = None,
+    split: str = "test",
+    only: str | None = None,
+) -> dict[str, Any]:
+    """The setting that meets a target on validation, and how far off it is on another split.
+
+    Within a budget, the most accurate setting is taken (of equal ones the cheapest); for an accuracy, the cheapest
+    that reaches it. Costs include what deciding costs.
+
+    Args:
+      runs: folders of trained runs on this table, all of whose policies are candidates.
+      budget: mean cost of a query, in the table's money unit; or else
+      accuracy: to reach, as a fraction.
+      split: that is checked on.
+      only: one learner's name.
+
+    Raises:
+      InputError: if not exactly one target is given, no run has the learner, or no setting meets the target.
+    """
+    _check(budget, accuracy)
+    validation, checked = judged(table, "validation"), judged(table, split)
+    candidates = [one for run in runs for one in _settings(run, table, validation, only)]
+    if not candidates:
+        raise InputError(f"--learner is {only!r}, but none of {', '.join(map(str, runs))} holds it")
+    outcomes = [reach(validation) for _, reach in candidates]
+    chosen = choose(
+        np.array([outcome.cost.mean() for outcome in outcomes]),
+        np.array([outcome.quality.mean() for outcome in outcomes]),
+        budget,
+        accuracy,
+        table.money_unit,
+    )
+    setting, reach = candidates[chosen]
+    before, after = outcomes[chosen], reach(checked)
+    metric = "cost" if budget is not None else "quality"
+    target = budget if accuracy is None else accuracy
+    assert target is not None
+    told, met = getattr(before, metric), getattr(after, metric)
+    low, high = mean_interval(met - target)
+    return {
+        "target": {"budget": budget, "accuracy": accuracy, "money_unit": table.money_unit},
+        "setting": {"run": setting.run, "learner": setting.learner, "knob": setting.knob, "value": setting.value},
+        "settings_tried": len(candidates),
+        "validation": _told(before),
+        split: _told(after),
+        "off": {
+            "split": split,
+            "metric": "cost" if budget is not None else "accuracy",
+            "from_target": float(met.mean() - target),
+            "from_target_ci": [low, high],
+            "from_validation": float(met.mean() - told.mean()),
+            "from_validation_ci": _between(told, met),
+            "met": bool(met.mean() <= target) if budget is not None else bool(met.mean() >= target),
+            "undecided": low <= 0 <= high,
+        },
+        "curve": [
+            {
+                "learner": one.learner,
+                "run": one.run,
+                "knob": one.knob,
+                "value": one.value,
+                "validation_accuracy": float(outcome.quality.mean()),
+                "validation_cost": float(outcome.cost.mean()),
+            }
+            for (one, _), outcome in zip(candidates, outcomes, strict=True)
+        ],
+    }
+
+
+def choose(
+    cost: Float[np.ndarray, " W"],
+    quality: Float[np.ndarray, " W"],
+    budget: float | None,
+    accuracy: float | None,
+    money_unit: str,
+) -> int:
+    """The most accurate of those within the budget, or the cheapest of those that reach the accuracy.
+
+    Raises:
+      InputError: if there is none, saying what can be reached.
+    """
+    if budget is not None:
+        within = cost <= budget
+        if not within.any():
+            raise InputError(
+                f"no setting keeps a mean cost of {budget:g} {money_unit} on validation; "
+                f"the cheapest costs {cost.min():g}"
+            )
+        return int(np.lexsort((cost, np.where(within, -quality, np.inf)))[0])
+    assert accuracy is not None
+    reached = quality >= accuracy
+    if not reached.any():
+        raise InputError(
+            f"no setting reaches an accuracy of {accuracy:g} on validation; the best has {quality.max():.4f}"
+        )
+    return int(np.lexsort((-quality, np.where(reached, cost, np.inf)))[0])
+
+
+def _check(budget: float | None, accuracy: float | None) -> None:
+    if (budget is None) == (accuracy is None):
+        raise InputError("give exactly one target: --budget, a mean cost a query, or --accuracy, a fraction")
+    if budget is not None and not 0 < budget < np.inf:
+        raise InputError(f"--budget is {budget}, but must be above 0")
+    if accuracy is not None and not 0 < accuracy <= 1:
+        raise InputError(f"--accuracy is {accuracy}, but must be a fraction above 0 and up to 1, such as 0.9")
+
+
+def _settings(run: Path, table: OutcomeTable, validation: OutcomeTable, only: str | None) -> Iterator[Reached]:
+    """Every setting of a run's policies that is tried, each at its chosen seed."""
+    routers = load_routers(run, table)
+    if only is not None and only not in routers:
+        return
+    for name, router in routers.items():
+        if only is not None and name != only:
+            continue
+        check_charges(table, router.static)
+        logits = _Logits(router)
+        yield Setting(str(run), name, "none", None), _reaching(router, logits, None, None)
+        if router.static.cost_conditioned:
+            bounds = router.hyper.ranges.cost_weight
+            for weight in np.geomspace(bounds.low, bounds.high, POINTS).tolist():
+                yield Setting(str(run), name, "cost_weight", weight), _reaching(router, logits, weight, None)
+        elif router.may_stop and table.tree.horizon > 1:
+            for threshold in thresholds(*logits.of(validation, None)):
+                yield (
+                    Setting(str(run), name, "stop_threshold", threshold),
+                    _reaching(router, logits, None, threshold),
+                )
+
+
+def thresholds(logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A"]) -> list[float]:
+    """From 0, which stops after every first hop, to 1: quantiles of the probability of STOP where there is a choice."""
+    open_nodes = mask[..., -1] & mask[..., :-1].any(axis=-1)
+    stop = _probabilities(logits, mask)[..., -1][open_nodes]
+    if not len(stop):
+        return []
+    inner = np.quantile(stop, np.linspace(0, 1, POINTS)[1:-1]).tolist()
+    return sorted({0.0, *inner, 1.0})
+
+
+def stopping_from(
+    logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A"], threshold: float
+) -> Float[np.ndarray, "Q D A"]:
+    """The policy that stops where the probability of STOP is at least the threshold, and else calls its best model."""
+    probabilities = _probabilities(logits, mask)
+    models = np.where(mask[..., :-1], logits[..., :-1], -np.inf)
+    stops = (mask[..., -1] & (probabilities[..., -1] >= threshold)) | ~mask[..., :-1].any(axis=-1)
+    action = np.where(stops, logits.shape[-1] - 1, models.argmax(axis=-1))
+    return (action[..., None] == np.arange(logits.shape[-1])).astype(np.float32)
+
+
+def _probabilities(logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A"]) -> Float[np.ndarray, "Q D A"]:
+    legal = np.where(mask, logits, -np.inf)
+    powers = np.exp(legal - legal.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@lru_cache(maxsize=64)
+def _program(static: LearnerStatic) -> Callable[..., Any]:
+    """Logits and legal actions at every decision node."""
+
+    @jax.jit
+    def run(params: Any, table: DeviceTable, told: Conditions, ranges: ConditionRanges) -> Any:
+        logits = decision_logits(learner.build_network(table, static), params, table, told, ranges)
+        return logits, decision_masks(table, static.allow_stop, told.budget)
+
+    return run
+
+
+class _Logits:
+    """A router's logits and legal actions on a part, computed once for every cost weight it is told."""
+
+    def __init__(self, router: TrainedRouter) -> None:
+        self._router, self._kept = router, {}
+
+    def of(self, part: OutcomeTable, weight: float | None) -> tuple[np.ndarray, np.ndarray]:
+        key = id(part), weight
+        if key not in self._kept:
+            router = self._router
+            told = router.conditions(part.num_queries, weight)
+            params = router.params(router.chosen_seed)
+            run = _program(router.static)
+            self._kept[key] = jax.device_get(run(params, router.features.on_device(part), told, router.hyper.ranges))
+        return self._kept[key]
+
+
+def _reaching(
+    router: TrainedRouter, logits: _Logits, weight: float | None, threshold: float | None
+) -> Callable[[OutcomeTable], PolicyOutcome]:
+    def reach(part: OutcomeTable) -> PolicyOutcome:
+        values, mask = logits.of(part, weight)
+        policy = greedy(jnp.asarray(values), jnp.asarray(mask))
+        if threshold is not None:
+            policy = jnp.asarray(stopping_from(values, mask, threshold))
+        outcome = policy_outcome(part, np.asarray(end_probability(policy, part.tree)))
+        return replace(outcome, cost=outcome.cost + router_cost(router, outcome, part))
+
+    return reach
+
+
+def _told(outcome: PolicyOutcome) -> dict[str, Any]:
+    return {
+        "accuracy": float(outcome.quality.mean()),
+        "accuracy_ci": list(mean_interval(outcome.quality)),
+        "cost": float(outcome.cost.mean()),
+        "cost_ci": list(mean_interval(outcome.cost)),
+        "hops": float(outcome.hops.mean()),
+        "queries": len(outcome.cost),
+    }
+
+
+def _between(before: Float[np.ndarray, " V"], after: Float[np.ndarray, " T"]) -> list[float]:
+    """95 % interval of the difference of two means over different queries."""
+    rng = np.random.default_rng(0)
+    drawn = [
+        rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=RESAMPLES) @ values / len(values)
+        for values in (before, after)
+    ]
+    return np.percentile(drawn[1] - drawn[0], TAILS).tolist()

@@ -1,0 +1,197 @@
+"""A whole comparison: train what is missing, judge all arms alike, write what was found."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from flax.traverse_util import flatten_dict
+
+from hierrouter_jax._version import __version__
+from hierrouter_jax.config import load_yaml, to_dict
+from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.paired import FLIPS, crossed_resamples
+from hierrouter_jax.files import holds_something, replacing, sole_writer, write_text
+from hierrouter_jax.outcomes.shipped import lasting
+from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.studies.compare.claims import claims, comparisons, family
+from hierrouter_jax.studies.compare.config import CompareConfig, resolve
+from hierrouter_jax.studies.compare.outcomes import ArmOutcomes, arm_outcomes, opponent_rows, reference
+from hierrouter_jax.studies.compare.points import arm_row
+from hierrouter_jax.studies.compare.runs import Trainer, finite, run_arms
+from hierrouter_jax.sweeps.draws import numbers
+from hierrouter_jax.sweeps.folder import load_features, save_features
+from hierrouter_jax.training.features import FittedFeatures, fit_features
+from hierrouter_jax.training.run_folder import RunFolder
+
+RESULT, FRAME = "compare.json", "compare.parquet"
+_FREE = {"out", "table", "resamples", "export"}  # may differ from one start of the same comparison to the next
+
+
+@single_precision
+def compare(config: CompareConfig, progress: bool = True) -> dict[str, Any]:
+    """Run a comparison, or go on with one; writes compare.json, compare.parquet and compare.csv into `config.out`.
+
+    Returns:
+      What compare.json holds.
+
+    Raises:
+      InputError: if the configuration is wrong, or the folder holds another comparison.
+    """
+    arms = resolve(config)
+    with sole_writer(config.out):
+        return _compare(RunFolder(config.out), config, arms, progress)
+
+
+def _compare(run: RunFolder, config: CompareConfig, arms: Any, progress: bool) -> dict[str, Any]:
+    assert config.table is not None
+    with run.timed("table"):
+        table = load_table(config.table)
+        _begin(run, config, table)
+        features = _features(config, table)
+    with run.timed("train"):
+        trained = run_arms(Trainer(config, config.table, features, config.out, progress), arms)
+    with run.timed("evaluate"):
+        arms_judged = [arm_outcomes(runs, table.split(config.split), features, config) for runs in trained]
+        found = _result(config, table, judged(table, config.split), features, arms_judged)
+    frame = _frame(arms_judged)
+    with run.timed("write"):
+        run.write_json(RESULT, found)
+        with replacing(config.out / FRAME) as temporary:
+            frame.to_parquet(temporary, index=False)
+        write_text(config.out / "compare.csv", frame.to_csv(index=False))
+        if config.export:
+            _export(arms_judged, config.out / "policies")
+    tried = {row["name"]: row["configurations_tried"] for row in found["arms"]}
+    run.write_run(0, configurations_tried=sum(tried.values()), configurations_by_arm=tried, policies=len(frame))
+    return found
+
+
+def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
+    """Say what the folder is of, or refuse one that is of something else."""
+    written = {"table": str(lasting(config.table or "")), "fingerprint": table.fingerprint}
+    written |= {"compare": to_dict(config)}
+    path = run.path / "config.yaml"
+    if path.is_file():
+        read_back = yaml.safe_load(yaml.safe_dump(written, sort_keys=False))
+        there, here = _identity(load_yaml(path)), _identity(read_back)
+        for name in [*here, *(name for name in there if name not in here)]:
+            theirs, ours = there.get(name, "absent"), here.get(name, "absent")
+            if theirs != ours:
+                raise InputError(
+                    f"{run.path}: holds another comparison ({name} is {theirs} there, but {ours} here); "
+                    "choose another folder, or remove it"
+                )
+    elif run.path.is_dir() and holds_something(run.path):
+        raise InputError(f"{run.path}: is not empty and holds no comparison; choose another folder")
+    run.write_config(written)
+
+
+def _identity(written: dict[str, Any]) -> dict[str, Any]:
+    """What makes a comparison the one it is, flat; the order of the arms counts, because the first is the baseline."""
+    fields = {name: value for name, value in (written.get("compare") or {}).items() if name not in _FREE}
+    arms = fields.get("arms") or {}
+    return flatten_dict({"fingerprint": written.get("fingerprint"), "order": list(arms), **fields}, sep=".")
+
+
+def _features(config: CompareConfig, table: OutcomeTable) -> FittedFeatures:
+    """Fitted once for all arms, and kept."""
+    fitted = load_features(config.out)
+    if fitted is None:
+        fitted = fit_features(table.split("train"), config.base.features)
+        save_features(config.out, fitted)
+    return fitted
+
+
+def _result(
+    config: CompareConfig,
+    table: OutcomeTable,
+    part: OutcomeTable,
+    features: FittedFeatures,
+    arms: list[ArmOutcomes],
+) -> dict[str, Any]:
+    drawn = crossed_resamples(config.seeds, part.num_queries, config.resamples)
+    bounds, names = reference(part), [arm.name for arm in arms]
+    compared = comparisons(arms, drawn, bounds)
+    return {
+        "table": {
+            "fingerprint": table.fingerprint,
+            "split": config.split,
+            "queries": part.num_queries,
+            "left_out": table.split(config.split).num_queries - part.num_queries,
+            "horizon": table.tree.horizon,
+            "pool": [asdict(member) for member in table.pool],
+        },
+        "money_unit": table.money_unit,
+        "cost_normaliser": features.cost_normaliser,
+        "cost_weights": list(config.cost_weights),
+        "seeds": list(range(config.seeds)),
+        "reference": bounds,
+        "arms": [arm_row(arm, part, drawn, bounds) for arm in arms],
+        "opponents": opponent_rows(table, part, features, config.cost_weights),
+        "comparisons": compared,
+        "family": family(names, len(config.cost_weights)),
+        "claims": claims(names, compared),
+        "record": {
+            "version": __version__,
+            "baseline": names[0],
+            "policies": len(names) * len(config.cost_weights) * config.seeds,
+            "tuning": {"draws": config.tuning.draws, "seeds": config.tuning.seeds},
+            "resamples": config.resamples,
+            "permutations": FLIPS,
+            "return": "accuracy minus cost weight times normalised cost, for every arm alike",
+            "checkpoint": "each run keeps its parameters of the best validation return by its own reward",
+            "chosen_seed": "the best validation accuracy minus cost weight times normalised cost",
+            "mean_ci": "95 %, crossed bootstrap over seeds and queries",
+            "iqm_ci": "95 %, stratified bootstrap over seeds alone, on these queries",
+            "test": "paired permutation: signs flipped by query, seeds averaged",
+        },
+    }
+
+
+def _frame(arms: list[ArmOutcomes]) -> pd.DataFrame:
+    """A row a member."""
+    rows = []
+    for arm in arms:
+        outcome, chosen = arm.outcome, arm.chosen_seeds
+        stopped = outcome.hops < arm.horizon
+        for row, weight in enumerate(arm.cost_weights):
+            settings = {name: float(v) for name, v in numbers(arm.runs.hyper(row, float(weight))).items()}
+            for seed in range(outcome.quality.shape[1]):
+                at = row, seed
+                rows.append(
+                    {
+                        "arm": arm.name,
+                        "learner": arm.runs.arm.learner,
+                        "cost_weight": float(weight),
+                        "seed": seed,
+                        "accuracy": outcome.quality[at].mean(),
+                        "cost": outcome.cost[at].mean(),
+                        "return": arm.returns[at].mean(),
+                        "hops": outcome.hops[at].mean(),
+                        "repaired": outcome.repaired[at].mean(),
+                        "damaged": outcome.damaged[at].mean(),
+                        "stop_rate": stopped[at].mean(),
+                        "validation_return": finite(arm.validation[at]),
+                        "diverged": not np.isfinite(arm.validation[at]),
+                        "chosen": seed == chosen[row],
+                        "sweep": arm.runs.folder,
+                        "member": int(arm.runs.members[at]),
+                        **settings,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _export(arms: list[ArmOutcomes], folder: Path) -> None:
+    """The chosen policy of every arm at every cost weight, as a bundle."""
+    for arm in arms:
+        for row, seed in enumerate(arm.chosen_seeds):
+            if not np.isfinite(arm.validation[row, seed]):
+                continue  # all of its seeds diverged, as compare.json says
+            bundle = arm.runs.result.bundle(int(arm.runs.members[row, seed]))
+            bundle.save(folder / f"{arm.name}-{arm.cost_weights[row]:g}")

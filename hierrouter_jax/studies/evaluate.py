@@ -1,0 +1,256 @@
+"""Exact evaluation of routers beside their opponents and ceilings: what `evaluation.json` holds."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from hierrouter_jax.baselines import oracle
+from hierrouter_jax.baselines.problem import Problem
+from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
+from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.evaluation.intervals import (
+    holm,
+    interquartile_mean_interval,
+    mean_interval,
+    paired_difference,
+    proportion_interval,
+)
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
+from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
+from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.outcomes.whole_trees import opponents_train
+from hierrouter_jax.studies.front import called_once, front
+from hierrouter_jax.training.features import FittedFeatures
+from hierrouter_jax.training.router import TrainedRouter, router_cost
+
+# Who is compared with whom: declared here, before anything is seen, and corrected as one family.
+COMPARISONS = (
+    ("ppo", "best-sequence"),
+    ("ppo", "task-sequence"),
+    ("ppo", "best-single"),
+    ("ppo+stop", "best-sequence+stop"),
+    ("ppo+stop", "task-sequence+stop"),
+    ("ppo+stop", "ppo"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy under evaluation: where it ends on every query of the split."""
+
+    name: str
+    kind: str
+    ends: Float[np.ndarray, "Q N"]
+    stops: bool
+
+
+@single_precision
+def evaluate(
+    table: OutcomeTable,
+    routers: dict[str, TrainedRouter],
+    features: FittedFeatures,
+    cost_weight: float,
+    split: str,
+    external: OutcomeTable | None = None,
+) -> dict[str, Any]:
+    """Everything about a split as plain data, in the form that ARCHITECTURE's contract for `evaluation.json` gives.
+
+    Args:
+      table: the whole outcome table; opponents choose on its training and tune on its validation split.
+      routers: the trained ones, each evaluated greedily at its chosen seed.
+      features: what the run fitted on the training split.
+      cost_weight: lambda, per normalised cost.
+      split: which queries to evaluate on.
+      external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
+    Raises:
+      InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
+    """
+    part = judged(table, split)
+    left_out = table.split(split).num_queries - part.num_queries
+    weight = cost_weight / features.cost_normaliser
+    entries = [
+        *(Entry(name, "learned", r.end_probability(part, r.chosen_seed), r.may_stop) for name, r in routers.items()),
+        *opponents(part, problem_of(table, features, weight)),
+    ]
+    outcomes = {entry.name: policy_outcome(part, entry.ends) for entry in entries}
+    for name, (ends, outcome) in called_once(external, part).items():
+        entries.append(Entry(name, "external", ends, True))
+        outcomes[name] = outcome
+    own_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
+    for name, own in own_costs.items():
+        outcomes[name] = replace(outcomes[name], cost=outcomes[name].cost + own)
+    rows = [
+        _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
+        | (
+            {"router_cost": float(own_costs[entry.name].mean())}
+            | _seed_rows(routers[entry.name], part, cost_weight)
+            | front(routers[entry.name], part)
+            if entry.name in routers
+            else {}
+        )
+        for entry in entries
+    ]
+    return {
+        "table": {
+            "fingerprint": table.fingerprint,
+            "split": split,
+            "queries": part.num_queries,
+            "horizon": table.tree.horizon,
+            "pool": [asdict(member) for member in table.pool],
+            "left_out": left_out,
+            "notes": [*table_notes(table.settings), *([unanswered_note(left_out)] if left_out else [])],
+        },
+        "money_unit": table.money_unit,
+        "cost_weight": cost_weight,
+        "cost_normaliser": features.cost_normaliser,
+        "task_names": list(table.task_names),
+        "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
+        "policies": sorted(rows, key=lambda row: -row["accuracy"]),
+        "comparisons": _comparisons(outcomes),
+        "live": None,
+    }
+
+
+def opponents(part: OutcomeTable, problem: Problem) -> list[Entry]:
+    """The opponents that must always be in the table, chosen on training and tuned on validation.
+
+    Args:
+      part: the queries to answer.
+    """
+    return [
+        Entry(name, opponent.kind, opponent.fit(problem)(part), opponent.may_stop)
+        for name, opponent in opponents_of(part, ALWAYS).items()
+    ]
+
+
+def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float) -> Problem:
+    """What the opponents of a whole outcome table are fitted on.
+
+    Args:
+      weight: of cost, per money unit.
+    """
+    return Problem(opponents_train(table), table.split("validation"), features.reduction, weight)
+
+
+@single_precision
+def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str) -> dict[str, Any]:
+    """Which routes each router takes on each task: shares of the split's queries that add up to 1."""
+    part = judged(table, split)
+    policies = {}
+    for name, router in routers.items():
+        nodes = router.end_probability(part, router.chosen_seed).argmax(axis=1)
+        routes = {}
+        for index, task in enumerate(part.task_names):
+            if not (part.task == index).any():
+                continue
+            ended, count = np.unique(nodes[part.task == index], return_counts=True)
+            routes[task] = [
+                {
+                    "route": [part.model_names[model] for model in part.tree.route(int(node))],
+                    "stopped": bool(part.tree.stages[node] < part.tree.horizon),
+                    "share": int(times) / int(count.sum()),
+                }
+                for node, times in sorted(zip(ended, count, strict=True), key=lambda pair: -pair[1])
+            ]
+        policies[name] = {"routes": routes}
+    return {"policies": policies}
+
+
+def _row(
+    entry: Entry, outcomes: dict[str, PolicyOutcome], part: OutcomeTable, cost_weight: float, normaliser: float
+) -> dict[str, Any]:
+    outcome = outcomes[entry.name]
+    unseen = np.array([query.unseen for query in part.queries])
+    own_oracle = outcomes["oracle_stop" if entry.stops else "oracle_fixed"].quality.mean()
+    single = outcomes["best-single"].quality.mean()
+    gap = own_oracle - single
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "accuracy": float(outcome.quality.mean()),
+        "accuracy_ci": list(mean_interval(outcome.quality)),
+        "cost": float(outcome.cost.mean()),
+        "cost_ci": list(mean_interval(outcome.cost)),
+        "hops": float(outcome.hops.mean()),
+        "return": float(outcome.returns(cost_weight, normaliser).mean()),
+        "oracle_gap_recovered": float((outcome.quality.mean() - single) / gap) if gap > 0 else None,
+        "repaired": float(outcome.repaired.mean()),
+        "damaged": float(outcome.damaged.mean()),
+        "per_task": {
+            task: {
+                "accuracy": float(outcome.quality[here].mean()),
+                "cost": float(outcome.cost[here].mean()),
+                "queries": int(here.sum()),
+            }
+            for task, here in ((name, part.task == index) for index, name in enumerate(part.task_names))
+            if here.any()
+        },
+        "seen_templates": _part_accuracy(outcome, ~unseen),
+        "unseen_templates": _part_accuracy(outcome, unseen),
+    }
+
+
+def _part_accuracy(outcome: PolicyOutcome, rows: np.ndarray) -> dict[str, Any]:
+    return {"accuracy": float(outcome.quality[rows].mean()) if rows.any() else None, "queries": int(rows.sum())}
+
+
+def _seed_rows(router: TrainedRouter, part: OutcomeTable, cost_weight: float) -> dict[str, Any]:
+    """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
+    outcomes = [policy_outcome(part, router.end_probability(part, s)) for s in range(len(router.state.best_return))]
+    accuracy = np.array([outcome.quality.mean() for outcome in outcomes])
+    returns = [outcome.returns(cost_weight, router.features.cost_normaliser).mean() for outcome in outcomes]
+    centre, low, high = interquartile_mean_interval(accuracy[~router.diverged])
+    return {
+        "seeds": {
+            "accuracy": accuracy.tolist(),
+            "return": [float(value) for value in returns],
+            "validation_return": [float(v) if np.isfinite(v) else None for v in np.asarray(router.state.best_return)],
+            "diverged": np.flatnonzero(router.diverged).tolist(),
+            "chosen_seed": router.chosen_seed,
+            "accuracy_iqm": centre,
+            "accuracy_iqm_ci": [low, high],
+        }
+    }
+
+
+def _ceiling(
+    part: OutcomeTable, outcomes: dict[str, PolicyOutcome], weight: float, cost_weight: float, normaliser: float
+) -> dict[str, Any]:
+    best = policy_outcome(part, ending_at(oracle.oracle_return(part, weight, allow_stop=True), part.tree))
+    failed, queries = oracle.co_failure(part)
+    return {
+        **{
+            name: {"accuracy": float(outcomes[name].quality.mean()), "cost": float(outcomes[name].cost.mean())}
+            for name in ("oracle_fixed", "oracle_stop")
+        },
+        "oracle_return": {
+            "return": float(best.returns(cost_weight, normaliser).mean()),
+            "accuracy": float(best.quality.mean()),
+            "cost": float(best.cost.mean()),
+        },
+        "co_failure": {"value": failed / queries, "ci": list(proportion_interval(failed, queries))},
+    }
+
+
+def _comparisons(outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
+    """The declared comparisons that this run can make, p-values Holm-adjusted over them."""
+    rows = []
+    for policy, opponent in COMPARISONS:
+        if policy in outcomes and opponent in outcomes:
+            difference = paired_difference(outcomes[policy].quality, outcomes[opponent].quality)
+            rows.append(
+                {
+                    "policy": policy,
+                    "opponent": opponent,
+                    "metric": "accuracy",
+                    "difference": difference.value,
+                    "ci": list(difference.interval),
+                    "p_value": difference.p_value,
+                    "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
+                }
+            )
+    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = adjusted
+    return rows

@@ -1,0 +1,237 @@
+"""What a leaderboard is: tables, splits, and who takes part with which settings."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.config import from_dict, to_dict
+from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.plugins import is_import_path
+from hierrouter_jax.sweeps.draws import with_numbers
+from hierrouter_jax.training.router import static_of
+
+OURS = "ours"
+_NAME = re.compile(r"[\w.+-]+")
+FEATURES = "features"  # may be tuned beside the learner's numbers
+
+
+@dataclass(frozen=True)
+class LearnerSpec:
+    """A learner that takes part. What it does not say is the leaderboard's `static`, `hyper` and so on.
+
+    Attributes:
+      learner: as `hierrouter train` has them; by default the name that it takes part under.
+      features: principal components of the context embedding that the network sees.
+      static: shapes that differ.
+      hyper: numbers that differ, by their dotted names.
+      tune: of numbers by their dotted names, and of `features`, the values of a grid; the best on validation is taken.
+      seeds: runs of every point of the grid; the best on validation is taken, or
+      ensemble: whether their policies are averaged instead: the mean of their probabilities, then greedy.
+      fit: instead of all this, the import path of a function of a `Problem` that gives a `Policy`.
+    """
+
+    DOMAINS: ClassVar[Domains] = {
+        "features": COUNT,
+        "tune": REAL,
+        "seeds": COUNT,
+    }
+
+    learner: str | None = None
+    features: int | None = None
+    static: dict[str, Any] = field(default_factory=dict)
+    hyper: dict[str, Any] = field(default_factory=dict)
+    tune: dict[str, list[float]] = field(default_factory=dict)
+    seeds: int | None = None
+    ensemble: bool = False
+    fit: str | None = None
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        if self.fit is not None and not is_import_path(self.fit):
+            raise InputError(f"fit is {self.fit!r}, but must be an import path, such as my_router.py:fit")
+        if any(not values for values in self.tune.values()):
+            raise InputError("tune needs one or more values of each number")
+
+
+@dataclass(frozen=True)
+class LeaderboardConfig:
+    """A leaderboard.
+
+    Attributes:
+      tables: folders of outcome tables.
+      out: folder of the results; the same leaderboard run again goes on where it was cut off.
+      splits: repeated random splits, stratified by task; 0: the table's own split.
+      folds: instead of them, k-fold cross-validation, stratified by task; 0: none.
+      train: queries of each random split that are learned and chosen from; 0: all that are not tested.
+      test: queries of each random split that are tested.
+      validation: share of the training part that choices are made on.
+      seed: of the splits, the learners and the opponents.
+      cost_weights: lambda, per mean call, at which everybody takes part; the first is what the page ranks, the others
+        are further points of each one's cost-quality curve.
+      learners: by name, those that take part; `ours` is the first of those that validation cannot tell from the best.
+      opponents: names of the registry's that take part; by default all.
+      features: principal components that opponents and learners see.
+      seeds: runs of each learner.
+      static, hyper: what learners share.
+      duplicates: Jaccard similarity from which two queries are near-duplicates, which no split parts.
+      workers: processes; 1 works in this one. By default one a core.
+      resamples: of every bootstrap.
+      fresh: whether results of an earlier call are discarded.
+    """
+
+    DOMAINS: ClassVar[Domains] = {
+        "splits": NATURAL,
+        "folds": NATURAL,
+        "train": NATURAL,
+        "test": NATURAL,
+        "validation": Domain(0, 1, open_low=True, open_high=True),
+        "seed": SEED,
+        "cost_weights": NONNEGATIVE,
+        "features": COUNT,
+        "seeds": COUNT,
+        "duplicates": SIMILARITY,
+        "workers": COUNT,
+        "resamples": Domain(100, whole=True),
+    }
+
+    tables: tuple[Path, ...]
+    out: Path = Path("runs/leaderboard")
+    splits: int = 0
+    folds: int = 0
+    train: int = 0
+    test: int = 0
+    validation: float = 0.2
+    seed: int = 0
+    cost_weights: tuple[float, ...] = (0.0,)
+    learners: dict[str, LearnerSpec] = field(
+        default_factory=lambda: {name: LearnerSpec() for name in ("exact", "exact+stop", "all-actions", "ppo")}
+    )
+    opponents: tuple[str, ...] | None = None
+    features: int = 96
+    seeds: int = 3
+    static: LearnerStatic = field(default_factory=LearnerStatic)
+    hyper: LearnerHyper = field(default_factory=LearnerHyper)
+    duplicates: float = 0.8
+    workers: int | None = None
+    resamples: int = 2000
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        names = [folder_name(path) for path in self.tables]
+        if not names or len(set(names)) != len(names):
+            raise InputError(f"a leaderboard needs one or more tables of different names, not {names}")
+        if self.splits and self.folds:
+            raise InputError(f"splits is {self.splits} and folds is {self.folds}; choose one of them")
+        if self.folds == 1:
+            raise InputError("folds is 1, but must be 0 or at least 2")
+        if bool(self.splits) != bool(self.test):
+            raise InputError("random splits need both --splits, how many, and --test, how many queries each tests")
+        if self.train and not self.splits:
+            raise InputError("train is a number of queries of random splits; give --splits and --test too")
+        weights = self.cost_weights
+        if not weights or len(set(weights)) != len(weights):
+            raise InputError(f"cost_weights must be one or more different numbers, not {list(weights)}")
+        if not self.learners:
+            raise InputError("learners must name at least one")
+        for name in self.learners:
+            if not _NAME.fullmatch(name) or name == OURS:
+                raise InputError(f"learners: {name!r} is no name to take part under; use letters, digits and . _ + -")
+        for name, spec in self.learners.items():
+            entrant(self, name, spec)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A learner with everything filled in.
+
+    Attributes:
+      name: that it takes part under.
+      static: its shapes.
+      points: of its grid: principal components, and the learner's numbers.
+      seeds: runs of each.
+      ensemble: whether they are averaged.
+      fit: import path of a function that makes the policy instead.
+    """
+
+    name: str
+    static: LearnerStatic
+    points: tuple[tuple[int, LearnerHyper], ...]
+    seeds: int
+    ensemble: bool
+    fit: str | None = None
+
+    @property
+    def tried(self) -> int:
+        """Configurations that validation chooses from."""
+        return len(self.points) * (1 if self.ensemble or self.fit else self.seeds)
+
+
+def entrant(config: LeaderboardConfig, name: str, spec: LearnerSpec) -> Entrant:
+    """A learner with everything filled in.
+
+    Raises:
+      InputError: naming the learner and the field that is unknown or wrong.
+    """
+    where = f"learners.{name}"
+    if spec.fit is not None:
+        return Entrant(name, config.static, ((config.features, config.hyper),), 1, False, spec.fit)
+    for taken in ("algorithm", "allow_stop"):
+        if taken in spec.static:
+            raise InputError(f"{where}: static.{taken} is set by the learner's name; set learner instead")
+    for taken in (*spec.hyper, *spec.tune):
+        if taken == "reward.hop_cost":
+            raise InputError(f"{where}: reward.hop_cost is set by cost_weights; leave it out")
+    try:
+        static = static_of(spec.learner or name, config.static)
+        static = from_dict(LearnerStatic, to_dict(static) | spec.static, f"{where}: static")
+        hyper = with_numbers(config.hyper, {key: float(value) for key, value in spec.hyper.items()})
+        points = []
+        for values in product(*spec.tune.values()):
+            numbers = dict(zip(spec.tune, values, strict=True))
+            features = numbers.pop(FEATURES, spec.features or config.features)
+            points.append((int(features), with_numbers(hyper, {key: float(value) for key, value in numbers.items()})))
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {error}") from None
+    if static.budgeted or static.lagrangian:
+        raise InputError(f"{where}: a leaderboard compares at cost weights; leave budgeted and lagrangian out")
+    return Entrant(name, static, tuple(points), spec.seeds or config.seeds, spec.ensemble)
+
+
+def learners_from(data: Mapping[str, Any], where: str = "learners") -> dict[str, LearnerSpec]:
+    """Learners from plain data, as YAML gives them.
+
+    Raises:
+      InputError: naming the learner and field that is unknown or mistyped.
+    """
+    return {str(name): from_dict(LearnerSpec, spec or {}, f"{where}.{name}") for name, spec in data.items()}
+
+
+def entrants(config: LeaderboardConfig, horizon: int) -> tuple[dict[str, Entrant], dict[str, str]]:
+    """The learners on a table of a horizon, and why others are left out.
+
+    With one hop STOP is never chosen: a learner with it would be the same one again.
+    """
+    taking, left = {}, {}
+    for name, spec in config.learners.items():
+        found = entrant(config, name, spec)
+        twin = replace(found, name="", static=replace(found.static, allow_stop=False))
+        same = next((other for other, one in taking.items() if replace(one, name="") == twin), None)
+        if horizon == 1 and found.static.allow_stop and same:
+            left[name] = f"the table has one hop, after which there is nothing to stop; it would be {same}"
+        else:
+            taking[name] = found
+    return taking, left
+
+
+def folder_name(table: Path) -> str:
+    """The name that a table goes by: its folder's, or the one above where that is only called table."""
+    path = Path(table).absolute()
+    return path.parent.name if path.name == "table" and path.parent.name else path.name

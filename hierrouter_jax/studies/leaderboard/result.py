@@ -1,0 +1,134 @@
+"""What a policy did on one split, on disk: a row a cost weight, a column a test query."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from hierrouter_jax.evaluation.intervals import holm
+from hierrouter_jax.evaluation.paired import permutation_p, verdict
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
+from hierrouter_jax.files import replacing
+from hierrouter_jax.studies.leaderboard.config import OURS
+from hierrouter_jax.studies.leaderboard.rows import Context, interval
+
+MEASURES = tuple(field.name for field in fields(PolicyOutcome))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One participant on one split.
+
+    Attributes:
+      outcome: of each cost weight [W, T]; W = 1 where none changes the policy.
+      validation: return on every validation query at each cost weight, that choices are made by; None for opponents,
+        which choose for themselves.
+      told: `kind`, `may_stop`, `tried` and, for learners, which point and seed were `chosen` and every seed's test
+        accuracy there.
+    """
+
+    outcome: PolicyOutcome
+    validation: Float[np.ndarray, "W V"] | None
+    told: dict[str, Any]
+
+    def at(self, weight: int) -> dict[str, Float[np.ndarray, " T"]]:
+        """Every measure at one of the cost weights."""
+        row = min(weight, len(self.outcome.quality) - 1)
+        return {name: getattr(self.outcome, name)[row] for name in MEASURES}
+
+
+def save(path: Path, judged: Judged, identity: str) -> None:
+    """Keep it, with a digest of all that it depends on."""
+    arrays = {name: np.ascontiguousarray(getattr(judged.outcome, name)) for name in MEASURES}
+    if judged.validation is not None:
+        arrays["validation"] = np.ascontiguousarray(judged.validation)
+    with replacing(path) as temporary:
+        save_file(arrays, temporary, metadata={"identity": identity, "told": json.dumps(judged.told)})
+
+
+def load(path: Path, identity: str) -> Judged | None:
+    """What was kept, if it is whole and depends on the same; else None."""
+    try:
+        with safe_open(path, framework="np") as file:
+            told = file.metadata() or {}
+            if told.get("identity") != identity:
+                return None
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (FileNotFoundError, SafetensorError):
+        return None
+    validation = arrays.pop("validation", None)
+    return Judged(PolicyOutcome(**arrays), validation, json.loads(told["told"]))
+
+
+def stacked(outcomes: list[PolicyOutcome]) -> PolicyOutcome:
+    """Outcomes at several cost weights as one."""
+    return PolicyOutcome(**{name: np.stack([getattr(one, name) for one in outcomes]) for name in MEASURES})
+
+
+# What ours is: the worst of its verdicts decides.
+_STANDING = (("worse", "behind"), ("undecided", "undecided"), ("tied", "tied-first"), ("better", "first"))
+
+
+def compared(values: dict[str, Any], rivals: list[str], context: Context) -> list[dict[str, Any]]:
+    """Ours minus each opponent on the same queries of the same splits, at the first cost weight.
+
+    Args:
+      rivals: the opponents; the family of hypotheses is each of them, on accuracy, and on return where cost weighs.
+    """
+    found = []
+    metrics = ("accuracy", "return") if context.cost_weights[0] > 0 else ("accuracy",)
+    for metric in metrics:
+        mine, others = (
+            [values[name]["quality"][0] if metric == "accuracy" else context.returns(values[name], 0) for name in names]
+            for names in ([OURS], rivals)
+        )
+        differences = mine[0] - np.stack(others)
+        drawn, flipped = context.drawn(differences), context.repeats.flipped(differences)
+        for at, name in enumerate(rivals):
+            found.append(
+                {
+                    "opponent": name,
+                    "metric": metric,
+                    "difference": float(drawn[at, 0]),
+                    "ci": interval(drawn[at]),
+                    "p_value": permutation_p(float(drawn[at, 0]), flipped[:, at]),
+                    "relative_cost": _ratio(values, name, context),
+                }
+            )
+    for row, adjusted in zip(found, holm([row["p_value"] for row in found]), strict=True):
+        row["p_holm"] = adjusted
+        row["verdict"] = verdict(row["ci"][0], row["ci"][1], adjusted)
+    return found
+
+
+def headline(rows: list[dict[str, Any]], comparisons: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where ours stands: beside the most accurate opponent, and how often it is better, tied, undecided or worse."""
+    said = {row["opponent"]: row for row in comparisons if row["metric"] == "accuracy"}
+    ours = next(row for row in rows if row["name"] == OURS)
+    leader = next(row for row in rows if row["name"] in said)
+    against = said[leader["name"]]
+    counts = dict.fromkeys((verdict for verdict, _ in reversed(_STANDING)), 0)
+    for row in said.values():
+        counts[row["verdict"]] += 1
+    place = 1 + sum(row["accuracy"] > ours["accuracy"] for row in rows if row["name"] in said)
+    standing = next(word for verdict, word in _STANDING if counts[verdict])
+    low, high = (100 * end for end in ours["accuracy_ci"])
+    lower, upper = (100 * end for end in against["ci"])
+    sentence = (
+        f"Ours answers {100 * ours['accuracy']:.1f} % right ({low:.1f} to {high:.1f}), "
+        f"{100 * against['difference']:+.1f} points ({lower:+.1f} to {upper:+.1f}) beside "
+        f"the best opponent, {leader['name']}: {against['verdict']}. Of {len(said)} opponents it is better than "
+        f"{counts['better']}, tied with {counts['tied']}, undecided with {counts['undecided']} and worse than "
+        f"{counts['worse']}."
+    )
+    return {"sentence": sentence, "standing": standing, "place": place, "leader": leader["name"], "counts": counts}
+
+
+def _ratio(values: dict[str, Any], name: str, context: Context) -> float | None:
+    ours, theirs = (float(context.repeats.mean(values[one]["cost"][0])) for one in (OURS, name))
+    return ours / theirs if theirs > 0 else None

@@ -1,0 +1,145 @@
+"""A leaderboard cut into tasks: one learner, or all opponents, on one split of one table; its results are files."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hierrouter_jax._version import __version__
+from hierrouter_jax.baselines.registry import OPPONENTS, Opponent, opponents_of
+from hierrouter_jax.config import to_dict
+from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.files import file_name
+from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.plugins import digests
+from hierrouter_jax.studies.leaderboard.config import Entrant
+from hierrouter_jax.studies.leaderboard.fitting import Fitter
+from hierrouter_jax.studies.leaderboard.result import Judged, load, save
+from hierrouter_jax.studies.leaderboard.splits import Split
+from hierrouter_jax.training.run_folder import identity
+from hierrouter_jax.training.train import TrainConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """One split of one table, and all that its participants' results depend on beside themselves.
+
+    Attributes:
+      path: of the outcome table.
+      folder: of the results.
+      split: rows of each part.
+      cost_weights, features, seed: as of the leaderboard.
+      digest: of all this and the table.
+    """
+
+    path: Path
+    folder: Path
+    split: Split
+    cost_weights: tuple[float, ...]
+    features: int
+    seed: int
+    digest: str
+
+    def result(self, who: Entrant | str) -> tuple[Path, str]:
+        """Where a participant's result lies, and the digest of what it depends on."""
+        told: dict[str, Any] = {"job": self.digest, "opponent": who}
+        name = who if isinstance(who, str) else who.name
+        if isinstance(who, Entrant):
+            own = digests(*filter(None, (who.fit, who.static.network, who.static.algorithm)))
+            told = {"job": self.digest, "learner": _plain(who), "sources": own}
+        kind = "opponents" if isinstance(who, str) else "learners"
+        return self.folder / kind / f"{file_name(name)}.safetensors", digest(told)
+
+    def load(self, who: Entrant | str) -> Judged | None:
+        """A participant's result, if it is there and depends on the same."""
+        return load(*self.result(who))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process does at a time.
+
+    Attributes:
+      who: a learner, or names of opponents, which share what they fit.
+    """
+
+    job: Job
+    who: Entrant | tuple[str, ...]
+
+    @property
+    def participants(self) -> tuple[Entrant | str, ...]:
+        return (self.who,) if isinstance(self.who, Entrant) else self.who
+
+
+def do(task: Task) -> None:
+    """Fit and judge, and keep the results that are not there yet."""
+    fitter = _fitter(task.job.digest, task.job)
+    opponents = chosen_opponents(fitter.test, None)
+    for who in task.participants:
+        if task.job.load(who) is None:
+            judged = fitter.learner(who) if isinstance(who, Entrant) else fitter.opponent(opponents[who])
+            path, told = task.job.result(who)
+            save(path, judged, told)
+
+
+def chosen_opponents(table: OutcomeTable, names: tuple[str, ...] | None) -> dict[str, Opponent]:
+    """The opponents on a table, and no others than named; the pool's single models always are among them.
+
+    Raises:
+      InputError: if there is no such opponent.
+    """
+    found = opponents_of(table)
+    if names is None:
+        return found
+    for name in names:
+        if name not in OPPONENTS and name not in found:
+            raise InputError(f"opponents: {name!r} is unknown; {nearest(name, OPPONENTS)}")
+    return {name: one for name, one in found.items() if name in names or name not in OPPONENTS}
+
+
+def table_digest(table: OutcomeTable) -> str:
+    """Of outcomes, prices, embeddings and queries."""
+    return digest({"version": __version__, "table": identity(table, TrainConfig())["table"]})
+
+
+def digest(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def job(
+    path: Path, folder: Path, split: Split, cost_weights: tuple[float, ...], features: int, seed: int, table: str
+) -> Job:
+    """A split's job.
+
+    Args:
+      table: its digest.
+    """
+    rows = [part.tolist() for part in split]
+    told = {"table": table, "split": rows, "cost_weights": cost_weights, "features": features, "seed": seed}
+    return Job(path, folder, split, cost_weights, features, seed, digest(told))
+
+
+def _plain(who: Entrant) -> dict[str, Any]:
+    points = [[features, asdict(hyper)] for features, hyper in who.points]
+    return {"name": who.name, "static": to_dict(who.static), "points": points} | {
+        name: getattr(who, name) for name in ("seeds", "ensemble", "fit")
+    }
+
+
+@lru_cache(maxsize=2)
+def _table(path: Path) -> OutcomeTable:
+    return load_table(path)
+
+
+_LATEST: dict[str, Fitter] = {}
+
+
+def _fitter(key: str, job: Job) -> Fitter:
+    """The split's, kept while its participants come one after the other."""
+    if key not in _LATEST:
+        _LATEST.clear()
+        _LATEST[key] = Fitter(job.split.of(_table(job.path)), job.features, job.cost_weights, job.seed)
+    return _LATEST[key]

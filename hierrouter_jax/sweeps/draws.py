@@ -1,0 +1,217 @@
+"""Draws of hyperparameters: grids, random points and Sobol points, over numbers given by their dotted names.
+
+    grid({"learning_rate": [1e-3, 3e-3], "reward.hop_cost": [0.01, 0.05]})
+    random({"learning_rate": log(1e-4, 3e-3), "entropy": uniform(0, 0.2), "gamma": [0.95, 1]}, 100)
+
+Each gives one `LearnerHyper` whose every leaf is stacked over the points, which `sweep` and `jax.vmap` take as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import qmc
+
+from hierrouter_jax.agents.types import LearnerHyper
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.plugins import is_import_path
+
+OWN_TERMS = "reward.custom"
+
+
+def numbers(hyper: Any, at: str = "") -> dict[str, Any]:
+    """Every leaf of a learner's numbers by its dotted name, in the order of the fields.
+
+    A reward term of the user's own is `reward.custom.` and its import path.
+    """
+    found = {}
+    for field in fields(hyper):
+        value, name = getattr(hyper, field.name), f"{at}{field.name}"
+        if is_dataclass(value):
+            found |= numbers(value, f"{name}.")
+        else:
+            found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
+def with_numbers(hyper: LearnerHyper, values: Mapping[str, Any]) -> LearnerHyper:
+    """The same numbers, with those that are named replaced, by numbers or by arrays of them.
+
+    Raises:
+      InputError: if there is no number of that name; the message says which is nearest.
+    """
+    check_names(values, hyper)
+    return _replaced(hyper, values)
+
+
+def check_names(names: Mapping[str, Any] | Sequence[str], hyper: LearnerHyper | None = None) -> None:
+    """Refuse names that are no number of the learner."""
+    known = numbers(hyper or LearnerHyper())
+    for name in names:
+        if name not in known and not _is_own_term(name):
+            close = get_close_matches(name, known, n=1) or [full for full in known if full.endswith(f".{name}")]
+            hint = f"did you mean {close[0]}?" if close else f"the numbers are {', '.join(known)}"
+            raise InputError(f"{name} is not a number of the learner; {hint}")
+
+
+def stack(hypers: LearnerHyper | Sequence[LearnerHyper]) -> LearnerHyper:
+    """One set of numbers whose every leaf has a leading axis [H].
+
+    Args:
+      hypers: several sets, or one whose leaves are numbers or arrays [H].
+
+    Raises:
+      InputError: if the arrays are of different lengths, or hold a number that is not finite.
+    """
+    one = isinstance(hypers, LearnerHyper)
+    if not one and not hypers:
+        raise InputError("a sweep needs at least one set of hyperparameters")
+    first = hypers if one else hypers[0]
+    tables = [
+        {name: np.asarray(leaf, float) for name, leaf in numbers(h).items()} for h in ([first] if one else hypers)
+    ]
+    names = dict.fromkeys(name for table in tables for name in table)  # a term that a set does not name weighs 0
+    leaves = {name: tables[0][name] if one else np.stack([t.get(name, np.zeros(())) for t in tables]) for name in names}
+    lengths = {name: len(leaf) for name, leaf in leaves.items() if leaf.ndim == 1}
+    for name, leaf in leaves.items():
+        if leaf.ndim > 1:
+            raise InputError(f"{name} has shape {leaf.shape}, but must be a number or have one axis")
+        if not np.isfinite(leaf).all():
+            raise InputError(f"{name} holds a number that is not finite")
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"hyperparameters are of different lengths: {lengths}")
+    count = next(iter(lengths.values()), 1)
+    if not count:
+        raise InputError("a sweep needs at least one set of hyperparameters")
+    return _replaced(first, {name: np.broadcast_to(leaf, (count,)).copy() for name, leaf in leaves.items()})
+
+
+def _replaced(hyper: Any, values: Mapping[str, Any], at: str = "") -> Any:
+    changed = {}
+    for field in fields(hyper):
+        value, name = getattr(hyper, field.name), f"{at}{field.name}"
+        if is_dataclass(value):
+            changed[field.name] = _replaced(value, values, f"{name}.")
+        elif isinstance(value, dict):
+            start = f"{name}."
+            own = {key.removeprefix(start): one for key, one in values.items() if key.startswith(start)}
+            changed[field.name] = value | own
+        elif name in values:
+            changed[field.name] = values[name]
+    return replace(hyper, **changed)
+
+
+def _is_own_term(name: str) -> bool:
+    return name.startswith(f"{OWN_TERMS}.") and is_import_path(name)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Evenly between two bounds, or evenly in the logarithm."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise InputError(f"the lower bound {self.low:g} is above the upper bound {self.high:g}")
+        if self.logarithmic and self.low <= 0:
+            raise InputError(f"a logarithmic range needs bounds above 0, not {self.low:g}")
+
+    @property
+    def text(self) -> str:
+        """As it is written in a configuration."""
+        return f"{'log' if self.logarithmic else 'uniform'}({self.low!r}, {self.high!r})"
+
+    def at(self, position: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Values at positions in [0, 1)."""
+        if self.logarithmic:
+            return self.low * (self.high / self.low) ** position
+        return self.low + (self.high - self.low) * position
+
+
+Choice = Uniform | Sequence[float] | float
+
+
+def uniform(low: float, high: float) -> Uniform:
+    """Evenly between two bounds."""
+    return Uniform(low, high)
+
+
+def log(low: float, high: float) -> Uniform:
+    """Evenly in the logarithm between two bounds above 0."""
+    return Uniform(low, high, logarithmic=True)
+
+
+def grid(values: Mapping[str, Sequence[float] | float], base: LearnerHyper | None = None) -> LearnerHyper:
+    """Every combination of the values, stacked; the last name varies fastest.
+
+    Args:
+      values: of each number by its dotted name.
+      base: all other numbers; by default the defaults.
+
+    Raises:
+      InputError: if a name is unknown or has no values.
+    """
+    base = base or LearnerHyper()
+    check_names(values, base)
+    axes = [_values(name, choice) for name, choice in values.items()]
+    points = [axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")]
+    return stack(with_numbers(base, dict(zip(values, points, strict=True))))
+
+
+def random(choices: Mapping[str, Choice], count: int, seed: int = 0, base: LearnerHyper | None = None) -> LearnerHyper:
+    """Independent points, stacked.
+
+    Args:
+      choices: of each number by its dotted name: a range, values to choose among with equal chances, or one value.
+      count: of points.
+      base: all other numbers; by default the defaults.
+
+    Raises:
+      InputError: if a name is unknown, has no values, or `count` is below 1.
+    """
+    _check_count(count)
+    return _points(choices, np.random.default_rng(seed).random((count, len(choices))), base)
+
+
+def sobol(choices: Mapping[str, Choice], count: int, seed: int = 0, base: LearnerHyper | None = None) -> LearnerHyper:
+    """Points of a scrambled Sobol sequence, which cover the ranges more evenly than independent ones; as `random`."""
+    _check_count(count)
+    if not choices:
+        return random(choices, count, seed, base)
+    sequence = qmc.Sobol(len(choices), rng=seed)
+    return _points(choices, sequence.random_base2((count - 1).bit_length())[:count], base)
+
+
+def _points(
+    choices: Mapping[str, Choice], positions: Float[np.ndarray, "n K"], base: LearnerHyper | None
+) -> LearnerHyper:
+    base = base or LearnerHyper()
+    check_names(choices, base)
+    drawn = {}
+    for (name, choice), position in zip(choices.items(), positions.T, strict=True):
+        if isinstance(choice, Uniform):
+            drawn[name] = choice.at(position)
+        else:
+            values = _values(name, choice)
+            drawn[name] = values[(position * len(values)).astype(int)]
+    # Something must say how many points there are, even where nothing is drawn.
+    rate = drawn.get("learning_rate", np.full(len(positions), base.learning_rate))
+    return stack(with_numbers(base, drawn | {"learning_rate": rate}))
+
+
+def _values(name: str, choice: Sequence[float] | float) -> Float[np.ndarray, " n"]:
+    values = np.atleast_1d(np.asarray(choice, float))
+    if values.ndim != 1 or not len(values):
+        raise InputError(f"{name} must have one or more values, not {choice!r}")
+    return values
+
+
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise InputError(f"count is {count}, but must be at least 1")

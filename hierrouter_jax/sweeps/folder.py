@@ -1,0 +1,215 @@
+"""A sweep on disk: what it is, and its finished chunks, so that it goes on where it was cut off."""
+
+from dataclasses import asdict
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from hierrouter_jax._version import __version__
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.bundle import FeatureReduction
+from hierrouter_jax.config import from_dict, to_dict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import holds_something, read_json, replacing, write_json
+from hierrouter_jax.plugins import digests
+from hierrouter_jax.sweeps.draws import numbers, stack, with_numbers
+from hierrouter_jax.sweeps.members import Plan, Trained
+from hierrouter_jax.training.features import FittedFeatures
+from hierrouter_jax.training.run_folder import machine
+
+SCHEMA_VERSION = 2
+HEADER, FRAME, FEATURES, CHUNKS = "sweep.json", "sweep.parquet", "features.safetensors", "chunks"
+
+
+class Finished:
+    """What finished members left: their scores, curves and parameters, kept in memory or in files of a folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._kept: dict[Path, Trained] = {}
+        self._place: dict[int, tuple[Path, int]] = {}
+        self._scores: list[dict[str, np.ndarray]] = []
+        for path in sorted(folder.glob("[0-9]*.safetensors")) if folder else ():
+            members, scores = _read_scores(path)
+            self._note(path, members, scores)
+
+    def add(self, members: np.ndarray, trained: Trained) -> None:
+        """Keep a chunk, durably where there is a folder."""
+        path = (self._folder or Path()) / f"{members[0]:06d}.safetensors"
+        if self._folder is None:
+            self._kept[path] = trained
+        else:
+            params = {f"params/{name}": leaf for name, leaf in flatten_dict(trained.params, sep="/").items()}
+            scores = {f"scores/{name}": leaf for name, leaf in trained.scores.items()}
+            curves = {f"curves/{name}": leaf for name, leaf in trained.curves.items()}
+            arrays = {name: np.array(leaf, order="C") for name, leaf in (params | scores | curves).items()}
+            with replacing(path) as temporary:
+                save_file(arrays | {"member": np.asarray(members, np.int64)}, temporary)
+        self._note(path, members, trained.scores)
+
+    def __contains__(self, member: int) -> bool:
+        return member in self._place
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def scores(self) -> dict[str, np.ndarray]:
+        """Every score of all finished members, in their order; `member` says which they are."""
+        if not self._scores:
+            return {"member": np.zeros(0, np.int64)}
+        together = {name: np.concatenate([part[name] for part in self._scores]) for name in self._scores[0]}
+        order = np.argsort(together["member"])
+        return {name: column[order] for name, column in together.items()}
+
+    def params(self, member: int) -> Any:
+        """The best parameters of a finished member."""
+        path, row = self._place[member]
+        if path in self._kept:
+            return jax.tree.map(lambda leaf: leaf[row], self._kept[path].params)
+        return unflatten_dict(_read_row(path, row, "params/"), sep="/")
+
+    def curves(self, member: int) -> dict[str, np.ndarray]:
+        """What a finished member's `Trained.curves` holds."""
+        path, row = self._place[member]
+        if path in self._kept:
+            return {name: leaf[row] for name, leaf in self._kept[path].curves.items()}
+        return _read_row(path, row, "curves/")
+
+    def _note(self, path: Path, members: np.ndarray, scores: dict[str, np.ndarray]) -> None:
+        self._place |= {int(member): (path, row) for row, member in enumerate(members)}
+        self._scores.append({"member": np.asarray(members), **scores})
+
+
+def describe(plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
+    """What a sweep is, as plain data; a number that all members share stands alone.
+
+    Args:
+      data: what tells its table, features and split from others.
+    """
+    hypers = {name: leaf.tolist() for name, leaf in numbers(plan.hypers).items()}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        **data,
+        "statics": {str(group): to_dict(static) for group, static in enumerate(plan.statics)},
+        "sources": _sources(plan),
+        "hypers": {name: leaf[0] if len(set(leaf)) == 1 else leaf for name, leaf in hypers.items()},
+        "points": plan.points,
+        "seeds": list(plan.seeds),
+        "members": len(plan),
+    }
+
+
+def _sources(plan: Plan) -> dict[str, str | None]:
+    """Digests of the files that the sweep takes from its user."""
+    statics = [name for static in plan.statics for name in (static.network, static.algorithm)]
+    return digests(*statics, *plan.hypers.reward.custom)
+
+
+def planned(header: dict[str, Any], path: Path) -> Plan:
+    """The plan that `describe` described."""
+    points = {name: np.broadcast_to(value, header["points"]) for name, value in header["hypers"].items()}
+    statics = tuple(from_dict(LearnerStatic, static, path) for static in header["statics"].values())
+    return Plan(statics, stack(with_numbers(LearnerHyper(), points)), tuple(header["seeds"]))
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """What a sweep's folder says that it holds.
+
+    Raises:
+      InputError: if it is no sweep, or one of another schema.
+    """
+    header = read_json(folder / HEADER)
+    if header.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder / HEADER}: schema_version is {header.get('schema_version')!r}, "
+            f"but this version reads {SCHEMA_VERSION}"
+        )
+    return header
+
+
+def begin(folder: Path, description: dict[str, Any], more: dict[str, Any]) -> Finished:
+    """Open a folder for a sweep: a new one, or the same sweep's, whose finished members are taken over.
+
+    Raises:
+      InputError: if it holds another sweep, naming the field that differs.
+    """
+    if (folder / HEADER).exists():
+        theirs = read_header(folder)
+        difference = difference_of({name: theirs.get(name) for name in description}, description)
+        if difference:
+            raise InputError(f"{folder}: holds another sweep ({difference}); choose another folder, or remove it")
+    elif folder.exists() and (not folder.is_dir() or holds_something(folder)):
+        raise InputError(f"{folder}: is not empty and holds no sweep; choose another folder")
+    else:
+        write_json(folder / HEADER, description | more)
+    return Finished(folder / CHUNKS)
+
+
+def keep_layout(folder: Path, layout: str) -> None:
+    """Note what a sweep runs under: going on under another would round differently."""
+    write_json(folder / HEADER, read_header(folder) | {"layout": layout})
+
+
+def kept_layout(folder: Path) -> Any:
+    """What the sweep ran under so far; None where it has not started."""
+    return read_header(folder).get("layout")
+
+
+def write_result(folder: Path, frame: pd.DataFrame, trained: int, seconds: float, layout: str | None) -> None:
+    """The frame; and beside what the sweep is, how its last run went, unless nothing was left to train."""
+    with replacing(folder / FRAME) as temporary:
+        frame.to_parquet(temporary, index=False)
+    if trained:
+        last = {"trained": trained, "seconds": round(seconds, 2), "layout": layout, "machine": machine()}
+        write_json(folder / HEADER, read_header(folder) | {"last_run": last})
+
+
+def save_features(folder: Path, features: FittedFeatures) -> None:
+    """Keep what was fitted on the training split, for going on and for exporting."""
+    arrays = {**asdict(features.reduction), "cost_normaliser": np.asarray(features.cost_normaliser)}
+    with replacing(folder / FEATURES) as temporary:
+        save_file({name: np.array(array, order="C") for name, array in arrays.items()}, temporary)
+
+
+def load_features(folder: Path) -> FittedFeatures | None:
+    """What was fitted on the training split; None where it was not saved (yet)."""
+    if not (folder / FEATURES).exists():
+        return None
+    arrays = load_file(folder / FEATURES)
+    normaliser = float(arrays.pop("cost_normaliser"))
+    return FittedFeatures(FeatureReduction(**arrays), normaliser)
+
+
+def difference_of(there: dict[str, Any], here: dict[str, Any]) -> str | None:
+    """The first field in which two descriptions differ, with both values."""
+    there, here = flatten_dict(there, sep="."), flatten_dict(here, sep=".")
+    for name in [*here, *(name for name in there if name not in here)]:
+        theirs, ours = there.get(name, "absent"), here.get(name, "absent")
+        if theirs != ours:
+            return f"{name} is {shorten(str(theirs), 60)} there, but {shorten(str(ours), 60)} here"
+    return None
+
+
+def _read_row(path: Path, row: int, prefix: str) -> dict[str, np.ndarray]:
+    with safe_open(path, framework="np") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        return {name.removeprefix(prefix): file.get_slice(name)[row] for name in names}
+
+
+def _read_scores(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            names = [name for name in file.keys() if name.startswith("scores/")]  # noqa: SIM118
+            return file.get_tensor("member"), {name.removeprefix("scores/"): file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise InputError(
+            f"{path}: not a finished chunk ({error}); remove it, and its members are trained again"
+        ) from None

@@ -1,0 +1,148 @@
+"""The tiny pool's eight task families and the router's queries, split so that nothing is asked twice."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import SPLITS, Query
+from hierrouter_jax.tiny.arithmetic import (
+    LARGEST_SPELLED,
+    Fact,
+    draw_expression,
+    evaluate,
+    facts,
+    number_words,
+)
+from hierrouter_jax.tiny.skills import (
+    Problem,
+    ask,
+    expression_problem,
+    fact_problem,
+    number_problem,
+    word_problem,
+)
+
+# As many as the facts suffice for: .29 of the queries ask for one, half of those for a number.
+MOST_QUERIES = 2200
+
+
+@dataclass(frozen=True)
+class Family:
+    """A task family: a kind of problem, the wanted form of its answer, and how often it is asked."""
+
+    kind: str
+    wanted: str
+    share: float
+    one_step: bool = False
+
+
+# Facts are rare enough for each to be asked once. Words from a story or a recalled expression take one
+# reduction only: with two there would be no hop left to spell the result.
+FAMILIES = {
+    "expression-to-value": Family("expression", "value", 0.13),
+    "word-problem-to-expression": Family("word", "expression", 0.10),
+    "number-to-words": Family("number", "words", 0.10),
+    "word-problem-to-value": Family("word", "value", 0.14),
+    "expression-to-words": Family("expression", "words", 0.13),
+    "word-problem-to-words": Family("word", "words", 0.11, one_step=True),
+    "fact-to-value": Family("fact", "value", 0.145),
+    "fact-to-words": Family("fact", "words", 0.145, one_step=True),
+}
+
+
+def make_queries(counts: dict[str, int], seed: int) -> tuple[Query, ...]:
+    """Seeded queries for each split; every expression, number and fact is asked of the router once.
+
+    Args:
+      counts: queries a split, for example `{"train": 1200, "validation": 300, "test": 600}`.
+      seed: another seed draws other queries and deals the facts out anew.
+
+    Raises:
+      InputError: if more facts are asked for than the reader knows.
+    """
+    if sum(counts.values()) > MOST_QUERIES:
+        raise InputError(
+            f"queries: {sum(counts.values())} are asked for, but the reader knows {len(facts())} facts and each is "
+            f"asked once: at most {MOST_QUERIES} in all"
+        )
+    rng = random.Random(seed)
+    fact_source = _FactDealer(rng)
+    used: set[str] = set()
+    queries = []
+    for split in SPLITS:
+        rows = [_make(rng, task, split, used, fact_source) for task in _quota(counts.get(split, 0))]
+        rng.shuffle(rows)
+        queries += [make(f"{split}-{row:05d}") for row, make in enumerate(rows)]
+    return tuple(queries)
+
+
+def _make(
+    rng: random.Random, task: str, split: str, used: set[str], fact_source: "_FactDealer"
+) -> Callable[[str], Query]:
+    family, test = FAMILIES[task], split == "test"
+    if family.kind == "fact":
+        problem = fact_problem(rng, fact_source.deal(family.one_step), test)
+    elif family.kind == "number":
+        problem = number_problem(rng, int(_fresh(used, lambda: str(rng.randint(0, LARGEST_SPELLED)))), test)
+    else:
+        # Only 64 products of two digits exist: stories may share one, as long as the texts differ.
+        steps = (1,) if family.one_step else (1, 2)
+        make = word_problem if family.kind == "word" else expression_problem
+        problem = _fresh_problem(used, lambda: make(rng, draw_expression(rng, rng.choice(steps)), test))
+    text = ask(rng, problem, family.wanted)
+    gold = _gold(problem.content, family.wanted)
+    return lambda query_id: Query(query_id, text, task, gold, split, problem.template, problem.test_only)
+
+
+def _gold(content: str, wanted: str) -> str:
+    if wanted == "expression":
+        return content
+    value = evaluate(content)
+    return str(value) if wanted == "value" else number_words(value)
+
+
+def _fresh(used: set[str], draw: Callable[[], str]) -> str:
+    while (content := draw()) in used:
+        pass
+    used.add(content)
+    return content
+
+
+def _fresh_problem(used: set[str], draw: Callable[[], Problem]) -> Problem:
+    """A problem whose text, numbers aside from names and things, was not asked before."""
+    while True:
+        problem = draw()
+        key = problem.template + problem.content if len(problem.content) == 3 else problem.content
+        if key not in used:
+            used.add(key)
+            return problem
+
+
+def _quota(count: int) -> Iterator[str]:
+    """Task names for `count` queries, by largest remainder of the families' shares."""
+    exact = {task: family.share * count for task, family in FAMILIES.items()}
+    whole = {task: int(value) for task, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda task: whole[task] - exact[task])
+    for task in by_remainder[: count - sum(whole.values())]:
+        whole[task] += 1
+    return (task for task, times in whole.items() for _ in range(times))
+
+
+class _FactDealer:
+    """Deals every fact once: half of them numbers; two-step expressions only where the horizon leaves room."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._stock: dict[str, list[Fact]] = {}
+        for fact in facts():
+            self._stock.setdefault(fact.kind, []).append(fact)
+        for pile in self._stock.values():
+            rng.shuffle(pile)
+        self._turn = 0
+
+    def deal(self, one_step: bool) -> Fact:
+        self._turn += 1
+        kind = "one_step" if one_step or self._rng.random() < 0.5 else "two_step"
+        kind = "number" if self._turn % 2 else kind
+        return self._stock[kind].pop()

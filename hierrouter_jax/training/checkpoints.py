@@ -1,0 +1,285 @@
+"""Checkpoints of a run: its learners' states as training goes, to go on from, to evaluate and to export."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+from flax.serialization import from_state_dict, to_state_dict
+from flax.traverse_util import flatten_dict
+from safetensors.numpy import load_file, save_file
+
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerState
+from hierrouter_jax.bundle import FeatureReduction
+from hierrouter_jax.config import from_dict, load_yaml
+from hierrouter_jax.envs.types import device_table, single_precision
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import file_name, replacing, write_json
+from hierrouter_jax.interrupts import interrupts_put_off
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.training.features import FittedFeatures
+from hierrouter_jax.training.router import DIVERGED, TrainedRouter, static_of
+from hierrouter_jax.training.run_folder import FILE, begun, difference, identity
+from hierrouter_jax.training.train import Progress, TrainConfig, seed_keys
+
+
+class Steps:
+    """The steps of one learner: the latest is kept, the best, and every multiple of `keep_every` (0: no other).
+
+    Args:
+      folder: made if need be.
+      keep_every: steps.
+      writes: whether steps are to be saved; what killed processes left half-written or half-removed goes then.
+    """
+
+    def __init__(self, folder: Path, keep_every: int, writes: bool = False) -> None:
+        ocp = _orbax()
+        self._policies = ocp.training.preservation_policies
+        best = self._policies.BestN(
+            get_metric_fn=lambda metrics: metrics["value"], n=1, keep_checkpoints_without_metrics=False
+        )
+        every = [self._policies.EveryNSteps(keep_every)] if keep_every else []
+        self._policy = self._policies.AnyPreservationPolicy([self._policies.LatestN(1), best, *every])
+        self._checkpointer = ocp.training.Checkpointer(
+            folder.absolute(), preservation_policy=self._policy, cleanup_tmp_directories=writes
+        )
+        if writes:
+            for step in {checkpoint.step for checkpoint in self._checkpointer.checkpoints} - set(self.kept()):
+                self._checkpointer.delete(step)
+
+    def __enter__(self) -> "Steps":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._checkpointer.close()
+
+    def kept(self) -> list[int]:
+        """Ascending. What a killed process was removing may still lie there in part: the policy says it is gone."""
+        found = self._checkpointer.checkpoints
+        keep = self._policy.should_preserve(found, context=self._policies.PreservationContext()) if found else []
+        return [checkpoint.step for checkpoint, wanted in zip(found, keep, strict=True) if wanted]
+
+    def load(self, step: int) -> Any:
+        """The tree of a step, as numpy arrays."""
+        return jax.device_get(self._checkpointer.load(step))
+
+    def save(self, step: int, tree: Any, value: float) -> None:
+        """Begin to write a step, once the one before is on disk.
+
+        Args:
+          tree: dictionaries of numpy arrays that nobody changes any more.
+          value: the larger, the better the step.
+        """
+        self._checkpointer.save_async(step, tree, metrics={"value": value}, force=True)
+
+
+def _orbax() -> ModuleType:
+    from orbax.checkpoint import v1  # takes a while to import, and most commands do without
+
+    return v1
+
+
+FOLDER, FEATURES = "checkpoints", "features.safetensors"
+FINISHED = "run.json"  # is written last
+_WORST = -1e30  # what a step counts for whose parameters have all diverged; JSON knows no infinity
+RESULTS = (FINISHED, "metrics.parquet", "evaluation.json", "behaviour.json")
+
+
+class RunCheckpoints:
+    """What training keeps in a run folder, every learner's steps by the updates done; a `Keeper` for `train_routers`.
+
+    Leave the context, and all that was kept is on disk.
+
+    Args:
+      run: run folder.
+      table, config: that training is to go on with.
+      fresh: whether to discard what the folder holds of an earlier training.
+
+    Attributes:
+      resumed: updates done when the folder was opened, by learner; those without a checkpoint are left out.
+      finished: whether training was complete then, with all that is written after it.
+
+    Raises:
+      InputError: if the folder holds a training with another configuration, table or version, and not `fresh`.
+    """
+
+    def __init__(self, run: Path, table: OutcomeTable, config: TrainConfig, fresh: bool = False) -> None:
+        if fresh:
+            discard(run)
+        self._folder, self._table, self._config = run / FOLDER, table, config
+        differs = difference(self._folder, table, config)
+        if differs:
+            raise InputError(f"{run}: {differs}; give another --out, or --fresh to start anew")
+        if not begun(self._folder):
+            (self._folder / FEATURES).unlink(missing_ok=True)
+            write_json(self._folder / FILE, identity(table, config))
+        self._steps = {name: Steps(self._path(name), config.keep_every, writes=True) for name in config.learners}
+        self.resumed = {name: kept[-1] for name, steps in self._steps.items() if (kept := steps.kept())}
+        whole = all(self.resumed.get(name) == config.static.num_updates for name in config.learners)
+        self.finished = whole and (run / FINISHED).is_file()
+
+    def __enter__(self) -> "RunCheckpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with interrupts_put_off(), ExitStack() as stack:  # the others are closed, too, when writing one has failed
+            for steps in self._steps.values():
+                stack.enter_context(steps)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / file_name(name)
+
+    def features(self, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
+        """The run's fitted features, written when they are first asked for."""
+        path = self._folder / FEATURES
+        if not path.is_file():
+            fitted = fit()
+            arrays = {name: np.ascontiguousarray(array) for name, array in asdict(fitted.reduction).items()}
+            with replacing(path) as temporary:
+                save_file(arrays | {"cost_normaliser": np.array([fitted.cost_normaliser])}, temporary)
+        return _features(path, self._table)
+
+    def restored(self, name: str) -> Progress | None:
+        """How far a learner had come; None if it has no checkpoint."""
+        if name not in self.resumed:
+            return None
+        step = self.resumed[name]
+        return _progress(self._template, self._steps[name].load(step), self._path(name) / str(step))
+
+    @cached_property
+    def _template(self) -> LearnerState:
+        return _blank_state(self._table, self._config, _features(self._folder / FEATURES, self._table))
+
+    def keep(self, name: str, progress: Progress) -> None:
+        """Begin to write how far a learner has come; its arrays must not change any more."""
+        tree = {"state": to_state_dict(progress.state), "metrics": progress.metrics}
+        value = progress.metrics["validation_return"][-1]
+        best = np.where(np.isfinite(value), value, _WORST).max()
+        self._steps[name].save(progress.updates, tree, float(best))
+
+    def describe(self) -> str:
+        """How far each learner has come on disk, in words."""
+        done = []
+        for name in self._steps:
+            with Steps(self._path(name), self._config.keep_every) as steps:
+                done += [f"{name} at update {step}" for step in steps.kept()[-1:]]
+        return f"{', '.join(done)} of {self._config.static.num_updates}" if done else "no checkpoint yet"
+
+
+def discard(run: Path) -> None:
+    """Remove what training left in a run folder; the checkpoints go in one move, so that no half of them remains."""
+    for name in RESULTS:
+        (run / name).unlink(missing_ok=True)
+    old = run / f".{FOLDER}.discarded"
+    shutil.rmtree(old, ignore_errors=True)
+    if (run / FOLDER).exists():
+        (run / FOLDER).rename(old)
+        shutil.rmtree(old)
+
+
+@single_precision
+def load_routers(
+    run: Path, table: OutcomeTable, step: int | None = None, learners: Sequence[str] = ()
+) -> dict[str, TrainedRouter]:
+    """Read the routers of a run folder back.
+
+    Args:
+      table: the outcome table of the run, whose pool and horizon fix the shapes.
+      step: updates done; the routers have the parameters of that update. By default training must have finished,
+        and every seed has its best on validation.
+      learners: which; by default all that did not diverge in every seed.
+
+    Raises:
+      InputError: if the folder holds no finished training, one of another pool or horizon, did not keep the step, or
+        a learner that is asked for, or every one, diverged.
+    """
+    config = read_train_config(run)
+    features = _features(run / FOLDER / FEATURES, table)
+    wanted = config.static.num_updates if step is None else step
+    template, routers = _blank_state(table, config, features), {}
+    for name in learners or config.learners:
+        path = run / FOLDER / file_name(name)
+        with Steps(path, config.keep_every) as steps:
+            kept = steps.kept()
+            if wanted not in kept:
+                raise InputError(f"{path}: {_lacking(kept, step, wanted, run)}")
+            progress = _progress(template, steps.load(wanted), path / str(wanted))
+        state = progress.state if step is None else _as_it_was(progress)
+        routers[name] = TrainedRouter(name, static_of(name, config.static), config.hyper, state, features)
+    lost = [name for name, router in routers.items() if router.diverged.all()]
+    if lost and (learners or len(lost) == len(routers)):
+        raise InputError(f"{run}: {', '.join(lost)}: {DIVERGED}")
+    return {name: router for name, router in routers.items() if name not in lost}
+
+
+def read_train_config(run: Path) -> TrainConfig:
+    """The training configuration that a run folder was made with."""
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run folder")
+    path = run / "config.yaml"
+    resolved = load_yaml(path)
+    if "train" not in resolved:
+        raise InputError(f"{path}: holds no training; train first: hierrouter train TABLE --out {run}")
+    return from_dict(TrainConfig, resolved["train"], path)
+
+
+def _lacking(kept: list[int], step: int | None, wanted: int, run: Path) -> str:
+    named = ", ".join(map(str, kept)) or "none"
+    if step is not None:
+        return f"step {step} was not kept; those that were: {named}"
+    return f"training was interrupted before update {wanted} (kept: {named}); go on: hierrouter train TABLE --out {run}"
+
+
+def _features(path: Path, table: OutcomeTable) -> FittedFeatures:
+    """What a run fitted on its training split, refused where it does not fit the table's embedding."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; train first: hierrouter train TABLE --out {path.parent.parent}")
+    arrays = load_file(path)
+    normaliser = float(arrays.pop("cost_normaliser")[0])
+    _check_shape(path, "mean", arrays["mean"].shape, table.context_embedding.shape[-1:])
+    return FittedFeatures(FeatureReduction(**arrays), normaliser)
+
+
+def _progress(template: LearnerState, loaded: Any, path: Path) -> Progress:
+    """The loaded arrays in the template's structure, refused where a shape differs (Orbax would pad or cut them)."""
+    wanted, found = ({k: np.shape(v) for k, v in _flat(tree).items()} for tree in (template, loaded["state"]))
+    for name, shape in wanted.items():
+        _check_shape(path, name, found.get(name, "missing"), shape)
+    state: Any = from_state_dict(template, loaded["state"])
+    return Progress(state, loaded["metrics"])
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    return flatten_dict(to_state_dict(tree), sep="/")
+
+
+def _check_shape(path: Path, name: str, found: tuple[int, ...] | str, wanted: tuple[int, ...]) -> None:
+    if found != wanted:
+        raise InputError(
+            f"{path}: does not fit the table's pool, horizon and embedding ({name} is {found}, not {wanted})"
+        )
+
+
+def _as_it_was(progress: Progress) -> LearnerState:
+    """The state with the parameters of its own update in the place of the best so far."""
+    state, value = progress.state, progress.metrics["validation_return"][-1]
+    return replace(state, best_params=state.params, best_return=value, best_update=state.update)
+
+
+def _blank_state(table: OutcomeTable, config: TrainConfig, features: FittedFeatures) -> LearnerState:
+    """Stacked states of the right shapes, which are the same for every learner, without arrays."""
+    inputs = np.zeros((1, table.tree.num_decision_nodes, features.reduction.scale.shape[0]), np.float32)
+
+    def states() -> LearnerState:
+        device = device_table(table.select(np.arange(1)), inputs, 1.0)
+        state = jax.vmap(lambda key: learner.init(key, device, config.static, config.hyper))(seed_keys(config))
+        return replace(state, key=jax.random.key_data(state.key))
+
+    return jax.eval_shape(states)

@@ -1,0 +1,206 @@
+"""A trained router: one learner's runs over its seeds, evaluated and exported."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jaxtyping import Bool, Float
+
+from hierrouter_jax._version import __version__
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import ALGORITHMS, LearnerHyper, LearnerState, LearnerStatic
+from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.errors import InputError, Unfinished, nearest
+from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
+from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.outcomes.pricing import check_budget
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
+from hierrouter_jax.policies.conditions import Conditions
+from hierrouter_jax.policies.network import TWO_LAYER
+from hierrouter_jax.training.checks import check_charges, smallest_budgets
+from hierrouter_jax.training.features import FittedFeatures
+
+Told = tuple[float | None, float | None]  # a cost weight and a budget in money; None is the run's own, and no limit
+LEARNERS = tuple(algorithm + suffix for algorithm in ALGORITHMS for suffix in ("", "+stop"))
+
+
+class Diverged(Unfinished):
+    """Training ended, but no update of some learner, in any seed, had finite parameters."""
+
+    code = 5
+
+
+DIVERGED = (
+    "training diverged before any parameters were of use (not finite); lower hyper.learning_rate, or look for a reward "
+    "or cost that is out of scale"
+)
+
+
+def static_of(name: str, static: LearnerStatic) -> LearnerStatic:
+    """A learner's shapes: its name says by which algorithm it learns and whether it may stop.
+
+    Raises:
+      InputError: if there is no such learner.
+    """
+    if name not in LEARNERS and not is_import_path(name):
+        raise InputError(f"learner {name!r} is unknown; {nearest(name, (*LEARNERS, IMPORT_PATH))}")
+    return replace(static, algorithm=name.removesuffix("+stop"), allow_stop=name.endswith("+stop"))
+
+
+@dataclass(frozen=True)
+class TrainedRouter:
+    """The runs of one learner over all seeds.
+
+    Attributes:
+      name: of the learner.
+      static: with algorithm and `allow_stop` as the name says.
+      hyper: its numbers; the reward's cost weight is what a cost-conditioned router serves unless told another.
+      state: learner states, stacked over seeds [S, ...].
+      features: what was fitted on the training split.
+    """
+
+    name: str
+    static: LearnerStatic
+    hyper: LearnerHyper
+    state: LearnerState
+    features: FittedFeatures
+
+    @property
+    def chosen_seed(self) -> int:
+        """Index of the seed with the best validation return; a diverged one only where all are."""
+        return int(np.argmax(np.where(self.diverged, -np.inf, self.state.best_return)))
+
+    @property
+    def diverged(self) -> Bool[np.ndarray, " S"]:
+        """Seeds no update of which had finite parameters: nothing of them is worth keeping."""
+        return ~np.isfinite(np.asarray(self.state.best_return))
+
+    @property
+    def stranded(self) -> Bool[np.ndarray, " S"]:
+        """Seeds whose last parameters are not finite; what was best before counts, unless they are `diverged`."""
+        seeds = len(self.diverged)
+        leaves = [np.asarray(leaf).reshape(seeds, -1) for leaf in jax.tree.leaves(self.state.params)]
+        return ~np.logical_and.reduce([np.isfinite(leaf).all(axis=1) for leaf in leaves])
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether its routes may end before the horizon: under a budget they always may."""
+        return self.static.allow_stop or self.static.budgeted
+
+    def params(self, seed: int) -> dict:
+        """Best parameters of one seed."""
+        return jax.tree.map(lambda leaf: leaf[seed], self.state.best_params)
+
+    @single_precision
+    def end_probability(
+        self, table: OutcomeTable, seed: int, cost_weight: float | None = None, budget: float | None = None
+    ) -> Float[np.ndarray, "Q N"]:
+        """Where the greedy policy of one seed ends on each query.
+
+        Args:
+          cost_weight: that a cost-conditioned router is to serve, per normalised cost; by default the reward's.
+          budget: of every query, in the table's money unit, for a budgeted router; by default none is ever reached.
+
+        Raises:
+          InputError: if the router is not conditioned on what it is told, the table holds no charges for a budgeted
+            router, or the budget is too small for any answer to some query.
+        """
+        return next(self.end_probabilities(table, seed, [(cost_weight, budget)]))
+
+    def end_probabilities(
+        self, table: OutcomeTable, seed: int, told: Iterable[Told]
+    ) -> Iterator[Float[np.ndarray, "Q N"]]:
+        """Where the greedy policy of one seed ends under each of several conditions; as `end_probability`."""
+        check_charges(table, self.static)
+        device = self.features.on_device(table)
+        network, params = learner.build_network(device, self.static), self.params(seed)
+        for cost_weight, budget in told:
+            self._check_told(table, cost_weight, budget)
+            conditions = self.conditions(table.num_queries, cost_weight, budget)
+            logits = decision_logits(network, params, device, conditions, self.hyper.ranges)
+            policy = greedy(logits, decision_masks(device, self.static.allow_stop, conditions.budget))
+            yield np.asarray(end_probability(policy, device.tree))
+
+    def conditions(self, queries: int, cost_weight: float | None = None, budget: float | None = None) -> Conditions:
+        """What the network is told of each query, in its own units [Q]."""
+        weight = self.hyper.reward.hop_cost if cost_weight is None else cost_weight
+        limit = np.inf if budget is None else budget / self.features.cost_normaliser
+        return Conditions(
+            cost_weight=jnp.full(queries, weight, jnp.float32) if self.static.cost_conditioned else None,
+            budget=jnp.full(queries, limit, jnp.float32) if self.static.budgeted else None,
+        )
+
+    def _check_told(self, table: OutcomeTable, cost_weight: float | None, budget: float | None) -> None:
+        for what, value, trained in (
+            ("cost weight", cost_weight, self.static.cost_conditioned),
+            ("budget", budget, self.static.budgeted),
+        ):
+            if value is not None and not trained:
+                raise InputError(f"a {what} is given, but {self.name} was not trained to be told one")
+        if budget is not None:
+            ids = [query.id for query in table.queries]
+            check_budget(budget, smallest_budgets(table), ids, table.money_unit)
+
+    @property
+    def exportable(self) -> bool:
+        """Whether it can leave the learning wing: a bundle's reader knows the two-layer network alone."""
+        return self.static.network == TWO_LAYER
+
+    @single_precision
+    def bundle(self, table: OutcomeTable, seed: int | None = None) -> PolicyBundle:
+        """The policy of one seed (the chosen one by default), ready to leave the learning wing.
+
+        Raises:
+          InputError: if its network is the user's own, or the seed diverged.
+        """
+        if not self.exportable:
+            raise InputError(
+                f"{self.name} has the network {self.static.network}, but a policy bundle holds a {TWO_LAYER} network "
+                "only: it can be trained, evaluated and compared, not exported"
+            )
+        seed = self.chosen_seed if seed is None else seed
+        if self.diverged[seed]:
+            raise InputError(f"{self.name}, seed {seed}: {DIVERGED}")
+        weights = {name: np.asarray(leaf) for name, leaf in flatten_dict(self.params(seed)["params"], sep="/").items()}
+        return PolicyBundle(
+            pool=table.pool,
+            horizon=table.tree.horizon,
+            allow_stop=self.static.allow_stop,
+            encoder=table.encoder,
+            money_unit=table.money_unit,
+            cost_normaliser=self.features.cost_normaliser,
+            reduction=self.features.reduction,
+            weights=weights,
+            table_fingerprint=table.fingerprint,
+            provenance={"learner": self.name, "seed": seed, "hierrouter_jax": __version__, "jax": jax.__version__},
+            conditions={
+                name: [float(bounds.low), float(bounds.high)]
+                for name, bounds in ((name, getattr(self.hyper.ranges, name)) for name in self.static.conditions)
+            },
+            cost_weight=float(self.hyper.reward.hop_cost),
+        )
+
+
+def router_cost(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable) -> Float[np.ndarray, " Q"]:
+    """What deciding costs itself: multiply-adds at the pool's own price of one parameter and token.
+
+    Counted are the feature reduction and the network, at every hop and at STOP; hashing n-grams takes about a
+    thousand operations and is left out. Zero where the pool's parameter counts are unknown. A network of the user's
+    own counts as one multiply-add a parameter, as a dense one has; where it uses a weight twice, that is too few.
+    """
+    rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
+    decisions = outcome.hops + (router.may_stop & (outcome.hops < table.tree.horizon))
+    return decisions * _multiply_adds(router, table) * (np.mean(rates) if rates else 0.0)
+
+
+def _multiply_adds(router: TrainedRouter, table: OutcomeTable) -> int:
+    if router.exportable:
+        return router.bundle(table).multiply_adds
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(router.params(0)))
+    return router.features.reduction.components.size + parameters

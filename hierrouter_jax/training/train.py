@@ -1,0 +1,236 @@
+"""Training of routers on an outcome table: several seeds in one program, the best chosen on validation."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic
+from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domains, check_domains
+from hierrouter_jax.envs.types import DeviceTable, single_precision
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.interrupts import interrupts_put_off
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.training.checks import check_reward, check_trainable
+from hierrouter_jax.training.features import FittedFeatures, fit_features
+from hierrouter_jax.training.router import TrainedRouter, static_of
+from hierrouter_jax.training.tracking import Tracking
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How routers are trained; all defaults are ours, the paper gives none.
+
+    Attributes:
+      learners: `ppo` makes exactly L calls, as in the paper; `exact` climbs the exact expected return instead, and
+        `all-actions` PPO's objective over whole hop trees; or the import path of an update of yours. With `+stop`
+        they may stop after any call (our extension).
+      num_seeds: independent runs of each; the best on validation is the policy.
+      seed: of the first; also of the features' solver.
+      features: principal components of the context embedding that the network sees.
+      static: what fixes the learner's shapes. `algorithm` and `allow_stop` are set by the learner's name.
+      hyper: the learner's numbers, the reward's weights among them.
+      checkpoint_every: updates between two checkpoints, where training keeps any; there is one at the end in any case.
+      keep_every: updates between two checkpoints that stay for good; 0: only the latest and the best do.
+    """
+
+    DOMAINS: ClassVar[Domains] = {
+        "num_seeds": COUNT,
+        "seed": SEED,
+        "features": COUNT,
+        "checkpoint_every": COUNT,
+        "keep_every": NATURAL,
+    }
+
+    learners: tuple[str, ...] = ("ppo", "ppo+stop")
+    num_seeds: int = 5
+    seed: int = 0
+    features: int = 96
+    static: LearnerStatic = field(default_factory=LearnerStatic)
+    hyper: LearnerHyper = field(default_factory=LearnerHyper)
+    checkpoint_every: int = 25
+    keep_every: int = 0
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        if not self.learners or len(set(self.learners)) != len(self.learners):
+            raise InputError(f"learners must be one or more different names, not {list(self.learners)}")
+        for name in self.learners:
+            static_of(name, self.static)
+        every, block = self.checkpoint_every, self.static.evaluate_every
+        if every % block:
+            raise InputError(f"checkpoint_every ({every}) must be a multiple of static.evaluate_every ({block})")
+        if self.seed + self.num_seeds > 2**31:
+            most = 2**31 - self.num_seeds
+            raise InputError(f"seed is {self.seed}, but must be at most {most}, as num_seeds is {self.num_seeds}")
+        if self.keep_every % every:
+            raise InputError(f"keep_every ({self.keep_every}) must be 0 or a multiple of checkpoint_every ({every})")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a learner has come; all that it needs to go on bit for bit.
+
+    Attributes:
+      state: stacked over seeds [S, ...], on the host; keys as their data.
+      metrics: of all blocks so far, stacked: [B, S, U], and [B, S] for validation.
+    """
+
+    state: LearnerState
+    metrics: dict[str, np.ndarray]
+
+    @property
+    def updates(self) -> int:
+        return int(self.state.update[0])
+
+
+class Keeper(Protocol):
+    """Where training keeps what it has, so that it can go on after an interruption."""
+
+    def features(self, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
+        """What is fitted on the training split, once a run."""
+        ...
+
+    def restored(self, name: str) -> Progress | None:
+        """How far the learner had come, if any of it was kept."""
+        ...
+
+    def keep(self, name: str, progress: Progress) -> None: ...
+
+
+@single_precision
+def train_routers(
+    table: OutcomeTable,
+    config: TrainConfig,
+    progress: bool = True,
+    keeper: Keeper | None = None,
+    tracking: Tracking | None = None,
+) -> tuple[dict[str, TrainedRouter], pd.DataFrame]:
+    """Train every learner of the configuration, from where it had come to.
+
+    Args:
+      table: with train and validation queries.
+      config: of all learners.
+      progress: whether to show a bar.
+      keeper: gets every checkpoint; without one, training starts anew and nothing is kept on the way.
+      tracking: gets every block's metrics, from the first on.
+
+    Returns:
+      Trained routers by name, and the metrics: a row per learner, seed and update, however often interrupted.
+
+    Raises:
+      InputError: if a learner is to keep budgets, but the pool's largest charges are unknown; or the table cannot
+        pay out the reward.
+    """
+
+    def fit() -> FittedFeatures:
+        return fit_features(table.split("train"), config.features, config.seed)
+
+    check_reward(table, config.hyper.reward)
+    features = keeper.features(fit) if keeper else fit()
+    train, validation = features.on_device(table.split("train")), features.on_device(table.split("validation"))
+    routers, metrics = {}, []
+    for name in config.learners:
+        static = static_of(name, config.static)
+        check_trainable(table, static, config.hyper.ranges)
+        if tracking:
+            tracking.begin(name, config.num_seeds)
+        done = _train_seeds(name, train, validation, static, config, progress, keeper, tracking)
+        routers[name] = TrainedRouter(name, static, config.hyper, done.state, features)
+        metrics += _rows(name, done.metrics, static.transitions(table.tree))
+    return routers, pd.concat(metrics, ignore_index=True)
+
+
+@single_precision
+def seed_keys(config: TrainConfig) -> jax.Array:
+    """A key per seed [S]; the same key trains the same policy alone and in a batch of seeds."""
+    return jax.vmap(jax.random.key)(config.seed + np.arange(config.num_seeds))
+
+
+def _train_seeds(
+    name: str,
+    train: DeviceTable,
+    validation: DeviceTable,
+    static: LearnerStatic,
+    config: TrainConfig,
+    progress: bool,
+    keeper: Keeper | None,
+    tracking: Tracking | None,
+) -> Progress:
+    """All seeds of a learner, block by block so that progress shows; `lax.map` is bit-equal to each seed alone."""
+
+    @jax.jit
+    def start(keys: jax.Array, train: DeviceTable) -> LearnerState:
+        return jax.lax.map(lambda key: learner.init(key, train, static, config.hyper), keys)
+
+    @partial(jax.jit, donate_argnums=0)
+    def advance(
+        state: LearnerState, train: DeviceTable, validation: DeviceTable
+    ) -> tuple[LearnerState, learner.Metrics]:
+        return jax.lax.map(lambda one: learner.advance(one, train, validation, static, config.hyper), state)
+
+    restored = keeper.restored(name) if keeper else None
+    state, blocks = _unpacked(restored) if restored else (start(seed_keys(config), train), [])
+    transitions = static.transitions(train.tree)
+    if tracking:
+        for block, metrics in enumerate(blocks):
+            tracking.log(_block_rows(name, block, metrics, transitions))
+    with interrupts_put_off() as check_interrupt:
+        for updates in _bar(name, len(blocks) * static.evaluate_every, static, progress):
+            state, metrics = advance(state, train, validation)
+            blocks.append(jax.device_get(metrics))
+            if tracking:
+                tracking.log(_block_rows(name, len(blocks) - 1, blocks[-1], transitions))
+            if keeper and (updates % config.checkpoint_every == 0 or updates == static.num_updates):
+                keeper.keep(name, _packed(state, blocks))
+            check_interrupt()
+    return _packed(state, blocks)
+
+
+def _packed(state: LearnerState, blocks: list[dict[str, np.ndarray]]) -> Progress:
+    """Progress as copies on the host: what `device_get` gives may be the device's own memory, soon donated."""
+    state = replace(state, key=jax.random.key_data(state.key))
+    metrics = {name: np.stack([block[name] for block in blocks]) for name in blocks[0]}
+    return Progress(jax.tree.map(lambda leaf: np.array(leaf), state), metrics)
+
+
+def _unpacked(done: Progress) -> tuple[LearnerState, list[dict[str, np.ndarray]]]:
+    state = jax.tree.map(jnp.array, done.state)
+    blocks = len(done.metrics["validation_return"])
+    rows = [{name: stack[block] for name, stack in done.metrics.items()} for block in range(blocks)]
+    return replace(state, key=jax.random.wrap_key_data(state.key)), rows
+
+
+def _bar(name: str, done: int, static: LearnerStatic, progress: bool) -> Iterator[int]:
+    """Updates that will have been done after each block that is left."""
+    every = static.evaluate_every
+    with tqdm(total=static.num_updates, initial=done, desc=f"train {name}", unit="update", disable=not progress) as bar:
+        for updates in range(done + every, static.num_updates + 1, every):
+            yield updates
+            bar.update(every)
+
+
+def _rows(name: str, metrics: dict[str, np.ndarray], steps_per_update: int) -> Iterator[pd.DataFrame]:
+    """Every block's metrics as rows; validation stands in the row of the block's last update."""
+    for block in range(len(metrics["train_return"])):
+        yield _block_rows(name, block, {key: value[block] for key, value in metrics.items()}, steps_per_update)
+
+
+def _block_rows(name: str, block: int, metrics: dict[str, np.ndarray], steps_per_update: int) -> pd.DataFrame:
+    """A row a seed and update of one block, whose metrics are [S, U], and [S] for validation."""
+    seeds, updates = metrics["train_return"].shape
+    update = np.tile(1 + block * updates + np.arange(updates), seeds)
+    frame = {key: value.ravel() for key, value in metrics.items() if value.ndim == 2}
+    for key in ("validation_return", "validation_accuracy", "validation_cost"):
+        column = np.full((seeds, updates), np.nan, dtype=np.float32)
+        column[:, -1] = metrics[key]
+        frame[key] = column.ravel()
+    seed, steps = np.repeat(np.arange(seeds), updates), update * steps_per_update
+    return pd.DataFrame({"learner": name, "seed": seed, "update": update, "env_steps": steps} | frame)

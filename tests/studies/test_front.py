@@ -1,0 +1,154 @@
+"""One conditioned router under many cost weights and budgets: the front, its budgets, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.envs.types import accumulate_cost
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.policy_outcome import policy_outcome
+from hierrouter_jax.policies.conditions import ConditionRanges, Range
+from hierrouter_jax.studies.evaluate import evaluate
+from hierrouter_jax.studies.front import front, told_grid
+from hierrouter_jax.training.checks import check_trainable, smallest_budgets
+from hierrouter_jax.training.router import router_cost
+from tests.conditioned import priced_table, random_router, with_limit
+
+BOTH = {"cost_conditioned": True, "budgeted": True}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return priced_table(queries=90, tasks=3)
+
+
+def row(evaluation: dict, name: str) -> dict:
+    return next(policy for policy in evaluation["policies"] if policy["name"] == name)
+
+
+@pytest.mark.parametrize("static", [{"cost_conditioned": True}, {"budgeted": True}, BOTH], ids=str)
+def test_the_front_is_the_router_told_each_point(table, static):
+    router = random_router(table, **static)
+    call, part = router.features.cost_normaliser, table.split("test")
+    points = front(router, part)["front"]
+    weights = sorted({point["cost_weight"] for point in points})
+    budgets = sorted({point["budget"] for point in points if point["budget"] is not None})
+    if "cost_conditioned" in static:
+        assert (len(weights), weights[0], weights[-1]) == (8, pytest.approx(0.001), pytest.approx(0.3))
+        np.testing.assert_allclose(np.diff(np.log(weights)), np.log(300) / 7)
+    else:
+        assert weights == [0.02]
+    if "budgeted" in static:
+        assert (len(budgets), budgets[-1]) == (6, pytest.approx(8 * call))
+        assert budgets[0] == max(0.5 * call, smallest_budgets(part).max())
+    else:
+        assert budgets == []
+    assert len(points) == len(weights) * max(1, len(budgets)) == len(told_grid(router, part))
+    for point in points[:: len(points) // 4]:
+        weight = point["cost_weight"] if "cost_conditioned" in static else None
+        outcome = policy_outcome(part, router.end_probability(part, 0, weight, point["budget"]))
+        outcome = replace(outcome, cost=outcome.cost + router_cost(router, outcome, part))
+        assert point["accuracy"] == pytest.approx(outcome.quality.mean())
+        assert point["cost"] == pytest.approx(outcome.cost.mean())
+        assert point["return"] == pytest.approx(outcome.returns(point["cost_weight"], call).mean())
+    assert len({(point["accuracy"], point["cost"]) for point in points}) > 2
+
+
+def test_no_query_passes_its_budget_on_the_table(table):
+    """Also at the smallest that answers every query, where the cheapest first call is all that some can pay."""
+    router = random_router(table, **BOTH)
+    spent = accumulate_cost(table.cost, table.tree)
+    smallest = smallest_budgets(table).max()
+    for weight in (0.001, 0.3):
+        for budget in smallest * np.array([1.0, 1.2, 2.0, 5.0]):
+            ends = router.end_probability(table, 0, weight, budget).argmax(axis=1)
+            assert (ends > 0).all()
+            assert (spent[np.arange(90), ends] <= budget * (1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize("static", [{"cost_conditioned": True}, {"budgeted": True}, BOTH], ids=str)
+def test_the_bundle_walks_the_table_as_the_router_does(table, static):
+    router = random_router(table, **static)
+    bundle, spent, queries = router.bundle(table), accumulate_cost(table.cost, table.tree), np.arange(90)
+    smallest = smallest_budgets(table).max()
+    for weight, budget in [(None, None), (0.001, smallest), (0.3, 2.5 * smallest), (0.05, 6 * smallest)]:
+        weight = weight if "cost_conditioned" in static else None
+        budget = budget if "budgeted" in static else None
+        node, going = np.zeros(90, int), np.ones(90, bool)
+        for stage in range(table.tree.horizon):
+            rows = queries[going]
+            children = table.tree.child(node[rows][:, None], np.arange(table.tree.num_models))
+            charges = table.charge[rows[:, None], children]
+            embedding, cost = table.context_embedding[rows, node[rows]], spent[rows, node[rows]]
+            action = bundle.act(embedding, stage, cost, weight, budget, charges)[0]
+            going[rows] = action < table.tree.num_models
+            node[rows] = np.where(going[rows], table.tree.child(node[rows], action), node[rows])
+        np.testing.assert_array_equal(node, router.end_probability(table, 0, weight, budget).argmax(axis=1))
+
+
+def test_the_evaluation_holds_the_front_and_the_row_the_runs_own_weight(table):
+    routers = {"exact": random_router(table, **BOTH), "exact+stop": random_router(table, allow_stop=True)}
+    router = routers["exact"]
+    evaluation = evaluate(table, routers, router.features, 0.02, "test")
+    learned, part = row(evaluation, "exact"), table.split("test")
+    assert learned["front"] == json.loads(json.dumps(front(router, part)["front"]))
+    assert "front" not in row(evaluation, "exact+stop")
+    outcome = policy_outcome(part, router.end_probability(part, 0, 0.02, 1e9))
+    assert learned["accuracy"] == pytest.approx(outcome.quality.mean())
+    best = evaluation["ceiling"]["oracle_stop"]["accuracy"]  # under a budget it may stop, whatever it is named
+    gap = best - row(evaluation, "best-single")["accuracy"]
+    assert learned["oracle_gap_recovered"] == pytest.approx(
+        (learned["accuracy"] - row(evaluation, "best-single")["accuracy"]) / gap
+    )
+
+
+def test_deciding_to_stop_is_charged_to_a_budgeted_router(table):
+    """Every route of one call takes two decisions."""
+    router = random_router(table, budgeted=True)
+    ends = np.zeros((90, table.tree.num_nodes))
+    ends[:, 1] = 1.0
+    outcome = policy_outcome(table, ends)
+    rate = np.mean([member.price_in / member.parameters for member in table.pool])
+    np.testing.assert_allclose(router_cost(router, outcome, table), 2 * router.bundle(table).multiply_adds * rate)
+
+
+def test_what_a_router_was_not_trained_for_is_refused(table):
+    plain, budgeted = random_router(table), random_router(table, budgeted=True)
+    with pytest.raises(InputError, match="a budget is given, but exact was not trained to be told one"):
+        plain.end_probability(table, 0, budget=3.0)
+    with pytest.raises(InputError, match="a cost weight is given, but exact was not trained to be told one"):
+        budgeted.end_probability(table, 0, cost_weight=0.1)
+    needs = smallest_budgets(table)
+    neediest = table.queries[int(needs.argmax())].id
+    with pytest.raises(
+        InputError, match=f"no first call of query '{neediest}'; the smallest that does is {needs.max()} p"
+    ):
+        budgeted.end_probability(table, 0, budget=0.9 * needs.max())
+
+
+def test_tables_without_charges_are_refused(table):
+    static, ranges = LearnerStatic(budgeted=True), ConditionRanges()
+    check_trainable(table, static, ranges)
+    unknown = replace(table, pool=(table.pool[0], replace(table.pool[1], max_new_tokens=None), table.pool[2]))
+    with pytest.raises(InputError, match="model 'm1' has no max_new_tokens"):
+        check_trainable(unknown, static, ranges)
+    check_trainable(unknown, LearnerStatic(cost_conditioned=True), ranges)
+    with pytest.raises(InputError, match="model 'm1' has no max_new_tokens"):
+        random_router(table, budgeted=True).end_probability(unknown, 0)
+    with pytest.raises(InputError, match=r"wrote \d+ tokens on query 'q\d+', but its max_new_tokens is 20"):
+        check_trainable(with_limit(table, 20), static, ranges)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.3, 0.3), (2.0, 1.0), (0.1, float("inf"))])
+def test_ranges_that_cannot_be_drawn_from_are_refused(table, bounds):
+    """Numbers of the host at once, and those on the device, which may be traced, before training."""
+    with pytest.raises(InputError, match=r"(low|high) "):
+        Range(*bounds)
+    ranges = ConditionRanges(cost_weight=Range(*map(jnp.float32, bounds)))
+    with pytest.raises(InputError, match=r"hyper\.ranges\.cost_weight is .*, but must rise from a number above 0"):
+        check_trainable(table, LearnerStatic(cost_conditioned=True), ranges)
+    check_trainable(table, LearnerStatic(budgeted=True), ranges)

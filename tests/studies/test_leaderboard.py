@@ -1,0 +1,238 @@
+"""The leaderboard: whom it ranks where is known, it goes on byte for byte, and choices see validation alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at
+from hierrouter_jax.outcomes.store import load_table, save_table
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.report.pages.leaderboard import build_leaderboard_page
+from hierrouter_jax.studies.leaderboard import work
+from hierrouter_jax.studies.leaderboard.board import choose
+from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec, entrants, folder_name
+from hierrouter_jax.studies.leaderboard.result import Judged
+from hierrouter_jax.studies.leaderboard.run import leaderboard
+from tests.tables import random_table
+
+HERE = f"{__name__}:"
+TINY = LearnerStatic(num_envs=8, num_updates=1, evaluate_every=1, epochs=1, minibatches=1, hidden=(4,))
+FITS: list[str] = []
+
+
+def always_first(problem):
+    FITS.append("first")
+    return lambda table: ending_at(np.ones(table.num_queries, int), table.tree)
+
+
+def knows_the_task(problem):
+    """Model 0 for task 0, model 1 for task 1: right on every query of the table below."""
+    FITS.append("task")
+    return lambda table: ending_at(1 + table.task, table.tree)
+
+
+LEARNERS = {"first": LearnerSpec(fit=f"{HERE}always_first"), "task": LearnerSpec(fit=f"{HERE}knows_the_task")}
+
+
+def known_table(queries: int = 80) -> OutcomeTable:
+    """Two tasks by turns, of which each of two models masters one; both at cost 1; four queries are written twice."""
+    parts = ("train", "train", "train", "validation", "test")
+    table = random_table(queries=queries, models=2, horizon=1, splits=parts)
+    quality = np.zeros_like(table.quality)
+    quality[np.arange(queries), 1 + table.task] = 1.0
+    ones = np.ones_like(table.tokens_in)
+    ones[:, 0] = 0
+    texts = [f"{q % (queries - 4)} apples and {7 * (q % (queries - 4)) + 13} pears" for q in range(queries)]
+    named = tuple(replace(query, text=text) for query, text in zip(table.queries, texts, strict=True))
+    pool = tuple(replace(member, price_in=0.5, price_out=0.5) for member in table.pool)
+    return replace(table, quality=quality, tokens_in=ones, tokens_out=ones, queries=named, pool=pool)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tables") / "known"
+    save_table(known_table(), folder)
+    return folder
+
+
+def config(folder: Path, out: Path, **more) -> LeaderboardConfig:
+    told = {"splits": 3, "train": 40, "test": 20, "features": 4, "resamples": 200, "learners": LEARNERS, "workers": 1}
+    told |= {"opponents": ("best-single", "best-single-per-task", "random", "oracle_stop")}
+    return LeaderboardConfig((folder,), out, **{**told, **more})
+
+
+def test_the_known_order_by_hand(folder, tmp_path):
+    """Knowing the task: all right. One model for all: half, its share of each stratified test part. Cost 1 each."""
+    found = leaderboard(config(folder, tmp_path), progress=False)
+    (board,) = found["boards"]
+    rows = {row["name"]: row for row in board["policies"]}
+    for name in ("ours", "task", "best-single-per-task", "oracle_stop"):
+        assert rows[name]["accuracy"] == 1.0
+        assert rows[name]["oracle_gap_recovered"]["value"] == 1.0
+    for name in ("first", "m0", "m1", "best-single", "random"):
+        assert rows[name]["accuracy"] == pytest.approx(0.5)
+        assert rows[name]["cost"] == pytest.approx(1.0)
+    assert rows["ours"]["chosen"] == {"task": 3}
+    assert rows["ours"]["gain_over_best_single"]["value"] == pytest.approx(0.5)
+    assert rows["ours"]["aiq"] is None  # every route costs the same
+    assert rows["m0"]["apgr"] is None  # and nobody is the stronger
+    assert rows["m0"]["ours_against"]["verdict"] == "better"
+    tied = rows["best-single-per-task"]["ours_against"]
+    assert (tied["difference"], tied["ci"], tied["verdict"]) == (0.0, [0.0, 0.0], "tied")
+    assert board["headline"]["standing"] == "tied-first"
+    assert board["headline"]["counts"]["worse"] == 0
+    assert board["policies"][-1]["name"] == "oracle_stop"
+    assert board["co_failure"]["value"] == 0
+    assert {key: board["split"][key] for key in ("count", "train", "validation", "test", "duplicate_queries")} == {
+        "count": 3, "train": 32, "validation": 8, "test": 20, "duplicate_queries": 4,
+    }  # fmt: skip
+    assert "one hop" not in str(board["left_out"].get("task"))
+    page = build_leaderboard_page(tmp_path).read_text()
+    assert "tied-first" not in page  # the sentence says it in words
+    assert board["headline"]["sentence"].replace("+", "") in page.replace("&#43;", "+").replace("+", "")
+    assert (tmp_path / "data" / "policies.csv").is_file()
+
+
+def test_a_weak_and_a_strong_model_have_a_table_of_their_own(tmp_path):
+    """The second model is right on both tasks and dearer: who always asks the first recovers what a coin would."""
+    table = known_table()
+    quality = table.quality.copy()
+    quality[:, 2] = 1.0
+    pool = (table.pool[0], replace(table.pool[1], price_in=1.5))
+    save_table(replace(table, quality=quality, pool=pool), tmp_path / "two")
+    (board,) = leaderboard(config(tmp_path / "two", tmp_path, splits=1), progress=False)["boards"]
+    first = next(row for row in board["policies"] if row["name"] == "first")
+    assert first["apgr"] == pytest.approx(0.55)
+    assert first["cpt_ci"]["50"] == pytest.approx([0.5, 0.5])
+    page = build_leaderboard_page(tmp_path).read_text()
+    assert "Of a weak and a strong model" in page
+    assert '<td>0.55</td><td class="ci">0.55 to 0.55</td><td>0.50</td>' in page
+    assert "cpt_80_low" in (tmp_path / "data" / "policies.csv").read_text()
+
+
+def test_it_goes_on_to_the_same_bytes(folder, tmp_path, monkeypatch):
+    whole = config(folder, tmp_path / "whole")
+    leaderboard(whole, progress=False)
+    wanted = (whole.out / "leaderboard.json").read_bytes()
+    left = 3
+
+    def cut(task, do=work.do):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        do(task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hierrouter_jax.studies.leaderboard.run.do", cut)
+        with pytest.raises(KeyboardInterrupt, match="keeps 3 of 9 fits"):
+            leaderboard(config(folder, tmp_path / "cut"), progress=False)
+    assert not (tmp_path / "cut" / "leaderboard.json").exists()
+    FITS.clear()
+    leaderboard(config(folder, tmp_path / "cut"), progress=False)
+    assert FITS == ["first", "task"] * 2  # of the first split everything was there
+    assert (tmp_path / "cut" / "leaderboard.json").read_bytes() == wanted
+    FITS.clear()
+    leaderboard(config(folder, tmp_path / "cut"), progress=False)
+    assert FITS == []
+    leaderboard(config(folder, tmp_path / "cut", cost_weights=(0.0, 0.5)), progress=False)
+    assert FITS == ["first"] * 2 + ["task"] * 2 + ["first"] * 2 + ["task"] * 2 + ["first"] * 2 + ["task"] * 2
+
+
+def test_who_is_ours_does_not_depend_on_what_is_tested(folder, tmp_path):
+    """The given split, with the test queries' outcomes turned round: the same choices, and other accuracies."""
+    table = load_table(folder)
+    tested = np.array([query.split == "test" for query in table.queries])
+    turned = table.quality.copy()
+    turned[tested, 1:] = 1 - turned[tested, 1:]
+    save_table(replace(table, quality=turned), tmp_path / "turned")
+    given = {"splits": 0, "train": 0, "test": 0}
+    told = [
+        leaderboard(config(where, tmp_path / name, **given), progress=False)["boards"][0]["policies"]
+        for where, name in ((folder, "a"), (tmp_path / "turned", "b"))
+    ]
+    ours = [next(row for row in rows if row["name"] == "ours") for rows in told]
+    assert ours[0]["chosen"] == ours[1]["chosen"] == {"task": 1}
+    assert [row["accuracy"] for row in ours] == [1.0, 0.0]
+
+
+def test_a_trained_learner_takes_part_with_its_grid_and_as_an_ensemble(folder, tmp_path):
+    """Every seed of every point is tried; STOP is the same learner again after one hop."""
+    learners = {
+        "exact": LearnerSpec(tune={"weight_decay": [0.0, 1.0]}),
+        "exact+stop": LearnerSpec(tune={"weight_decay": [0.0, 1.0]}),
+        "mean": LearnerSpec(learner="exact", ensemble=True),
+    }
+    given = {"splits": 0, "train": 0, "test": 0, "cost_weights": (0.0, 0.3)}
+    found = leaderboard(config(folder, tmp_path, **given, learners=learners, seeds=2, static=TINY), progress=False)
+    (board,) = found["boards"]
+    rows = {row["name"]: row for row in board["policies"]}
+    assert rows["exact"]["tried"] == 4
+    assert rows["mean"]["tried"] == 1
+    assert "exact+stop" in board["left_out"]
+    assert "exact+stop" not in rows
+    (runs,) = rows["exact"]["runs"]
+    assert [run["cost_weight"] for run in runs] == [0.0, 0.3]
+    assert all(run["point"] in (0, 1) and run["seed"] in (0, 1) and len(run["seeds"]) == 2 for run in runs)
+    assert rows["mean"]["runs"][0][0]["seed"] is None
+    tried = json.loads((tmp_path / "run.json").read_text())["configurations_tried"]["known"]
+    assert tried["exact"] == 4
+    assert rows["ours"]["accuracy"] in (rows["exact"]["accuracy"], rows["mean"]["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"folds": 3}, "choose one of them"),
+        ({"test": 0}, "need both"),
+        ({"splits": 0, "test": 0}, "give --splits and --test too"),
+        ({"validation": 1.0}, "must be a finite number above 0 and below 1"),
+        ({"cost_weights": (0.0, 0.0)}, "different numbers"),
+        ({"learners": {"ours": LearnerSpec()}}, "'ours' is no name"),
+        (
+            {"learners": {"exact": LearnerSpec(hyper={"reward.hop_cost": 1.0})}},
+            "learners.exact: reward.hop_cost is set",
+        ),
+        (
+            {"learners": {"exact": LearnerSpec(hyper={"wieght_decay": 1.0})}},
+            "learners.exact: .*did you mean weight_decay",
+        ),
+        ({"learners": {"exakt": LearnerSpec()}}, "learners.exakt: .*did you mean exact"),
+    ],
+)
+def test_what_makes_no_leaderboard_is_refused(tmp_path, more, said):
+    with pytest.raises(InputError, match=said):
+        config(tmp_path, tmp_path, **more)
+
+
+def test_an_opponents_name_and_an_unknown_opponent_are_refused(folder, tmp_path):
+    taken = {"best-single": LearnerSpec(fit=f"{HERE}always_first")}
+    with pytest.raises(InputError, match="is an opponent's name"):
+        leaderboard(config(folder, tmp_path, learners=taken), progress=False)
+    with pytest.raises(InputError, match="did you mean best-single"):
+        leaderboard(config(folder, tmp_path, opponents=("best-singel",)), progress=False)
+
+
+def test_learners_with_and_without_stop_are_two_where_there_is_something_to_stop(tmp_path):
+    two = config(tmp_path, tmp_path, learners={"exact": LearnerSpec(), "exact+stop": LearnerSpec()})
+    assert list(entrants(two, horizon=2)[0]) == ["exact", "exact+stop"]
+    assert list(entrants(two, horizon=1)[0]) == ["exact"]
+    assert folder_name(Path("runs/quickstart/table")) == "quickstart"
+    assert folder_name(Path("tables/mine")) == "mine"
+
+
+def test_the_first_of_those_that_validation_cannot_tell_apart_is_ours():
+    """Differences 1, 0, 0, 0: mean .25, error .25: not told apart. Differences 1, 1, 1, 0: mean .75, error .25."""
+
+    def learner(*returns: float) -> list[Judged]:
+        return [Judged(cast(PolicyOutcome, None), np.array([returns]), {})]
+
+    best = learner(1.0, 1.0, 1.0, 1.0)
+    assert choose({"near": learner(0.0, 1.0, 1.0, 1.0), "best": best}, 1) == ({"near": 1}, [["near"]])
+    assert choose({"far": learner(0.0, 0.0, 0.0, 1.0), "best": best}, 1) == ({"best": 1}, [["best"]])

@@ -1,0 +1,188 @@
+"""Training, checkpoints and evaluation of a run, on a table that is small and learnable."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.baselines.oracle import oracle_fixed
+from hierrouter_jax.config import to_dict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.policy_outcome import ending_at, policy_outcome
+from hierrouter_jax.studies.evaluate import behaviour, evaluate
+from hierrouter_jax.training.checkpoints import RunCheckpoints, load_routers
+from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.training.run_folder import RunFolder
+from hierrouter_jax.training.train import TrainConfig, train_routers
+from tests.tables import random_table
+
+CONFIG = TrainConfig(
+    num_seeds=2, features=6, static=LearnerStatic(num_envs=64, num_updates=20, epochs=2, hidden=(16, 16), stage_size=4)
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    table = random_table(queries=90, tasks=3)
+    RunFolder(folder).write_config({"train": to_dict(CONFIG)})
+    with RunCheckpoints(folder, table, CONFIG) as checkpoints:
+        routers, metrics = train_routers(table, CONFIG, progress=False, keeper=checkpoints)
+    features = routers["ppo"].features
+    return table, routers, metrics, evaluate(table, routers, features, 0.01, "test")
+
+
+def row(evaluation: dict, name: str) -> dict:
+    return next(policy for policy in evaluation["policies"] if policy["name"] == name)
+
+
+def test_features_are_fitted_on_training_alone():
+    table = random_table(queries=60)
+    fitted = fit_features(table.split("train"), 6)
+    moved = table.context_embedding.copy()
+    held_out = np.array([query.split != "train" for query in table.queries])
+    moved[held_out] += 100.0
+    again = fit_features(replace(table, context_embedding=moved).split("train"), 6)
+    np.testing.assert_array_equal(fitted.reduction.components, again.reduction.components)
+    train = table.split("train")
+    assert fitted.cost_normaliser == pytest.approx(train.cost[:, 1:].mean())
+
+
+def test_metrics_have_a_row_per_learner_seed_and_update(run):
+    _, _, metrics, _ = run
+    assert len(metrics) == 2 * 2 * 20
+    assert not metrics.duplicated(["learner", "seed", "update"]).any()
+    one = metrics[(metrics.learner == "ppo") & (metrics.seed == 1)]
+    assert one["update"].tolist() == list(range(1, 21))
+    assert one.env_steps.tolist() == [64 * 3 * u for u in range(1, 21)]
+    assert one.validation_return.notna().to_numpy().nonzero()[0].tolist() == [4, 9, 14, 19]
+
+
+def test_the_kept_policy_is_the_best_on_validation(run):
+    table, routers, metrics, _ = run
+    validation = table.split("validation")
+    for name, router in routers.items():
+        for seed in range(2):
+            mine = metrics[(metrics.learner == name) & (metrics.seed == seed)].validation_return
+            assert router.state.best_return[seed] == pytest.approx(mine.max())
+            outcome = policy_outcome(validation, router.end_probability(validation, seed))
+            exact = outcome.returns(0.01, router.features.cost_normaliser).mean()
+            assert exact == pytest.approx(mine.max(), abs=1e-5)
+
+
+@pytest.mark.extended
+def test_training_twice_gives_the_same_policy_and_another_seed_another(run):
+    table, _, metrics, _ = run
+    _, same = train_routers(table, CONFIG, progress=False)
+    pd.testing.assert_frame_equal(metrics, same)
+    _, other = train_routers(table, replace(CONFIG, seed=1), progress=False)
+    assert not metrics.train_return.equals(other.train_return)
+    first, second = metrics[metrics.seed == 1], other[other.seed == 0]
+    np.testing.assert_array_equal(first.train_return, second.train_return)  # seed 1 is seed 1 in any company
+
+
+def test_the_evaluation_keeps_its_contract(run):
+    table, routers, _, evaluation = run
+    assert evaluation["table"]["fingerprint"] == table.fingerprint
+    assert evaluation["table"]["queries"] == 30
+    names = [policy["name"] for policy in evaluation["policies"]]
+    assert {
+        *("ppo", "ppo+stop", "best-single", "best-single-per-task", "best-sequence", "best-sequence+stop"),
+        *("task-sequence", "task-sequence+stop", "random", "random+stop", "m0", "m0 x3", "oracle_fixed", "oracle_stop"),
+    } <= set(names)
+    assert len(names) == len(set(names))
+    test = table.split("test")
+    outcome = policy_outcome(test, routers["ppo"].end_probability(test, routers["ppo"].chosen_seed))
+    learned = row(evaluation, "ppo")
+    assert learned["accuracy"] == pytest.approx(outcome.quality.mean())
+    decision = 8 * 6 + (6 + 4 + 1) * 16 + 16 * 16 + 16 * 4  # multiply-adds: reduction, two layers, logits
+    own = 3 * decision * np.mean([0.1 / 1000, 0.2 / 2000, 0.3 / 3000])
+    assert learned["router_cost"] == pytest.approx(own)
+    assert learned["cost"] == pytest.approx(outcome.cost.mean() + own)
+    outcome = replace(outcome, cost=outcome.cost + own)
+    assert learned["return"] == pytest.approx(outcome.returns(0.01, evaluation["cost_normaliser"]).mean())
+    assert learned["hops"] == pytest.approx(3)
+    assert learned["accuracy_ci"][0] <= learned["accuracy"] <= learned["accuracy_ci"][1]
+    assert learned["accuracy"] in learned["seeds"]["accuracy"]
+    weighted = sum(part["accuracy"] * part["queries"] for part in learned["per_task"].values())
+    assert weighted / 30 == pytest.approx(learned["accuracy"])
+    best = policy_outcome(test, ending_at(oracle_fixed(test), test.tree)).quality.mean()
+    assert evaluation["ceiling"]["oracle_fixed"]["accuracy"] == pytest.approx(best)
+    single = row(evaluation, "best-single")["accuracy"]
+    assert learned["oracle_gap_recovered"] == pytest.approx((learned["accuracy"] - single) / (best - single))
+
+
+def test_no_policy_beats_its_own_oracle(run):
+    *_, evaluation = run
+    for policy in evaluation["policies"]:
+        own = "oracle_fixed" if policy["hops"] == pytest.approx(3) else "oracle_stop"
+        assert policy["accuracy"] <= evaluation["ceiling"][own]["accuracy"] + 1e-6, policy["name"]
+        assert policy["return"] <= evaluation["ceiling"]["oracle_return"]["return"] + 1e-6, policy["name"]
+
+
+def test_comparisons_are_paired_and_corrected(run):
+    *_, evaluation = run
+    assert len(evaluation["comparisons"]) == 6
+    for comparison in evaluation["comparisons"]:
+        gap = row(evaluation, comparison["policy"])["accuracy"] - row(evaluation, comparison["opponent"])["accuracy"]
+        assert comparison["difference"] == pytest.approx(gap, abs=1e-6)
+        assert comparison["p_holm"] >= comparison["p_value"]
+
+
+def test_behaviour_shares_add_up(run):
+    table, routers, *_ = run
+    for policy in behaviour(table, routers, "test")["policies"].values():
+        for routes in policy["routes"].values():
+            assert sum(route["share"] for route in routes) == pytest.approx(1)
+
+
+def test_checkpoints_bring_the_routers_back(run, folder):
+    table, routers, *_ = run
+    loaded = load_routers(folder, table)
+    assert list(loaded) == list(routers)
+    for name, router in routers.items():
+        assert loaded[name].chosen_seed == router.chosen_seed
+        for seed in range(2):
+            np.testing.assert_array_equal(
+                loaded[name].end_probability(table, seed), router.end_probability(table, seed)
+            )
+
+
+def test_a_run_folder_without_training_is_named(run, tmp_path):
+    table, *_ = run
+    with pytest.raises(InputError, match="no such run folder"):
+        load_routers(tmp_path / "nowhere", table)
+    RunFolder(tmp_path).write_config({"train": to_dict(CONFIG)})
+    with pytest.raises(InputError, match="no such file; train first: hierrouter train TABLE --out"):
+        load_routers(tmp_path, table)
+
+
+@pytest.mark.parametrize(
+    ("other", "name"), [({"models": 2}, "logits"), ({"horizon": 2}, "stage_embedding"), ({"embedding": 9}, "mean")]
+)
+def test_checkpoints_of_another_pool_horizon_or_embedding_are_refused(run, folder, other, name):
+    with pytest.raises(InputError, match="does not fit the table's pool, horizon and embedding") as refusal:
+        load_routers(folder, random_table(queries=9, **other))
+    assert name in str(refusal.value)
+
+
+def test_a_query_of_which_the_table_holds_no_hop_is_left_out_for_everybody():
+    table = random_table(queries=90, tasks=3)
+    available = table.available.copy()
+    empty = [2, 8]  # of the test split
+    available[empty, 1:] = False
+    gone = replace(table, available=available, quality=table.quality * available)
+    without = table.select(np.setdiff1d(np.arange(90), empty))
+    features = fit_features(table.split("train"), 6)
+    told, expected = (evaluate(one, {}, features, 0.01, "test") for one in (gone, without))
+    assert (told["table"]["queries"], told["table"]["left_out"]) == (28, 2)
+    assert "left out: 2 queries of which the table holds no hop" in told["table"]["notes"]
+    assert expected["table"]["left_out"] == 0
+    assert told["policies"] == expected["policies"]
+    assert told["ceiling"] == expected["ceiling"]
