@@ -1,6 +1,7 @@
 """Budgets, failed calls and partial trees of a collection."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,11 +216,13 @@ def test_batches_do_not_depend_on_what_the_cache_knows(run, pool, programmed):
 
 
 def test_settings_tell_of_size_tokens_and_truncation(run, pool):
-    pool[0].parameters = 1000
+    """Of 1,000 parameters 250 are embeddings; the table's pool and its settings count a token's operations alike."""
+    pool[0].parameters, pool[0].price = 1000, replace(pool[0].price, parameters=1000, flops_per_token=2 * 750)
     table = run(pool)
     of_ok, of_no = table.settings["compute"]["ok"], table.settings["compute"]["no"]
-    assert of_ok["flops_per_token"] == 2000
-    assert of_ok["flops"] == 2000 * (of_ok["tokens_in"] + of_ok["tokens_out"])
+    assert of_ok["parameters"] == 1000
+    assert of_ok["flops_per_token"] == table.pool[0].flops_per_token == 1500
+    assert of_ok["flops"] == 1500 * (of_ok["tokens_in"] + of_ok["tokens_out"])
     assert of_no["flops"] is None
     assert of_ok["tokens_in"] + of_no["tokens_in"] == table.tokens_in.sum()
     assert table.settings["trimmed_hops"] == 0

@@ -87,10 +87,9 @@ def how_made(
 def compute(backend: Backend, tally: Tally) -> dict[str, Any]:
     """Of one model: its size, and the tokens and floating-point operations of its distinct calls.
 
-    A token takes two operations a weight, a multiplication and an addition; attention's share, which grows with the
-    context, is left out (Kaplan et al. 2020, section 2.1).
+    Every token, read or written, is counted as the pool counts a written one (`ModelSize.flops_per_token`).
     """
-    flops_per_token = None if backend.parameters is None else 2 * backend.parameters
+    flops_per_token = backend.price.flops_per_token
     tokens = tally.tokens_in + tally.tokens_out
     return {
         "parameters": backend.parameters,
