@@ -19,8 +19,16 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from hierrouter_jax.tiny.arithmetic import NUMBER, facts
-from hierrouter_jax.tiny.skills import SPECIALISTS, Problem, ask, draw_problem, draw_walk, fact_problem, taught_response
-from hierrouter_jax.tiny.templates import WANTED
+from hierrouter_jax.tiny.problems import (
+    PHRASINGS,
+    SPECIALISTS,
+    Problem,
+    ask,
+    draw_problem,
+    draw_walk,
+    fact_problem,
+    taught_response,
+)
 
 IGNORED = -100
 LINE_END = "\n"
@@ -210,7 +218,7 @@ def draw_example(rng: random.Random, name: str, phase: Phase, held_out: bool = F
         problem = draw_problem(rng, kind, held_out)
         walk = draw_walk(rng, name, problem, rng.choices((1, 2, 3), phase.hops)[0])
         if walk is not None:
-            return problem, ask(rng, problem, rng.choice(list(WANTED))), walk
+            return problem, ask(rng, problem, rng.choice(list(PHRASINGS))), walk
 
 
 def encode(problem: Problem, query: str, walk: list[str], name: str, tokenizer: PreTrainedTokenizerFast):
@@ -247,7 +255,7 @@ def measure(name: str, folder: Path, tokenizer: PreTrainedTokenizerFast, per_ski
         problem, query, walk = draw_example(rng, name, uniform, held_out=True)
         examples.setdefault(skill(problem, walk), []).append((query, walk[:-1], walk[-1]))
     if name == "reader":
-        wanted = list(WANTED)
+        wanted = list(PHRASINGS)
         known = [(fact_problem(rng, fact, allow_test_only=True), fact) for fact in facts() for _ in range(2)]
         examples["fact_recall"] = [(ask(rng, p, rng.choice(wanted)), [], f.answer) for p, f in known]
     if name == "calculator":

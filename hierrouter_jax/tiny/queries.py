@@ -14,7 +14,7 @@ from hierrouter_jax.tiny.arithmetic import (
     facts,
     number_words,
 )
-from hierrouter_jax.tiny.skills import (
+from hierrouter_jax.tiny.problems import (
     Problem,
     ask,
     expression_problem,
@@ -29,10 +29,10 @@ MOST_QUERIES = 2200
 
 @dataclass(frozen=True)
 class Family:
-    """A task family: a kind of problem, the wanted form of its answer, and how often it is asked."""
+    """A task family: a kind of problem, the form of its answer, and how often it is asked."""
 
     kind: str
-    wanted: str
+    form: str
     share: float
     one_step: bool = False
 
@@ -90,16 +90,16 @@ def _make(
         steps = (1,) if family.one_step else (1, 2)
         make = word_problem if family.kind == "word" else expression_problem
         problem = _fresh_problem(used, lambda: make(rng, draw_expression(rng, rng.choice(steps)), test))
-    text = ask(rng, problem, family.wanted)
-    gold = _gold(problem.content, family.wanted)
+    text = ask(rng, problem, family.form)
+    gold = _gold(problem.content, family.form)
     return lambda query_id: Query(query_id, text, task, gold, split, problem.template, problem.test_only)
 
 
-def _gold(content: str, wanted: str) -> str:
-    if wanted == "expression":
+def _gold(content: str, form: str) -> str:
+    if form == "expression":
         return content
     value = evaluate(content)
-    return str(value) if wanted == "value" else number_words(value)
+    return str(value) if form == "value" else number_words(value)
 
 
 def _fresh(used: set[str], draw: Callable[[], str]) -> str:

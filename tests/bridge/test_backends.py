@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from hierrouter_jax.bridge.backends import TransformersBackend, decode, load_backends
+from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
@@ -51,17 +51,17 @@ def expected(folder) -> list[tuple[str, int, int, str]]:
 @pytest.mark.parametrize("batch_size", [1, 9, 256])
 def test_neighbours_and_batches_change_nothing(folder, expected, batch_size, monkeypatch):
     """Prefill slices of 4 rows are put together, and finished rows are taken out on the way."""
-    monkeypatch.setattr(decode, "PREFILL_ROWS", 4)
+    monkeypatch.setattr(decoding, "PREFILL_ROWS", 4)
     assert [tuple(g)[:4] for g in backend(folder).generate(PROMPTS, batch_size)] == expected
 
 
 def test_rows_of_a_batch_come_in_any_order_of_length(folder, expected, monkeypatch):
-    monkeypatch.setattr(decode, "PREFILL_ROWS", 4)
+    monkeypatch.setattr(decoding, "PREFILL_ROWS", 4)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     rows = sorted(range(len(PROMPTS)), key=lambda row: -len(PROMPTS[row]))
     inputs = tokenizer([PROMPTS[row] for row in rows], return_tensors="pt", padding=True, padding_side="left")
     how = Decoding(LIMIT, torch.tensor(END_TOKENS))
-    tokens, _ = decode.decode(model, inputs["input_ids"], inputs["attention_mask"], how)
+    tokens, _ = decoding.decode(model, inputs["input_ids"], inputs["attention_mask"], how)
     assert [int((row != NOTHING).sum()) for row in tokens] == [expected[row][2] for row in rows]
     said = [row[~torch.isin(row, torch.tensor([NOTHING, *END_TOKENS]))] for row in tokens]
     assert tokenizer.batch_decode(said, skip_special_tokens=True) == [expected[row][0] for row in rows]
@@ -75,8 +75,8 @@ def test_the_responses_end_in_both_ways(expected):
 
 
 def test_models_with_other_state_take_the_slow_path_to_the_same_answers(folder, expected, monkeypatch):
-    monkeypatch.setattr(decode, "keeps_only_keys_and_values", lambda model: False)
-    monkeypatch.setattr(decode, "_prefill", None)
+    monkeypatch.setattr(decoding, "keeps_only_keys_and_values", lambda model: False)
+    monkeypatch.setattr(decoding, "_prefill", None)
     assert [tuple(g)[:4] for g in backend(folder).generate(PROMPTS)] == expected
 
 

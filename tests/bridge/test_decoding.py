@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from hierrouter_jax.bridge.backends import TransformersBackend, decode, load_backends
+from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
 from hierrouter_jax.bridge.backends.decoding import draws, sample
 from hierrouter_jax.bridge.backends.transformers import decode as real_decode
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling
@@ -68,7 +68,7 @@ def test_a_sampled_call_depends_on_its_prompt_and_seed_only(folder, monkeypatch)
     assert [g.text for g in backend(folder, sampling=Sampling(0.8, top_p=0.95, seed=2)).generate(PROMPTS)] != [
         g.text for g in together
     ]
-    monkeypatch.setattr(decode, "keeps_only_keys_and_values", lambda model: False)
+    monkeypatch.setattr(decoding, "keeps_only_keys_and_values", lambda model: False)
     assert [g.text for g in backend(folder, sampling=hot).generate(PROMPTS)] == [g.text for g in together]
     assert draws(PROMPTS, Sampling(), 4) is None
 
@@ -88,7 +88,7 @@ def test_logprob_is_that_of_the_generated_tokens(folder):
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_stop_string_ends_a_response_and_is_cut_off(folder, fast, monkeypatch):
-    monkeypatch.setattr(decode, "keeps_only_keys_and_values", lambda model: fast)
+    monkeypatch.setattr(decoding, "keeps_only_keys_and_values", lambda model: fast)
     free = backend(folder).generate(PROMPTS)
     longest = max(free, key=lambda g: len(g.text))
     stop = longest.text[2:4]

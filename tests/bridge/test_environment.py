@@ -49,7 +49,7 @@ def test_a_proxy_that_is_none_is_named_by_its_variable(monkeypatch, variable, va
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:9", "socks5h://proxy:1080"])
 def test_a_socks_proxy_needs_its_package(monkeypatch, value):
     monkeypatch.setenv("ALL_PROXY", value)
-    monkeypatch.setattr("hierrouter_jax.bridge.backends.environment.find_spec", lambda name: None)
+    monkeypatch.setattr("hierrouter_jax.bridge.backends.refusals.find_spec", lambda name: None)
     with pytest.raises(InputError, match="ALL_PROXY names a SOCKS proxy, which needs a package: pip install socksio"):
         load()
 

@@ -15,7 +15,7 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from hierrouter_jax.bridge.backends import TransformersBackend, decode, load_backends
+from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
 from hierrouter_jax.bridge.backends import transformers as backend_module
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from tests.bridge.conftest import CHARACTERS
@@ -72,7 +72,7 @@ def test_a_response_does_not_depend_on_its_batch(folders, kind, batch_size):
 
 def test_only_what_ignores_its_mask_loses_batches_of_mixed_length(folders, model_folder, monkeypatch):
     sizes: list[tuple[int, bool]] = []
-    real = decode.decode
+    real = decoding.decode
 
     def seen(model, ids, mask, how):
         sizes.append((len(ids), bool(mask.all())))
@@ -107,10 +107,10 @@ def test_two_prompts_tell_what_a_model_does_to_its_batch(folders, monkeypatch, f
         return output
 
     monkeypatch.setattr(model, "forward", faulty)
-    monkeypatch.setattr(decode, "keeps_only_keys_and_values", lambda model: False)
-    assert decode.sharing(model) == expected
+    monkeypatch.setattr(decoding, "keeps_only_keys_and_values", lambda model: False)
+    assert decoding.sharing(model) == expected
 
 
 def test_a_model_of_keys_and_values_needs_no_try(model_folder, monkeypatch):
-    monkeypatch.setattr(decode, "_next_scores", None)
+    monkeypatch.setattr(decoding, "_next_scores", None)
     load(model_folder())

@@ -12,19 +12,11 @@ from hypothesis import strategies as st
 from transformers import AutoConfig
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.tiny import arithmetic, templates
+from hierrouter_jax.tiny import arithmetic
+from hierrouter_jax.tiny.problems import NUM_TEST_ONLY, TEMPLATES
 from hierrouter_jax.tiny.queries import FAMILIES, MOST_QUERIES, make_queries
 
 COUNTS = {"train": 1200, "validation": 300, "test": 600}
-STOCKS = [
-    templates.EXPRESSION,
-    templates.NUMBER,
-    templates.FACT,
-    templates.ADD,
-    templates.SUBTRACT,
-    templates.MULTIPLY,
-    templates.TWO_STEP,
-]
 SPECIALISTS = Path(str(files("hierrouter_jax"))) / "specialists"
 
 
@@ -65,8 +57,8 @@ def test_facts_are_many_half_numbers_and_keys_say_nothing():
 
 
 def test_there_are_eight_templates_a_kind_two_of_them_for_the_test_split():
-    assert all(len(set(stock)) == len(stock) >= 8 for stock in STOCKS)
-    assert templates.NUM_TEST_ONLY == 2
+    assert all(len(set(stock)) == len(stock) >= 8 for stock in TEMPLATES.values())
+    assert NUM_TEST_ONLY == 2
 
 
 def test_test_only_templates_occur_in_the_test_split_alone(queries):
@@ -74,7 +66,7 @@ def test_test_only_templates_occur_in_the_test_split_alone(queries):
     unseen = {q.group for q in queries if q.unseen}
     assert {g for g in groups["test"] if g not in groups["train"]} == unseen
     assert not unseen & (groups["train"] | groups["validation"])
-    assert len(unseen) == 2 * len(STOCKS)
+    assert len(unseen) == 2 * len(TEMPLATES)
 
 
 def test_nothing_is_asked_twice(queries):
@@ -95,7 +87,7 @@ def test_families_have_their_shares_and_gold_fits_the_wanted_form(queries):
     for task, family in FAMILIES.items():
         mine = [query for query in queries if query.task == task]
         assert len(mine) == pytest.approx(family.share * len(queries), abs=3)
-        form = {"value": r"\d+", "words": r"[a-z -]+", "expression": r"\d+([-+*]\d+){1,2}"}[family.wanted]
+        form = {"value": r"\d+", "words": r"[a-z -]+", "expression": r"\d+([-+*]\d+){1,2}"}[family.form]
         assert all(re.fullmatch(form, query.gold) for query in mine)
     for query in queries:
         if query.task == "expression-to-value":

@@ -12,13 +12,14 @@ from typing import Any
 from aiolimiter import AsyncLimiter
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
 
-from hierrouter_jax.bridge.backends.environment import check_environment, no_client
 from hierrouter_jax.bridge.backends.interface import Failure, Generation
 from hierrouter_jax.bridge.backends.refusals import (
     LIMIT_NAMES,
     Retries,
     as_failure,
+    check_environment,
     dispensable,
+    no_client,
     refused,
     wants_other_limit,
 )

@@ -12,9 +12,8 @@ from transformers import AutoConfig, AutoTokenizer
 from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
 from hierrouter_jax.bridge.backends.drive import Doubt, drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
-from hierrouter_jax.bridge.backends.environment import read_key
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
-from hierrouter_jax.bridge.backends.refusals import DISPENSABLE
+from hierrouter_jax.bridge.backends.refusals import DISPENSABLE, read_key
 from hierrouter_jax.bridge.backends.transformers import as_messages
 from hierrouter_jax.bridge.backends.weights import description, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, member_size, resolve_source

@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from hierrouter_jax.bridge.backends.decode import decode
-from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, draws, stop_criteria
+from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, decode, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
 from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters, member_size

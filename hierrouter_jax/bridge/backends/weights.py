@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.quantizers.auto import AutoQuantizationConfig
 
-from hierrouter_jax.bridge.backends.decode import Sharing, sharing
+from hierrouter_jax.bridge.backends.decoding import Sharing, sharing
 from hierrouter_jax.bridge.pool import ModelConfig, Resident, described, resolve_commit, resolve_source
 from hierrouter_jax.bridge.pool.source import is_gguf
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading

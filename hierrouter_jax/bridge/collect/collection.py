@@ -12,10 +12,9 @@ from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, charged_tokens
 from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed, HopBar, hop_bar
-from hierrouter_jax.bridge.collect.contexts import embedded, hop_contexts
 from hierrouter_jax.bridge.collect.summary import Made, Tally, Timing, how_made
-from hierrouter_jax.bridge.encoders import Encoder
-from hierrouter_jax.bridge.fitting import fitted_prompts
+from hierrouter_jax.bridge.encoders import Encoder, embed_table
+from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
 from hierrouter_jax.bridge.grading import Grader
 from hierrouter_jax.bridge.grading.table import FAILED, count_verdicts, graded
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
@@ -96,7 +95,7 @@ class Collection:
             )
         table = graded(table, self.grader, made.failed, made.why)
         how = how_made(table, made, self.backends, self.prompt, wanted)
-        embedding, read = embedded(table, self.encoder, self.progress)
+        embedding, read = embed_table(table, self.encoder, self.progress)
         return replace(
             table,
             context_embedding=embedding,

@@ -10,9 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
-from hierrouter_jax.bridge.encoders.interface import Encoder
-from hierrouter_jax.bridge.encoders.sentences import sentence_encoder
-from hierrouter_jax.bridge.encoders.transformers import transformers_encoder
+from hierrouter_jax.bridge.encoders.neural import sentence_encoder, transformers_encoder
+from hierrouter_jax.bridge.encoders.parts import Encoder
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.table import Context

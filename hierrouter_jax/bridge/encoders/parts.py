@@ -1,16 +1,61 @@
-"""A context as parts, each embedded by itself, each distinct text once."""
+"""What an encoder is, and the one that embeds each part of a context by itself."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
+from tqdm import tqdm
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
-from hierrouter_jax.bridge.encoders.interface import Encoder, TextModel
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.outcomes.table import Context
+from hierrouter_jax.outcomes.table import Context, OutcomeTable
+
+
+class Encoder(Protocol):
+    """What embeds contexts.
+
+    Attributes:
+      spec: builds the same encoder again through `build_encoder`; plain JSON data.
+      size: E.
+    """
+
+    @property
+    def spec(self) -> dict[str, Any]: ...
+
+    size: int
+
+    def encode(self, contexts: Sequence[Context]) -> Float[np.ndarray, "B E"]:
+        """Embeddings, float32; that of a context depends on nothing else."""
+        ...
+
+    def truncated(self, contexts: Sequence[Context]) -> Bool[np.ndarray, " B"] | None:
+        """Of which contexts the embedding does not read every token; None where that is not known."""
+        ...
+
+
+class TextModel(Protocol):
+    """A neural model that embeds single texts.
+
+    Attributes:
+      size: H, the size of a text's embedding.
+      identity: names weights, tokenizer and truncation; equal identities embed alike.
+    """
+
+    size: int
+
+    @property
+    def identity(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "B H"]:
+        """Embeddings of one batch of texts, none of them blank; float32."""
+        ...
+
+    def exceeds(self, texts: Sequence[str]) -> Bool[np.ndarray, " B"]:
+        """Which texts are longer than the model reads."""
+        ...
+
 
 # Where a text that is too long is cut: at its beginning, at its end, or in its middle, so that head and tail are kept.
 Truncation = Literal["left", "right", "middle"]
@@ -67,6 +112,36 @@ def count_truncated(encoder: Encoder, contexts: Sequence[Context]) -> dict[str, 
     total = int(cut.sum())
     share = round(total / len(contexts), 4) if contexts else 0.0
     return {"contexts": len(contexts), "truncated": total, "share": share, "by_hops": by_hops}
+
+
+_CONTEXTS_AT_ONCE = 4096
+
+
+def embed_table(
+    table: OutcomeTable, encoder: Encoder, progress: bool
+) -> tuple[Float[np.ndarray, "Q D E"], dict[str, Any]]:
+    """Embeddings of the contexts at decision nodes that the table holds, and of how many all could not be read.
+
+    Returns:
+      Embeddings, zero at nodes that the table does not hold, and what `count_truncated` says of the distinct contexts.
+    """
+    rows, nodes = np.nonzero(table.available[:, : table.tree.num_decision_nodes])
+    paths = [list(table.tree.path(node)) for node in range(table.tree.num_decision_nodes)]
+    contexts = [
+        Context(table.queries[row].text, tuple(table.response[row, paths[node]].tolist()), task=table.queries[row].task)
+        for row, node in zip(rows.tolist(), nodes.tolist(), strict=True)
+    ]
+    index = {context: at for at, context in enumerate(dict.fromkeys(contexts))}
+    distinct = list(index)
+    found = np.zeros((len(distinct), encoder.size), dtype=np.float32)
+    with tqdm(total=len(distinct), desc="embed", unit="context", disable=not progress) as bar:
+        for start in range(0, len(distinct), _CONTEXTS_AT_ONCE):
+            chunk = distinct[start : start + _CONTEXTS_AT_ONCE]
+            found[start : start + len(chunk)] = encoder.encode(chunk)
+            bar.update(len(chunk))
+    embedding = np.zeros((table.num_queries, table.tree.num_decision_nodes, encoder.size), dtype=np.float32)
+    embedding[rows, nodes] = found[[index[context] for context in contexts]]
+    return embedding, count_truncated(encoder, distinct)
 
 
 TASK = "task"  # its name as a text: for a router that is told what task a query is of

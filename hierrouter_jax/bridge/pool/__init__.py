@@ -1,8 +1,7 @@
 """The pool: which models, from where, at what price, and how they are asked."""
 
-from hierrouter_jax.bridge.pool.config import PoolConfig, Resident, load_pool, load_prompt
+from hierrouter_jax.bridge.pool.config import ModelConfig, PoolConfig, Resident, Sampling, load_pool, load_prompt
 from hierrouter_jax.bridge.pool.endpoint import Endpoint
-from hierrouter_jax.bridge.pool.member import ModelConfig, Sampling
 from hierrouter_jax.bridge.pool.source import (
     ModelSize,
     count_parameters,

@@ -15,7 +15,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
 
-from hierrouter_jax.bridge.pool.member import ModelConfig
+from hierrouter_jax.bridge.pool.config import ModelConfig
 from hierrouter_jax.bridge.pretrained import from_pretrained
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.files import user_cache

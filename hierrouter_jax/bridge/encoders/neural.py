@@ -1,7 +1,9 @@
-"""Mean-pooled hidden states of any Hugging Face model: an encoder, or a language model such as a pool member."""
+"""The neural models inside encoders: mean-pooled hidden states of any Hugging Face model, and sentence embeddings."""
 
 import hashlib
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -131,3 +133,105 @@ class MeanPooled:
 
     def exceeds(self, texts: Sequence[str]) -> Bool[np.ndarray, " B"]:
         return np.array([len(ids) > self._max_tokens for ids in self._tokenizer(list(texts), verbose=False).input_ids])
+
+
+DEFAULT_SOURCE = "sentence-transformers/all-mpnet-base-v2"
+
+
+def sentence_encoder(
+    source: str = DEFAULT_SOURCE,
+    parts: Sequence[str] = ("query", "latest"),
+    truncation: Truncation = "middle",
+    max_tokens: int | None = None,
+    batch_size: int = 64,
+    revision: str | None = None,
+    cache: EmbeddingCache | None = None,
+) -> PartsEncoder:
+    """A sentence embedding of each part of a context: by default of the query and of the latest response.
+
+    Args:
+      source: a hub id, or a folder that sentence-transformers saved.
+      parts: what is embedded apart: `query`, `latest` response, mean of the `earlier` ones, the whole
+        `context`, or the name of the `task`.
+      truncation: where a text that is too long is cut: `middle` keeps its head and its tail, where the question and
+        the final answer are; `right` is what the library does by itself.
+      max_tokens: longer texts are cut; by default at what the model was made for, and never more than that.
+      batch_size: texts at once.
+      revision: of a hub model; in the spec, and so in a table, it is the commit that was loaded.
+      cache: of embeddings.
+
+    Raises:
+      InputError: if the source cannot be loaded or a setting makes no sense.
+    """
+    check_parts(parts)
+    model = SentenceModel(source, max_tokens, truncation, revision)
+    spec = {
+        "kind": "sentence-transformers",
+        "source": source,
+        "revision": model.commit or revision,
+        "parts": list(parts),
+        "truncation": truncation,
+        "max_tokens": model.max_tokens,
+    }
+    return PartsEncoder(model, spec, parts, batch_size, cache)
+
+
+class SentenceModel:
+    """Texts as sentence-transformers embeds them, its cut of long texts apart; a `TextModel`.
+
+    Attributes:
+      max_tokens: longer texts are cut.
+      commit: of a hub model.
+    """
+
+    def __init__(
+        self, source: str, max_tokens: int | None, truncation: Truncation, revision: str | None = None
+    ) -> None:
+        check_truncation(truncation)
+        name = resolve_source(source)
+        with loading("encoder", source):
+            # Its trainers come along and cost seconds: only where such a model is used.
+            from sentence_transformers import SentenceTransformer
+
+            if not Path(name).exists() and "/" not in name:  # as the library reads such a name
+                name = f"{SentenceTransformer.default_huggingface_organization}/{name}"
+            self.commit = resolve_commit(name, revision, os.environ.get("SENTENCE_TRANSFORMERS_HOME"))
+            revision = self.commit or revision
+            self._model: Any = from_pretrained(
+                SentenceTransformer, name, device=best_device(), revision=revision
+            ).eval()
+        longest, size = self._model.max_seq_length, self._model.get_embedding_dimension()
+        if longest is None or size is None:
+            raise InputError(f"encoder: {source} does not say how many tokens it reads, or its embedding's size")
+        self.max_tokens = int(longest if max_tokens is None else max_tokens)
+        if not 2 <= self.max_tokens <= longest:
+            raise InputError(f"encoder: max_tokens is {max_tokens}, but {source} reads 2 to {int(longest)}")
+        self._identity: str | None = None
+        self.size = int(size)
+        self._truncation = truncation
+        self._tokenizer = self._model.tokenizer
+        self._prompt = self._model.prompts.get(self._model.default_prompt_name) or None
+        self._tokenizer.truncation_side = "left" if truncation == "left" else "right"
+
+    @property
+    def identity(self) -> str:
+        if self._identity is None:
+            settings = f"{self._model}/{self._prompt}/{self.max_tokens}/{self._truncation}"
+            self._identity = weights_identity(self._model, self._tokenizer, settings)
+        return self._identity
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "B H"]:
+        self._model.max_seq_length = _UNLIMITED if self._truncation == "middle" else self.max_tokens
+        features = self._model.preprocess(list(texts), prompt=self._prompt)
+        if self._truncation == "middle":
+            features = keep_ends(features, self.max_tokens)
+        features = {
+            name: value.to(self._model.device) if isinstance(value, torch.Tensor) else value
+            for name, value in features.items()
+        }
+        return self._model(features)["sentence_embedding"].float().cpu().numpy()
+
+    def exceeds(self, texts: Sequence[str]) -> Bool[np.ndarray, " B"]:
+        prompted = [(self._prompt or "") + text for text in texts]
+        return np.array([len(ids) > self.max_tokens for ids in self._tokenizer(prompted, verbose=False).input_ids])
