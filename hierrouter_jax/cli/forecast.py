@@ -10,11 +10,11 @@ from rich.table import Table
 
 from hierrouter_jax.bridge.encoders import whole_spec
 from hierrouter_jax.bridge.forecast import (
+    Forecast,
     PartialTrees,
-    Plan,
+    forecast_collection,
     load_assumptions,
     mix_questions,
-    plan_collection,
     query_questions,
     read_measured,
 )
@@ -61,10 +61,10 @@ def dry_run(
     trees = None
     if plan != "all":
         trees = PartialTrees(plan, partial.whole, most_expanded(plan, partial, HopTree(len(pool.models), horizon)))
-    show_plan(plan_collection(questions, pool, horizon, taken, whole_spec(encoder), trees, known), json)
+    show_plan(forecast_collection(questions, pool, horizon, taken, whole_spec(encoder), trees, known), json)
 
 
-def show_plan(plan: Plan, json: bool) -> None:
+def show_plan(plan: Forecast, json: bool) -> None:
     """Print a plan."""
     if json:
         print(jsonlib.dumps(plan.to_dict()))
@@ -76,7 +76,7 @@ def show_plan(plan: Plan, json: bool) -> None:
         output.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _table(plan: Plan) -> Table:
+def _table(plan: Forecast) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("hop", no_wrap=True)
     table.add_column("model", no_wrap=True)
@@ -112,7 +112,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _words(plan: Plan) -> list[str]:
+def _words(plan: Forecast) -> list[str]:
     """What the numbers mean, and everything that they rest on."""
     total, taken = plan.total(), plan.assumptions
     lengths = ", ".join(f"{task} {tokens}" for task, tokens in taken.response_tokens.items())
@@ -152,13 +152,13 @@ def _words(plan: Plan) -> list[str]:
     return [*lines, *(f"{note}." for note in plan.notes)]
 
 
-def _basis(plan: Plan) -> str:
+def _basis(plan: Forecast) -> str:
     if plan.measured is None:
         return "the most calls, with responses of the assumed length"
     return "as many calls, and responses as long, as were measured"
 
 
-def _measured(plan: Plan) -> list[str]:
+def _measured(plan: Forecast) -> list[str]:
     """What a collected table showed: a line for each model and hop."""
     if plan.measured is None:
         return []
@@ -178,11 +178,11 @@ def _measured(plan: Plan) -> list[str]:
     return lines
 
 
-def _routes(plan: Plan) -> str:
-    return "every route: " if plan.trees is None else f"plan {plan.trees.plan}: at most "
+def _routes(plan: Forecast) -> str:
+    return "every route: " if plan.trees is None else f"plan {plan.trees.coverage}: at most "
 
 
-def _bound(plan: Plan) -> list[str]:
+def _bound(plan: Forecast) -> list[str]:
     """Of partial trees, why nobody knows how many calls they take."""
     if plan.trees is None:
         return []

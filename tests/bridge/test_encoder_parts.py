@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.encoders import build_encoder, count_truncated
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
-from hierrouter_jax.bridge.encoders.parts import PartsEncoder, keep_ends
 from hierrouter_jax.bridge.encoders.neural import MeanPooled
+from hierrouter_jax.bridge.encoders.parts import PartsEncoder, keep_ends
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.table import Context

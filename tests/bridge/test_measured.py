@@ -13,7 +13,7 @@ from hierrouter_jax.bridge.forecast import (
     MeasuredCalls,
     Rate,
     StatedSize,
-    plan_collection,
+    forecast_collection,
     query_questions,
     read_measured,
 )
@@ -59,25 +59,25 @@ MEASURED = Measured(
 
 def test_lengths_shared_calls_and_seconds_by_hand():
     """Two questions; at hop 2 half of the four calls of each model are shared; a prompt then shows 6 tokens more."""
-    plan = plan_collection(query_questions(queries(2)), POOL, 2, TAKEN, measured=MEASURED)
+    forecast = forecast_collection(query_questions(queries(2)), POOL, 2, TAKEN, measured=MEASURED)
     bare = [len("0\n"), len("word 1\n")]
-    assert [(c.expected_calls, c.expected.tokens_out) for c in plan.calls] == [(2, 8), (2, 16), (2, 6), (2, 10)]
-    assert [c.expected.tokens_in for c in plan.calls[:2]] == [sum(bare)] * 2
-    assert [c.expected.tokens_in for c in plan.calls[2:]] == [sum(n + 1 + 6 for n in bare)] * 2
-    assert [c.expected.hours * 3600 for c in plan.calls] == pytest.approx([2 * 0.5, 2 * 2.0, 2 * 1.0, 2 * 3.0])
-    assert [c.most for c in plan.calls] == [2, 2, 4, 4]
+    assert [(c.expected_calls, c.expected.tokens_out) for c in forecast.calls] == [(2, 8), (2, 16), (2, 6), (2, 10)]
+    assert [c.expected.tokens_in for c in forecast.calls[:2]] == [sum(bare)] * 2
+    assert [c.expected.tokens_in for c in forecast.calls[2:]] == [sum(n + 1 + 6 for n in bare)] * 2
+    assert [c.expected.hours * 3600 for c in forecast.calls] == pytest.approx([2 * 0.5, 2 * 2.0, 2 * 1.0, 2 * 3.0])
+    assert [c.most for c in forecast.calls] == [2, 2, 4, 4]
     # At its cap of 60 a response of hop 1 is 15 and 7.5 times as long.
-    assert [c.at_cap.hours * 3600 for c in plan.calls[:2]] == pytest.approx([2 * 0.5 * 15, 2 * 2.0 * 7.5])
-    assert plan.total()["expected_calls"] == 8
-    assert plan.notes == tuple(f"{n}: tokens are characters / 1, as its tokenizer is not here" for n in "ab")
+    assert [c.at_cap.hours * 3600 for c in forecast.calls[:2]] == pytest.approx([2 * 0.5 * 15, 2 * 2.0 * 7.5])
+    assert forecast.total()["expected_calls"] == 8
+    assert forecast.notes == tuple(f"{n}: tokens are characters / 1, as its tokenizer is not here" for n in "ab")
 
 
 def test_a_hop_that_was_not_measured_is_taken_to_be_as_the_last_one_and_says_so():
-    plan = plan_collection(query_questions(queries(2)), POOL, 3, TAKEN, measured=MEASURED)
-    third = plan.calls[-2]
+    forecast = forecast_collection(query_questions(queries(2)), POOL, 3, TAKEN, measured=MEASURED)
+    third = forecast.calls[-2]
     assert (third.hop, third.model, third.most, third.expected_calls) == (3, "a", 8, 4)
     assert third.expected.hours * 3600 == pytest.approx(4 * 1.0)
-    assert plan.notes[-2:] == tuple(
+    assert forecast.notes[-2:] == tuple(
         f"{n}: calls after hop 2 were not measured, and are taken to be as there" for n in "ab"
     )
 
@@ -85,11 +85,11 @@ def test_a_hop_that_was_not_measured_is_taken_to_be_as_the_last_one_and_says_so(
 def test_models_beside_the_pool_and_those_that_were_not_timed():
     beside = tuple(ModelConfig(name, "none/c", max_new_tokens=60, base_rate=1.0) for name in ("large", "larger"))
     measured = replace(MEASURED, calls=(*MEASURED.calls, calls("large", 0, 7, 9.0)))
-    plan = plan_collection(query_questions(queries(2)), replace(POOL, external=beside), 2, TAKEN, measured=measured)
-    assert plan.calls[-2].expected.hours * 3600 == pytest.approx(2 * 9.0)
-    assert plan.calls[-2].expected.tokens_out == 2 * 7
-    assert plan.calls[-1].expected.tokens_out == 2 * 6
-    assert plan.notes[-1] == "larger: no call was timed, so that its lengths and hours are assumed"
+    forecast = forecast_collection(query_questions(queries(2)), replace(POOL, external=beside), 2, TAKEN, measured=measured)
+    assert forecast.calls[-2].expected.hours * 3600 == pytest.approx(2 * 9.0)
+    assert forecast.calls[-2].expected.tokens_out == 2 * 7
+    assert forecast.calls[-1].expected.tokens_out == 2 * 6
+    assert forecast.notes[-1] == "larger: no call was timed, so that its lengths and hours are assumed"
 
 
 def test_another_mix_of_tasks_takes_longer_or_shorter_as_it_writes():
@@ -97,7 +97,7 @@ def test_another_mix_of_tasks_takes_longer_or_shorter_as_it_writes():
     known = MeasuredCalls(1, "a", 10, 10, {"short": 2.0, "long": 12.0}, 4.0, 4, 2.0, 40, 16)
     asked = [replace(query, task="long") for query in queries(2)]
     measured = Measured("pilot", 5, (known, calls("b", 1, 8, 2.0)))
-    first = plan_collection(query_questions(asked), POOL, 1, TAKEN, measured=measured).calls[0]
+    first = forecast_collection(query_questions(asked), POOL, 1, TAKEN, measured=measured).calls[0]
     assert (first.expected.tokens_out, first.expected.hours * 3600) == (24, pytest.approx(3.0))
     assert measured.response_tokens("a", 1, "new task") == 4.0
 
@@ -144,12 +144,12 @@ def test_responses_that_are_alike_share_calls(tmp_path):
 def test_the_forecast_of_a_larger_collection_is_near_what_it_takes(tmp_path):
     """Four queries as a pilot, twelve of the same kind then: calls sleep, so that seconds are known."""
     collected(tmp_path / "pilot", pool("a", "b"), queries=4)
-    plan = plan_collection(
+    forecast = forecast_collection(
         query_questions(queries(12)), POOL, 2, TAKEN, measured=read_measured(tmp_path / "pilot", POOL)
     )
     collected(tmp_path / "whole", pool("a", "b"), queries=12)
     took = sum(block.seconds for block in read_timing(tmp_path / "whole/timing.json"))
-    assert plan.total()["expected"]["hours"] * 3600 == pytest.approx(took, rel=0.25)
+    assert forecast.total()["expected"]["hours"] * 3600 == pytest.approx(took, rel=0.25)
 
 
 def test_a_dry_run_says_what_was_measured(tmp_path, capsys):
@@ -233,12 +233,12 @@ def test_a_gguf_member_is_counted_by_its_own_tokenizer_template_and_size(tmp_pat
         ModelConfig("chat", **shared, chat=True, size_from={"tie_word_embeddings": True}),
     )
     taken = replace(TAKEN, template_tokens=1000)
-    plan = plan_collection(
+    forecast = forecast_collection(
         query_questions([Query("q", "ab ab", "task", "1", "test")]), PoolConfig((text, chat)), 1, taken
     )
-    assert [c.expected.tokens_in for c in plan.calls] == [3, 3 + len("[user]") + len("[A]")]
-    assert [plan.sizes[name].parameters for name in ("text", "chat")] == [num_parameters(False), num_parameters(True)]
-    assert plan.notes == ()
+    assert [c.expected.tokens_in for c in forecast.calls] == [3, 3 + len("[user]") + len("[A]")]
+    assert [forecast.sizes[name].parameters for name in ("text", "chat")] == [num_parameters(False), num_parameters(True)]
+    assert forecast.notes == ()
     assert template_tokens(replace(chat, source="none/a"), taken) == 1000
     assert pool_size(replace(chat, size_from="none/a"), taken) == taken.sizes["none/a"]
     with pytest.raises(InputError, match="the configuration of none/d is not on this machine"):

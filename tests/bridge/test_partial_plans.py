@@ -1,4 +1,4 @@
-"""What a plan of partial trees bounds, by hand."""
+"""What a forecast of partial trees bounds, by hand."""
 
 import json
 
@@ -8,8 +8,8 @@ from hierrouter_jax.bridge.forecast import (
     Assumptions,
     PartialTrees,
     StatedSize,
+    forecast_collection,
     mix_questions,
-    plan_collection,
     query_questions,
 )
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
@@ -34,24 +34,24 @@ def asked(**splits: int) -> list[Query]:
 
 def test_calls_by_hand():
     """Of ten training queries 15 % are two: eight are partial, and the second hop follows one of their two nodes."""
-    plan = plan_collection(query_questions(asked(train=10, test=2)), POOL, 2, TAKEN, trees=TREES)
-    assert plan.partial == 8
-    assert [(c.hop, c.hops, c.fewest, c.most) for c in plan.calls] == [
+    forecast = forecast_collection(query_questions(asked(train=10, test=2)), POOL, 2, TAKEN, trees=TREES)
+    assert forecast.partial == 8
+    assert [(c.hop, c.hops, c.fewest, c.most) for c in forecast.calls] == [
         (1, 12, 12, 12),
         (1, 12, 12, 12),
         (2, 4 * 2 + 8, 4, 4 * 2 + 8),
         (2, 4 * 2 + 8, 4, 4 * 2 + 8),
     ]
     # Texts of 3 characters, a response of 10, and two ends of lines; responses are of 10.
-    assert plan.calls[2].expected.tokens_out == 16 * 10
-    assert plan.calls[2].expected.tokens_in == 16 * (3 + 1 + 10 + 1)
+    assert forecast.calls[2].expected.tokens_out == 16 * 10
+    assert forecast.calls[2].expected.tokens_in == 16 * (3 + 1 + 10 + 1)
 
 
 def test_a_text_that_is_also_asked_elsewhere_is_of_a_whole_tree():
-    """Each training text is a test text as well, so that all calls are made, whatever the plan."""
+    """Each training text is a test text as well, so that all calls are made, whatever the coverage."""
     twice = [*asked(train=4), *(Query(f"again{row}", f"tr{row}", "task", "", "test") for row in range(4))]
-    plan = plan_collection(query_questions(twice), POOL, 2, TAKEN, trees=TREES)
-    assert (plan.partial, plan.calls[2].most, plan.calls[2].hops) == (3, 4 * 2, 5 * 2 + 3)
+    forecast = forecast_collection(query_questions(twice), POOL, 2, TAKEN, trees=TREES)
+    assert (forecast.partial, forecast.calls[2].most, forecast.calls[2].hops) == (3, 4 * 2, 5 * 2 + 3)
 
 
 def test_the_training_queries_of_a_mix_are_those_that_it_asks_for(tmp_path):

@@ -1,4 +1,4 @@
-"""A collection's plan by hand, and from what is on this machine."""
+"""A collection's forecast by hand, and from what is on this machine."""
 
 import json
 from dataclasses import replace
@@ -13,9 +13,9 @@ from hierrouter_jax.bridge.encoders import whole_spec
 from hierrouter_jax.bridge.forecast import (
     Assumptions,
     StatedSize,
+    forecast_collection,
     load_assumptions,
     mix_questions,
-    plan_collection,
     query_questions,
 )
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
@@ -46,30 +46,30 @@ TAKEN = Assumptions(
 
 
 @pytest.fixture(scope="module")
-def plan():
-    return plan_collection(query_questions(QUERIES), POOL, 2, TAKEN)
+def forecast():
+    return forecast_collection(query_questions(QUERIES), POOL, 2, TAKEN)
 
 
-def test_calls_tokens_and_cost_by_hand(plan):
+def test_calls_tokens_and_cost_by_hand(forecast):
     """Two texts of three questions. Prompts of 4 and 6 characters; then a line more, and a response of 6 or 12."""
-    assert [(c.hop, c.model, c.hops, c.fewest, c.most) for c in plan.calls] == [
+    assert [(c.hop, c.model, c.hops, c.fewest, c.most) for c in forecast.calls] == [
         (1, "small", 3, 2, 2),
         (1, "large", 3, 2, 2),
         (2, "small", 6, 2, 4),
         (2, "large", 6, 2, 4),
     ]
-    tokens = [(c.expected.tokens_in, c.expected.tokens_out, c.expected.cost) for c in plan.calls]
+    tokens = [(c.expected.tokens_in, c.expected.tokens_out, c.expected.cost) for c in forecast.calls]
     assert tokens == [(10, 12, 22), (10, 24, 92), (60, 24, 84), (60, 48, 264)]
-    at_cap = [(c.at_cap.tokens_in, c.at_cap.tokens_out) for c in plan.calls]
+    at_cap = [(c.at_cap.tokens_in, c.at_cap.tokens_out) for c in forecast.calls]
     assert at_cap == [(10, 20), (10, 40), (84, 40), (84, 80)]
-    total = plan.total()
+    total = forecast.total()
     assert (total["hops"], total["fewest"], total["most"]) == (18, 8, 12)
     assert total["expected"]["cost"] == 462
 
 
-def test_operations_and_hours_by_hand(plan):
+def test_operations_and_hours_by_hand(forecast):
     """Reading 4 and 6 tokens, then writing 6 more of each: 2 x 100 a token and 2 n^2 of attention."""
-    load = plan.calls[0].expected
+    load = forecast.calls[0].expected
     reading = 200 * 10 + 2 * (4**2 + 6**2)
     writing = 200 * 22 + 2 * (10**2 + 12**2) - reading
     assert (load.reading_flops, load.writing_flops) == (reading, writing)
@@ -78,23 +78,23 @@ def test_operations_and_hours_by_hand(plan):
 
 def test_prompts_that_show_only_the_last_response_or_say_who_gave_it():
     questions = query_questions(QUERIES)
-    last = plan_collection(questions, replace(POOL, prompt=HopPrompt(responses="last")), 3, TAKEN)
+    last = forecast_collection(questions, replace(POOL, prompt=HopPrompt(responses="last")), 3, TAKEN)
     assert [c.expected.tokens_in / c.most for c in last.calls[2:]] == [15, 15, 15, 15]
-    named = plan_collection(questions, replace(POOL, prompt=HopPrompt(response="{model}: {response}")), 3, TAKEN)
+    named = forecast_collection(questions, replace(POOL, prompt=HopPrompt(response="{model}: {response}")), 3, TAKEN)
     assert [c.fewest for c in named.calls] == [c.most for c in named.calls] == [2, 2, 4, 4, 8, 8]
 
 
 def test_worked_examples_are_read_by_models_and_not_by_the_encoder():
     """Turns of 2 and 1 characters, an empty line after each: 7 more."""
     shown = replace(QUERIES[0], shots=(Turn("user", "1+"), Turn("assistant", "2")))
-    plan = plan_collection(query_questions([shown]), POOL, 1, TAKEN)
-    assert plan.calls[0].expected.tokens_in == 2 + 2 + 1 + 2 + len("abc\n")
+    forecast = forecast_collection(query_questions([shown]), POOL, 1, TAKEN)
+    assert forecast.calls[0].expected.tokens_in == 2 + 2 + 1 + 2 + len("abc\n")
     assert query_questions([shown, *QUERIES]).distinct == 3
 
 
 def test_models_beside_the_pool_are_called_once_for_each_question():
     beside = ModelConfig("larger", "none/large", max_new_tokens=20, base_rate=9.0)
-    *_, last = plan_collection(query_questions(QUERIES), replace(POOL, external=(beside,)), 2, TAKEN).calls
+    *_, last = forecast_collection(query_questions(QUERIES), replace(POOL, external=(beside,)), 2, TAKEN).calls
     assert (last.hop, last.model, last.hops, last.fewest, last.most) == (0, "larger", 3, 2, 2)
     assert last.expected.cost == 9 * (10 + 24)
 
@@ -103,29 +103,31 @@ def test_encoding_by_hand():
     """Horizon 2: each text and each model's first response once. A response of 12 is cut at 8; E = 2 x 3."""
     taken = replace(TAKEN, sizes={**TAKEN.sizes, "none/encoder": StatedSize(10, 1, 3)})
     spec = whole_spec({"kind": "sentence-transformers", "source": "none/encoder", "max_tokens": 8})
-    work = plan_collection(query_questions(QUERIES), POOL, 2, taken, spec).encoding
+    work = forecast_collection(query_questions(QUERIES), POOL, 2, taken, spec).encoding
     assert work is not None
     assert (work.texts, work.tokens, work.truncated) == (6, 3 + 5 + 2 * 6 + 2 * 8, 2)
     assert work.flops == 20 * 36 + 12 * (9 + 25 + 2 * 36 + 2 * 64)
     assert work.table_bytes == 3 * 3 * 6 * 4
-    assert plan_collection(query_questions(QUERIES), POOL, 2, TAKEN, {"kind": "ngrams"}).encoding is None
+    assert forecast_collection(query_questions(QUERIES), POOL, 2, TAKEN, {"kind": "ngrams"}).encoding is None
 
 
 def test_size_and_tokens_of_a_model_that_is_here_are_its_own(model_folder):
     source = str(model_folder())
     pool = PoolConfig(models=(ModelConfig("here", source, max_new_tokens=5),), rate_from_parameters=True)
-    plan = plan_collection(query_questions(QUERIES[:1]), pool, 1, replace(TAKEN, characters_per_token=2.0))
-    size = plan.sizes["here"]
+    forecast = forecast_collection(query_questions(QUERIES[:1]), pool, 1, replace(TAKEN, characters_per_token=2.0))
+    size = forecast.sizes["here"]
     assert size.parameters == AutoModelForCausalLM.from_pretrained(source).num_parameters()
     assert (size.layers, size.width) == (2, 32)
-    assert plan.calls[0].expected.tokens_in == len("abc\n")
-    assert plan.calls[0].expected.cost == pytest.approx(9 * size.parameters / 1e6)
-    assert plan.notes == ()
+    assert forecast.calls[0].expected.tokens_in == len("abc\n")
+    assert forecast.calls[0].expected.cost == pytest.approx(9 * size.parameters / 1e6)
+    assert forecast.notes == ()
 
 
 def test_a_model_of_unknown_size_is_refused():
     with pytest.raises(InputError, match="'large': the configuration of none/large is not on this machine; state"):
-        plan_collection(query_questions(QUERIES), POOL, 1, replace(TAKEN, sizes={"none/small": StatedSize(1, 1, 1)}))
+        forecast_collection(
+            query_questions(QUERIES), POOL, 1, replace(TAKEN, sizes={"none/small": StatedSize(1, 1, 1)})
+        )
 
 
 def test_stated_sizes_follow_from_the_published_configurations():

@@ -1,4 +1,4 @@
-"""What a plan takes for granted: the device, the length of responses, the size of models that are not here."""
+"""What a forecast takes for granted: the device, the length of responses, the size of models that are not here."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +65,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is taken for granted; every field is printed with the plan.
+    """What is taken for granted; every field is printed with the forecast.
 
     Attributes:
       device: what the hours are of, for a person.

@@ -12,10 +12,10 @@ from hierrouter_jax.bridge.forecast.assumptions import Assumptions, StatedSize
 from hierrouter_jax.bridge.forecast.measured import Measured, Work, seconds
 from hierrouter_jax.bridge.forecast.questions import PartialTrees, Questions
 from hierrouter_jax.bridge.forecast.sizes import (
-    PlannedEncoding,
+    EncodingForecast,
     TokenCounter,
+    forecast_encoding,
     model_size,
-    plan_encoding,
     pool_size,
     template_tokens,
     token_counter,
@@ -48,7 +48,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class PlannedCalls:
+class CallsForecast:
     """The calls of a model at a hop.
 
     Attributes:
@@ -74,7 +74,7 @@ class PlannedCalls:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Forecast:
     """What a collection would take.
 
     Attributes:
@@ -92,10 +92,10 @@ class Plan:
     questions: int
     horizon: int
     money_unit: str
-    calls: tuple[PlannedCalls, ...]
+    calls: tuple[CallsForecast, ...]
     assumptions: Assumptions
     sizes: dict[str, StatedSize]
-    encoding: PlannedEncoding | None = None
+    encoding: EncodingForecast | None = None
     notes: tuple[str, ...] = field(default=())
     trees: PartialTrees | None = None
     partial: int = 0
@@ -110,28 +110,28 @@ class Plan:
             "money_unit": self.money_unit,
             "total": self.total(),
             "models": {name: {**asdict(self.sizes[name]), **total} for name, total in by_model.items()},
-            "calls": [asdict(planned) for planned in self.calls],
+            "calls": [asdict(calls) for calls in self.calls],
             "encoding": None if self.encoding is None else asdict(self.encoding),
             "assumptions": asdict(self.assumptions),
             "notes": list(self.notes),
-            "trees": None if self.trees is None else {**asdict(self.trees), "partial_queries": self.partial},
+            "trees": None if self.trees is None else {**self.trees.to_dict(), "partial_queries": self.partial},
             "measured": None if self.measured is None else asdict(self.measured),
         }
 
     def total(self, model: str | None = None) -> dict[str, Any]:
         """Sums over all hops, of one model or of all."""
-        mine = [planned for planned in self.calls if model in (None, planned.model)]
+        mine = [calls for calls in self.calls if model in (None, calls.model)]
         return {
             **{
-                name: sum(getattr(planned, name) for planned in mine)
+                name: sum(getattr(calls, name) for calls in mine)
                 for name in ("hops", "fewest", "most", "expected_calls")
             },
-            "expected": asdict(sum((planned.expected for planned in mine), Load())),
-            "at_cap": asdict(sum((planned.at_cap for planned in mine), Load())),
+            "expected": asdict(sum((calls.expected for calls in mine), Load())),
+            "at_cap": asdict(sum((calls.at_cap for calls in mine), Load())),
         }
 
 
-def plan_collection(
+def forecast_collection(
     questions: Questions,
     pool: PoolConfig,
     horizon: int,
@@ -139,8 +139,8 @@ def plan_collection(
     encoder: Mapping[str, Any] = MappingProxyType({}),
     trees: PartialTrees | None = None,
     measured: Measured | None = None,
-) -> Plan:
-    """Plan the trees of all questions; no model is loaded, and nothing is fetched.
+) -> Forecast:
+    """Forecast the trees of all questions; no model is loaded, and nothing is fetched.
 
     Of a hop's prompt the layout and the question are counted as they are; the responses in it are taken to be of the
     pool's mean length. A prompt that would be trimmed to fit a model's window is counted whole.
@@ -173,7 +173,7 @@ def plan_collection(
             estimate = f"characters / {assumptions.characters_per_token:g}, as its tokenizer is not here"
             notes.append(f"{model.name}: tokens are {estimate}")
 
-    def planned(model: ModelConfig, hop: int, stage: int, told: int) -> PlannedCalls:
+    def forecast(model: ModelConfig, hop: int, stage: int, prompts: int) -> CallsForecast:
         size, routes = sizes[model.name], len(pool.models) ** stage
         grown = routes if trees is None else trees.expanded[stage]
         shown = range(stage)[-1:] if pool.prompt.responses == "last" else range(stage)
@@ -197,18 +197,22 @@ def plan_collection(
             load(calls, [caps for _ in shown], longest),
         )
         unsure = round(float(partly.sum()))
-        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * told
+        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * prompts
         most = (questions.distinct - unsure) * routes + unsure * grown
         hops = (questions.total - partial) * routes + partial * grown
-        return PlannedCalls(hop, model.name, hops, fewest, most, most * share, *loads)
+        return CallsForecast(hop, model.name, hops, fewest, most, most * share, *loads)
 
-    calls = [planned(model, stage + 1, stage, _told(pool, stage)) for stage in range(horizon) for model in pool.models]
-    calls += [planned(model, 0, 0, 1) for model in pool.external]
+    calls = [
+        forecast(model, stage + 1, stage, _least_prompts(pool, stage))
+        for stage in range(horizon)
+        for model in pool.models
+    ]
+    calls += [forecast(model, 0, 0, 1) for model in pool.external]
     encoding = _encoding(questions, expected[0], HopTree(len(pool.models), horizon), dict(encoder), assumptions)
     about = questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding
     if measured is not None:
         notes += _unmeasured(pool, horizon, measured)
-    return Plan(*about, tuple(notes), trees, partial, measured)
+    return Forecast(*about, tuple(notes), trees, partial, measured)
 
 
 def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]:
@@ -231,7 +235,7 @@ def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]
     ]
 
 
-def _told(pool: PoolConfig, stage: int) -> int:
+def _least_prompts(pool: PoolConfig, stage: int) -> int:
     """Prompts of a question that differ although all responses are alike: where the layout says who gave them."""
     if "{model}" not in pool.prompt.response:
         return 1
@@ -244,13 +248,13 @@ def _encoding(
     tree: HopTree,
     spec: dict[str, Any],
     assumptions: Assumptions,
-) -> PlannedEncoding | None:
+) -> EncodingForecast | None:
     """Of an encoder that embeds questions and responses apart by a neural model, what embedding takes."""
     if "context" in spec.get("parts", ("context",)) or "source" not in spec:
         return None
     size = model_size("encoder", spec["source"], assumptions)
     count, _ = token_counter(spec["source"], assumptions)
-    return plan_encoding(questions, count(questions.texts), response_tokens, tree, spec, size, assumptions)
+    return forecast_encoding(questions, count(questions.texts), response_tokens, tree, spec, size, assumptions)
 
 
 def _response_tokens(

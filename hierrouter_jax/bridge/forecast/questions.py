@@ -1,9 +1,10 @@
-"""The questions that a plan is made for: how many there are, and texts that stand for them."""
+"""The questions that a forecast is made for: how many there are, and texts that stand for them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -56,7 +57,7 @@ def query_questions(queries: Sequence[Query]) -> Questions:
       InputError: if there are none.
     """
     if not queries:
-        raise InputError("there are no queries to plan for")
+        raise InputError("there are no queries to forecast")
     distinct = {(query.text, query.shots): query.task for query in queries}
     texts, shots = zip(*distinct, strict=True)
     elsewhere = {(query.text, query.shots) for query in queries if query.split != "train"}
@@ -139,17 +140,21 @@ def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[li
 
 @dataclass(frozen=True)
 class PartialTrees:
-    """What a sampling plan may ask for at most. Trees of validation and test queries are whole.
+    """The most that a coverage may ask for. Trees of validation and test queries are whole.
 
     Attributes:
-      plan: its name.
+      coverage: name of the coverage: which trees are collected.
       whole: share of each task's training queries, rounded up, whose trees are whole, too.
       expanded: of the other trees, the most nodes of each stage but the last after which every model is called.
     """
 
-    plan: str
+    coverage: str
     whole: float
     expanded: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data; the coverage's name is under `plan`, as the option is called."""
+        return {"plan": self.coverage, "whole": self.whole, "expanded": self.expanded}
 
     def queries(self, questions: Questions) -> int:
         """Training queries whose trees are partial."""
@@ -159,7 +164,7 @@ class PartialTrees:
         """Of the questions that each text stands for, those whose trees are partial.
 
         One that is asked outside of training as well is not, as its calls are made for the whole tree. Of the others,
-        as many are taken to be whole as the plan may draw.
+        as many are taken to be whole as the coverage may draw.
         """
         tasks, left = np.array(questions.tasks), np.zeros(len(questions.texts))
         for task, count in questions.training_queries.items():

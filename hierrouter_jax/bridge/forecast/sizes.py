@@ -73,7 +73,7 @@ def model_size(name: str, source: str, assumptions: Assumptions, trust: bool = F
 def _unknown(name: str, source: str) -> InputError:
     return InputError(
         f"model {name!r}: the configuration of {source or 'its endpoint'} is not on this machine; state its size "
-        f"under sizes in the plan's assumptions ('{source}': {{parameters: ..., layers: ..., width: ...}})"
+        f"under sizes in the forecast's assumptions ('{source}': {{parameters: ..., layers: ..., width: ...}})"
     )
 
 
@@ -118,7 +118,7 @@ _FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
-class PlannedEncoding:
+class EncodingForecast:
     """What embedding takes; each distinct question and response is embedded once.
 
     Attributes:
@@ -138,7 +138,7 @@ class PlannedEncoding:
     table_bytes: int
 
 
-def plan_encoding(
+def forecast_encoding(
     questions: Questions,
     question_tokens: Float[np.ndarray, " T"],
     response_tokens: Float[np.ndarray, "M T"],
@@ -146,8 +146,8 @@ def plan_encoding(
     spec: dict[str, Any],
     size: StatedSize,
     assumptions: Assumptions,
-) -> PlannedEncoding:
-    """Plan the embedding of questions and responses apart.
+) -> EncodingForecast:
+    """Forecast the embedding of questions and responses apart.
 
     A token takes 2 x parameters operations, and attention over the n tokens of its text n times that of one.
 
@@ -167,7 +167,7 @@ def plan_encoding(
     read = np.minimum(lengths, longest)
     operations = 2 * size.parameters * read + size.attention_flops * read**2
     flops = float((times * operations).sum())
-    return PlannedEncoding(
+    return EncodingForecast(
         texts=round(float(times.sum())),
         tokens=float((times * read).sum()),
         truncated=round(float(times[lengths > longest].sum())),
