@@ -1,4 +1,4 @@
-"""The plan of a collection, for a terminal or as JSON: `hierrouter collect --dry_run`."""
+"""The forecast of a collection, for a terminal or as JSON: `hierrouter collect --dry_run`."""
 
 import json as jsonlib
 from collections.abc import Sequence
@@ -61,40 +61,40 @@ def dry_run(
     trees = None
     if plan != "all":
         trees = PartialTrees(plan, partial.whole, most_expanded(plan, partial, HopTree(len(pool.models), horizon)))
-    show_plan(forecast_collection(questions, pool, horizon, taken, whole_spec(encoder), trees, known), json)
+    show_forecast(forecast_collection(questions, pool, horizon, taken, whole_spec(encoder), trees, known), json)
 
 
-def show_plan(plan: Forecast, json: bool) -> None:
-    """Print a plan."""
+def show_forecast(forecast: Forecast, json: bool) -> None:
+    """Print a forecast."""
     if json:
-        print(jsonlib.dumps(plan.to_dict()))
+        print(jsonlib.dumps(forecast.to_dict()))
         return
     output = result_console()
-    output.print(_table(plan))
+    output.print(_table(forecast))
     output.print()
-    for line in _words(plan):
+    for line in _words(forecast):
         output.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _table(plan: Forecast) -> Table:
+def _table(forecast: Forecast) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("hop", no_wrap=True)
     table.add_column("model", no_wrap=True)
     for header in _HEADERS:
         table.add_column(header, justify="right", no_wrap=True, vertical="bottom")
-    last = plan.calls[-1]
-    for planned, following in zip(plan.calls, [*plan.calls[1:], None], strict=True):
+    last = forecast.calls[-1]
+    for calls, following in zip(forecast.calls, [*forecast.calls[1:], None], strict=True):
         row = {
-            "expected_calls": planned.expected_calls,
-            "expected": vars(planned.expected),
-            "at_cap": vars(planned.at_cap),
+            "expected_calls": calls.expected_calls,
+            "expected": vars(calls.expected),
+            "at_cap": vars(calls.at_cap),
         }
-        ends = planned is last or (following is not None and following.hop != planned.hop)
-        table.add_row(str(planned.hop) if planned.hop else "once", planned.model, *_cells(row), end_section=ends)
-    several = [name for name in plan.sizes if any(c.hop and c.model == name for c in plan.calls)]
+        ends = calls is last or (following is not None and following.hop != calls.hop)
+        table.add_row(str(calls.hop) if calls.hop else "once", calls.model, *_cells(row), end_section=ends)
+    several = [name for name in forecast.sizes if any(c.hop and c.model == name for c in forecast.calls)]
     for name in several:
-        table.add_row("all", name, *_cells(plan.total(name)))
-    table.add_row("all", "all", *_cells(plan.total()), style="bold")
+        table.add_row("all", name, *_cells(forecast.total(name)))
+    table.add_row("all", "all", *_cells(forecast.total()), style="bold")
     return table
 
 
@@ -112,29 +112,29 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _words(plan: Forecast) -> list[str]:
+def _words(forecast: Forecast) -> list[str]:
     """What the numbers mean, and everything that they rest on."""
-    total, taken = plan.total(), plan.assumptions
+    total, taken = forecast.total(), forecast.assumptions
     lengths = ", ".join(f"{task} {tokens}" for task, tokens in taken.response_tokens.items())
-    timed = {calls.model for calls in plan.measured.calls} if plan.measured else set()
+    timed = {calls.model for calls in forecast.measured.calls} if forecast.measured else set()
     lines = [
-        f"{plan.questions:,} queries, {plan.horizon} hops, {_routes(plan)}{total['hops']:,} hops from at most "
-        f"{total['most']:,} calls; at least {total['fewest']:,}, if all responses to a query were alike"
-        f"{' and no partial tree grew' if plan.trees else ''}.",
-        *_bound(plan),
-        f"All else is of {_basis(plan)}; the last column of the most calls with all of them at "
+        f"{forecast.questions:,} queries, {forecast.horizon} hops, {_routes(forecast)}{total['hops']:,} hops from at "
+        f"most {total['most']:,} calls; at least {total['fewest']:,}, if all responses to a query were alike"
+        f"{' and no partial tree grew' if forecast.trees else ''}.",
+        *_bound(forecast),
+        f"All else is of {_basis(forecast)}; the last column of the most calls with all of them at "
         f"their caps ({_short(total['at_cap']['tokens_out'])} tokens written, cost {_short(total['at_cap']['cost'])}).",
-        f"Cost is in {plan.money_unit}. Operations: 2 x parameters a token, and attention.",
-        *_measured(plan),
+        f"Cost is in {forecast.money_unit}. Operations: 2 x parameters a token, and attention.",
+        *_measured(forecast),
         f"Hours{' of all else' if timed or taken.rates else ''}: {taken.device}, {taken.peak_flops / 1e12:g} TFLOP/s "
         f"at its peak, {taken.reading_utilisation:.0%} of that while reading and {taken.writing_utilisation:.0%} while "
         "writing.",
     ]
-    if not timed >= set(plan.sizes):
+    if not timed >= set(forecast.sizes):
         lines.append(f"Response tokens: {lengths or 'none stated'}; other tasks at the cap.")
     if taken.template_tokens:
         lines.append(f"Chat templates: {taken.template_tokens} tokens a prompt, where a model's own is not here.")
-    for name, size in plan.sizes.items():
+    for name, size in forecast.sizes.items():
         if name in timed:
             lines.append(f"{name}: {size.parameters / 1e9:.3g} billion parameters.")
             continue
@@ -143,31 +143,31 @@ def _words(plan: Forecast) -> list[str]:
             rate = taken.rates[name].written
         own = f", responses of {size.response_tokens:,} tokens or its cap" if size.response_tokens else ""
         lines.append(f"{name}: {size.parameters / 1e9:.3g} billion parameters, writes {rate:,.0f} tokens/s{own}.")
-    if plan.encoding is not None:
-        work = plan.encoding
+    if forecast.encoding is not None:
+        work = forecast.encoding
         lines.append(
             f"Encoder: at most {work.texts:,} texts of {_short(work.tokens)} tokens, {work.truncated:,} of them cut; "
             f"{_short(work.flops / 1e15)} PFLOP, {work.hours:.2f} hours; {_short(work.table_bytes)}B of embeddings."
         )
-    return [*lines, *(f"{note}." for note in plan.notes)]
+    return [*lines, *(f"{note}." for note in forecast.notes)]
 
 
-def _basis(plan: Forecast) -> str:
-    if plan.measured is None:
+def _basis(forecast: Forecast) -> str:
+    if forecast.measured is None:
         return "the most calls, with responses of the assumed length"
     return "as many calls, and responses as long, as were measured"
 
 
-def _measured(plan: Forecast) -> list[str]:
+def _measured(forecast: Forecast) -> list[str]:
     """What a collected table showed: a line for each model and hop."""
-    if plan.measured is None:
+    if forecast.measured is None:
         return []
-    took = plan.total()["expected"]["hours"] * 3600
+    took = forecast.total()["expected"]["hours"] * 3600
     lines = [
-        f"Calls take {took:,.0f} seconds, as measured in {plan.measured.table} on {plan.measured.queries:,} queries. "
-        "The seconds of a call are wall time over calls, with as many under way as there were:"
+        f"Calls take {took:,.0f} seconds, as measured in {forecast.measured.table} on {forecast.measured.queries:,} "
+        "queries. The seconds of a call are wall time over calls, with as many under way as there were:"
     ]
-    for calls in plan.measured.calls:
+    for calls in forecast.measured.calls:
         lengths = ", ".join(f"{task or 'no task'} {tokens:.0f}" for task, tokens in calls.response_tokens.items())
         where = f"hop {calls.hop}" if calls.hop else "once"
         lines.append(
@@ -178,19 +178,19 @@ def _measured(plan: Forecast) -> list[str]:
     return lines
 
 
-def _routes(plan: Forecast) -> str:
-    return "every route: " if plan.trees is None else f"plan {plan.trees.coverage}: at most "
+def _routes(forecast: Forecast) -> str:
+    return "every route: " if forecast.trees is None else f"plan {forecast.trees.coverage}: at most "
 
 
-def _bound(plan: Forecast) -> list[str]:
+def _bound(forecast: Forecast) -> list[str]:
     """Of partial trees, why nobody knows how many calls they take."""
-    if plan.trees is None:
+    if forecast.trees is None:
         return []
-    nodes = " and ".join(f"{most:,} of hop {stage}" for stage, most in enumerate(plan.trees.expanded) if stage)
+    nodes = " and ".join(f"{most:,} of hop {stage}" for stage, most in enumerate(forecast.trees.expanded) if stage)
     grown = f", and go on after at most {nodes}" if nodes else ""
     return [
-        f"Trees of {plan.partial:,} training queries are partial: they hold each model's first hop{grown}. The answers "
-        "decide after which; the most is a bound and no estimate."
+        f"Trees of {forecast.partial:,} training queries are partial: they hold each model's first hop{grown}. The "
+        "answers decide after which; the most is a bound and no estimate."
     ]
 
 
