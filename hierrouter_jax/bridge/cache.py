@@ -37,10 +37,10 @@ class FailedCall(NamedTuple):
     """A call that has given no response so far.
 
     Attributes:
-      identity: of the model.
-      reason: of the latest failure, in one line.
+      identity: identity of the model's backend.
+      reason: why it failed last, in one line.
       attempts: how many runs tried; a backend's own retries within one are not counted.
-      at: when it failed last, UTC, ISO 8601.
+      at: time of the latest failure, UTC, ISO 8601.
     """
 
     identity: str
@@ -54,8 +54,8 @@ class KeptCall(NamedTuple):
 
     Attributes:
       key: `call_key` of model and prompt.
-      identity: of the model; None where a file of version 1 or 2 did not tell it.
-      generation: the answer.
+      identity: identity of the model's backend; None where a file of version 1 or 2 does not hold it.
+      generation: the answer to the call.
     """
 
     key: bytes
@@ -97,14 +97,14 @@ class CallCache:
 
     def get_many(self, identity: str, prompts: Sequence[Prompt]) -> dict[Prompt, Generation]:
         """The prompts that were answered before, with their generations."""
-        found: dict[Prompt, Generation] = {}
+        known: dict[Prompt, Generation] = {}
         with self._readable():
             for start in range(0, len(prompts), _ROWS_AT_ONCE):
                 by_key = {call_key(identity, prompt): prompt for prompt in prompts[start : start + _ROWS_AT_ONCE]}
                 marks = ", ".join("?" * len(by_key))
                 rows = self._connection.execute(f"SELECT key, {_COLUMNS} FROM calls WHERE key IN ({marks})", [*by_key])
-                found |= {by_key[key]: Generation(*values) for key, *values in rows}
-        return found
+                known |= {by_key[key]: Generation(*values) for key, *values in rows}
+        return known
 
     def failed(self, identity: str, prompts: Sequence[Prompt]) -> frozenset[Prompt]:
         """Those of the prompts that an earlier run had no answer to, either."""
@@ -121,9 +121,9 @@ class CallCache:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._readable(), self._transaction():
             model = self._model(identity)
-            said = {call_key(identity, prompt): answer for prompt, answer in answers.items()}
-            calls = [(key, *answer, model) for key, answer in said.items() if isinstance(answer, Generation)]
-            failed = [(key, model, answer.reason, now) for key, answer in said.items() if isinstance(answer, Failure)]
+            by_key = {call_key(identity, prompt): answer for prompt, answer in answers.items()}
+            calls = [(key, *answer, model) for key, answer in by_key.items() if isinstance(answer, Generation)]
+            failed = [(key, model, answer.reason, now) for key, answer in by_key.items() if isinstance(answer, Failure)]
             many = self._connection.executemany
             many(f"INSERT OR REPLACE INTO calls (key, {_COLUMNS}, model) VALUES ({marks})", calls)
             many("DELETE FROM failures WHERE key = ?", [(key,) for key, *_ in calls])
@@ -163,7 +163,7 @@ class CallCache:
             return [FailedCall(*row) for row in self._connection.execute(query)]
 
     def spent(self, identity: str) -> Spent:
-        """What all kept calls of a model took, in whichever run; those of a file of version 1 or 2 are not told."""
+        """What all kept calls of a model took, in whichever run; those of a file of version 1 or 2 do not count."""
         query = (
             "SELECT count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0) FROM calls "
             "WHERE model = (SELECT id FROM models WHERE identity = ?)"
@@ -221,5 +221,5 @@ class CallCache:
 
 def call_key(identity: str, prompt: Prompt) -> bytes:
     """What names a call: SHA-256 of model and prompt, their border kept; a chat never has the key of a text."""
-    said = prompt if isinstance(prompt, str) else f"\0{json.dumps(prompt)}"
-    return hashlib.sha256(f"{len(identity)}:{identity}{said}".encode()).digest()
+    text = prompt if isinstance(prompt, str) else f"\0{json.dumps(prompt)}"
+    return hashlib.sha256(f"{len(identity)}:{identity}{text}".encode()).digest()

@@ -1,4 +1,4 @@
-"""What each hop is told: its context as a prompt; one that is too long loses its oldest responses, never its query."""
+"""The prompts of hops, from their contexts; one that is too long loses its oldest responses, never its query."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ from hierrouter_jax.outcomes.table import Context, OutcomeTable, Prompt
 def hop_contexts(
     table: OutcomeTable, possible: Bool[np.ndarray, "Q P"], stage: int, model: int
 ) -> tuple[list[tuple[int, int]], list[Context]]:
-    """A model's hops after `stage` hops, parent by parent, with what each is told.
+    """A model's hops after `stage` hops, parent by parent, with the context of each.
 
     Args:
-      table: holds the responses at the parents.
+      table: table that holds the responses at the parents.
       possible: [Q, P], whether a parent, of the P nodes of the stage, has the hop.
-      stage: hops done before.
-      model: place in the pool.
+      stage: number of hops done before.
+      model: place of the model in the pool.
     Returns:
       The (query, node) cells of the hops, and their contexts.
     """
@@ -29,11 +29,11 @@ def hop_contexts(
     for at in range(possible.shape[1]):
         parent = first + at
         path, node = list(table.tree.path(parent)), table.tree.child(parent, model)
-        said_by = tuple(table.model_names[called] for called in table.tree.route(parent))
+        authors = tuple(table.model_names[called] for called in table.tree.route(parent))
         for row in np.flatnonzero(possible[:, at]).tolist():
-            query, said = table.queries[row], tuple(table.response[row, path].tolist())
+            query, responses = table.queries[row], tuple(table.response[row, path].tolist())
             cells.append((row, node))
-            contexts.append(Context(query.text, said, said_by, query.shots))
+            contexts.append(Context(query.text, responses, authors, query.shots))
     return cells, contexts
 
 
@@ -44,9 +44,9 @@ def fitted_prompts(layout: HopPrompt, contexts: Sequence[Context], backend: Back
     and worked examples stay whole. A response that is trimmed away loses its line too.
 
     Args:
-      layout: of the pool; what it says of this member alone is obeyed.
-      contexts: what the model is to be told.
-      backend: the member.
+      layout: layout of the pool's prompts; what it says of this member alone is obeyed.
+      contexts: queries and the responses so far, one for each prompt.
+      backend: backend of the member.
     Returns:
       Prompts in order, and of each how many tokens were trimmed, by the model's own tokenizer; 0 nearly always.
     Raises:
@@ -112,8 +112,8 @@ def _shown(layout: HopPrompt, context: Context) -> Context:
 
 def _without(layout: HopPrompt, context: Context, dropped: int) -> Prompt:
     """The prompt without the first `dropped` characters of the responses."""
-    kept: list[str | None] = []
+    rest: list[str | None] = []
     for response in context.responses:
-        kept.append(None if dropped and dropped >= len(response) else response[dropped:])
+        rest.append(None if dropped and dropped >= len(response) else response[dropped:])
         dropped = max(0, dropped - len(response))
-    return layout(context.query, kept, context.models, context.shots)
+    return layout(context.query, rest, context.models, context.shots)

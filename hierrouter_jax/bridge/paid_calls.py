@@ -45,8 +45,8 @@ def write_new_calls(cache: CallCache, folder: Path, most: int = MAX_PART_BYTES) 
     The cache may be in use by a collection meanwhile: its batches are seen whole or not at all.
 
     Args:
-      cache: the calls.
-      folder: of shards, made where there is none.
+      cache: call cache to read.
+      folder: folder of the shards, made where there is none.
       most: bytes that a shard stays under.
     Returns:
       How many calls were new.
@@ -115,9 +115,9 @@ def _digest(content: bytes) -> str:
 
 
 def _part(path: Path, group: int) -> str:
-    found = _NAME.fullmatch(path.name)
-    assert found is not None  # _shards chose the path
-    return found[group]
+    match = _NAME.fullmatch(path.name)
+    assert match is not None  # _shards chose the path
+    return match[group]
 
 
 def calls_of_table(table: OutcomeTable, backends: Sequence[Backend]) -> Iterator[KeptCall]:
@@ -127,7 +127,7 @@ def calls_of_table(table: OutcomeTable, backends: Sequence[Backend]) -> Iterator
     log-probabilities, which it does not hold, are None. A failed call is none.
 
     Args:
-      table: as `collect` made it.
+      table: table that `collect` has made.
       backends: pool members by any of the table's names, in any order; of those that `other_models` names, and of
         those that are not there, no call is given.
 
@@ -135,7 +135,7 @@ def calls_of_table(table: OutcomeTable, backends: Sequence[Backend]) -> Iterator
       InputError: if the table's settings do not say how its prompts were laid out and who answered them.
     """
     layout = _layout(table)
-    given: set[bytes] = set()
+    known: set[bytes] = set()
     for backend in _the_same(table, backends):
         model = table.model_names.index(backend.name)
         for stage in range(table.tree.horizon):
@@ -145,8 +145,8 @@ def calls_of_table(table: OutcomeTable, backends: Sequence[Backend]) -> Iterator
             prompts, _ = fitted_prompts(layout, contexts, backend)
             for prompt, cell in zip(prompts, cells, strict=True):
                 key = call_key(backend.identity, prompt)
-                if key not in given:
-                    given.add(key)
+                if key not in known:
+                    known.add(key)
                     yield KeptCall(key, backend.identity, _generation(table, cell))
 
 

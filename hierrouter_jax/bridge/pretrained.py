@@ -33,7 +33,7 @@ def from_pretrained(kind: Any, path: str | Path, *, trust: bool = False, **optio
       kind: the class, such as `AutoConfig`; one without `from_pretrained` is called with the path.
       path: a folder or a hub id.
       trust: whether code that the files name may be run.
-      options: as the class takes them.
+      options: further arguments of the class.
 
     Raises:
       ForeignCode: if the files name code, and it is not trusted.
@@ -54,10 +54,10 @@ def refuse_foreign_code(path: str | Path, revision: str | None = None, local_fil
     """
     for name in _CONFIGS:
         file = _file(path, name, revision, local_files_only)
-        asked = None if file is None else _auto_map(file)
-        if asked:
+        code = None if file is None else _auto_map(file)
+        if code:
             raise ForeignCode(
-                f"{path}: its {name} asks to run code of its own (auto_map: {shorten(str(asked), 100)}), which is not "
+                f"{path}: its {name} asks to run code of its own (auto_map: {shorten(str(code), 100)}), which is not "
                 "done; a pool's model that you trust may have trust_remote_code: true, all else needs a model without"
             )
 
@@ -69,8 +69,8 @@ def loading(what: str, source: str) -> Iterator[None]:
     The files are somebody else's and so is the code that reads them, so that any exception is a fault of the source.
 
     Args:
-      what: is loaded, with its name: `model 'reader'`.
-      source: as the user gave it.
+      what: kind and name of what is loaded, such as `model 'reader'`.
+      source: source as the user stated it.
 
     Raises:
       InputError: with the library's own reason on one line.
@@ -97,7 +97,7 @@ def _file(path: str | Path, name: str, revision: str | None, local_files_only: b
     if Path(path).is_dir():
         inside = Path(path) / name
         return inside if inside.is_file() else None
-    found = cached_file(
+    cached = cached_file(
         str(path),
         name,
         revision=revision,
@@ -106,7 +106,7 @@ def _file(path: str | Path, name: str, revision: str | None, local_files_only: b
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
-    return None if found is None else Path(found)
+    return None if cached is None else Path(cached)
 
 
 def _auto_map(file: Path) -> Any:

@@ -43,7 +43,7 @@ class HopPrompt:
       closing: text after everything else, as it is, on every hop (`Answer:`, say).
       fold: whether line breaks inside a query or a response become spaces.
       responses: `all` of them, or only the `last`.
-      members: by a member's name, what its prompts say otherwise.
+      members: texts of single members that replace the pool's, by the member's name.
 
     Raises:
       InputError: if a line lacks its placeholder, or holds an unknown one.
@@ -82,8 +82,8 @@ class HopPrompt:
 
         Args:
           query: text of the query.
-          responses: so far; None is one that was trimmed away with its line.
-          models: who gave each of them; needed where the layout names them.
+          responses: responses so far; None is one that was trimmed away with its line.
+          models: names of the models that gave them; needed where the layout names them.
           shots: turns of worked examples.
         Returns:
           A text; behind worked examples, the turns of a chat whose last one it is.
@@ -104,8 +104,8 @@ class HopPrompt:
         for place in range(len(responses))[-1 if self.responses == "last" else 0 :]:
             response = responses[place]
             if response is not None:
-                said = {"response": self._folded(response), "number": str(place + 1)}
-                lines.append(_filled(self.response, **said, model=models[place] if models else ""))
+                values = {"response": self._folded(response), "number": str(place + 1)}
+                lines.append(_filled(self.response, **values, model=models[place] if models else ""))
         revision = self.revision if len(lines) > 1 else ""
         return self.opening + "".join(line + "\n" for line in lines) + revision + self.closing
 

@@ -24,12 +24,12 @@ class Hop:
     """One model call.
 
     Attributes:
-      model: its name.
-      response: its text.
-      tokens_in, tokens_out: metered.
+      model: name of the model.
+      response: text of its response.
+      tokens_in, tokens_out: tokens of the prompt and of the response, as metered.
       cost: tokens times prices, in the pool's money unit.
-      probability: that the policy gave to this model.
-      trimmed_tokens: of the oldest responses, that did not fit the model's context window.
+      probability: probability that the policy gave to this model.
+      trimmed_tokens: tokens of the oldest responses that did not fit the model's context window.
     """
 
     model: str
@@ -47,9 +47,9 @@ class Transcript:
 
     Attributes:
       query_id, query: the query's id and text.
-      hops: in order; at least one, unless it failed.
+      hops: model calls in order; at least one, unless it failed.
       stopped: whether the route ended by STOP, rather than reach the horizon.
-      budget: that it was given, in the pool's money unit; None where there was none.
+      budget: largest cost that it was allowed, in the pool's money unit; None where there was no limit.
       failed: why the call after the last hop gave no response, and which model's it was; empty as a rule.
     """
 
@@ -96,28 +96,28 @@ def route(
 
     Args:
       queries: queries, or just their texts, which then get the ids query-0, query-1, ...
-      bundle: the policy.
+      bundle: bundle of the policy.
       backends: the pool that it was trained on, in the same order and at the same prices.
-      encoder: the one of the bundle.
-      prompt: the layout that the table was collected with.
+      encoder: encoder of the bundle.
+      prompt: layout that the table was collected with.
       batch_size: calls handed to a backend at once.
       progress: whether to show a bar.
-      cost_weight: that a cost-conditioned policy is to serve; by default its own.
+      cost_weight: cost weight that a cost-conditioned policy is to serve; by default its own.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
-      task: of the queries that name none, for a policy that is told the task.
+      task: task of the queries that name none, for a policy that reads the task.
 
     Raises:
       InputError: before any call, if a query is empty, pool or encoder are not the policy's, the policy was not
         trained to be told what it is told, or is not told the task that it needs, or the budget pays for no first
         call of some query; or if no call at all was answered, as a backend refuses them or is away.
     """
-    ids, asked = _read(queries, task)
-    texts = [context.query for context in asked]
+    ids, initial = _read(queries, task)
+    texts = [context.query for context in initial]
     bundle.check_told(cost_weight, budget)
     _check_same(bundle, backends, encoder, budget is not None)
-    _check_task(bundle, ids, asked, task)
+    _check_task(bundle, ids, initial, task)
     if budget is not None:
-        charges = largest_charges(backends, [fitted_prompts(prompt, asked, backend)[0] for backend in backends])
+        charges = largest_charges(backends, [fitted_prompts(prompt, initial, backend)[0] for backend in backends])
         check_budget(budget, charges.min(axis=1), ids, bundle.money_unit)
     hops: list[list[Hop]] = [[] for _ in texts]
     stopped, failed, away = np.zeros(len(texts), dtype=bool), [""] * len(texts), _Away()
@@ -127,7 +127,7 @@ def route(
             rows = np.flatnonzero([not (ended or why) for ended, why in zip(stopped, failed, strict=True)])
             if not rows.size:
                 break
-            contexts = [_so_far(asked[row], hops[row]) for row in rows]
+            contexts = [_so_far(initial[row], hops[row]) for row in rows]
             charges = None
             if budget is not None:
                 fitted = [fitted_prompts(prompt, contexts, backend)[0] for backend in backends]
@@ -160,8 +160,8 @@ def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prom
     """The most that calling each model can cost, before any call, in the pool's money unit.
 
     Args:
-      backends: the pool.
-      prompts: of each model, its B prompts.
+      backends: backends of the pool.
+      prompts: B prompts of each model.
     """
     charges = [
         np.array(backend.count_tokens(its)) * backend.price.price_in + backend.max_new_tokens * backend.price.price_out
@@ -184,17 +184,17 @@ def _read(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str
     return [name for name, _ in pairs], [context for _, context in pairs]
 
 
-def _so_far(asked: Context, hops: Sequence[Hop]) -> Context:
-    return asked._replace(responses=tuple(hop.response for hop in hops), models=tuple(hop.model for hop in hops))
+def _so_far(initial: Context, hops: Sequence[Hop]) -> Context:
+    return initial._replace(responses=tuple(hop.response for hop in hops), models=tuple(hop.model for hop in hops))
 
 
 def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Encoder, budgeted: bool) -> None:
     """Refuse a pool or an encoder that the policy was not trained on; under a budget, other limits too."""
-    trained, given = [member.name for member in bundle.pool], [backend.name for backend in backends]
-    if trained != given:
+    trained, names = [member.name for member in bundle.pool], [backend.name for backend in backends]
+    if trained != names:
         raise InputError(
             f"the policy was trained for the models {', '.join(trained)} in this order, but the pool holds "
-            f"{', '.join(given)}"
+            f"{', '.join(names)}"
         )
     for member, backend in zip(bundle.pool, backends, strict=True):
         terms = [(name, getattr(member, name), getattr(backend.price, name)) for name in ("price_in", "price_out")]
@@ -207,12 +207,12 @@ def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Enco
         raise InputError(f"the policy was trained with the encoder {bundle.encoder}, but {encoder.spec} is given")
 
 
-def _check_task(bundle: PolicyBundle, ids: Sequence[str], asked: Sequence[Context], task: str) -> None:
+def _check_task(bundle: PolicyBundle, ids: Sequence[str], contexts: Sequence[Context], task: str) -> None:
     """Refuse queries of no task where the policy reads it, and a task that nothing reads."""
     reads = TASK in bundle.encoder.get("parts", ())
     if task and not reads:
         raise InputError(f"the task {task!r} is given, but the policy's encoder has no part {TASK!r} that reads it")
-    nameless = [name for name, context in zip(ids, asked, strict=True) if not context.task.strip()]
+    nameless = [name for name, context in zip(ids, contexts, strict=True) if not context.task.strip()]
     if reads and nameless:
         raise InputError(f"{nameless[0]} is of no task, which the policy is told: give --task, or a column task")
 

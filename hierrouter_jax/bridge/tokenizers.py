@@ -18,8 +18,8 @@ def write_plain_folder(source: Path, folder: Path, dtype: str = "bfloat16") -> i
 
     Args:
       source: the GGUF file.
-      folder: that is written; it must not hold a model yet.
-      dtype: of the weights: float32, bfloat16 or float16.
+      folder: folder to write; it must not hold a model yet.
+      dtype: precision of the weights: float32, bfloat16 or float16.
     Raises:
       InputError: if the file is none that transformers can read, or the folder holds a model.
     """

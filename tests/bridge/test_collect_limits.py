@@ -183,22 +183,22 @@ def test_an_endpoint_that_is_down_is_given_up(run, programmed):
         run([backend], queries=many, tree=HopTree(1, 1))
 
 
-def test_only_wanted_nodes_and_those_before_them_are_run(run, pool):
-    wanted = np.ones((3, TREE.num_nodes), dtype=bool)
-    wanted[0] = False
-    wanted[0, 5] = True  # no, ok
-    table = run(pool, wanted=wanted, keep_prompts=True)
+def test_only_covered_nodes_and_those_before_them_are_run(run, pool):
+    coverage = np.ones((3, TREE.num_nodes), dtype=bool)
+    coverage[0] = False
+    coverage[0, 5] = True  # no, ok
+    table = run(pool, coverage=coverage, keep_prompts=True)
     assert table.available[0].tolist() == [True, False, True, False, False, True, False]
     assert table.details["prompt"][0, 5] == "Is it train?\nno\n"
     assert not table.context_embedding[0, 1].any()
     assert table.context_embedding[0, 2].any()
     assert table.settings["partial"] == {"training_hops": 2, "of_hops": 6}
     assert table.settings["calls"] == 14
-    wanted[1, 3] = False
+    coverage[1, 3] = False
     with pytest.raises(InputError, match="leaves out nodes of the validation query 'validation'"):
-        run(pool, wanted=wanted)
-    with pytest.raises(InputError, match="wanted is int64 of shape"):
-        run(pool, wanted=np.ones((3, 2), dtype=int))
+        run(pool, coverage=coverage)
+    with pytest.raises(InputError, match="coverage is int64 of shape"):
+        run(pool, coverage=np.ones((3, 2), dtype=int))
 
 
 def test_batches_do_not_depend_on_what_the_cache_knows(run, pool, programmed):

@@ -85,7 +85,8 @@ def test_a_hop_that_was_not_measured_is_taken_to_be_as_the_last_one_and_says_so(
 def test_models_beside_the_pool_and_those_that_were_not_timed():
     beside = tuple(ModelConfig(name, "none/c", max_new_tokens=60, base_rate=1.0) for name in ("large", "larger"))
     measured = replace(MEASURED, calls=(*MEASURED.calls, calls("large", 0, 7, 9.0)))
-    forecast = forecast_collection(query_questions(queries(2)), replace(POOL, external=beside), 2, TAKEN, measured=measured)
+    pool = replace(POOL, external=beside)
+    forecast = forecast_collection(query_questions(queries(2)), pool, 2, TAKEN, measured=measured)
     assert forecast.calls[-2].expected.hours * 3600 == pytest.approx(2 * 9.0)
     assert forecast.calls[-2].expected.tokens_out == 2 * 7
     assert forecast.calls[-1].expected.tokens_out == 2 * 6
@@ -237,7 +238,8 @@ def test_a_gguf_member_is_counted_by_its_own_tokenizer_template_and_size(tmp_pat
         query_questions([Query("q", "ab ab", "task", "1", "test")]), PoolConfig((text, chat)), 1, taken
     )
     assert [c.expected.tokens_in for c in forecast.calls] == [3, 3 + len("[user]") + len("[A]")]
-    assert [forecast.sizes[name].parameters for name in ("text", "chat")] == [num_parameters(False), num_parameters(True)]
+    parameters = [forecast.sizes[name].parameters for name in ("text", "chat")]
+    assert parameters == [num_parameters(False), num_parameters(True)]
     assert forecast.notes == ()
     assert template_tokens(replace(chat, source="none/a"), taken) == 1000
     assert pool_size(replace(chat, size_from="none/a"), taken) == taken.sizes["none/a"]

@@ -58,10 +58,10 @@ class Decoding:
         chosen = logits.gather(-1, token[:, None])[:, 0]
         return token, chosen - logits.logsumexp(dim=-1)
 
-    def ended(self, said: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
+    def ended(self, tokens: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
         """Whether each row's last token ends its response."""
-        ended = torch.isin(said[:, -1], self.eos.to(said.device))
-        return ended if self.stops is None else ended | self.stops(said, None).to(said.device)  # type: ignore[arg-type]
+        ended = torch.isin(tokens[:, -1], self.eos.to(tokens.device))
+        return ended if self.stops is None else ended | self.stops(tokens, None).to(tokens.device)  # type: ignore[arg-type]
 
 
 def sample(logits: Float[Tensor, "B V"], sampling: Sampling, uniform: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
@@ -153,8 +153,8 @@ def decode(
         token, chance = how.choose(logits, rows, step)
         answer[rows[live], step] = token[live]
         logprob[rows[live]] += chance[live]
-        said = token[:, None] if how.stops is None else answer[rows, : step + 1].clamp(min=0)
-        live &= ~how.ended(said)
+        written = token[:, None] if how.stops is None else answer[rows, : step + 1].clamp(min=0)
+        live &= ~how.ended(written)
         unfinished = int(live.sum())
         if not unfinished or step + 1 == how.limit:
             break
@@ -273,7 +273,7 @@ def _by_generate(
 ) -> tuple[Int[Tensor, "B limit"], Float[Tensor, " B"]]:
     chooser = _Chooser(how, torch.arange(len(ids), device=ids.device))
     width = ids.shape[1]
-    criteria = StoppingCriteriaList([lambda said, scores, **_: how.ended(said[:, width:])])  # type: ignore[list-item]
+    criteria = StoppingCriteriaList([lambda ids, scores, **_: how.ended(ids[:, width:])])  # type: ignore[list-item]
     generate: Any = model.generate
     tokens = generate(
         input_ids=ids,

@@ -38,11 +38,11 @@ class Doubt:
             isinstance(failure, Failure) and failure.scope == "away" for failure in self._held.values()
         )
 
-    def judged(self, answers: Answers, refused_before: frozenset = frozenset()) -> Answers:
+    def settle(self, answers: Answers, refused_before: frozenset = frozenset()) -> Answers:
         """The answers that are certain, of these and of those held back.
 
         Args:
-          answers: of calls that have just ended.
+          answers: answers to the calls that have just ended.
           refused_before: prompts whose refusal says nothing new, as an earlier run met it too.
         """
         if any(not isinstance(answer, Failure) for answer in answers.values()):
@@ -62,7 +62,7 @@ class Doubt:
         self._held |= doubtful
         return {prompt: answer for prompt, answer in answers.items() if prompt not in doubtful}
 
-    def settled(self) -> Answers:
+    def remaining(self) -> Answers:
         """The refusals that are still held back when no call is under way and none will begin.
 
         Raises:
@@ -124,9 +124,9 @@ def drive(
     A part may be empty: the caller then learns that time has passed.
 
     Args:
-      backend: that is called.
+      backend: the backend to call.
       batches: distinct prompts; a streaming backend takes them one by one, whatever batch they are of.
-      doubt: of the backend, kept from one use to the next.
+      doubt: the doubt about this backend, the same one from use to use.
       gate: asked before each batch or, of a streaming backend, each call.
       refused_before: prompts that the backend refused in an earlier run, too.
 
@@ -139,8 +139,8 @@ def drive(
         for answers in parts:
             work.under_way -= len(answers)
             gate.end(answers)
-            yield doubt.judged(answers, refused_before)
-    if left := doubt.settled():
+            yield doubt.settle(answers, refused_before)
+    if left := doubt.remaining():
         yield left
     if work.stopped_by is not None:
         raise work.stopped_by

@@ -40,11 +40,11 @@ class EndpointClient:
     exponential back-off from half a second to eight, or as long as a Retry-After header of up to two minutes says.
 
     Args:
-      endpoint: where, and within which limits. Requests a minute count retries, and are spread evenly.
+      endpoint: its address and limits. Requests a minute count retries, and are spread evenly.
       chat: whether to call `chat/completions` rather than `completions`.
-      key: sent as bearer token, and told to nobody else.
+      key: key sent as bearer token, and to nobody else.
       limit: most tokens of a response.
-      server: that is started here and answers there; each request waits until it does, after a restart as well.
+      server: the server of this run behind that address; each request waits until it answers, after a restart as well.
 
     Raises:
       InputError: if the environment's proxies or certificates let no client be made.
@@ -136,23 +136,23 @@ class EndpointClient:
                     self._limit_name = limit_name
                 return answer
             if isinstance(answer, APIStatusError):
-                told = refused(answer.status_code, answer.response.content, answer.response.reason_phrase)
-                if wants_other_limit(told, fields):
+                refusal = refused(answer.status_code, answer.response.content, answer.response.reason_phrase)
+                if wants_other_limit(refusal, fields):
                     limit_name = LIMIT_NAMES[1]
                     continue
-                if superfluous := dispensable(told, fields):
+                if superfluous := dispensable(refusal, fields):
                     left_out |= superfluous
                     continue
-                if not told.unpaid and await retries.again(told.status, answer.response.headers):
+                if not refusal.unpaid and await retries.again(refusal.status, answer.response.headers):
                     continue
-                return as_failure(told, self._endpoint, retries)
+                return as_failure(refusal, self._endpoint, retries)
             if isinstance(answer, Failure):
                 return answer
             if not await retries.again(None, {}):
                 return await self._lost(answer, retries)
 
     async def _send(self, fields: dict[str, Any]) -> Answer | APIStatusError | APIConnectionError | TimeoutError:
-        """One request, and what came of it; a server that is ours is waited for."""
+        """One request, and what came of it; a server that this run started is waited for."""
         if trouble := self._server and await self._server.wait():
             return Failure(trouble, "away")
         if self._limiter:
@@ -192,7 +192,7 @@ class EndpointClient:
         return True
 
     async def _before_sending(self, request: Any) -> None:
-        """Of every request: tell nothing of OPENAI_* variables nobody named."""
+        """Keep out of every request what OPENAI_* variables hold that nobody named."""
         if not self._key:
             for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
                 request.headers.pop(name, None)

@@ -12,7 +12,7 @@ class Generation(NamedTuple):
     """What one call produced.
 
     Attributes:
-      text: the response.
+      text: text of the response.
       tokens_in: tokens of the prompt, by the model's own tokenizer.
       tokens_out: tokens generated, the end token included.
       finish_reason: `stop` at an end token or a stop string, `length` at the limit, `content_filter` where an endpoint
@@ -33,7 +33,7 @@ class Failure(NamedTuple):
     """A call that gave no response, after all retries.
 
     Attributes:
-      reason: in one line, for a person.
+      reason: one line that a person can read.
       scope: what the reason is about: this `call`; perhaps every call, as the endpoint has `refused` it (a key, a
         model's name, a field); or an endpoint that is `away`.
     """

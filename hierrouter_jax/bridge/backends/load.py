@@ -17,8 +17,8 @@ def load_backends(pool: PoolConfig, servers: Servers | None = None) -> tuple[Bac
     """All models of a pool, in action order.
 
     Args:
-      pool: the pool.
-      servers: that carry out the commands of its endpoints, in a `with` block around their use.
+      pool: the members and their prices.
+      servers: the servers that carry out the commands of its endpoints, in a `with` block around their use.
     Raises:
       InputError: naming the model whose source cannot be loaded or whose key is missing.
     """
@@ -32,10 +32,10 @@ def load_backend(
     """One member; of an endpoint no weights are loaded, and nothing is asked yet.
 
     Args:
-      config: the member.
+      config: configuration of the member.
       pool: the one it is a member of.
-      weights: where the pool's models are kept, so that members which share weights share them in memory too.
-      servers: that carry out the command of its endpoint, if it has one.
+      weights: the pool's loaded models, so that members which share weights share them in memory too.
+      servers: the servers that carry out the command of its endpoint, if it has one.
     """
     if config.kind == "openai":
         from hierrouter_jax.bridge.backends.openai import OpenAIBackend  # its client takes a second to import
@@ -60,8 +60,8 @@ class RayBackend:
     not returned are made again.
 
     Args:
-      attributes: of the member, as the workers report them.
-      row: of the member in the pool.
+      attributes: the member's public attributes, as the workers report them.
+      row: place of the member in the pool.
       workers: actor handles, shared by all members.
     """
 

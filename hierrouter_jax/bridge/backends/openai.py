@@ -30,7 +30,7 @@ class OpenAIBackend:
     Args:
       config: the pool member, of kind `openai`.
       pool: the one it is a member of, which says how tokens are priced.
-      servers: of the run, where the endpoint has a command.
+      servers: the servers of this run, needed where the endpoint has a command.
 
     Raises:
       InputError: if the environment variable that should hold the key does not, its source cannot be loaded, its
@@ -69,13 +69,13 @@ class OpenAIBackend:
 
     def _identity(self) -> str:
         """Names the weights behind the URL, how they decode and what they are told first; never the key."""
-        endpoint, told = self._endpoint, {"chat": self._config.chat, "system": self._config.system}
+        endpoint, context = self._endpoint, {"chat": self._config.chat, "system": self._config.system}
         weights = endpoint.weights or f"{endpoint.model}@{endpoint.base_url.rstrip('/')}"
         seed = {} if self._config.sampling.greedy else {"seed": self._config.sampling.seed}
         decoding = {**self._decoding, **seed}
         for name in set(endpoint.leave_out) - set(DISPENSABLE):  # without those the answers are the same
             decoding.pop("extra_body" if name == "top_k" else name, None)
-        return f"openai/{weights}/{json.dumps({**decoding, **told})}"
+        return f"openai/{weights}/{json.dumps({**decoding, **context})}"
 
     @property
     def _decoding(self) -> dict[str, Any]:
@@ -138,12 +138,12 @@ class OpenAIBackend:
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         if self._config.chat:
-            asked = {"messages": self._messages(prompt), "logprobs": True}
+            content = {"messages": self._messages(prompt), "logprobs": True}
         else:
-            asked = {"prompt": as_text(prompt), "logprobs": 1}
+            content = {"prompt": as_text(prompt), "logprobs": 1}
         sampling = self._config.sampling
         seed = {} if sampling.greedy else {"seed": int.from_bytes(digest_of_call(sampling.seed, prompt)[:4]) >> 1}
-        return {**asked, **self._decoding, **seed}
+        return {**content, **self._decoding, **seed}
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
         return as_messages(prompt, self._config.system)

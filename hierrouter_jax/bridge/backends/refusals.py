@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hierrouter_jax.bridge.backends.interface import Failure
-from hierrouter_jax.bridge.backends.reply import Unreadable, decoded, said
+from hierrouter_jax.bridge.backends.reply import Unreadable, decoded, error_line
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.errors import InputError
 
@@ -24,58 +24,58 @@ LONGEST_ASKED = 120.0  # seconds, of one that it did
 
 
 class Retries:
-    """Of one call: the requests that were made again, and why no more are.
+    """The retries of one call: how many there were, and why there are no more.
 
     Args:
-      most: requests beyond the first.
-      hurry: set when nothing is to be tried again.
+      most: largest number of requests beyond the first.
+      hurry: event that is set when nothing is to be tried again.
 
     Attributes:
-      made: how often the request was sent again.
-      asked: seconds that the endpoint asked to wait, where that is too long; None as a rule.
+      count: how often the request was sent again.
+      too_long: seconds that the endpoint asked to wait, where that is too long; None as a rule.
       declined: whether the endpoint asked not to be tried again.
     """
 
     def __init__(self, most: int, hurry: asyncio.Event) -> None:
-        self.made, self.asked, self.declined = 0, None, False
+        self.count, self.too_long, self.declined = 0, None, False
         self._most, self._hurry = most, hurry
 
     async def again(self, status: int | None, headers: Mapping[str, str]) -> bool:
         """Whether to send the request again, after the wait that belongs before it.
 
         Args:
-          status: of the answer; None where there was none.
-          headers: of the answer.
+          status: HTTP status of the answer; None where there was none.
+          headers: HTTP headers of the answer.
         """
-        told = headers.get("x-should-retry", "")
+        advice = headers.get("x-should-retry", "")
         passing = status is None or status in (408, 409, 429) or status >= 500
-        if told == "false":
+        if advice == "false":
             self.declined = passing
             return False
-        if (not passing and told != "true") or self.made >= self._most or self._hurry.is_set():
+        if (not passing and advice != "true") or self.count >= self._most or self._hurry.is_set():
             return False
-        asked = retry_after(headers)
-        if asked is not None and asked > LONGEST_ASKED:
-            self.asked = asked
+        requested = retry_after(headers)
+        if requested is not None and requested > LONGEST_ASKED:
+            self.too_long = requested
             return False
-        wait = asked or min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self.made, 30)) * random.uniform(0.75, 1)
+        wait = requested or min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self.count, 30)) * random.uniform(0.75, 1)
         try:
             await asyncio.wait_for(self._hurry.wait(), wait)
         except TimeoutError:
-            self.made += 1
+            self.count += 1
             return True
         return False
 
     def __str__(self) -> str:
         """What became of the retries, as the end of a sentence."""
-        made = f", {self.made} retries included" if self.made else ""
-        if self.asked is not None:
-            asks = f"asks to wait {self.asked:.0f} s, more than the {LONGEST_ASKED:.0f} s that a call waits"
+        included = f", {self.count} retries included" if self.count else ""
+        if self.too_long is not None:
+            asks = f"asks to wait {self.too_long:.0f} s, more than the {LONGEST_ASKED:.0f} s that a call waits"
         elif self.declined:
             asks = "asks not to be tried again"
         else:
             asks = ""
-        return made + (f", and {asks}" if asks else "")
+        return included + (f", and {asks}" if asks else "")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -120,7 +120,7 @@ class Refused(NamedTuple):
     """An answer of a status that is no success.
 
     Attributes:
-      status: of HTTP.
+      status: HTTP status code.
       words: what it says, in one line.
       codes: its `code`, `type` and `param`, as far as there are any.
     """
@@ -143,7 +143,9 @@ def refused(status: int, body: bytes, phrase: str) -> Refused:
     inner: Any = content.get("error", content) if isinstance(content, dict) else None
     layers = [layer for layer in (content, inner) if isinstance(layer, dict)]
     codes = [layer.get(name) for layer in layers for name in ("code", "type", "param")]
-    return Refused(status, said(content) or phrase, tuple(str(code) for code in codes if isinstance(code, str | int)))
+    return Refused(
+        status, error_line(content) or phrase, tuple(str(code) for code in codes if isinstance(code, str | int))
+    )
 
 
 def as_failure(answer: Refused, endpoint: Endpoint, retries: Retries) -> Failure:

@@ -72,25 +72,25 @@ class Unreadable(Exception):
     """What an endpoint sent cannot be kept. The message says why, in a few words."""
 
 
-def read_reply(body: bytes, asked: dict[str, Any], limit: int, latency: float, url: str) -> Generation | Failure:
+def read_reply(body: bytes, fields: dict[str, Any], limit: int, latency: float, url: str) -> Generation | Failure:
     """An endpoint's reply of status 200, as an answer or a failure of its call.
 
     Args:
-      body: as it came.
-      asked: fields of the request.
+      body: bytes of the reply, as they came.
+      fields: fields of the request.
       limit: most tokens that the response may have.
-      latency: seconds that it took.
-      url: of the endpoint, for messages.
+      latency: seconds that the call took.
+      url: address of the endpoint, for messages.
     """
     try:
         reply = decoded(body)
         if not isinstance(reply, dict) or not isinstance(reply.get("choices"), list) or not reply["choices"]:
-            raise Unreadable((said(reply) if _has_error(reply) else "") or "no choices in it")
+            raise Unreadable((error_line(reply) if _has_error(reply) else "") or "no choices in it")
         text, reason, logprob = _choice(reply["choices"][0])
         if reply.get("usage") is None:
             reason = f"{url} does not say how many tokens a call took, so that it cannot be priced"
             return Failure(reason, "refused")
-        usage = _usage(reply["usage"], text, asked)
+        usage = _usage(reply["usage"], text, fields)
         finish = _finish(reason, usage.completion_tokens >= limit)
     except Unreadable as error:
         return Failure(f"{url} sent a reply that is no completion ({error})")
@@ -121,7 +121,7 @@ def _has_error(reply: Any) -> bool:
     return isinstance(reply, str) or (isinstance(reply, dict) and any(name in reply for name in _ERROR_NAMES))
 
 
-def said(body: Any) -> str:
+def error_line(body: Any) -> str:
     """What an endpoint's error says, in one line of at most 300 characters; nothing where it says nothing."""
     for name in _ERROR_NAMES:
         if isinstance(body, dict) and body.get(name):
@@ -157,13 +157,13 @@ def _valid(model: type[_Model], value: Any, where: str) -> _Model:
         raise Unreadable(f"{where} is nested too deep") from None
 
 
-def _choice(given: Any) -> tuple[str, str | None, float | None]:
+def _choice(content: Any) -> tuple[str, str | None, float | None]:
     """Its text, finish reason and log-probability; both layouts are read, whatever was asked."""
-    choice = _valid(_Choice, given, "choices.0")
+    choice = _valid(_Choice, content, "choices.0")
     if choice.message is None and choice.text is None:
         raise Unreadable("choices.0: neither a message nor a text in it")
     text = (choice.text or "") if choice.message is None else _content(choice.message)
-    return whole_text(text), choice.finish_reason, _logprob(given.get("logprobs"))
+    return whole_text(text), choice.finish_reason, _logprob(content.get("logprobs"))
 
 
 def _content(message: _Message) -> str:
@@ -186,11 +186,11 @@ def _content(message: _Message) -> str:
     return "".join(texts)
 
 
-def _usage(usage: Any, text: str, asked: dict[str, Any]) -> _Usage:
+def _usage(usage: Any, text: str, fields: dict[str, Any]) -> _Usage:
     counts = _valid(_Usage, usage, "usage")
     if text and not counts.completion_tokens:
         raise Unreadable(f"usage.completion_tokens: 0 for a response of {len(text)} characters")
-    if not counts.prompt_tokens and (asked.get("messages") or asked.get("prompt")):
+    if not counts.prompt_tokens and (fields.get("messages") or fields.get("prompt")):
         raise Unreadable("usage.prompt_tokens: 0 for a prompt that is not empty")
     return counts
 
@@ -208,17 +208,17 @@ def _finish(word: str | None, at_limit: bool) -> str:
     return meaning
 
 
-def _logprob(given: Any) -> float | None:
+def _logprob(layout: Any) -> float | None:
     """Sum over the tokens, in both layouts that are in use; None where one is not known.
 
     Of the completions layout the first may be null: it had no token before it.
     """
     try:
-        if isinstance(given, dict) and given.get("token_logprobs"):
-            values = _ByToken.model_validate(given).token_logprobs
+        if isinstance(layout, dict) and layout.get("token_logprobs"):
+            values = _ByToken.model_validate(layout).token_logprobs
             values = values[1:] if values[0] is None else values
         else:
-            values = [token.logprob for token in _ByContent.model_validate(given).content]
+            values = [token.logprob for token in _ByContent.model_validate(layout).content]
     except (ValidationError, RecursionError):
         return None
     known = [value for value in values if value is not None]

@@ -29,9 +29,9 @@ class ChatTemplate:
     """Turns into the text that a model reads, ready for its answer.
 
     Args:
-      name: of the model, for messages.
-      tokenizer: holds the template.
-      system: prompt; where the template refuses or drops a system role, it opens the first user turn.
+      name: name of the model, for messages.
+      tokenizer: tokenizer that holds the template.
+      system: system prompt; where the template refuses or drops a system role, it opens the first user turn.
 
     Raises:
       InputError: if the tokenizer has no chat template, or it does not render a question.
@@ -69,9 +69,9 @@ class TransformersBackend:
     """A causal model whose weights run here, on the GPU where there is one.
 
     Args:
-      config: the pool member.
+      config: configuration of the pool member.
       pool: the one it is a member of, which says how tokens are priced.
-      weights: where the pool's models are kept; by default a place of its own.
+      weights: the pool's loaded models; by default a store of its own.
 
     Attributes:
       size: its parameters and the arithmetic of its tokens, from its config or the one that it is to be sized by.
@@ -179,12 +179,12 @@ class TransformersBackend:
         how = Decoding(self.max_new_tokens, eos, sampling, uniforms, self._stops)
         written, logprob = decode(loaded.model, ids, mask, how)
         lengths = (written != NOTHING).sum(dim=1).tolist()
-        said, reasons = [], []
+        responses, reasons = [], []
         for row, length in zip(written.tolist(), lengths, strict=True):
             ended = row[length - 1] in loaded.eos
-            said.append(row[: length - ended])
+            responses.append(row[: length - ended])
             reasons.append("stop" if ended else "length")
-        texts = self._tokenizer.batch_decode(said, skip_special_tokens=True)
+        texts = self._tokenizer.batch_decode(responses, skip_special_tokens=True)
         shares = (time.perf_counter() - started) / len(prompts)
         generations = []
         for text, read, length, reason, chance in zip(texts, tokens, lengths, reasons, logprob.tolist(), strict=True):
@@ -212,6 +212,6 @@ class TransformersBackend:
 def _identity(config: ModelConfig, weights: str, chat: ChatTemplate | None) -> str:
     """Everything that changes an answer, and nothing else."""
     template = None if chat is None else hashlib.sha256(chat.source.encode()).hexdigest()[:16]
-    asked = {"chat": template, "system": config.system, "stop": list(config.stop)}
+    context = {"chat": template, "system": config.system, "stop": list(config.stop)}
     run = {"dtype": config.dtype, "quantization": config.quantization, "max_new_tokens": config.max_new_tokens}
-    return f"transformers/{weights}/{json.dumps({**run, **asdict(config.sampling), **asked}, sort_keys=True)}"
+    return f"transformers/{weights}/{json.dumps({**run, **asdict(config.sampling), **context}, sort_keys=True)}"

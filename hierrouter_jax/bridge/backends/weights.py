@@ -35,9 +35,9 @@ class Loaded:
     """A model that is ready to generate.
 
     Attributes:
-      model: on its device.
+      model: the model on its device.
       eos: ids of the tokens that end a response.
-      sharing: which prompts can be one batch.
+      sharing: kind of prompts that can be one batch.
     """
 
     model: PreTrainedModel
@@ -61,9 +61,9 @@ class Weights:
         """The model of a member, loaded where it is not.
 
         Args:
-          config: of the member.
-          tokenizer: of its source.
-          parameters: of its model.
+          config: configuration of the member.
+          tokenizer: tokenizer of its source.
+          parameters: number of its weights.
         Raises:
           InputError: if the source cannot be loaded, or its weights do not fill the model.
         """
@@ -146,8 +146,8 @@ def fingerprint(config: ModelConfig) -> str:
 
 def reach(config: ModelConfig, known: PretrainedConfig | None) -> int | None:
     """Longest prompt and response together, in tokens: the least of what the member and its model's config say."""
-    told = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
-    return min(filter(None, (config.positions, told)), default=None)
+    stated = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
+    return min(filter(None, (config.positions, stated)), default=None)
 
 
 def description(config: ModelConfig) -> dict[str, Any]:

@@ -27,8 +27,9 @@ class Budget:
     """Limits of a collection.
 
     Attributes:
-      max_cost: of all its calls, those of earlier runs with the same call cache included, in the pool's money unit.
-      max_hours: of this run's calls; time in which the collection is paused is none.
+      max_cost: largest cost of all its calls, those of earlier runs with the same call cache included, in the pool's
+        money unit.
+      max_hours: longest time of this run's calls; time in which the collection is paused does not count.
 
     Raises:
       InputError: if a limit is not a positive number.
@@ -47,7 +48,7 @@ class Budget:
 
 
 class _Begun(NamedTuple):
-    """Of a call under way: when it began, how many began with it, and the most that it may cost."""
+    """A call under way: when it began, how many began with it, and the most that it may cost."""
 
     at: float
     together: int
@@ -60,16 +61,16 @@ class Meter:
     A failed call is charged its prompt, as nobody knows whether its maker will.
 
     Args:
-      backends: all that may be called.
-      cache: tells what earlier runs paid for.
-      money_unit: of the backends' prices.
-      clock: seconds that pass.
+      backends: all backends that may be called.
+      cache: call cache, which holds what earlier runs paid for.
+      money_unit: money unit of the backends' prices.
+      clock: function that returns the time in seconds.
 
     Attributes:
-      calls, failed: made by this run; the latter gave no response.
-      cost: of this run, in the money unit.
+      calls, failed: number of calls of this run, and of those that gave no response.
+      cost: what this run has cost, in the money unit.
       earlier: cost of earlier runs, at today's prices.
-      tokens_out: written by this run's calls.
+      tokens_out: tokens that this run's calls wrote.
     """
 
     def __init__(
@@ -132,9 +133,9 @@ class Meter:
         """Count calls that were under way and have ended."""
         price, now = backend.price, self._clock()
         lost = [prompt for prompt, answer in answers.items() if isinstance(answer, Failure)]
-        made = [answer for answer in answers.values() if isinstance(answer, Generation)]
-        read = sum(answer.tokens_in for answer in made) + sum(charged_tokens(backend, lost))
-        written = sum(answer.tokens_out for answer in made)
+        responses = [answer for answer in answers.values() if isinstance(answer, Generation)]
+        read = sum(answer.tokens_in for answer in responses) + sum(charged_tokens(backend, lost))
+        written = sum(answer.tokens_out for answer in responses)
         self.cost += read * price.price_in + written * price.price_out
         self.calls, self.failed = self.calls + len(answers), self.failed + len(lost)
         self.tokens_out += written

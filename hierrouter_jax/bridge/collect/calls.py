@@ -40,15 +40,15 @@ class Calls:
     collection waits until the file is gone.
 
     Args:
-      backends: all that may be called.
-      cache: calls that were made before, and where new ones go.
+      backends: all backends that may be called.
+      cache: call cache, which holds the calls of earlier runs and takes new ones.
       batch_size: calls of a local model generated at once; fewer where memory is short.
-      budget: none by default.
-      money_unit: of the backends' prices.
+      budget: limits of cost and time; none by default.
+      money_unit: money unit of the backends' prices.
       gives_up: whether to end after many failures in a row.
 
     Attributes:
-      meter: what this run's calls cost.
+      meter: count of what this run's calls cost.
       failures: reasons of the calls that failed in this run, by `call_key`.
 
     Raises:
@@ -96,10 +96,10 @@ class Calls:
         chunks = (fresh[start : start + self._batch_size] for start in range(0, len(fresh), self._batch_size))
         batches = [batch for chunk in chunks if (batch := [prompt for prompt in chunk if prompt not in known])]
         if batches:
-            for answers in self._made(backend, batches):
+            for answers in self._call(backend, batches):
                 yield answers, True
 
-    def _made(self, backend: Backend, batches: list[list[Prompt]]) -> Iterator[Answers]:
+    def _call(self, backend: Backend, batches: list[list[Prompt]]) -> Iterator[Answers]:
         identity = backend.identity
         if identity not in self._doubts:
             self._doubts[identity] = Doubt(answered_before=self.cache.spent(identity).calls > 0)
@@ -195,8 +195,8 @@ class HopBar:
     """A bar over hops; those that cost no call, from the cache, do not count in its rate and time left.
 
     Args:
-      hops: in all.
-      calls: tell what they cost, and why none begins.
+      hops: number of hops in all.
+      calls: the collection's calls: what they cost, and why none begins.
       shown: whether there is a bar at all.
     """
 
@@ -204,8 +204,8 @@ class HopBar:
         self._calls, self._waits_for = calls, ""
         self._bar = tqdm(total=hops, unit="hop", disable=not shown, smoothing=0, dynamic_ncols=True)
 
-    def told(self, text: str) -> None:
-        """What is being done."""
+    def describe(self, text: str) -> None:
+        """Say what is being done."""
         self._bar.set_description(text)
 
     def done(self, hops: int, called: bool) -> None:
@@ -230,6 +230,9 @@ class HopBar:
         if not self._bar.disable:
             self._bar.total -= hops
 
+    def close(self) -> None:
+        self._bar.close()
+
 
 @contextmanager
 def hop_bar(hops: int, calls: Calls, shown: bool) -> Iterator[HopBar]:
@@ -237,4 +240,4 @@ def hop_bar(hops: int, calls: Calls, shown: bool) -> Iterator[HopBar]:
     try:
         yield bar
     finally:
-        bar._bar.close()
+        bar.close()

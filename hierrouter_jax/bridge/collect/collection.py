@@ -12,7 +12,7 @@ from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, charged_tokens
 from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed, HopBar, hop_bar
-from hierrouter_jax.bridge.collect.summary import Made, Tally, Timing, how_made
+from hierrouter_jax.bridge.collect.summary import PassRecord, Tally, Timing, provenance
 from hierrouter_jax.bridge.encoders import Encoder, embed_table
 from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
 from hierrouter_jax.bridge.grading import Grader
@@ -31,20 +31,20 @@ class Collection:
     """A collection that may be asked for more and more of the tree; its calls are made once over all passes.
 
     Attributes:
-      queries: with unique ids.
-      backends: the pool, in action order.
-      tree: of as many models and the wanted horizon.
-      encoder: embeds each distinct context once a pass.
+      queries: queries with unique ids.
+      backends: backends of the pool, in action order.
+      tree: hop tree of as many models, at the horizon to collect.
+      encoder: encoder that embeds each distinct context once a pass.
       prompt: layout of a hop's prompt.
-      grader: judges each distinct response to a query once a pass, all of them in one call after the last hop;
+      grader: grader of each distinct response to a query, once a pass, all of them in one call after the last hop;
         `grading.one_by_one` makes one of a function.
-      calls: makes the calls and keeps them.
-      money_unit: of the backends' prices.
+      calls: all calls of the collection, made and kept.
+      money_unit: money unit of the backends' prices.
       progress: whether to show bars.
-      settings: where the queries are from, kept in the table's settings.
+      settings: source of the queries, for the table's settings.
       keep_failed: whether a table may be made although calls failed.
       keep_prompts: whether the table's details hold each hop's prompt.
-      timing: keeps how long the calls took; in memory by default.
+      timing: wall time of the calls; in memory by default.
     """
 
     queries: Sequence[Query]
@@ -61,30 +61,30 @@ class Collection:
     keep_prompts: bool = False
     timing: Timing = field(default_factory=Timing)
 
-    def table(self, wanted: Bool[np.ndarray, "Q N"] | None = None) -> OutcomeTable:
-        """One pass over the tree.
+    def table(self, coverage: Bool[np.ndarray, "Q N"] | None = None) -> OutcomeTable:
+        """The table of one pass over the tree.
 
         Args:
-          wanted: the nodes whose hops are to be run, with all before them; of validation and test queries all, as
+          coverage: nodes whose hops are to be run, with all before them; of validation and test queries all, as
             partial trees are for training only. Everything by default.
         Returns:
-          A table that holds the wanted nodes and no others. At each node `details` holds the `finish_reason`, `stop`
+          A table that holds these nodes and no others. At each node `details` holds the `finish_reason`, `stop`
           or `length`, and of the verdict what was `extracted` and the `reason`; `settings` says how it was made.
           With `keep_failed`, a failed call's node is missing from a training query's tree; to a validation or test
           query it is a wrong, empty response that cost the prompt, of finish reason `failed`. What would come after
           it is missing.
         Raises:
-          InputError: before any call, if the queries, the pool or `wanted` are no good; or whatever a backend or
+          InputError: before any call, if the queries, the pool or `coverage` are no good; or whatever a backend or
             grader refuses.
           BudgetReached: before calls that might pass the budget.
           CallsFailed: if calls failed, and not `keep_failed`.
           KeyboardInterrupt: saying how much is kept.
         """
         table = self._blank()
-        wanted = self._closed(wanted)
-        made = Made(np.zeros_like(wanted), np.full(wanted.shape, "", dtype=object))
+        coverage = self._closed(coverage)
+        record = PassRecord(np.zeros_like(coverage), np.full(coverage.shape, "", dtype=object))
         try:
-            self._run(table, wanted, made)
+            self._run(table, coverage, record)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._kept()) from None
         failures = len(self.calls.failures)
@@ -93,8 +93,8 @@ class Collection:
                 f"{failures:,} calls failed ({self.calls.reasons()}), so there is no table yet; {self._kept()}: run "
                 "the same command again to retry the failed ones, or with --keep_failed to write the table with them"
             )
-        table = graded(table, self.grader, made.failed, made.why)
-        how = how_made(table, made, self.backends, self.prompt, wanted)
+        table = graded(table, self.grader, record.failed, record.why)
+        how = provenance(table, record, self.backends, self.prompt, coverage)
         embedding, read = embed_table(table, self.encoder, self.progress)
         return replace(
             table,
@@ -102,22 +102,22 @@ class Collection:
             settings={**self.settings, **how, "encoder": read, "verdicts": count_verdicts(table)},
         )
 
-    def _run(self, table: OutcomeTable, wanted: Bool[np.ndarray, "Q N"], made: Made) -> None:
+    def _run(self, table: OutcomeTable, coverage: Bool[np.ndarray, "Q N"], record: PassRecord) -> None:
         """Make the calls, breadth-first, and fill the table in."""
-        made.tallies.update((backend.name, Tally()) for backend in self.backends)
-        hops = int(wanted[:, 1:].sum())
+        record.tallies.update((backend.name, Tally()) for backend in self.backends)
+        hops = int(coverage[:, 1:].sum())
         try:
             with hop_bar(hops, self.calls, self.progress) as bar:
                 for stage in range(self.tree.horizon):
                     before, nodes = self.tree.stage_slice(stage), self.tree.stage_slice(stage + 1)
-                    answered = table.available[:, before] & ~made.failed[:, before]
-                    possible = wanted[:, nodes] & np.repeat(answered, self.tree.num_models, axis=1)
-                    bar.lost(int((wanted[:, nodes] & ~possible).sum()))
+                    answered = table.available[:, before] & ~record.failed[:, before]
+                    possible = coverage[:, nodes] & np.repeat(answered, self.tree.num_models, axis=1)
+                    bar.lost(int((coverage[:, nodes] & ~possible).sum()))
                     for model, backend in enumerate(self.backends):
-                        bar.told(f"hop {stage + 1}, {backend.name}")
-                        self._run_model(table, possible, stage, model, made, bar)
+                        bar.describe(f"hop {stage + 1}, {backend.name}")
+                        self._run_model(table, possible, stage, model, record, bar)
         except (BudgetReached, CallsFailed) as stopped:
-            known = int((table.available[:, 1:] & ~made.failed[:, 1:]).sum())
+            known = int((table.available[:, 1:] & ~record.failed[:, 1:]).sum())
             raise type(stopped)(
                 f"{stopped}; {known:,} of {hops:,} hops are done and kept: "
                 + (
@@ -128,20 +128,26 @@ class Collection:
             ) from None
 
     def _run_model(
-        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int, made: Made, bar: HopBar
+        self,
+        table: OutcomeTable,
+        possible: Bool[np.ndarray, "Q S"],
+        stage: int,
+        model: int,
+        record: PassRecord,
+        bar: HopBar,
     ) -> None:
         """All calls of a model at a stage."""
         backend = self.backends[model]
-        cells = self._cells_by_prompt(table, possible, stage, model, made)
+        cells = self._cells_by_prompt(table, possible, stage, model, record)
         with self.timing.block(stage + 1, backend, self.calls.meter) as count:
             for answers, called in self.calls.ask(backend, list(cells)):
-                made.count(backend, answers)
+                record.count(backend, answers)
                 if called:
                     count(answers)
                 for text, answer in answers.items():
                     where = tuple(np.array(cells[text]).T)
                     if isinstance(answer, Failure):
-                        self._fail(table, where, text, answer, model, made)
+                        self._fail(table, where, text, answer, model, record)
                     else:
                         _fill(table, where, answer)
                     if self.keep_prompts:
@@ -149,10 +155,10 @@ class Collection:
                 bar.done(sum(len(cells[text]) for text in answers), called)
 
     def _fail(
-        self, table: OutcomeTable, where: tuple, prompt: Prompt, failure: Failure, model: int, made: Made
+        self, table: OutcomeTable, where: tuple, prompt: Prompt, failure: Failure, model: int, record: PassRecord
     ) -> None:
         """A training query's node stays missing; another's is wrong, and its prompt charged."""
-        made.failed[where], made.why[where] = True, failure.reason
+        record.failed[where], record.why[where] = True, failure.reason
         rows, nodes = where
         counted = np.array([table.queries[row].split != "train" for row in rows])
         here = rows[counted], nodes[counted]
@@ -162,7 +168,7 @@ class Collection:
             table.tokens_in[here] = charged_tokens(self.backends[model], [prompt])[0]
 
     def _cells_by_prompt(
-        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int, made: Made
+        self, table: OutcomeTable, possible: Bool[np.ndarray, "Q S"], stage: int, model: int, record: PassRecord
     ) -> Cells:
         """The distinct prompts of a model at a stage, each with the (query, node) cells that its answer fills."""
         backend, cells = self.backends[model], Cells()
@@ -170,7 +176,7 @@ class Collection:
         for start in range(0, len(contexts), _PROMPTS_AT_ONCE):
             part = slice(start, start + _PROMPTS_AT_ONCE)
             prompts, trimmed = fitted_prompts(self.prompt, contexts[part], backend)
-            made.tallies[backend.name].trimmed_hops += sum(tokens > 0 for tokens in trimmed)
+            record.tallies[backend.name].trimmed_hops += sum(tokens > 0 for tokens in trimmed)
             for cell, prompt in zip(where[part], prompts, strict=True):
                 cells.setdefault(prompt, []).append(cell)
         return cells
@@ -199,28 +205,28 @@ class Collection:
             details={name: np.full(shape, "", dtype=object) for name in texts},
         )
 
-    def _closed(self, wanted: Bool[np.ndarray, "Q N"] | None) -> Bool[np.ndarray, "Q N"]:
-        """The wanted nodes with all nodes before them."""
+    def _closed(self, coverage: Bool[np.ndarray, "Q N"] | None) -> Bool[np.ndarray, "Q N"]:
+        """The nodes to collect with all nodes before them."""
         shape = (len(self.queries), self.tree.num_nodes)
-        if wanted is None:
+        if coverage is None:
             return np.ones(shape, dtype=bool)
-        if wanted.shape != shape or wanted.dtype != bool:
+        if coverage.shape != shape or coverage.dtype != bool:
             raise InputError(
-                f"wanted is {wanted.dtype} of shape {wanted.shape}, but must be bool of {shape[0]} queries x "
+                f"coverage is {coverage.dtype} of shape {coverage.shape}, but must be bool of {shape[0]} queries x "
                 f"{shape[1]} nodes"
             )
-        wanted = wanted.copy()
-        wanted[:, 0] = True
+        coverage = coverage.copy()
+        coverage[:, 0] = True
         for node in reversed(range(1, self.tree.num_nodes)):
-            wanted[:, self.tree.parent(node)] |= wanted[:, node]
-        whole = np.asarray(wanted.all(axis=1))
+            coverage[:, self.tree.parent(node)] |= coverage[:, node]
+        whole = np.asarray(coverage.all(axis=1))
         for query, complete in zip(self.queries, whole, strict=True):
             if query.split != "train" and not complete:
                 raise InputError(
-                    f"wanted leaves out nodes of the {query.split} query {query.id!r}, but partial trees are for "
+                    f"coverage leaves out nodes of the {query.split} query {query.id!r}, but partial trees are for "
                     "training queries only"
                 )
-        return wanted
+        return coverage
 
     def _kept(self) -> str:
         cache, meter = self.calls.cache, self.calls.meter
@@ -251,21 +257,22 @@ def collect(
     money_unit: str = "price units",
     progress: bool = True,
     settings: Mapping[str, Any] = MappingProxyType({}),
-    wanted: Bool[np.ndarray, "Q N"] | None = None,
+    coverage: Bool[np.ndarray, "Q N"] | None = None,
     budget: Budget | None = None,
     keep_failed: bool = False,
     keep_prompts: bool = False,
 ) -> OutcomeTable:
-    """Every wanted hop of every route, breadth-first: one pass of a `Collection`, which says what the arguments are.
+    """The hops of every route, breadth-first: one pass of a `Collection`, which says what the arguments are.
 
     Identical calls of a model are made once. What has ended is in the cache before another call starts, so a
     collection that is killed and run again repeats at most the batch, or the calls, under way.
 
     Args:
-      cache: calls that were made before, and where new ones go.
+      cache: call cache, which holds the calls of earlier runs and takes new ones.
       batch_size: calls of a local model generated at once; fewer where memory is short.
-      budget: none by default.
+      coverage: nodes whose hops are run, as `Collection.table` says; all by default.
+      budget: limits of cost and time; none by default.
     """
     calls = Calls(backends, cache, batch_size, budget, money_unit, gives_up=not keep_failed)
-    asked = queries, backends, tree, encoder, prompt, grader, calls, money_unit
-    return Collection(*asked, progress, settings, keep_failed, keep_prompts).table(wanted)
+    parts = queries, backends, tree, encoder, prompt, grader, calls, money_unit
+    return Collection(*parts, progress, settings, keep_failed, keep_prompts).table(coverage)

@@ -22,7 +22,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable, Prompt
 
 @dataclass
 class Tally:
-    """Of one model: the distinct calls that a table is made of, and the hops whose prompt had to be trimmed."""
+    """Counts of one model: the distinct calls that a table is made of, and the hops whose prompt had to be trimmed."""
 
     calls: int = 0
     tokens_in: int = 0
@@ -32,13 +32,13 @@ class Tally:
 
 
 @dataclass
-class Made:
-    """What the pass over the tree found.
+class PassRecord:
+    """The calls that a pass over the tree counted, and those that failed.
 
     Attributes:
-      tallies: by model, in action order.
-      failed: [Q, N], nodes whose call failed.
-      why: [Q, N] str (object), the reason there.
+      tallies: counts of each model, by its name, in action order.
+      failed: [Q, N], whether the node's call failed.
+      why: [Q, N] str (object), the reason of the failure there.
     """
 
     failed: Bool[np.ndarray, "Q N"]
@@ -62,25 +62,29 @@ class Made:
                 tally.tokens_out += answer.tokens_out
 
 
-def how_made(
-    table: OutcomeTable, made: Made, backends: Sequence[Backend], prompt: HopPrompt, wanted: Bool[np.ndarray, "Q N"]
+def provenance(
+    table: OutcomeTable,
+    record: PassRecord,
+    backends: Sequence[Backend],
+    prompt: HopPrompt,
+    coverage: Bool[np.ndarray, "Q N"],
 ) -> dict[str, Any]:
     """Provenance and counts, as JSON holds them."""
-    tallies = made.tallies.values()
+    tallies = record.tallies.values()
     calls = sum(tally.calls for tally in tallies)
     hops = int(table.available[:, 1:].sum())
     finished = table.details["finish_reason"][:, 1:][table.available[:, 1:]].tolist()
     return {
         "prompt": asdict(prompt),
         "models": {backend.name: backend.identity for backend in backends},
-        "compute": {backend.name: compute(backend, made.tallies[backend.name]) for backend in backends},
+        "compute": {backend.name: compute(backend, record.tallies[backend.name]) for backend in backends},
         "hops": hops,
         "calls": calls,
         "hops_per_call": round(hops / calls, 3) if calls else 0.0,
         "finish_reasons": dict(sorted(Counter(finished).items())),
         "trimmed_hops": sum(tally.trimmed_hops for tally in tallies),
-        **_failures(table, made, backends, wanted),
-        **_partial(table, wanted),
+        **_failures(table, record, backends, coverage),
+        **_partial(table, coverage),
     }
 
 
@@ -103,36 +107,36 @@ def compute(backend: Backend, tally: Tally) -> dict[str, Any]:
 
 
 def _failures(
-    table: OutcomeTable, made: Made, backends: Sequence[Backend], wanted: Bool[np.ndarray, "Q N"]
+    table: OutcomeTable, record: PassRecord, backends: Sequence[Backend], coverage: Bool[np.ndarray, "Q N"]
 ) -> dict[str, Any]:
     """How many calls failed and what became of their nodes; nothing where none did."""
-    calls = sum(tally.failed for tally in made.tallies.values())
+    calls = sum(tally.failed for tally in record.tallies.values())
     if not calls:
         return {}
     train = np.array([query.split == "train" for query in table.queries])
-    missing = wanted & ~table.available
-    counts = Counter(made.why[made.failed].tolist())
+    missing = coverage & ~table.available
+    counts = Counter(record.why[record.failed].tolist())
     failed = {
         "calls": calls,
-        "hops_counted_wrong": int((made.failed & table.available).sum()),
+        "hops_counted_wrong": int((record.failed & table.available).sum()),
         "hops_below_them_missing": int(missing[~train].sum()),
         "training_hops_masked": int(missing[train].sum()),
         "reasons": dict(counts.most_common(10)),
     }
     estimated = [
-        backend.name for backend in backends if made.tallies[backend.name].failed and not counts_tokens(backend)
+        backend.name for backend in backends if record.tallies[backend.name].failed and not counts_tokens(backend)
     ]
     if estimated:
         failed["estimated_prompts"] = estimated
     return {"failed": failed}
 
 
-def _partial(table: OutcomeTable, wanted: Bool[np.ndarray, "Q N"]) -> dict[str, Any]:
+def _partial(table: OutcomeTable, coverage: Bool[np.ndarray, "Q N"]) -> dict[str, Any]:
     """How much of the training trees was asked for; nothing where all of it was."""
-    if wanted.all():
+    if coverage.all():
         return {}
     train = np.array([query.split == "train" for query in table.queries])
-    part = wanted[train][:, 1:]
+    part = coverage[train][:, 1:]
     return {"partial": {"training_hops": int(part.sum()), "of_hops": int(part.size)}}
 
 
@@ -144,15 +148,16 @@ Answers = Mapping[Prompt, Generation | Failure]
 
 @dataclass
 class Block:
-    """Calls of a model at a hop.
+    """The calls of a model at a hop, and the time they took.
 
     Attributes:
-      hop: from 1.
-      model: its name.
-      identity: of the backend; times of one that was changed do not count for another.
-      calls: made, in whichever run.
-      tokens_in, tokens_out: read and written by them.
-      seconds: in which at least one of them was under way; not those until a server answered that is started here.
+      hop: place on the route, from 1.
+      model: name of the model.
+      identity: identity of the backend; times of one that was changed do not count for another.
+      calls: number of calls, over all runs.
+      tokens_in, tokens_out: tokens that they read and wrote.
+      seconds: time in which at least one of them was under way; not the time until a server that this run started
+        answered.
     """
 
     hop: int
@@ -165,10 +170,10 @@ class Block:
 
     def add(self, answers: Answers) -> None:
         """Count calls; one that failed has no tokens."""
-        made = [answer for answer in answers.values() if isinstance(answer, Generation)]
+        responses = [answer for answer in answers.values() if isinstance(answer, Generation)]
         self.calls += len(answers)
-        self.tokens_in += sum(answer.tokens_in for answer in made)
-        self.tokens_out += sum(answer.tokens_out for answer in made)
+        self.tokens_in += sum(answer.tokens_in for answer in responses)
+        self.tokens_out += sum(answer.tokens_out for answer in responses)
 
 
 class Timing:
@@ -178,7 +183,7 @@ class Timing:
     seconds and the calls that ended in them, both.
 
     Args:
-      path: the file, made where there is none; None keeps nothing.
+      path: path of the file, which is made where there is none; None keeps nothing.
 
     Raises:
       InputError: if the file is something else.
@@ -191,7 +196,7 @@ class Timing:
 
     @contextmanager
     def block(self, hop: int, backend: Backend, meter: Meter) -> Iterator[Callable[[Answers], None]]:
-        """Time the calls of a model at a hop that are made inside; what it yields is told of those that ended."""
+        """Time the calls of a model at a hop that are made inside; what it yields is called with those that ended."""
         block = self._blocks.get((hop, backend.name))
         if block is None or block.identity != backend.identity:
             block = self._blocks[hop, backend.name] = Block(hop, backend.name, backend.identity)
@@ -217,9 +222,9 @@ class Timing:
 
     def _save(self) -> None:
         self._saved = time.monotonic()
-        made = [asdict(block) for block in self._blocks.values() if block.calls]
-        if self._path is not None and made:
-            write_json(self._path, {"blocks": made})
+        blocks = [asdict(block) for block in self._blocks.values() if block.calls]
+        if self._path is not None and blocks:
+            write_json(self._path, {"blocks": blocks})
 
 
 def _seconds(backend: Backend, meter: Meter) -> float:

@@ -38,14 +38,14 @@ class EmbeddingCache:
 
     def get_many(self, identity: str, texts: Sequence[str]) -> dict[str, Float[np.ndarray, " H"]]:
         """The texts that were embedded before, with their embeddings."""
-        found: dict[str, np.ndarray] = {}
+        known: dict[str, np.ndarray] = {}
         with self._readable():
             for start in range(0, len(texts), _ROWS_AT_ONCE):
                 by_key = {_key(identity, text): text for text in texts[start : start + _ROWS_AT_ONCE]}
                 marks = ", ".join("?" * len(by_key))
                 rows = self._connection.execute(f"SELECT key, vector FROM texts WHERE key IN ({marks})", [*by_key])
-                found |= {by_key[key]: np.frombuffer(vector, dtype=_DTYPE) for key, vector in rows}
-        return found
+                known |= {by_key[key]: np.frombuffer(vector, dtype=_DTYPE) for key, vector in rows}
+        return known
 
     def put_many(self, identity: str, embeddings: Mapping[str, Float[np.ndarray, " H"]]) -> None:
         """Keep embeddings by text: all of them or none."""

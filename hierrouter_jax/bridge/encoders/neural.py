@@ -56,13 +56,13 @@ def transformers_encoder(
     Args:
       source: a hub id, a folder, or `package:reader`; the source of a pool member gives its hidden states.
       max_tokens: longer texts are cut.
-      truncation: where: `left` keeps the end (of a whole context, the latest responses), `right` the beginning,
-        `middle` both.
-      batch_size: texts at once.
+      truncation: place of the cut: `left` keeps the end (of a whole context, the latest responses), `right` the
+        beginning, `middle` both.
+      batch_size: texts that are embedded at once.
       parts: what is embedded apart: `query`, `latest`, `earlier`, the whole `context` in one, the `task`'s name.
-      dtype: of the weights while they run; an embedding in half precision depends on its batch by rounding.
-      revision: of a hub model; in the spec, and so in a table, it is the commit that was loaded.
-      cache: of embeddings.
+      dtype: precision of the weights while they run; an embedding in half precision depends on its batch by rounding.
+      revision: branch, tag or commit of a hub model; in the spec, and so in a table, it is the commit that was loaded.
+      cache: store of embeddings; none by default.
 
     Raises:
       InputError: if the source cannot be loaded or a setting makes no sense.
@@ -84,7 +84,7 @@ class MeanPooled:
     """Texts as the mean of a model's last hidden states over their tokens; a `TextModel`.
 
     Attributes:
-      commit: of a hub model.
+      commit: commit of a hub model; None of a folder.
     """
 
     def __init__(
@@ -153,12 +153,12 @@ def sentence_encoder(
       source: a hub id, or a folder that sentence-transformers saved.
       parts: what is embedded apart: `query`, `latest` response, mean of the `earlier` ones, the whole
         `context`, or the name of the `task`.
-      truncation: where a text that is too long is cut: `middle` keeps its head and its tail, where the question and
-        the final answer are; `right` is what the library does by itself.
+      truncation: place where a text that is too long is cut: `middle` keeps its head and its tail, where the question
+        and the final answer are; `right` is what the library does by itself.
       max_tokens: longer texts are cut; by default at what the model was made for, and never more than that.
-      batch_size: texts at once.
-      revision: of a hub model; in the spec, and so in a table, it is the commit that was loaded.
-      cache: of embeddings.
+      batch_size: texts that are embedded at once.
+      revision: branch, tag or commit of a hub model; in the spec, and so in a table, it is the commit that was loaded.
+      cache: store of embeddings; none by default.
 
     Raises:
       InputError: if the source cannot be loaded or a setting makes no sense.
@@ -181,7 +181,7 @@ class SentenceModel:
 
     Attributes:
       max_tokens: longer texts are cut.
-      commit: of a hub model.
+      commit: commit of a hub model; None of a folder.
     """
 
     def __init__(

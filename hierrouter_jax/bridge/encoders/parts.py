@@ -17,8 +17,8 @@ class Encoder(Protocol):
     """What embeds contexts.
 
     Attributes:
-      spec: builds the same encoder again through `build_encoder`; plain JSON data.
-      size: E.
+      spec: settings that build the same encoder again through `build_encoder`; plain JSON data.
+      size: E, the size of an embedding.
     """
 
     @property
@@ -74,18 +74,19 @@ def keep_ends(features: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
     at the ends and so are kept.
 
     Args:
-      features: with an `attention_mask` [B, T]; every other tensor [B, T] is of tokens too, what else there is stays.
-      max_tokens: at least 2.
+      features: a tokenizer's output with an `attention_mask` [B, T]; every other tensor [B, T] is of tokens too, what
+        else there is stays.
+      max_tokens: largest number of tokens, at least 2.
     Returns:
       The same features with tokens [B, min(T, max_tokens)], padded on the right.
     """
     mask: Shaped[torch.Tensor, "B T"] = features["attention_mask"]
     head, tail = max_tokens - max_tokens // 2, max_tokens // 2
     rows = [row.nonzero()[:, 0] for row in mask]
-    kept = [row if len(row) <= max_tokens else torch.cat([row[:head], row[-tail:]]) for row in rows]
+    ends = [row if len(row) <= max_tokens else torch.cat([row[:head], row[-tail:]]) for row in rows]
     # Padding repeats the first token, under a mask of 0.
-    where = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
-    counts = torch.tensor([len(row) for row in kept], device=mask.device)
+    where = torch.nn.utils.rnn.pad_sequence(ends, batch_first=True)
+    counts = torch.tensor([len(row) for row in ends], device=mask.device)
     cut = {
         name: torch.gather(value, 1, where) if isinstance(value, torch.Tensor) and value.shape == mask.shape else value
         for name, value in features.items()
@@ -133,14 +134,14 @@ def embed_table(
     ]
     index = {context: at for at, context in enumerate(dict.fromkeys(contexts))}
     distinct = list(index)
-    found = np.zeros((len(distinct), encoder.size), dtype=np.float32)
+    vectors = np.zeros((len(distinct), encoder.size), dtype=np.float32)
     with tqdm(total=len(distinct), desc="embed", unit="context", disable=not progress) as bar:
         for start in range(0, len(distinct), _CONTEXTS_AT_ONCE):
             chunk = distinct[start : start + _CONTEXTS_AT_ONCE]
-            found[start : start + len(chunk)] = encoder.encode(chunk)
+            vectors[start : start + len(chunk)] = encoder.encode(chunk)
             bar.update(len(chunk))
     embedding = np.zeros((table.num_queries, table.tree.num_decision_nodes, encoder.size), dtype=np.float32)
-    embedding[rows, nodes] = found[[index[context] for context in contexts]]
+    embedding[rows, nodes] = vectors[[index[context] for context in contexts]]
     return embedding, count_truncated(encoder, distinct)
 
 
@@ -163,8 +164,8 @@ class PartsEncoder:
     hops would look alike. The part of a blank text, or of a response that is not there yet, is zero.
 
     Args:
-      model: embeds texts.
-      spec: of this encoder.
+      model: neural model that embeds texts.
+      spec: settings that build this encoder.
       parts: names in `PARTS`.
       batch_size: texts at once; texts of like length share a batch.
       cache: texts that were embedded before, and where new ones go.
@@ -210,17 +211,17 @@ class PartsEncoder:
 
     def _embed(self, texts: list[str]) -> dict[str, Float[np.ndarray, " H"]]:
         """The embedding of each text: zero if it is blank, from the cache, or batch by batch from the model."""
-        found = {text: np.zeros(self._model.size, dtype=np.float32) for text in texts if not text.strip()}
+        vectors = {text: np.zeros(self._model.size, dtype=np.float32) for text in texts if not text.strip()}
         if self._cache is not None:
-            found |= self._cache.get_many(self._model.identity, [text for text in texts if text not in found])
-        missing = sorted((text for text in texts if text not in found), key=len)
+            vectors |= self._cache.get_many(self._model.identity, [text for text in texts if text not in vectors])
+        missing = sorted((text for text in texts if text not in vectors), key=len)
         for start in range(0, len(missing), self._batch_size):
             batch = missing[start : start + self._batch_size]
             new = dict(zip(batch, self._model.embed(batch), strict=True))
             if self._cache is not None:
                 self._cache.put_many(self._model.identity, new)
-            found |= new
-        return found
+            vectors |= new
+        return vectors
 
 
 def check_parts(parts: Sequence[str]) -> None:

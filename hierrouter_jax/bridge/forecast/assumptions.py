@@ -14,9 +14,9 @@ class StatedSize:
 
     Attributes:
       parameters: number of weights.
-      layers: of attention.
-      width: of a layer's queries: heads x their size.
-      response_tokens: that it writes on average, whatever the task; for models that think aloud.
+      layers: number of attention layers.
+      width: size of a layer's queries: heads x their size.
+      response_tokens: mean tokens of a response, whatever the task; for models that think aloud.
 
     Raises:
       InputError: if a number is not positive.
@@ -68,16 +68,16 @@ class Assumptions:
     """What is taken for granted; every field is printed with the forecast.
 
     Attributes:
-      device: what the hours are of, for a person.
+      device: name of the machine that the hours are of.
       peak_flops: floating point operations a second that its maker states, in the pool's precision.
       reading_utilisation: share of the peak that is reached while prompts are read.
       writing_utilisation: the same while responses are written, which waits for memory most of the time.
       response_tokens: mean tokens of a response by task, never taken past a model's `max_new_tokens`; tasks that are
         not named are taken to reach it.
-      characters_per_token: of models whose tokenizer is not here.
-      template_tokens: that a chat template adds to a prompt.
-      sizes: by source, or by what `size_from` names, of models whose configuration is not here.
-      rates: by name in the pool, of models whose speed is known; the device's peak does not count for them.
+      characters_per_token: characters of a token, for models whose tokenizer is not here.
+      template_tokens: tokens that a chat template adds to a prompt.
+      sizes: sizes of models whose configuration is not here, by source or by what `size_from` names.
+      rates: speeds of models where they are known, by name in the pool; the device's peak does not count for them.
 
     Raises:
       InputError: if a number makes no sense.

@@ -30,10 +30,10 @@ class Load:
     """What calls take.
 
     Attributes:
-      tokens_in, tokens_out: read and written.
-      cost: in the pool's money unit.
+      tokens_in, tokens_out: tokens read and tokens written.
+      cost: price of the tokens, in the pool's money unit.
       reading_flops, writing_flops: floating point operations, a multiplication and an addition being two.
-      hours: on the device that is assumed, at the model's stated rate, or as was measured.
+      hours: time on the device that is assumed, at the model's stated rate, or as was measured.
     """
 
     tokens_in: float = 0.0
@@ -52,15 +52,15 @@ class CallsForecast:
     """The calls of a model at a hop.
 
     Attributes:
-      hop: from 1; 0 is the one call of a model beside the pool.
-      model: its name.
+      hop: place on the route, from 1; 0 is the one call of a model beside the pool.
+      model: name of the model.
       hops: nodes of all trees that the calls fill, at most where trees are partial.
       fewest: calls if all models always answered alike, so that all routes were one, and no partial tree were grown.
       most: calls if no two responses to a query were the same, and every partial tree were grown as far as it may be;
         only equal questions share calls.
       expected_calls: the most, or of them as large a share as was measured.
-      expected: of those, with responses of the assumed or measured length.
-      at_cap: of the most calls, with every response as long as it may be.
+      expected: load of those calls, with responses of the assumed or measured length.
+      at_cap: load of the most calls, with every response as long as it may be.
     """
 
     hop: int
@@ -78,15 +78,15 @@ class Forecast:
     """What a collection would take.
 
     Attributes:
-      questions, horizon, money_unit: of the collection.
-      calls: of every hop and model, hop by hop.
-      assumptions: that it rests on.
-      sizes: by model.
-      encoding: of the contexts of whole trees; None where the encoder is no neural model of parts.
-      notes: what is estimated, and from what; one sentence each.
+      questions, horizon, money_unit: the collection's number of queries, largest number of hops and money unit.
+      calls: calls of every hop and model, hop by hop.
+      assumptions: assumptions that it rests on.
+      sizes: size of each model, by name.
+      encoding: work of embedding the contexts of whole trees; None where the encoder is no neural model of parts.
+      notes: sentences that say what is estimated, and from what.
       trees: how far training trees are grown; None where all are whole.
-      partial: queries whose trees are partial.
-      measured: what lengths of responses, shared calls and hours are taken from; None where they are assumed.
+      partial: number of queries whose trees are partial.
+      measured: table that lengths of responses, shared calls and hours are taken from; None where they are assumed.
     """
 
     questions: int
@@ -146,10 +146,10 @@ def forecast_collection(
     pool's mean length. A prompt that would be trimmed to fit a model's window is counted whole.
 
     Args:
-      questions: what is asked.
-      pool: of the collection.
+      questions: texts that stand for the queries.
+      pool: pool of the collection.
       horizon: largest number of hops.
-      assumptions: about what is not known before.
+      assumptions: assumptions about what is not known before.
       encoder: the spec of the encoder, its defaults filled in.
       trees: how far training trees are grown; whole by default.
       measured: a collected table of the pool, to be used instead of assumptions.
@@ -173,7 +173,7 @@ def forecast_collection(
             estimate = f"characters / {assumptions.characters_per_token:g}, as its tokenizer is not here"
             notes.append(f"{model.name}: tokens are {estimate}")
 
-    def forecast(model: ModelConfig, hop: int, stage: int, prompts: int) -> CallsForecast:
+    def forecast(model: ModelConfig, hop: int, stage: int) -> CallsForecast:
         size, routes = sizes[model.name], len(pool.models) ** stage
         grown = routes if trees is None else trees.expanded[stage]
         shown = range(stage)[-1:] if pool.prompt.responses == "last" else range(stage)
@@ -197,22 +197,17 @@ def forecast_collection(
             load(calls, [caps for _ in shown], longest),
         )
         unsure = round(float(partly.sum()))
-        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * prompts
+        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * _least_prompts(pool, stage)
         most = (questions.distinct - unsure) * routes + unsure * grown
         hops = (questions.total - partial) * routes + partial * grown
         return CallsForecast(hop, model.name, hops, fewest, most, most * share, *loads)
 
-    calls = [
-        forecast(model, stage + 1, stage, _least_prompts(pool, stage))
-        for stage in range(horizon)
-        for model in pool.models
-    ]
-    calls += [forecast(model, 0, 0, 1) for model in pool.external]
+    calls = [forecast(model, stage + 1, stage) for stage in range(horizon) for model in pool.models]
+    calls += [forecast(model, 0, 0) for model in pool.external]
     encoding = _encoding(questions, expected[0], HopTree(len(pool.models), horizon), dict(encoder), assumptions)
-    about = questions.total, horizon, pool.money_unit, tuple(calls), assumptions, sizes, encoding
-    if measured is not None:
-        notes += _unmeasured(pool, horizon, measured)
-    return Forecast(*about, tuple(notes), trees, partial, measured)
+    notes += [] if measured is None else _unmeasured(pool, horizon, measured)
+    collection = questions.total, horizon, pool.money_unit
+    return Forecast(*collection, tuple(calls), assumptions, sizes, encoding, tuple(notes), trees, partial, measured)
 
 
 def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]:
@@ -236,7 +231,7 @@ def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]
 
 
 def _least_prompts(pool: PoolConfig, stage: int) -> int:
-    """Prompts of a question that differ although all responses are alike: where the layout says who gave them."""
+    """Number of a question's prompts that differ although all responses are alike: the layout may say who gave them."""
     if "{model}" not in pool.prompt.response:
         return 1
     return len(pool.models) ** (min(stage, 1) if pool.prompt.responses == "last" else stage)
@@ -280,8 +275,8 @@ def _prompt_tokens(
 ) -> Float[np.ndarray, " T"]:
     """Tokens of each text's prompt after `stage` empty responses."""
     before = ("",) * stage, (models[0].name,) * stage
-    asked = zip(questions.texts, questions.shots, strict=True)
-    return count([as_text(layout(text, *before, shots)) for text, shots in asked])
+    pairs = zip(questions.texts, questions.shots, strict=True)
+    return count([as_text(layout(text, *before, shots)) for text, shots in pairs])
 
 
 def _work(

@@ -23,15 +23,15 @@ class MeasuredCalls:
     """Calls of a model at a hop, as they were.
 
     Attributes:
-      hop: from 1; 0 of a model beside the pool.
-      model: its name.
-      hops: nodes that the calls filled.
-      calls: distinct ones among them.
-      response_tokens: mean of a response, by task.
-      mean_tokens: the same over all hops.
-      timed: calls whose time is known.
-      seconds: that those took, with as many under way as the collection had.
-      tokens_in, tokens_out: read and written by those.
+      hop: place on the route, from 1; 0 of a model beside the pool.
+      model: name of the model.
+      hops: number of nodes that the calls filled.
+      calls: number of distinct calls among them.
+      response_tokens: mean tokens of a response, by task.
+      mean_tokens: mean tokens of a response over all hops.
+      timed: number of calls whose time is known.
+      seconds: time that those took, with as many under way as the collection had.
+      tokens_in, tokens_out: tokens that those read and wrote.
     """
 
     hop: int
@@ -59,9 +59,9 @@ class Measured:
     """A table's calls by model and hop.
 
     Attributes:
-      table: its folder.
-      queries: of the table.
-      calls: of every model at every hop that was timed.
+      table: folder of the table.
+      queries: number of the table's queries.
+      calls: calls of every model at every hop that was timed.
     """
 
     table: str
@@ -83,8 +83,8 @@ def read_measured(folder: Path, pool: PoolConfig) -> Measured:
     """Read what a collection of a pool measured.
 
     Args:
-      folder: of the table, with the `timing.json` that collecting it left there.
-      pool: whose models are looked for there, by name and longest response.
+      folder: folder of the table, with the `timing.json` that collecting it left there.
+      pool: pool whose models are looked for there, by name and longest response.
     Raises:
       InputError: if the folder holds no table or no times, or none of a model of the pool; or a model of it could write
         longer or shorter responses there.
@@ -108,17 +108,17 @@ def read_measured(folder: Path, pool: PoolConfig) -> Measured:
                 f"{model.max_new_tokens} in the pool"
             )
     shown = "{model}" in pool.prompt.response
-    found = _calls(table, times, shown) + ([] if beside is None else _calls(beside, times, shown, beside=True))
-    if not found:
+    timed = _calls(table, times, shown) + ([] if beside is None else _calls(beside, times, shown, beside=True))
+    if not timed:
         raise InputError(f"{folder / TIMING}: holds no time of any call of the table")
-    return Measured(str(folder), table.num_queries, tuple(found))
+    return Measured(str(folder), table.num_queries, tuple(timed))
 
 
 def _calls(
     table: OutcomeTable, times: Mapping[tuple[int, str], Block], named: bool, beside: bool = False
 ) -> list[MeasuredCalls]:
-    """Of every model at every hop that was timed."""
-    found = []
+    """The calls of every model at every hop that was timed."""
+    timed = []
     for hop in range(1, table.tree.horizon + 1):
         for model, name in enumerate(table.model_names):
             block = times.get((hop, name))
@@ -136,8 +136,8 @@ def _calls(
             means = {task: float(np.mean(tokens)) for task, tokens in lengths.items()}
             mean = float(np.mean(np.concatenate([*lengths.values()])))
             took = block.calls, block.seconds, block.tokens_in, block.tokens_out
-            found.append(MeasuredCalls(BESIDE if beside else hop, name, hops, len(prompts), means, mean, *took))
-    return found
+            timed.append(MeasuredCalls(BESIDE if beside else hop, name, hops, len(prompts), means, mean, *took))
+    return timed
 
 
 class Work(NamedTuple):
@@ -154,11 +154,12 @@ def seconds(work: Work, model: str, hop: int, assumptions: Assumptions, measured
     """Seconds that calls of a model at a hop take, one after the other or as many at once as their collection has.
 
     Args:
-      work: the calls.
-      model: its name.
-      hop: from 1; 0 of a model beside the pool.
+      work: tokens and operations of the calls.
+      model: name of the model.
+      hop: place on the route, from 1; 0 of a model beside the pool.
       assumptions: rates of models, and the device.
-      measured: where the model was timed, a call takes as long as there; longer or shorter as it writes more or less.
+      measured: table in which models were timed; a call takes as long as there, and longer or shorter as it writes
+        more or less.
     """
     calls = None if measured is None else measured.of(model, hop)
     if calls is not None:

@@ -21,14 +21,14 @@ class Questions:
     """Texts, and how many questions each of them stands for.
 
     Attributes:
-      texts: what is asked.
+      texts: texts of the questions.
       shots: turns of worked examples before each text, which the models read and the encoder does not.
-      tasks: of each text.
-      weight: distinct questions that each stands for, [T].
-      training: how many of those are asked in training alone, [T].
-      training_queries: by task, those included that have the text of another.
-      hidden: questions beyond those, that have the text of another.
-      notes: where the texts are not the questions themselves, one sentence each.
+      tasks: name of each text's task.
+      weight: [T], number of distinct questions that each text stands for.
+      training: [T], number of those that are asked in training alone.
+      training_queries: number of training queries by task, those included that have the text of another.
+      hidden: number of further questions, which have the text of another.
+      notes: sentences that say where the texts are not the questions themselves.
     """
 
     texts: tuple[str, ...]
@@ -66,7 +66,7 @@ def query_questions(queries: Sequence[Query]) -> Questions:
         shots,
         tuple(distinct.values()),
         np.ones(len(distinct)),
-        np.array([float(asked not in elsewhere) for asked in distinct]),
+        np.array([float(text not in elsewhere) for text in distinct]),
         Counter(query.task for query in queries if query.split == "train"),
         len(queries) - len(distinct),
     )
@@ -79,7 +79,7 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
     duplicates, is decided when they are collected. Where a split cannot be read another one of the task stands for it.
 
     Args:
-      config: the mix.
+      config: tasks and their counts.
       data: folder of a local copy of the benchmarks, to read instead of the hub.
     Raises:
       InputError: if no split of a task can be read, or nothing is asked for.
@@ -91,14 +91,14 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
     training_queries: Counter[str] = Counter()
     notes: list[str] = []
     for name, share in config.tasks.items():
-        wanted = sum(share.counts.values())
-        if not wanted:
+        drawn = sum(share.counts.values())
+        if not drawn:
             continue
         task = shared_task(name, share)
         read, note = _prompts(task, share, data)
         prompts += read
         tasks += [task.name] * len(read)
-        weight += [wanted / len(read)] * len(read)
+        weight += [drawn / len(read)] * len(read)
         training += [share.train / len(read)] * len(read)
         training_queries[task.name] += share.train
         if note:
@@ -113,16 +113,16 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
 def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[list[Turn]], str]:
     """Turns of every row of a task that can be read, and a note where those are not the ones that are asked for."""
     splits = task.source.splits | share.splits
-    asked = Counter({splits[split]: count for split, count in share.counts.items() if count and split in splits})
+    counts = Counter({splits[split]: count for split, count in share.counts.items() if count and split in splits})
     by_split: dict[str, tuple[SourceItem, ...]] = {}
     refusal: InputError | None = None
-    needed = [*asked, task.shots.split] if task.shots.count else [*asked]
+    needed = [*counts, task.shots.split] if task.shots.count else [*counts]
     for split in dict.fromkeys(needed):
         try:
             by_split[split] = read_items(task, split, data)
         except InputError as error:
             refusal = error
-    items = [item for split in asked for item in by_split.get(split, ())]
+    items = [item for split in counts for item in by_split.get(split, ())]
     if not items:
         raise refusal or InputError(f"task {task.name}: its source has no split to read")
     where = f"task {task.name}"
@@ -131,11 +131,11 @@ def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[li
         task.prompt.turns(item.item, [shot.item for shot in shots_for(shots, item.item.stratum, task.shots, where)])
         for item in items
     ]
-    wanted, missing = sum(share.counts.values()), [split for split in asked if split not in by_split]
-    if not missing and len(items) >= wanted:
+    drawn, missing = sum(share.counts.values()), [split for split in counts if split not in by_split]
+    if not missing and len(items) >= drawn:
         return prompts, ""
     why = f", as its split {' and '.join(missing)} cannot be read here" if missing else ""
-    return prompts, f"{task.name}: {len(items):,} rows stand for {wanted:,} queries{why}"
+    return prompts, f"{task.name}: {len(items):,} rows stand for {drawn:,} queries{why}"
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class PartialTrees:
     Attributes:
       coverage: name of the coverage: which trees are collected.
       whole: share of each task's training queries, rounded up, whose trees are whole, too.
-      expanded: of the other trees, the most nodes of each stage but the last after which every model is called.
+      expanded: most nodes of the other trees after which every model is called, at each stage but the last.
     """
 
     coverage: str

@@ -51,9 +51,9 @@ def model_size(name: str, source: str, assumptions: Assumptions, trust: bool = F
     """The stated size of a model, or else the one of its configuration.
 
     Args:
-      name: of the model, for messages.
-      source: as the pool states it.
-      assumptions: which may state the size.
+      name: name of the model, for messages.
+      source: source of the model, as the pool states it.
+      assumptions: assumptions, which may state the size.
       trust: whether code that comes with the source may be run.
 
     Raises:
@@ -122,12 +122,12 @@ class EncodingForecast:
     """What embedding takes; each distinct question and response is embedded once.
 
     Attributes:
-      texts: at most.
-      tokens: that the encoder reads, what is cut from long texts left out.
-      truncated: texts that are cut.
-      flops: floating point operations.
-      hours: on the device that is assumed, at the utilisation of reading.
-      table_bytes: of the embeddings in the table.
+      texts: largest number of texts.
+      tokens: tokens that the encoder reads, what is cut from long texts left out.
+      truncated: number of texts that are cut.
+      flops: number of floating point operations.
+      hours: time on the device that is assumed, at the utilisation of reading.
+      table_bytes: size of the embeddings in the table, in bytes.
     """
 
     texts: int
@@ -152,13 +152,13 @@ def forecast_encoding(
     A token takes 2 x parameters operations, and attention over the n tokens of its text n times that of one.
 
     Args:
-      questions: the questions.
-      question_tokens: of each text.
-      response_tokens: that each model is taken to answer each text with.
-      tree: of the collection.
-      spec: of an encoder of parts; `max_tokens` is what it reads of a text, everything where it is not stated.
-      size: of its model.
-      assumptions: of the device.
+      questions: texts that stand for the queries.
+      question_tokens: [T], tokens of each text.
+      response_tokens: [M, T], tokens that each model is taken to answer each text with.
+      tree: hop tree of the collection.
+      spec: spec of an encoder of parts; `max_tokens` is what it reads of a text, everything where it is not stated.
+      size: size of its model.
+      assumptions: speed of the device.
     """
     longest = spec.get("max_tokens") or np.inf
     answers = (tree.num_decision_nodes - 1) // tree.num_models  # of each model, before the last hop

@@ -22,7 +22,7 @@ class Sampling:
       temperature: 0 is greedy decoding, the default; some model cards of reasoning models ask for .6.
       top_p: samples among the most likely tokens that together have this probability; 1 is all of them.
       top_k: samples among this many most likely tokens; 0 is all of them. Few endpoints know it.
-      seed: of the draws. Each call has draws of its own, of this seed and its prompt, so that a response does not
+      seed: seed of the draws. Each call has draws of its own, of this seed and its prompt, so that a response does not
         depend on which other calls are made.
 
     Raises:
@@ -61,25 +61,26 @@ class ModelConfig:
         `package:reader` for a specialist that ships with this package. Of an endpoint, a hub id or folder with the
         tokenizer that counts its tokens and the config that its size is derived from; no weights are read.
       max_new_tokens: longest response, in tokens.
-      dtype: of the weights while they run.
+      dtype: precision of the weights while they run.
       base_rate: price of a token, read or written (the paper's single base rate).
       price_in, price_out: prices of a token read and of a token written, where they differ.
       kind: `transformers` runs the weights here, `openai` calls an endpoint.
       revision: branch, tag or commit of a hub id; the commit that it names is recorded.
-      device_map: as transformers takes it (`auto`, `cuda:1`, a mapping); by default the first GPU, else the processor.
+      device_map: devices of the weights, as transformers takes it (`auto`, `cuda:1`, a mapping); by default the first
+        GPU, else the processor.
       quantization: fields of a transformers quantisation config (`{quant_method: bitsandbytes, load_in_4bit: true}`).
-      chat: wrap prompts in the model's own chat template; otherwise the model reads the bare text.
+      chat: whether prompts are wrapped in the model's own chat template; otherwise the model reads the bare text.
       system: system prompt, with `chat` only; where a template knows none, it opens the first user turn.
       sampling: how the next token is chosen; greedy by default.
       stop: strings that end a response, which is cut before them.
       positions: longest prompt and response together, in tokens, where it is to be less than the model's config says
         or, of an endpoint, what the server was started with.
-      endpoint: where an `openai` member answers.
+      endpoint: server at which an `openai` member answers.
       trust_remote_code: whether Python code that comes with the source may be run here; without it, a source that
         asks for that is refused.
-      size_from: whose config tells its size, and so its price under `rate_from_parameters`, where the source's own is
-        not the official model's: a hub id, a folder or a JSON file; or the fields of the source's config that differ
-        (`{tie_word_embeddings: true}`, as some GGUF files store a shared embedding twice).
+      size_from: source of the config that tells its size, and so its price under `rate_from_parameters`, where the
+        source's own is not the official model's: a hub id, a folder or a JSON file; or the fields of the source's
+        config that differ (`{tie_word_embeddings: true}`, as some GGUF files store a shared embedding twice).
 
     Raises:
       InputError: if a value makes no sense, a field does not belong to the kind, or half a price is stated, or two.
@@ -133,8 +134,8 @@ class ModelConfig:
             return
         if self.endpoint is None:
             raise InputError("kind is openai, so endpoint must be stated (base_url, model)")
-        asked = (*map(str, self.endpoint.command), self.endpoint.model if self.endpoint.command else "")
-        if any("{source}" in text for text in asked) and not self.source.strip():
+        texts = (*map(str, self.endpoint.command), self.endpoint.model if self.endpoint.command else "")
+        if any("{source}" in text for text in texts) and not self.source.strip():
             raise InputError("endpoint.command has a {source}, so source must be stated")
         for name, default in (("dtype", "float32"), ("device_map", None), ("quantization", None)):
             if getattr(self, name) != default:
@@ -185,7 +186,7 @@ class PoolConfig:
     """The candidate models, in action order.
 
     Attributes:
-      models: at least one, with unique names.
+      models: one or more members, with unique names.
       prompt: layout of every hop's prompt; in YAML its fields, or the name of a preset (paper, named, last,
         instruct).
       money_unit: what a cost of 1 means.

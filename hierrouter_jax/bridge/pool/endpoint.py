@@ -1,4 +1,4 @@
-"""Where a member's endpoint answers, within which limits, and how it is started where it is ours to start."""
+"""Where a member's endpoint answers, within which limits, and how it is started where this run starts it."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -13,10 +13,10 @@ FIELDS = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "freque
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an OpenAI-compatible server answers, and how it is started where it is ours to start.
+    """Where an OpenAI-compatible server answers, and how it is started where this run starts it.
 
     Attributes:
-      base_url: up to and with `/v1`. Of a server with a `command` by default `http://127.0.0.1:{port}/v1`.
+      base_url: address up to and with `/v1`; of a server with a `command` by default `http://127.0.0.1:{port}/v1`.
       model: the model's name there. With a `command`, `{source}` in it stands for the member's source.
       weights: what it runs, in words of your own (`Qwen/Qwen2.5-7B-Instruct@a09a354`): calls that were made of equal
         weights at equal settings are not made again, at whatever address; by default the address and the model's name.
@@ -24,13 +24,13 @@ class Endpoint:
       concurrency: calls under way at once.
       requests_per_minute: most calls begun in a minute; without it, as many as come.
       timeout: seconds that a call may take.
-      retries: of a call that failed in a way that may pass.
+      retries: most retries of a call that failed in a way that may pass.
       leave_out: fields of a request that are not sent, as the endpoint refuses them (`[temperature]`).
       command: program and arguments that start the server, without a shell; by default it is started by somebody else.
         `{port}` in an argument stands for a free port, `{source}` for where the member's source lies. Members of one
         command share one server. It needs `weights`, as its address changes from run to run.
       start_seconds: longest time until a server with a `command` answers.
-      restarts: of a server with a `command` that ended by itself, in one run.
+      restarts: most restarts, in one run, of a server with a `command` that ended by itself.
 
     Raises:
       InputError: if the address is none, a name is empty, a number makes no sense, a field is not among those sent, or

@@ -26,12 +26,13 @@ class ModelSize:
     """How large a causal model is. Mixtures of experts are counted as if all experts ran.
 
     Attributes:
-      parameters: all of them, a shared embedding once.
-      layers: of attention.
-      width: of a layer's queries: heads x their size; 0 where the config tells of no heads.
-      flops_per_token: of a token that is written, by the usual count (Kaplan et al. 2020, arXiv 2001.08361, 2.1): twice
-        the parameters that are no embeddings, and twice hidden size times vocabulary for its logits. A multiplication
-        and its addition are two operations. Without attention: what grows with the length is small for short contexts.
+      parameters: number of all weights, a shared embedding once.
+      layers: number of attention layers.
+      width: size of a layer's queries: heads x their size; 0 where the config tells of no heads.
+      flops_per_token: operations for a token that is written, by the usual count (Kaplan et al. 2020, arXiv 2001.08361,
+        2.1): twice the parameters that are no embeddings, and twice hidden size times vocabulary for its logits. A
+        multiplication and its addition are two operations. Attention is left out: what grows with the length is small
+        for short contexts.
     """
 
     parameters: int
@@ -44,7 +45,7 @@ def count_parameters(config: PretrainedConfig, trust: bool = False) -> ModelSize
     """The size of the causal model that a config describes, built without memory for its weights.
 
     Args:
-      config: of the model.
+      config: configuration of the model.
       trust: whether code that the config names may be run.
 
     Raises:
@@ -70,9 +71,9 @@ def member_size(config: ModelConfig, known: PretrainedConfig | None, **options: 
     """The size of a member's model: by what its `size_from` says, or else by its source's config.
 
     Args:
-      config: the member.
-      known: its source's config; None where there is none.
-      options: of `from_pretrained`, where `size_from` names another config.
+      config: configuration of the member.
+      known: config of its source; None where there is none.
+      options: options of `from_pretrained`, where `size_from` names another config.
     Returns:
       None where no config is known at all.
     Raises:
@@ -135,8 +136,8 @@ def resolve_commit(source: str, revision: str | None = None, cache: str | None =
     Out of the hub's reach it is the commit that the revision named when it was last loaded.
 
     Args:
-      source: as `resolve_source` takes it.
-      revision: branch, tag or commit.
+      source: source as `resolve_source` takes it.
+      revision: branch, tag or commit; the main branch by default.
       cache: folder of the hub's files here, where it is not the usual one.
 
     Raises:
@@ -201,14 +202,14 @@ def _converted(path: Path, size: int, _: int) -> Path:
     )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
         try:
-            tokenizer.save_pretrained(made)
-            config.save_pretrained(made)
-            made.chmod(0o755)
-            _put(made, folder)
+            tokenizer.save_pretrained(unfinished)
+            config.save_pretrained(unfinished)
+            unfinished.chmod(0o755)
+            _put(unfinished, folder)
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"{folder.parent}: the tokenizer of {path} cannot be kept there ({error.strerror}); let XDG_CACHE_HOME "
@@ -217,14 +218,14 @@ def _converted(path: Path, size: int, _: int) -> Path:
     return folder
 
 
-def _put(made: Path, folder: Path) -> None:
+def _put(unfinished: Path, folder: Path) -> None:
     """Rename a whole folder into its place, unless another process did so first."""
     try:
-        os.rename(made, folder)
+        os.rename(unfinished, folder)
     except OSError:
         if not all((folder / name).is_file() for name in _WHOLE):  # what is there was damaged
             shutil.rmtree(folder)
-            os.rename(made, folder)
+            os.rename(unfinished, folder)
 
 
 def _key(path: Path, size: int) -> str:

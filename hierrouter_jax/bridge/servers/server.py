@@ -37,10 +37,10 @@ class Server:
     ends before it ever answered is not: its command is at fault.
 
     Args:
-      name: for a person.
+      name: name that messages use.
       command: program and arguments.
-      address: of its API, up to and with `/v1`.
-      log: file that what it says is added to.
+      address: address of its API, up to and with `/v1`.
+      log: file that its output is added to.
       start_seconds: longest time until it answers.
       restarts: most starts after the first.
 
@@ -141,8 +141,8 @@ class Server:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             lines = log.read().decode("utf-8", "replace").splitlines()
-        said = " / ".join([" ".join(line.split()) for line in lines if line.strip()][-_LAST_LINES:])
-        shown = said if len(said) <= _LONGEST else f"...{said[-_LONGEST:]}"
+        words = " / ".join([" ".join(line.split()) for line in lines if line.strip()][-_LAST_LINES:])
+        shown = words if len(words) <= _LONGEST else f"...{words[-_LONGEST:]}"
         return f"{self.log} ends with: {shown}" if shown else f"{self.log} holds nothing"
 
 
@@ -207,7 +207,7 @@ class Servers:
     first call of a member, so that a run whose calls are all known already starts none.
 
     Args:
-      folder: of the logs, `<member>.log`, by the first member that names a command.
+      folder: folder of the logs, `<member>.log`, by the first member that names a command.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -235,10 +235,10 @@ class Servers:
         assert endpoint is not None  # the member has a command
         where = resolve_source(config.source) if config.source else ""
         program, *arguments = (str(argument).replace("{source}", where) for argument in endpoint.command)
-        found = shutil.which(str(Path(program).expanduser()))
-        if found is None:
+        path = shutil.which(str(Path(program).expanduser()))
+        if path is None:
             raise InputError(f"model {config.name!r}: endpoint.command: {program!r} is no program on this machine")
-        command = (found, *arguments)
+        command = (path, *arguments)
         with self._lock:
             server, port = self._servers.get(command) or self._new(config.name, command, endpoint)
             self._servers[command] = server, port

@@ -25,10 +25,10 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 def main(parent: int, command: list[str]) -> int:
     """The server from its start to its end, with nothing of it left; returns its exit code, 128 + n after signal n."""
-    asked_to_end: list[int] = []
+    end_signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda given, _: asked_to_end.append(given))
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what the server's children leave behind is ours to end
+        signal.signal(number, lambda signum, _: end_signals.append(signum))
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what the server's children leave behind is for this process to end
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=2, stderr=2, start_new_session=True, preexec_fn=_die_with_warden
@@ -38,7 +38,7 @@ def main(parent: int, command: list[str]) -> int:
         return 127
     print(process.pid, flush=True)
     code: int | None = None
-    while code is None and not asked_to_end and os.getppid() == parent and not _closed(sys.stdin.fileno()):
+    while code is None and not end_signals and os.getppid() == parent and not _closed(sys.stdin.fileno()):
         code = _reaped(process.pid)
     ended = _end_all(process.pid)
     return next((one for one in (code, ended) if one is not None), 0)
