@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from transformers import AutoTokenizer
 from transformers.utils import logging
 from transformers.utils.hub import cached_file
 
@@ -44,6 +45,14 @@ def from_pretrained(kind: Any, path: str | Path, *, trust: bool = False, **optio
         refuse_foreign_code(path, **where)
     load = getattr(kind, "from_pretrained", kind)
     return load(str(path), trust_remote_code=trust, **options)
+
+
+def padding_tokenizer(path: str | Path, side: str, **options: Any) -> Any:
+    """A tokenizer that pads on that side, `left` or `right`, by `from_pretrained`; one without padding gets a token."""
+    tokenizer = from_pretrained(AutoTokenizer, path, padding_side=side, **options)
+    if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
 
 
 def refuse_foreign_code(path: str | Path, revision: str | None = None, local_files_only: bool = False) -> None:

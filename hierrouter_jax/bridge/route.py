@@ -164,10 +164,10 @@ def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prom
       prompts: B prompts of each model.
     """
     charges = [
-        np.array(backend.count_tokens(its)) * backend.price.price_in + backend.max_new_tokens * backend.price.price_out
+        [backend.price.cost(tokens, backend.max_new_tokens) for tokens in backend.count_tokens(its)]
         for backend, its in zip(backends, prompts, strict=True)
     ]
-    return np.stack(charges, axis=1)
+    return np.array(charges).T
 
 
 def _read(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str], list[Context]]:
@@ -247,13 +247,12 @@ class _Away:
 
 
 def _hop(backend: Backend, generation: Generation, probability: float, trimmed: int) -> Hop:
-    price = backend.price
     return Hop(
         model=backend.name,
         response=generation.text,
         tokens_in=generation.tokens_in,
         tokens_out=generation.tokens_out,
-        cost=generation.tokens_in * price.price_in + generation.tokens_out * price.price_out,
+        cost=backend.price.cost(generation.tokens_in, generation.tokens_out),
         probability=probability,
         trimmed_tokens=trimmed,
     )

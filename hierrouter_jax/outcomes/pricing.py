@@ -36,6 +36,10 @@ class PricedModel:
             if not (isinstance(value, int | float) and np.isfinite(value) and value >= 0):
                 raise InputError(f"model {self.name!r}: {field} is {value!r}, but a price is a number of at least 0")
 
+    def cost(self, tokens_in: float, tokens_out: float) -> float:
+        """Price of so many tokens read and written."""
+        return tokens_in * self.price_in + tokens_out * self.price_out
+
 
 def hop_costs(
     tokens_in: Int[np.ndarray, "Q N"], tokens_out: Int[np.ndarray, "Q N"], pool: tuple[PricedModel, ...], tree: HopTree

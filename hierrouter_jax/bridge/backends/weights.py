@@ -12,7 +12,6 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
@@ -22,7 +21,7 @@ from transformers.quantizers.auto import AutoQuantizationConfig
 from hierrouter_jax.bridge.backends.decoding import Sharing, sharing
 from hierrouter_jax.bridge.pool import ModelConfig, Resident, described, resolve_commit, resolve_source
 from hierrouter_jax.bridge.pool.source import is_gguf
-from hierrouter_jax.bridge.pretrained import from_pretrained, loading
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading, padding_tokenizer
 from hierrouter_jax.errors import InputError
 
 _FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt", ".jinja"}
@@ -123,11 +122,8 @@ def load_tokenizer(config: ModelConfig) -> tuple[Any, PretrainedConfig]:
       InputError: if the source cannot be loaded.
     """
     with loading(f"model {config.name!r}", config.source):
-        tokenizer = from_pretrained(AutoTokenizer, **description(config), padding_side="left")
-        known = from_pretrained(AutoConfig, **description(config))
-    if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
-    return tokenizer, known
+        tokenizer = padding_tokenizer(**description(config), side="left")
+        return tokenizer, from_pretrained(AutoConfig, **description(config))
 
 
 def fingerprint(config: ModelConfig) -> str:

@@ -89,8 +89,8 @@ class Meter:
         self._slowest: dict[str, float] = {}  # seconds a call, by the model's identity
         self.earlier = 0.0
         for backend in {backend.identity: backend for backend in backends}.values():
-            spent, price = cache.spent(backend.identity), backend.price
-            self.earlier += spent.tokens_in * price.price_in + spent.tokens_out * price.price_out
+            spent = cache.spent(backend.identity)
+            self.earlier += backend.price.cost(spent.tokens_in, spent.tokens_out)
 
     @property
     def total(self) -> float:
@@ -131,12 +131,12 @@ class Meter:
 
     def end(self, backend: Backend, answers: Answers) -> None:
         """Count calls that were under way and have ended."""
-        price, now = backend.price, self._clock()
+        now = self._clock()
         lost = [prompt for prompt, answer in answers.items() if isinstance(answer, Failure)]
         responses = [answer for answer in answers.values() if isinstance(answer, Generation)]
         read = sum(answer.tokens_in for answer in responses) + sum(charged_tokens(backend, lost))
         written = sum(answer.tokens_out for answer in responses)
-        self.cost += read * price.price_in + written * price.price_out
+        self.cost += backend.price.cost(read, written)
         self.calls, self.failed = self.calls + len(answers), self.failed + len(lost)
         self.tokens_out += written
         for prompt in answers:
@@ -155,9 +155,7 @@ class Meter:
         """The most that the calls may cost; 0 where nothing limits it."""
         if self._budget.max_cost is None:
             return 0.0
-        price = backend.price
-        read, written = sum(backend.count_tokens(batch)), backend.max_new_tokens * len(batch)
-        largest = read * price.price_in + written * price.price_out
+        largest = backend.price.cost(sum(backend.count_tokens(batch)), backend.max_new_tokens * len(batch))
         needed = self.total + sum(begun.largest for begun in self._under_way.values()) + largest
         if needed > self._budget.max_cost:
             raise BudgetReached(

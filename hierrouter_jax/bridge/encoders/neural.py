@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder, Truncation, check_parts, check_truncation, keep_ends
 from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
-from hierrouter_jax.bridge.pretrained import from_pretrained, loading
+from hierrouter_jax.bridge.pretrained import from_pretrained, loading, padding_tokenizer
 from hierrouter_jax.errors import InputError
 
 
@@ -100,16 +100,9 @@ class MeanPooled:
         with loading("encoder", source):
             self.commit = resolve_commit(source, revision)
             revision = self.commit or revision
-            self._tokenizer = from_pretrained(
-                AutoTokenizer,
-                path,
-                truncation_side="right" if truncation == "middle" else truncation,
-                padding_side="right",
-                revision=revision,
-            )
+            side = "right" if truncation == "middle" else truncation
+            self._tokenizer = padding_tokenizer(path, "right", truncation_side=side, revision=revision)
             model = from_pretrained(AutoModel, path, dtype=getattr(torch, dtype), revision=revision).eval()
-        if self._tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
-            self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
         self._model = model.to(best_device())
         self._identity: str | None = None
         self.size: int = self._model.config.get_text_config().hidden_size

@@ -186,8 +186,7 @@ def forecast_collection(
         def load(calls: Float[np.ndarray, " T"], before: list, written: Float[np.ndarray, " T"]) -> Load:
             read = bare + sum(of_stage.mean(axis=0) for of_stage in before)
             tokens = _work(calls, read, written, size)
-            prices = pool.price(model, size.parameters)
-            cost = tokens.tokens_in * prices.price_in + tokens.tokens_out * prices.price_out
+            cost = pool.price(model, size.parameters).cost(tokens.tokens_in, tokens.tokens_out)
             took = seconds(tokens, model.name, hop, assumptions, measured)
             return Load(tokens.tokens_in, tokens.tokens_out, cost, *tokens[3:], took / 3600)
 
