@@ -3,7 +3,7 @@
     python -m scripts.kill_collection /tmp/kills --kills 20
 
 Each run is `hierrouter collect`, killed after a random time. The finished table is compared with that of a run that
-nobody kills. How many calls are made again is counted by tests/bridge/test_kill_collection.py.
+nobody kills. How many calls are made again is counted by tests/bridge/collect/test_kill_collection.py.
 """
 
 import json

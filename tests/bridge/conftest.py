@@ -1,7 +1,7 @@
 """Real tiny random language models, and programmed backends that count their calls."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,17 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Mistra
 from transformers import PreTrainedTokenizerFast as FastTokenizer
 
 from hierrouter_jax.bridge.backends import Generation
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.collect import collect
+from hierrouter_jax.bridge.grading import exact_match, one_by_one
+from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
+from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.tiny.arithmetic import EXPRESSION, number_words, reduce_leftmost
+from tests.bridge.endpoints import FakeServer
 
 CHARACTERS = ["<pad>", "<unk>", "\n", *map(chr, range(32, 127))]
 SIZES = {
@@ -122,6 +128,14 @@ def backends() -> list[ProgrammedBackend]:
 
 
 @pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """An endpoint of this process; its rule says what it answers."""
+    fake = FakeServer()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
 def programmed() -> type[ProgrammedBackend]:
     return ProgrammedBackend
 
@@ -142,6 +156,18 @@ def queries() -> list[Query]:
     }
     rows = [Query(f"q{row}", text, "task", gold, "test") for row, (text, gold) in enumerate(texts.items())]
     return [*rows, Query("again", rows[0].text, "task", rows[0].gold, "test")]
+
+
+@pytest.fixture
+def run_small() -> Callable[..., OutcomeTable]:
+    """Collects two training queries, `one` and `two`, whose right answer is `ok`."""
+
+    def run(backends: Sequence[ProgrammedBackend], tree: HopTree) -> OutcomeTable:
+        asked = [Query(text, text, "task", "ok", "train") for text in ("one", "two")]
+        parts = asked, backends, tree, NGramEncoder(size=8), HopPrompt(), one_by_one(exact_match), CallCache(None)
+        return collect(*parts, progress=False)
+
+    return run
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """What was put into the cache is there for the next process, for the same model only."""
 
+import hashlib
 import sqlite3
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Generation
-from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.backends import Failure, Generation
+from hierrouter_jax.bridge.cache import CallCache, call_key
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import Turn
 
 ONE = Generation("grüße\n", 3, 7, "stop", 0.1)
 TWO = Generation("", 1, 40, "length", 1 / 3)
@@ -58,3 +60,27 @@ def test_other_files_are_refused_and_left_alone(tmp_path):
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
         assert before is None or path.read_bytes() == before
+
+
+def test_a_key_is_the_digest_of_model_and_prompt_with_their_border():
+    """Another digest would make every call that was paid for anew."""
+    assert call_key("model", "prompt") == hashlib.sha256(b"5:modelprompt").digest()
+    chat = (Turn("user", "1?"), Turn("assistant", "2"))
+    assert call_key("m", chat) == hashlib.sha256(b'1:m\0[["user", "1?"], ["assistant", "2"]]').digest()
+
+
+def test_what_was_spent_failed_and_kept_by_hand():
+    cache = CallCache(None)
+    cache.put_many("a", {"x": ONE, "y": TWO, "z": Failure("slow")})
+    cache.put_many("a", {"z": Failure("away")})
+    cache.put_many("b", {"x": TWO})
+    assert cache.spent("a") == (2, 3 + 1, 7 + 40)
+    assert cache.failed("a", ["x", "z"]) == {"z"}
+    ((identity, reason, attempts, _),) = cache.failures()
+    assert (identity, reason, attempts) == ("a", "away", 2)
+    kept = {(call.key, call.identity, call.generation) for call in cache.kept_calls()}
+    assert kept == {(call_key(m, p), m, g) for m, p, g in (("a", "x", ONE), ("a", "y", TWO), ("b", "x", TWO))}
+    other = CallCache(None)
+    other.put_many("a", {"x": TWO})
+    assert other.keep(cache.kept_calls()) == 2
+    assert other.get_many("a", ["x", "y"]) == {"x": TWO, "y": TWO}

@@ -1,12 +1,14 @@
 """The context window: the query stays, the oldest response goes first, and what went is told."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierrouter_jax.bridge.fitting import fitted_prompts
+from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import Context, Turn
 
 
@@ -60,3 +62,16 @@ def test_layouts_name_who_said_what_and_keep_shots_apart():
         layout("q", ["a"])
     with pytest.raises(InputError, match=r"unknown placeholder {modle}; did you mean model\?"):
         HopPrompt(response="{response} {modle}")
+
+
+def test_the_contexts_of_a_models_second_hop_by_hand(programmed, run_small):
+    """Two models, two hops: after each model's first response comes the second model's hop, at nodes 4 and 6."""
+    table = run_small([programmed(name, lambda prompt, name=name: f"by {name}") for name in ("a", "b")], HopTree(2, 2))
+    possible = np.array([[True, True], [False, True]])
+    cells, contexts = hop_contexts(table, possible, stage=1, model=1)
+    assert cells == [(0, 4), (0, 6), (1, 6)]
+    assert contexts == [
+        Context("one", ("by a",), ("a",)),
+        Context("one", ("by b",), ("b",)),
+        Context("two", ("by b",), ("b",)),
+    ]

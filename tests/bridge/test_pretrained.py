@@ -17,6 +17,7 @@ from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.forecast import load_assumptions
 from hierrouter_jax.bridge.forecast.sizes import model_size, token_counter
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
+from hierrouter_jax.bridge.pretrained import padding_tokenizer
 from hierrouter_jax.bridge.tokenizers import TokenizerCounter
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
@@ -203,3 +204,15 @@ def test_a_model_of_the_hub_is_refused_before_its_code_is_fetched(model_folder, 
     assert done.stdout.startswith("model 'a': mine/hostile: its config.json asks to run code of its own"), done.stdout
     assert not mark.exists()
     assert not any(path.endswith(".py") for path in hub.asked)
+
+
+def test_a_tokenizer_without_padding_gets_its_end_token_or_else_the_first_one(model_folder, tmp_path):
+    folder = model_folder()
+    assert padding_tokenizer(folder, "left").pad_token == "<pad>"
+    for end, token in ({"eos_token": "\n"}, "\n"), ({}, "<pad>"):
+        shutil.copytree(folder, tmp_path / token.strip("<>\n") / "model")
+        path = tmp_path / token.strip("<>\n") / "model" / "tokenizer_config.json"
+        settings = json.loads(path.read_text())
+        path.write_text(json.dumps({name: value for name, value in settings.items() if "_token" not in name} | end))
+        tokenizer = padding_tokenizer(path.parent, "right")
+        assert (tokenizer.pad_token, tokenizer.padding_side) == (token, "right")

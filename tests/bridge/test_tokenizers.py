@@ -1,14 +1,17 @@
-"""What is left of a quantiser is cleared, so that the model can be saved; what is no GGUF is named."""
+"""A GGUF file becomes a folder that can be saved and loaded, and tokens of texts are counted."""
 
 import shutil
 
 import pytest
+import torch
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from hierrouter_jax.bridge import tokenizers
 from hierrouter_jax.bridge.backends import TransformersBackend
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
+from tests.bridge.conftest import CHARACTERS
+from tests.bridge.tiny_gguf import num_parameters, write_gguf
 
 
 def test_marks_of_a_quantiser_no_longer_block_saving(model_folder, tmp_path):
@@ -37,3 +40,23 @@ def test_what_is_no_gguf_is_named(model_folder, tmp_path):
     config = ModelConfig("model", str(tmp_path / "bad.gguf"), 8, base_rate=1)
     with pytest.raises(InputError, match=r"model 'model': .*bad.gguf cannot be loaded"):
         TransformersBackend(config, PoolConfig((config,)))
+
+
+def test_a_gguf_file_becomes_a_folder_with_the_same_weights(tmp_path):
+    path = write_gguf(tmp_path / "model.gguf")
+    assert tokenizers.write_plain_folder(path, tmp_path / "plain", "float32") == num_parameters(tied=False)
+    weights = AutoModelForCausalLM.from_pretrained(tmp_path / "plain").state_dict()
+    read = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf").state_dict()
+    assert weights.keys() == read.keys()
+    assert all(torch.equal(weights[name], read[name]) for name in read)
+
+
+def test_tokens_are_counted_without_special_ones(model_folder):
+    """The fixture's token is a character; the counter takes a folder or its tokenizer.json."""
+    folder = model_folder()
+    for source in (str(folder), str(folder / "tokenizer.json")):
+        counter = tokenizers.TokenizerCounter(source)
+        assert counter.count(["abc", "", "x y"]) == [3, 0, 3]
+        assert counter.name == f"{source} ({len(CHARACTERS)} tokens)"
+    with pytest.raises(InputError, match="none: no such folder"):
+        tokenizers.TokenizerCounter(str(folder / "none"))

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from hierrouter_jax.bridge.forecast import (
@@ -16,6 +17,7 @@ from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share
 from hierrouter_jax.cli.forecast import dry_run
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.studies.partial import PartialConfig
 
@@ -96,3 +98,30 @@ def test_a_dry_run_says_what_is_bounded(tmp_path, capsys, plan, counts, grown):
     dry_run(*given, True, plan, settings)
     said = json.loads(capsys.readouterr().out)["trees"]
     assert said is None if plan == "all" else (said["plan"], said["partial_queries"]) == (plan, 3)
+
+
+@pytest.fixture
+def task(tmp_path):
+    """A task of two test rows; its training file is not here."""
+    (tmp_path / "test.jsonl").write_text(
+        "".join(json.dumps({"question": q, "answer": "so #### 4"}) + "\n" for q in ("2 + 2?", "What is 2 + 2?"))
+    )
+    (tmp_path / "task.yaml").write_text(
+        "name: sums\nsource: {path: json, files: {train: train.jsonl, test: test.jsonl}, "
+        "splits: {train: train, test: test}}\nrows: gsm8k\n"
+        "grader: hierrouter_jax.bridge.grading.gsm8k:Gsm8kGrader\n"
+        "prompt: {question: '{{ question }}', answer: '{{ gold }}'}\n"
+    )
+    return str(tmp_path / "task.yaml")
+
+
+def test_rows_that_can_be_read_stand_for_the_questions_of_a_mix(task):
+    questions = mix_questions(MixConfig({task: Share(train=7, test=2)}))
+    assert questions.texts == ("2 + 2?", "What is 2 + 2?")
+    np.testing.assert_array_equal(questions.weight, [4.5, 4.5])
+    assert questions.total == 9
+    assert questions.notes == ("sums: 2 rows stand for 9 queries, as its split train cannot be read here",)
+    with pytest.raises(InputError, match=r"train\.jsonl: no such file"):
+        mix_questions(MixConfig({task: Share(train=7)}))
+    with pytest.raises(InputError, match="every count is 0"):
+        mix_questions(MixConfig({task: Share()}))

@@ -1,9 +1,11 @@
 """Which models stay loaded where as many as fit are to."""
 
+import hashlib
 import re
 from dataclasses import replace
 
 import pytest
+from transformers import LlamaConfig
 
 from hierrouter_jax.bridge.backends import weights
 from hierrouter_jax.bridge.backends.load import load_backend
@@ -85,3 +87,46 @@ def test_members_say_how_large_they_are(model_folder, missing, loaded):
 def test_memory_is_told_in_bytes():
     free, whole = weights.device_memory()
     assert 0 < free < whole
+
+
+def test_a_fingerprint_is_of_what_a_folder_holds_wherever_it_lies(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "notes.md").write_text(name)
+    one, two = (ModelConfig("m", str(tmp_path / name), 8, base_rate=1.0) for name in ("one", "two"))
+    inner = hashlib.sha256(b"{}").hexdigest()
+    assert weights.fingerprint(one) == weights.fingerprint(two) == _digest(f"config.json:{inner};")
+    (tmp_path / "two" / "config.json").write_text("{ }")
+    assert weights.fingerprint(one) != weights.fingerprint(two)
+    hub = ModelConfig("m", "org/model", 8, base_rate=1.0, revision="c0ffee")
+    assert weights.fingerprint(hub) == "org/model@c0ffee"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_reach_is_the_least_of_what_member_and_config_say():
+    member = ModelConfig("m", "org/model", 8, base_rate=1.0)
+    config = LlamaConfig(max_position_embeddings=64)
+    assert weights.reach(member, config) == 64
+    assert weights.reach(replace(member, positions=32), config) == 32
+    assert weights.reach(replace(member, positions=32), None) == 32
+    assert weights.reach(member, None) is None
+
+
+def test_a_source_is_described_to_transformers(tmp_path):
+    folder = ModelConfig("m", str(tmp_path), 8, base_rate=1.0, trust_remote_code=True)
+    assert weights.description(folder) == weights.where(folder) == {"path": str(tmp_path), "trust": True}
+    hub = ModelConfig("m", "org/model", 8, base_rate=1.0, revision="c0ffee")
+    assert weights.where(hub) == {"path": "org/model", "trust": False, "revision": "c0ffee"}
+    (tmp_path / "model.gguf").write_bytes(b"")
+    gguf = weights.where(replace(hub, source=str(tmp_path / "model.gguf"), revision=None))
+    assert gguf == {"path": tmp_path, "gguf_file": "model.gguf"}
+
+
+def test_tokenizer_and_config_of_a_source(model_folder):
+    tokenizer, config = weights.load_tokenizer(ModelConfig("m", str(model_folder()), 8, base_rate=1.0))
+    assert (tokenizer.padding_side, config.max_position_embeddings) == ("left", 128)
+    assert tokenizer("ab")["input_ids"] == tokenizer.convert_tokens_to_ids(["a", "b"])

@@ -1,4 +1,4 @@
-"""A pool over Ray answers as it does here, though a worker is killed in mid-run."""
+"""A pool's backends are of their kind; over Ray they answer as they do here, though a worker is killed in mid-run."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import threading
 import psutil
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure, over_ray
+from hierrouter_jax.bridge.backends import Failure, load_backend, load_backends, over_ray
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
 from tests.bridge.endpoints import Asked, FakeServer, Reply, completion
@@ -67,3 +67,14 @@ def test_two_workers_share_a_batch_and_one_is_killed():
     finally:
         ray.shutdown()
         server.stop()
+
+
+def test_backends_are_of_their_kind_in_action_order(model_folder):
+    local = ModelConfig("local", str(model_folder()), max_new_tokens=4, base_rate=1.0)
+    away = ModelConfig("away", max_new_tokens=4, kind="openai", endpoint=Endpoint("http://x/v1", "m"), base_rate=1.0)
+    backends = load_backends(PoolConfig((away, local)))
+    assert [(type(b).__name__, b.name) for b in backends] == [
+        ("OpenAIBackend", "away"),
+        ("TransformersBackend", "local"),
+    ]
+    assert load_backend(local, PoolConfig((local,))).generate(["a"])[0].tokens_in == 1

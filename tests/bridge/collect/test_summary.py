@@ -1,63 +1,15 @@
 """How long calls took is kept beside the table, over all runs of a collection, and never in it."""
 
 import json
-import time
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from hierrouter_jax.bridge.backends import Failure, Generation
-from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.collect import Calls, Collection
 from hierrouter_jax.bridge.collect.summary import Timing, read_timing
-from hierrouter_jax.bridge.grading import exact_match, one_by_one
-from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.ngrams import NGramEncoder
-from hierrouter_jax.outcomes.store import save_table
-from hierrouter_jax.outcomes.table import Query
-from tests.bridge.conftest import Killed, ProgrammedBackend
-
-SECONDS = 0.02
-
-
-class Sleepy(ProgrammedBackend):
-    """Takes 20 ms a call."""
-
-    downtime = 0.0
-
-    def generate(self, prompts):
-        answers = super().generate(prompts)
-        time.sleep(SECONDS * len(prompts))
-        return answers
-
-
-def pool(*names: str) -> list[Sleepy]:
-    return [Sleepy(name, lambda prompt, name=name: f"{name}{len(prompt)}") for name in names]
-
-
-def collected(folder: Path, backends, queries: int = 4, batch_size: int = 2, horizon: int = 2):
-    """One run of a collection, saved."""
-    asked = [Query(f"q{row}", f"{'word ' * row}{row}", "task", "a", "test") for row in range(queries)]
-    cache = CallCache(folder / "calls.sqlite")
-    made = Collection(
-        asked,
-        backends,
-        HopTree(len(backends), horizon),
-        NGramEncoder(size=8),
-        HopPrompt(),
-        one_by_one(exact_match),
-        Calls(backends, cache, batch_size),
-        progress=False,
-        timing=Timing(folder / "timing.json"),
-    )
-    try:
-        table = made.table()
-    finally:
-        cache.close()
-    save_table(table, folder)
-    return table
+from tests.bridge.conftest import Killed
+from tests.bridge.timed_runs import SECONDS, collected, pool
 
 
 def test_each_block_holds_its_calls_tokens_and_seconds(tmp_path):
@@ -143,3 +95,17 @@ def test_the_file_is_plain_json(tmp_path):
     collected(tmp_path, pool("a"), horizon=1)
     (block,) = json.loads((tmp_path / "timing.json").read_text())["blocks"]
     assert set(block) == {"hop", "model", "identity", "calls", "tokens_in", "tokens_out", "seconds"}
+
+
+def test_settings_tell_of_size_tokens_and_truncation(run_pair, pair):
+    """Of 1,000 parameters 250 are embeddings; the table's pool and its settings count a token's operations alike."""
+    pair[0].parameters, pair[0].price = 1000, replace(pair[0].price, parameters=1000, flops_per_token=2 * 750)
+    table = run_pair(pair)
+    of_ok, of_no = table.settings["compute"]["ok"], table.settings["compute"]["no"]
+    assert of_ok["parameters"] == 1000
+    assert of_ok["flops_per_token"] == table.pool[0].flops_per_token == 1500
+    assert of_ok["flops"] == 1500 * (of_ok["tokens_in"] + of_ok["tokens_out"])
+    assert of_no["flops"] is None
+    assert of_ok["tokens_in"] + of_no["tokens_in"] == table.tokens_in.sum()
+    assert table.settings["trimmed_hops"] == 0
+    assert table.settings["encoder"]["contexts"] == 9

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hierrouter_jax.bridge.encoders import build_encoder, same_spec
+from hierrouter_jax.bridge.encoders import build_encoder, same_spec, whole_spec
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Context
 
@@ -48,15 +48,6 @@ def test_own_encoder_gets_its_settings(specs):
     np.testing.assert_array_equal(build_encoder(specs[2]).encode(CONTEXTS), [[0.5, 0], [6, 1], [20, 2]])
 
 
-@pytest.mark.parametrize(("truncation", "kept"), [("left", "3456789"), ("right", "0123456"), ("middle", "0123789")])
-def test_long_contexts_lose_the_stated_end(model_folder, truncation, kept):
-    spec = {"kind": "transformers", "source": str(model_folder()), "max_tokens": 7, "truncation": truncation}
-    encoder = build_encoder(spec)
-    long, short, other = encoder.encode([Context("0123456789"), Context(kept), Context("0456781")])
-    np.testing.assert_allclose(long, short, atol=1e-5)
-    assert np.abs(long - other).max() > 1e-3
-
-
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -83,3 +74,23 @@ def test_own_encoder_of_another_size_is_refused():
     encoder = build_encoder({"kind": f"{__name__}:Lengths", "width": 1})
     with pytest.raises(InputError, match=r"shape \(3, 1\) for 3 contexts, but its size is 2"):
         encoder.encode(CONTEXTS)
+
+
+def test_a_spec_is_filled_with_the_defaults_of_its_kind():
+    whole = whole_spec({"kind": "transformers", "source": "x", "max_tokens": 9})
+    assert whole == {
+        "kind": "transformers",
+        "source": "x",
+        "max_tokens": 9,
+        "truncation": "left",
+        "batch_size": 64,
+        "parts": ("context",),
+        "dtype": "float32",
+        "revision": None,
+    }
+    assert whole_spec({"kind": "ngrams"}) == {"kind": "ngrams"}
+
+
+def test_specs_are_the_same_through_json():
+    assert same_spec({"kind": "k", "parts": ("a", "b")}, {"parts": ["a", "b"], "kind": "k"})
+    assert not same_spec({"kind": "k"}, {"kind": "k", "size": 1})

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.collect import collect
+from hierrouter_jax.bridge.collect import CallsFailed, collect
 from hierrouter_jax.bridge.grading import Verdict, exact_match, one_by_one
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import Context, Query
+from tests.bridge.collect.conftest import QUERIES, failing
 
 TREE = HopTree(3, 3)
 
@@ -158,3 +160,56 @@ def test_progress_counts_hops(queries, backends, encoder, capsys):
     assert "195/195" in capsys.readouterr().err
     collect(*arguments, progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_failed_calls_make_no_table_and_are_tried_again(run_pair, pair):
+    cache = CallCache(None)
+    answer = failing(pair, "train?\nno")
+    for attempt in (1, 2):
+        with pytest.raises(
+            CallsFailed, match=r"1 calls failed \(1 x too long\), so there is no table yet; 17 finished"
+        ):
+            run_pair(pair, cache)
+        (failed,) = cache.failures()
+        assert (failed.identity, failed.reason, failed.attempts) == (pair[0].identity, "too long", attempt)
+    pair[0].generate = answer
+    table = run_pair(pair, cache)
+    assert table.available.all()
+    assert "failed" not in table.settings
+    assert cache.failures() == []
+
+
+def test_kept_failures_are_missing_from_training_and_wrong_elsewhere(run_pair, pair):
+    """The model `ok` always fails: at nodes 1 and 5, and 3 and 4 lie below 1."""
+    failing(pair, "?")
+    table = run_pair(pair, keep_failed=True)
+    train, validation, test = range(3)
+    assert table.available[train].tolist() == [True, False, True, False, False, False, True]
+    for row in (validation, test):
+        assert table.available[row].tolist() == [True, True, True, False, False, True, True]
+        assert table.quality[row].tolist() == [0.0] * 7
+        assert table.details["finish_reason"][row, 1] == "failed"
+        assert table.details["reason"][row, 1] == "failed: too long"
+        assert table.tokens_out[row, 1] == 0
+        assert table.cost[row, 1] == len(f"{QUERIES[row].text}\n")
+    failed = table.settings["failed"]
+    assert failed["hops_counted_wrong"] == (table.details["finish_reason"] == "failed").sum()
+    assert any("calls failed" in note and "count as wrong" in note for note in table_notes(table.settings))
+
+
+def test_only_covered_nodes_and_those_before_them_are_run(run_pair, pair):
+    coverage = np.ones((3, HopTree(2, 2).num_nodes), dtype=bool)
+    coverage[0] = False
+    coverage[0, 5] = True  # no, ok
+    table = run_pair(pair, coverage=coverage, keep_prompts=True)
+    assert table.available[0].tolist() == [True, False, True, False, False, True, False]
+    assert table.details["prompt"][0, 5] == "Is it train?\nno\n"
+    assert not table.context_embedding[0, 1].any()
+    assert table.context_embedding[0, 2].any()
+    assert table.settings["partial"] == {"training_hops": 2, "of_hops": 6}
+    assert table.settings["calls"] == 14
+    coverage[1, 3] = False
+    with pytest.raises(InputError, match="leaves out nodes of the validation query 'validation'"):
+        run_pair(pair, coverage=coverage)
+    with pytest.raises(InputError, match="coverage is int64 of shape"):
+        run_pair(pair, coverage=np.ones((3, 2), dtype=int))

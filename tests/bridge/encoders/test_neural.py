@@ -1,5 +1,6 @@
 """A real sentence embedding model, as its library embeds it: all-MiniLM-L6-v2, from the package that carries it."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.bridge.encoders import build_encoder, count_truncated, same_spec
+from hierrouter_jax.bridge.encoders.neural import MeanPooled
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Context
 
@@ -73,3 +75,47 @@ def test_a_source_that_is_no_model_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="cannot be loaded") as caught:
         build_encoder({"kind": "sentence-transformers", "source": str(tmp_path)})
     assert "\n" not in str(caught.value)
+
+
+def test_the_same_weights_in_another_folder_are_the_same_model(model_folder):
+    one, copy, other = (MeanPooled(str(model_folder(seed=seed)), 99, "left", "float32") for seed in (3, 3, 4))
+    assert one.identity == copy.identity != other.identity
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"parts": ["query", "last"]}, "parts: 'last' is unknown; did you mean latest?"),
+        ({"parts": []}, r"parts is \[\], but must be a list"),
+        ({"parts": "query"}, "parts is 'query', but must be a list"),
+        ({"parts": ["query", "query"]}, "each part can be there once"),
+        ({"truncation": "end"}, "truncation is 'end'"),
+        ({"max_tokens": 1}, "max_tokens is 1"),
+        ({"dtype": "int8"}, "dtype is 'int8'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_a_bad_setting_is_one_sentence(model_folder, settings, words):
+    with pytest.raises(InputError, match=words):
+        build_encoder({"kind": "transformers", "source": str(model_folder()), **settings})
+
+
+def test_hidden_states_of_a_pool_member_are_a_mean_over_its_tokens(model_folder):
+    """In half precision too: close to, and not equal to, single precision."""
+    spec = {"kind": "transformers", "source": str(model_folder()), "parts": ["query", "latest"]}
+    single, half = build_encoder(spec), build_encoder({**spec, "dtype": "bfloat16"})
+    assert single.size == half.size == 64
+    assert json.loads(json.dumps(half.spec)) == half.spec
+    contexts = [Context("What is 1+2?", ("3",))]
+    np.testing.assert_allclose(half.encode(contexts), single.encode(contexts), atol=0.1)
+    assert half.spec["dtype"] == "bfloat16"
+    assert "dtype" not in single.spec
+
+
+@pytest.mark.parametrize(("truncation", "kept"), [("left", "3456789"), ("right", "0123456"), ("middle", "0123789")])
+def test_long_contexts_lose_the_stated_end(model_folder, truncation, kept):
+    spec = {"kind": "transformers", "source": str(model_folder()), "max_tokens": 7, "truncation": truncation}
+    encoder = build_encoder(spec)
+    long, short, other = encoder.encode([Context("0123456789"), Context(kept), Context("0456781")])
+    np.testing.assert_allclose(long, short, atol=1e-5)
+    assert np.abs(long - other).max() > 1e-3

@@ -4,14 +4,27 @@ import json
 import multiprocessing
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
 from hierrouter_jax.bridge.backends import load_backends
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, count_parameters, described, source
+from hierrouter_jax.bridge.backends.weights import fingerprint, pinned
+from hierrouter_jax.bridge.pool import (
+    Endpoint,
+    ModelConfig,
+    ModelSize,
+    PoolConfig,
+    count_parameters,
+    described,
+    resolve_commit,
+    resolve_source,
+    source,
+)
+from hierrouter_jax.bridge.pool.source import is_gguf
 from hierrouter_jax.errors import InputError
-from tests.bridge.tiny_gguf import num_parameters, write_gguf
+from tests.bridge.tiny_gguf import TOKENS, num_parameters, write_gguf
 
 TEXTS = ["ab ab<|end|>", "", "  ab\n\té漢", "ba" * 9, "x", "ab" * 40, "<|end|>", "0123456789", "\x00", "ab ab ab"]
 
@@ -163,3 +176,46 @@ def test_a_size_needs_no_source(tmp_path):
     (tmp_path / "official.json").write_text(json.dumps(config.to_dict()))
     (backend,) = load_backends(PoolConfig((member("", size_from=str(tmp_path / "official.json")),)))
     assert backend.parameters == count_parameters(config).parameters == num_parameters(tied=False)
+
+
+def test_sources(tmp_path):
+    assert resolve_source(str(tmp_path)) == str(tmp_path)
+    assert resolve_source("org/model") == "org/model"
+    with pytest.raises(InputError, match="no such folder"):
+        resolve_source(str(tmp_path / "none"))
+    with pytest.raises(InputError, match="package:nobody: no such specialist"):
+        resolve_source("package:nobody")
+
+
+def test_a_hub_id_is_pinned_to_its_commit_and_a_folder_to_none(monkeypatch, tmp_path):
+    asked = []
+
+    def resolve(source, revision, cache_dir):
+        asked.append((source, revision))
+        return SimpleNamespace(resolved="c0ffee")
+
+    monkeypatch.setattr("huggingface_hub.resolve_revision", resolve)
+    member = {"source": "org/model", "revision": "main", "max_new_tokens": 9, "base_rate": 1.0}
+    config = pinned(ModelConfig("a", **member))
+    assert (config.revision, fingerprint(config), asked) == ("c0ffee", "org/model@c0ffee", [("org/model", "main")])
+    folder = ModelConfig("a", str(tmp_path), 9, base_rate=1.0)
+    assert pinned(folder) is folder
+    assert resolve_commit("package:reader") is None
+    monkeypatch.undo()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"^model 'a': org/model cannot be loaded .*the hub is out of reach"):
+        pinned(ModelConfig("a", **member))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_size_by_hand(tmp_path, tied):
+    """A token passes every weight but the rows that embed it, and then the matrix of the logits, 259 x 8."""
+    config = AutoConfig.from_pretrained(described(str(write_gguf(tmp_path / "model.gguf", tied=tied))))
+    embeddings, parameters = len(TOKENS) * 8, num_parameters(tied)
+    inner = parameters - (1 if tied else 2) * embeddings
+    assert count_parameters(config) == ModelSize(parameters, 1, 8, 2 * (inner + embeddings))
+
+
+def test_a_gguf_file_is_one_by_its_name():
+    assert is_gguf("folder/model.gguf")
+    assert not is_gguf("folder/model")

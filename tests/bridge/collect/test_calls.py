@@ -1,69 +1,26 @@
 """Calls that are under way together: kept as each ends, none waits for the slowest, and the table does not tell."""
 
-import hashlib
-import multiprocessing
-import os
 import random
-import signal
 import threading
 import time
-from collections import Counter
-from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
-from hierrouter_jax.bridge.backends import Doubt, OpenGate, drive, load_backends
+from hierrouter_jax.bridge.backends import Failure, load_backends
 from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.collect import Budget, BudgetReached, Calls, collect
+from hierrouter_jax.bridge.collect import Budget, BudgetReached, Calls, CallsFailed, collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import Query
-from tests.bridge.endpoints import Asked, FakeServer, Reply, completion
-from tests.bridge.test_reply import mutated
+from tests.bridge.collect.streaming import AT_ONCE, digest, pool, table_of
+from tests.bridge.endpoints import Asked, Reply, completion
+from tests.bridge.replies import mutated
 
 PROMPTS = [f"prompt {row}" for row in range(12)]
-AT_ONCE = 4
-
-
-@pytest.fixture
-def server():
-    fake = FakeServer()
-    yield fake
-    fake.stop()
-
-
-def pool(url: str, names=("a", "b"), **endpoint):
-    where = {"weights": "w", "retries": 0, "concurrency": AT_ONCE, **endpoint}
-    members = [
-        ModelConfig(
-            name,
-            kind="openai",
-            max_new_tokens=20,
-            base_rate=1.0,
-            endpoint=Endpoint(url, name, **where | {"weights": name}),
-        )
-        for name in names
-    ]
-    return load_backends(PoolConfig(tuple(members)))
-
-
-def table_of(url: str, cache: CallCache, queries: int = 9, tree=HopTree(2, 2), **changes):  # noqa: B008 (frozen)
-    splits = ("train", "validation", "test")
-    asked = [Query(f"q{row}", f"Query {row}", "task", "a", splits[row % 3]) for row in range(queries)]
-    arguments = asked, pool(url), tree, NGramEncoder(size=8), HopPrompt(), one_by_one(exact_match), cache
-    return collect(*arguments, progress=False, **changes)
-
-
-def digest(asked: Asked) -> Reply:
-    """An answer that follows from model and prompt, and a time that does not."""
-    text = hashlib.sha256(f"{asked.fields['model']}{asked.prompt}".encode()).hexdigest()[:4]
-    return Reply(completion(asked, text), seconds=random.Random(asked.port).random() / 50)
 
 
 def test_the_table_does_not_depend_on_the_order_in_which_calls_end(server):
@@ -206,98 +163,6 @@ def test_a_local_model_pauses_between_batches(programmed, tmp_path):
     assert waited == 2
 
 
-def interrupted_run(folder: Path, url: str) -> None:
-    """A job that Ctrl-C reaches; what it says when it ends is written down."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    cache = CallCache(folder / "calls.sqlite")
-    try:
-        table_of(url, cache, queries=30)
-    except KeyboardInterrupt as interrupt:
-        (folder / "said").write_text(str(interrupt))
-
-
-@pytest.mark.filterwarnings("ignore:os.fork")
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_lets_calls_end_and_again_stops_at_once(server, tmp_path, times):
-    gate = threading.Event()
-
-    def rule(asked: Asked) -> Reply:
-        if len(server.asked) > 6:
-            gate.wait(120)
-        return digest(asked)
-
-    server.rule = rule
-    process = multiprocessing.get_context("fork").Process(target=interrupted_run, args=(tmp_path, server.url))
-    process.start()
-    try:
-        waiting_for(lambda: len(server.asked) >= 6 + AT_ONCE)
-        assert process.pid is not None
-        for _ in range(times):
-            os.kill(process.pid, signal.SIGINT)
-            time.sleep(0.5)
-        if times == 1:
-            assert process.is_alive()  # it waits for the calls under way
-            gate.set()
-        process.join(60)
-        assert process.exitcode == 0
-    finally:
-        gate.set()
-        process.kill()
-    kept = CallCache(tmp_path / "calls.sqlite").num_calls
-    assert kept == (6 + AT_ONCE if times == 1 else 6)
-    assert len(server.asked) == 6 + AT_ONCE
-    assert f"{kept} finished calls are kept" in (tmp_path / "said").read_text()
-
-
-def killed_run(folder: Path, url: str) -> None:
-    table = table_of(url, CallCache(folder / "calls.sqlite"), queries=12)
-    save_table(table, folder / "table")
-
-
-def waiting_for(true, seconds: float = 120.0) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-@pytest.mark.filterwarnings("ignore:os.fork")
-def test_ten_kills_cost_the_calls_under_way_and_change_nothing(server, tmp_path):
-    """A SIGKILL repeats at most the calls under way, and changes no file of the table but for latencies."""
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    server.rule = lambda asked: Reply(digest(asked).body, seconds=0.02)
-    process = run_forked(whole, server.url)
-    process.join(60)
-    assert process.exitcode == 0
-    number = len(server.asked)
-    assert number == len({(one.fields["model"], one.prompt) for one in server.asked})
-    server.asked.clear()
-    rng = random.Random(0)
-    for kills in range(1, 11):
-        before, process = len(server.asked), run_forked(killed, server.url)
-        waiting_for(lambda before=before: len(server.asked) > before + rng.randint(0, 4))
-        time.sleep(rng.uniform(0, 0.04))
-        assert process.is_alive(), "the job was over before it could be killed; make it longer"
-        process.kill()
-        process.join()
-        counts = Counter((one.fields["model"], one.prompt) for one in server.asked)
-        assert sum(counts.values()) - len(counts) <= kills * AT_ONCE
-    process = run_forked(killed, server.url)
-    process.join(60)
-    assert process.exitcode == 0
-    nodes = [pq.read_table(folder / "table" / "nodes").drop_columns("latency") for folder in (killed, whole)]
-    assert nodes[0].equals(nodes[1])
-    for name in ("queries.parquet", "embeddings.safetensors", "table.json"):
-        assert (killed / "table" / name).read_bytes() == (whole / "table" / name).read_bytes()
-
-
-def run_forked(folder: Path, url: str) -> multiprocessing.Process:
-    folder.mkdir(exist_ok=True)
-    process = multiprocessing.get_context("fork").Process(target=killed_run, args=(folder, url))
-    process.start()
-    return process  # type: ignore[return-value]
-
-
 def test_a_collection_over_mutated_replies_makes_a_table_that_later_runs_read(server, tmp_path):
     """Of 40 replies with faults some are kept and some fail; a second run makes no call that was answered again."""
     rng = random.Random(3)
@@ -319,22 +184,23 @@ def test_a_collection_over_mutated_replies_makes_a_table_that_later_runs_read(se
     assert len(server.asked) == 40 + failed
 
 
-def test_what_the_gate_raises_comes_after_the_calls_under_way(server):
-    """The fourth call may not begin: the three before it are answered all the same."""
-    server.rule = lambda asked: Reply(completion(asked, "x"), seconds=0.05)
-    (backend,) = pool(server.url, ["a"])
-    kept: list[str] = []
+def test_an_endpoint_that_is_down_is_given_up(run_pair, programmed):
+    backend = programmed("down", lambda prompt: "x")
+    backend.generate = lambda prompts: [Failure("connection refused") for _ in prompts]
+    many = [Query(f"q{row}", f"Query {row}", "task", "", "test") for row in range(150)]
+    with pytest.raises(CallsFailed, match="gave up after 100 calls failed in a row"):
+        run_pair([backend], queries=many, tree=HopTree(1, 1))
 
-    class Gate(OpenGate):
-        def begin(self, batch, under_way):
-            if under_way == 3:
-                raise InputError("no fourth call")
-            return True
 
-    def run() -> None:
-        for part in drive(backend, [PROMPTS], Doubt(), Gate()):
-            kept.extend(part)
-
-    with pytest.raises(InputError, match="no fourth call"):
-        run()
-    assert sorted(kept) == PROMPTS[:3]
+def test_batches_do_not_depend_on_what_the_cache_knows(run_pair, pair, programmed):
+    """After a kill in mid-run, each batch is the one that would have been."""
+    cache = CallCache(None)
+    run_pair(pair, batch_size=2)
+    whole = [batch for backend in pair for batch in backend.asked]
+    again = [programmed(name, lambda prompt, name=name: name) for name in ("ok", "no")]
+    again[1].survives = 3
+    with pytest.raises(Exception):  # noqa: B017, PT011 (the fixture's own)
+        run_pair(again, cache, batch_size=2)
+    again[1].survives = float("inf")
+    run_pair(again, cache, batch_size=2)
+    assert [batch for backend in again for batch in backend.asked] == whole

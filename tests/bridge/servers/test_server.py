@@ -1,17 +1,10 @@
 """A server that a pool starts by its command: waited for, shared, started again, and never left behind."""
 
-import json
-import os
-import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import openai._base_client
-import psutil
 import pytest
-import yaml
 
 from hierrouter_jax.bridge.backends import load_backends
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, load_pool
@@ -21,49 +14,13 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_table
 from tests.bridge.endpoints import FakeServer, Reply
-
-PROGRAM = Path(__file__).with_name("fake_server.py")
-ROOT = Path(__file__).parents[2]
-PROMPTS = [f"prompt {row}" for row in range(8)]
+from tests.bridge.servers.processes import PROMPTS, alive, collect_command, ever, gone, member, pool_file, starts
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.05)
     monkeypatch.setattr(openai._base_client, "MAX_RETRY_DELAY", 0.5)
-
-
-def command(folder: Path, *arguments: str | int) -> tuple[str | int, ...]:
-    return (sys.executable, str(PROGRAM), "--port", "{port}", "--pids", str(folder / "pids"), *arguments)
-
-
-def member(folder: Path, *arguments: str | int, name: str = "model", source: str = "", **fields) -> ModelConfig:
-    endpoint = Endpoint(model="m", weights="fake", command=command(folder, *arguments), **{"retries": 8, **fields})
-    return ModelConfig(name, source, max_new_tokens=9, kind="openai", endpoint=endpoint, base_rate=1.0)
-
-
-def starts(folder: Path) -> list[list[int]]:
-    """Of each start the numbers of the server and its children."""
-    path = folder / "pids"
-    return [[int(pid) for pid in line.split()] for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def ever(folder: Path) -> list[int]:
-    """All processes of all starts."""
-    return [pid for start in starts(folder) for pid in start]
-
-
-def alive(pids: list[int]) -> list[int]:
-    """Those that run, and are not just waiting to be cleared away."""
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
-
-
-def gone(pids: list[int], seconds: float = 20.0) -> bool:
-    """Whether all of them end in time."""
-    deadline = time.monotonic() + seconds
-    while alive(pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not alive(pids)
 
 
 def test_a_server_is_started_at_the_first_call_and_ended_with_its_children(tmp_path):
@@ -76,14 +33,6 @@ def test_a_server_is_started_at_the_first_call_and_ended_with_its_children(tmp_p
         assert alive(pids) == pids
     assert alive(pids) == []
     assert "listening at" in (tmp_path / "servers/model.log").read_text()
-
-
-def test_a_child_that_will_not_end_is_killed(tmp_path):
-    with Servers(tmp_path) as servers:
-        load_backends(PoolConfig((member(tmp_path, "--stubborn"),)), servers)[0].generate(["a"])
-        (pids,) = starts(tmp_path)
-    assert len(pids) == 2
-    assert alive(pids) == []
 
 
 def test_members_of_one_command_share_one_server_and_no_other(tmp_path):
@@ -194,37 +143,6 @@ def test_a_server_is_ready_when_its_health_or_its_models_say_so(health, models, 
     assert not answers(fake.url)
 
 
-ENDPOINT = "model: m, weights: w"
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "words"),
-    [
-        ("model: m", "base_url is '', but must be an address"),
-        (f"{ENDPOINT}, command: [serve, --port, 8000]", "command has no argument with {port}"),
-        (f"{ENDPOINT}, command: ['{{port}}']", "command has no argument with {port}"),
-        (f"{ENDPOINT}, command: ['', '{{port}}']", "command begins with an empty text"),
-        (f"{ENDPOINT}, command: serve --port", "command is 'serve --port', but must be a list"),
-        (f"{ENDPOINT}, command: [serve, {{port}}]", "command[1] is {'port': None}, but must be text"),
-        ("model: m, command: [serve, '{port}']", "command needs weights"),
-        (f"{ENDPOINT}, command: [serve, '{{port}}'], base_url: 'http://here:8000/v1'", "or write {port} in it"),
-        (f"{ENDPOINT}, command: [serve, '{{port}}'], base_url: 'here:{{port}}'", "but must be an address such as http"),
-        (f"{ENDPOINT}, command: [serve, '{{port}}'], start_seconds: 0", "start_seconds is 0.0"),
-        (f"{ENDPOINT}, command: [serve, '{{port}}'], restarts: -1", "restarts is -1"),
-        (f"{ENDPOINT}, command: [serve, '{{port}}', '{{source}}']", "has a {source}, so source must be stated"),
-        (f"{ENDPOINT}, base_url: 'http://here/v1', restarts: 3", "start_seconds and restarts are of a server"),
-    ],
-)
-def test_each_mistake_in_a_command_is_one_sentence(tmp_path, endpoint, words):
-    path = tmp_path / "pool.yaml"
-    text = f"models: [{{name: a, kind: openai, max_new_tokens: 8, base_rate: 1, endpoint: {{{endpoint}}}}}]"
-    path.write_text(text)
-    with pytest.raises(InputError) as caught:
-        load_pool(path)
-    assert words in str(caught.value)
-    assert "pool.yaml: models[0]" in str(caught.value)
-
-
 def test_numbers_may_stand_in_a_command_as_they_are(tmp_path):
     path = tmp_path / "pool.yaml"
     path.write_text(
@@ -234,29 +152,6 @@ def test_numbers_may_stand_in_a_command_as_they_are(tmp_path):
     with Servers(tmp_path) as servers:
         _, server = servers.serve(load_pool(path).models[0])
     assert server._command[-3:] == ["4096", "--temp", "0.5"]
-
-
-def pool_file(folder: Path, *arguments: str, **endpoint) -> Path:
-    """A pool of two members that share a server."""
-    shared = {"model": "m", "weights": "fake", "command": list(command(folder, *arguments)), "retries": 8, **endpoint}
-    models = [
-        {"name": name, "kind": "openai", "max_new_tokens": limit, "base_rate": 1, "endpoint": shared}
-        for name, limit in (("brief", 40), ("long", 60))
-    ]
-    path = folder / "pool.yaml"
-    path.write_text(yaml.safe_dump({"models": models}))
-    return path
-
-
-def collect_command(folder: Path, out: str = "table") -> list[str]:
-    (folder / "queries.jsonl").write_text(
-        "".join(
-            json.dumps({"id": f"q{row}", "text": f"query {row}", "gold": "x", "split": split}) + "\n"
-            for row, split in enumerate(("train", "validation", "test"))
-        )
-    )
-    options = ["--pool", str(folder / "pool.yaml"), "--queries", str(folder / "queries.jsonl"), "--horizon", "2"]
-    return ["collect", str(folder / out), *options, "--batch_size", "4"]
 
 
 def test_collect_starts_shares_and_ends_a_server_that_dies_in_between(tmp_path, capsys):
@@ -277,47 +172,6 @@ def test_collect_ends_its_server_when_it_gives_up(tmp_path, capsys):
     pool_file(tmp_path, "--dies_after", "2", "--children", restarts=1)
     assert main(collect_command(tmp_path)) in (2, 4)
     assert "server 'brief' was ended by SIGKILL, its 1 restarts included" in capsys.readouterr().err
-    assert alive(ever(tmp_path)) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGKILL,
-        signal.SIGINT,
-        pytest.param(signal.SIGTERM, marks=pytest.mark.extended),
-        pytest.param(signal.SIGHUP, marks=pytest.mark.extended),
-    ],
-)
-def test_no_process_is_left_when_ours_is_killed(tmp_path, number):
-    """The collection of a process of its own, in the middle of its calls; all that its server started goes, too."""
-    pool_file(tmp_path, "--children", "--stubborn", "--seconds", "30")
-    program = [sys.executable, "-m", "hierrouter_jax.cli.main", *collect_command(tmp_path)]
-    process = subprocess.Popen(program, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not starts(tmp_path) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.05)
-    (pids,) = starts(tmp_path)
-    log = tmp_path / "table/servers/brief.log"
-    while "listening" not in log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    warden = psutil.Process(pids[0]).ppid()
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    assert gone([*pids, warden])
-
-
-def test_a_killed_warden_takes_its_server_along_and_both_are_started_again(tmp_path):
-    with Servers(tmp_path) as servers:
-        (backend,) = load_backends(PoolConfig((member(tmp_path),)), servers)
-        backend.generate(["a"])
-        ((first,),) = starts(tmp_path)
-        warden = psutil.Process(first).parent()
-        assert warden is not None
-        warden.kill()
-        assert backend.generate(["b"])[0].text == "B"
-        assert len(starts(tmp_path)) == 2
     assert alive(ever(tmp_path)) == []
 
 

@@ -1,8 +1,5 @@
 """Parts of a context are embedded apart, long texts keep both ends, and no text is embedded twice."""
 
-import json
-import sqlite3
-
 import numpy as np
 import pytest
 import torch
@@ -10,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.encoders import build_encoder, count_truncated
-from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
-from hierrouter_jax.bridge.encoders.neural import MeanPooled
-from hierrouter_jax.bridge.encoders.parts import PartsEncoder, keep_ends
+from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_truncation, embed_table, keep_ends
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.table import Context
 
@@ -77,7 +73,9 @@ def test_truncated_contexts_are_counted_by_hops():
     }
     assert count_truncated(parts_encoder("query", "earlier"), contexts)["truncated"] == 2
     assert count_truncated(NGramEncoder(size=8), contexts)["truncated"] == 0
-    assert count_truncated(build_encoder({"kind": "tests.bridge.test_encoders:Lengths"}), contexts)["share"] is None
+    assert (
+        count_truncated(build_encoder({"kind": "tests.bridge.encoders.test_build:Lengths"}), contexts)["share"] is None
+    )
 
 
 def test_kept_ends_by_hand():
@@ -102,59 +100,21 @@ def test_ends_are_kept_whichever_side_is_padded(lengths, max_tokens, left):
         assert kept[mask.bool()].tolist() == (row if middle <= 0 else row[:head] + row[head + middle :])
 
 
-def test_a_second_encoder_embeds_nothing_that_is_in_the_cache(model_folder, tmp_path, monkeypatch):
-    folder, file = model_folder(), tmp_path / "new" / "embeddings.sqlite"
-    spec = {"kind": "transformers", "source": str(folder), "parts": ["query", "latest"], "truncation": "middle"}
-    contexts = [Context("a?", ("b",)), Context("a?"), Context("long" * 9, ("a?",))]
-    first = build_encoder(spec, cache=file).encode(contexts)
-    with monkeypatch.context() as patch:
-        patch.setattr(MeanPooled, "embed", None)
-        np.testing.assert_array_equal(build_encoder(spec, cache=file).encode(contexts), first)
-    assert EmbeddingCache(file).num_texts == 3
-    build_encoder({**spec, "truncation": "left"}, cache=file).encode(contexts[:2])
-    build_encoder({**spec, "source": str(model_folder(seed=1))}, cache=file).encode(contexts[:1])
-    assert EmbeddingCache(file).num_texts == 7
+def test_a_tables_contexts_are_embedded_once_each_where_it_holds_them(programmed, run_small):
+    """Length of the query, and of the latest response; the first model's node is missing from the second tree."""
+    table = run_small(
+        [programmed(name, lambda prompt, name=name: f"by {name}") for name in ("a", "bcd")], HopTree(2, 2)
+    )
+    table.available[1, 1] = False
+    encoder = parts_encoder("query", "latest")
+    embedding, read = embed_table(table, encoder, progress=False)
+    assert embedding[:, :, ::2].tolist() == [[[3, 0], [3, 4], [3, 6]], [[3, 0], [0, 0], [3, 6]]]
+    assert read["contexts"] == 5
+    assert [at["truncated"] for at in read["by_hops"]] == [0, 2]
 
 
-def test_the_same_weights_in_another_folder_are_the_same_model(model_folder):
-    one, copy, other = (MeanPooled(str(model_folder(seed=seed)), 99, "left", "float32") for seed in (3, 3, 4))
-    assert one.identity == copy.identity != other.identity
-
-
-def test_a_file_that_is_no_embedding_cache_is_refused(tmp_path):
-    (tmp_path / "text").write_text("not a data base, whatever its name may say" * 9)
-    with sqlite3.connect(tmp_path / "other") as other:
-        other.execute("CREATE TABLE calls (key BLOB)")
-    for name in ("text", "other"):
-        with pytest.raises(InputError, match="embedding cache"):
-            EmbeddingCache(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"parts": ["query", "last"]}, "parts: 'last' is unknown; did you mean latest?"),
-        ({"parts": []}, r"parts is \[\], but must be a list"),
-        ({"parts": "query"}, "parts is 'query', but must be a list"),
-        ({"parts": ["query", "query"]}, "each part can be there once"),
-        ({"truncation": "end"}, "truncation is 'end'"),
-        ({"max_tokens": 1}, "max_tokens is 1"),
-        ({"dtype": "int8"}, "dtype is 'int8'"),
-        ({"batch_size": 0}, "batch_size is 0"),
-    ],
-)
-def test_a_bad_setting_is_one_sentence(model_folder, settings, words):
-    with pytest.raises(InputError, match=words):
-        build_encoder({"kind": "transformers", "source": str(model_folder()), **settings})
-
-
-def test_hidden_states_of_a_pool_member_are_a_mean_over_its_tokens(model_folder):
-    """In half precision too: close to, and not equal to, single precision."""
-    spec = {"kind": "transformers", "source": str(model_folder()), "parts": ["query", "latest"]}
-    single, half = build_encoder(spec), build_encoder({**spec, "dtype": "bfloat16"})
-    assert single.size == half.size == 64
-    assert json.loads(json.dumps(half.spec)) == half.spec
-    contexts = [Context("What is 1+2?", ("3",))]
-    np.testing.assert_allclose(half.encode(contexts), single.encode(contexts), atol=0.1)
-    assert half.spec["dtype"] == "bfloat16"
-    assert "dtype" not in single.spec
+@pytest.mark.parametrize("truncation", ["left", "right", "middle"])
+def test_a_place_to_cut_is_one_of_three(truncation):
+    assert check_truncation(truncation) is None
+    with pytest.raises(InputError, match="truncation is 'end', but must be left, right or middle"):
+        check_truncation("end")

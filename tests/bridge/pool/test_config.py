@@ -1,11 +1,8 @@
 """A pool file is read strictly: each mistake is one sentence that names the file, the model and the field."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from hierrouter_jax.bridge.backends.weights import fingerprint, pinned
-from hierrouter_jax.bridge.pool import ModelConfig, load_pool, resolve_commit, resolve_source
+from hierrouter_jax.bridge.pool import Sampling, load_pool, load_prompt
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
@@ -78,30 +75,17 @@ def test_a_missing_file_is_named(tmp_path):
         load_pool(tmp_path / "none.yaml")
 
 
-def test_sources(tmp_path):
-    assert resolve_source(str(tmp_path)) == str(tmp_path)
-    assert resolve_source("org/model") == "org/model"
-    with pytest.raises(InputError, match="no such folder"):
-        resolve_source(str(tmp_path / "none"))
-    with pytest.raises(InputError, match="package:nobody: no such specialist"):
-        resolve_source("package:nobody")
+def test_tokens_cost_their_prices_by_hand(pool_file):
+    pool = load_pool(pool_file("models: [{name: a, source: ./a, max_new_tokens: 8, price_in: 2, price_out: 3}]"))
+    assert pool.price(pool.models[0], None).cost(10, 4) == 2 * 10 + 3 * 4
 
 
-def test_a_hub_id_is_pinned_to_its_commit_and_a_folder_to_none(monkeypatch, tmp_path):
-    asked = []
+def test_a_prompts_layout_is_read_by_itself(pool_file):
+    assert load_prompt(pool_file("closing: 'A:'")) == HopPrompt(closing="A:")
 
-    def resolve(source, revision, cache_dir):
-        asked.append((source, revision))
-        return SimpleNamespace(resolved="c0ffee")
 
-    monkeypatch.setattr("huggingface_hub.resolve_revision", resolve)
-    member = {"source": "org/model", "revision": "main", "max_new_tokens": 9, "base_rate": 1.0}
-    config = pinned(ModelConfig("a", **member))
-    assert (config.revision, fingerprint(config), asked) == ("c0ffee", "org/model@c0ffee", [("org/model", "main")])
-    folder = ModelConfig("a", str(tmp_path), 9, base_rate=1.0)
-    assert pinned(folder) is folder
-    assert resolve_commit("package:reader") is None
-    monkeypatch.undo()
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"^model 'a': org/model cannot be loaded .*the hub is out of reach"):
-        pinned(ModelConfig("a", **member))
+def test_greedy_decoding_takes_no_settings_of_a_draw():
+    assert Sampling().greedy
+    assert not Sampling(0.5).greedy
+    with pytest.raises(InputError, match="top_p, top_k and seed do nothing at temperature 0"):
+        Sampling(top_p=0.9)

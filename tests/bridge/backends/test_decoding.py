@@ -1,5 +1,6 @@
 """Sampling, stop strings, chat templates, memory: what a call depends on, and what it does not."""
 
+import hashlib
 import math
 import shutil
 from collections import Counter
@@ -9,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
-from hierrouter_jax.bridge.backends.decoding import draws, sample
+from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call, draws, sample
 from hierrouter_jax.bridge.backends.transformers import decode as real_decode
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.errors import InputError
@@ -167,3 +168,18 @@ def test_members_share_weights_and_one_model_at_a_time_is_kept(folder, model_fol
     three.generate(PROMPTS[:2])
     assert len(kept) == 1
     assert [g.text for g in two.generate(PROMPTS[:2])] == [g.text for g in first]
+
+
+def test_a_response_is_cut_at_the_first_stop_string():
+    assert cut("one## two z#", ("z#", "##")) == "one"
+    assert cut("none", ("##",)) == "none"
+
+
+def test_draws_follow_from_seed_and_prompt_alone():
+    """Another digest would change every sampled response."""
+    assert digest_of_call(7, "a") == hashlib.sha256(b'7:"a"').digest()
+    rows = draws(["a", "b", "a"], Sampling(1.0, seed=7), 3)
+    assert rows.shape == (3, 3)
+    assert torch.equal(rows[0], rows[2])
+    assert not torch.equal(rows[0], rows[1])
+    assert not torch.equal(rows[0], draws(["a"], Sampling(1.0, seed=8), 3)[0])
