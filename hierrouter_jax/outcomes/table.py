@@ -43,6 +43,7 @@ Prompt = str | tuple[Turn, ...]
 
 
 SPLITS = ("train", "validation", "test")
+_COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")  # [Q, N] each
 
 
 @dataclass(frozen=True)
@@ -174,32 +175,25 @@ class OutcomeTable:
             self,
             queries=tuple(self.queries[row] for row in rows),
             context_embedding=self.context_embedding[part],
-            quality=self.quality[part],
-            tokens_in=self.tokens_in[part],
-            tokens_out=self.tokens_out[part],
-            available=self.available[part],
-            response=self.response[part],
-            latency=None if self.latency is None else self.latency[part],
-            stated_cost=None if self.stated_cost is None else self.stated_cost[part],
-            details={name: column[part] for name, column in self.details.items()},
+            **self._columns(part),
         )
 
     def up_to(self, hops: int) -> "OutcomeTable":
         """The table of the routes of at most `hops` hops: breadth-first, so the first nodes of this one."""
         tree = HopTree(self.tree.num_models, min(hops, self.tree.horizon))
-        nodes = slice(0, tree.num_nodes)
         return replace(
             self,
             tree=tree,
             context_embedding=self.context_embedding[:, : tree.num_decision_nodes],
-            quality=self.quality[:, nodes],
-            tokens_in=self.tokens_in[:, nodes],
-            tokens_out=self.tokens_out[:, nodes],
-            available=self.available[:, nodes],
-            response=self.response[:, nodes],
-            latency=None if self.latency is None else self.latency[:, nodes],
-            details={name: column[:, nodes] for name, column in self.details.items()},
+            **self._columns((slice(None), slice(tree.num_nodes))),
         )
+
+    def _columns(self, part: Any) -> dict[str, Any]:
+        """A part of every [Q, N] column by its field; a column that the table lacks stays None."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return {name: None if column is None else column[part] for name, column in columns.items()} | {
+            "details": {name: column[part] for name, column in self.details.items()}
+        }
 
     def split(self, name: str) -> "OutcomeTable":
         """The queries of one split.
@@ -246,11 +240,7 @@ def validate(table: OutcomeTable) -> None:
             raise InputError(f"queries: {query.id!r} has an empty text")
         if query.split not in SPLITS:
             raise InputError(f"queries: {query.id!r} has split {query.split!r}; it must be one of {', '.join(SPLITS)}")
-    columns = {
-        name: getattr(table, name)
-        for name in ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")
-    }
-    for name, array in (columns | table.details).items():
+    for name, array in [*((name, getattr(table, name)) for name in _COLUMNS), *table.details.items()]:
         if array is not None and array.shape != (num_queries, nodes):
             raise InputError(f"{name}: shape is {array.shape} but {num_queries} queries x {nodes} nodes are needed")
     embedding = table.context_embedding
