@@ -17,7 +17,7 @@ from hierrouter_jax.bridge.backends import Backend, Generation
 from hierrouter_jax.bridge.cache import CallCache, KeptCall, call_key
 from hierrouter_jax.bridge.collect.contexts import hop_contexts
 from hierrouter_jax.bridge.fitting import fitted_prompts
-from hierrouter_jax.bridge.grading.table import FAILED
+from hierrouter_jax.bridge.grading.verdict import FAILED
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError

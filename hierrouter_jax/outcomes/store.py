@@ -13,9 +13,8 @@ from safetensors.numpy import load_file, save_file
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.parts import Embeddings
+from hierrouter_jax.outcomes.parts import Embeddings, finish_rewriting, node_paths
 from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.outcomes.rewriting import finish_rewriting
 from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, encoder_name, find_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query, Turn
 
@@ -94,9 +93,8 @@ def _load(folder: Path, header: dict[str, Any], choice: TableChoice, which: str)
         specs = {name: own["encoder"] for name, own in sets.items()}
         pool = tuple(PricedModel(**member) for member in header["pool"])
         tree = HopTree(len(pool), header["horizon"])
-        settings, details, parts = header["settings"], header["details"], header.get("parts", 1)
+        settings, details, paths = header["settings"], header["details"], node_paths(folder, header)
         money_unit, fingerprint = header["money_unit"], header["fingerprint"]
-        paths = [folder / "nodes" / f"part-{number:05d}.parquet" for number in range(parts)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{folder / HEADER}: not a table header ({type(error).__name__}: {error})") from None
     encoder = choice.named(specs)

@@ -209,18 +209,6 @@ class OutcomeTable:
         return self.select(rows)
 
 
-def judged(table: OutcomeTable, split: str) -> OutcomeTable:
-    """The queries of one split of which the table holds any hop: those that policies are judged on.
-
-    Raises:
-      InputError: if the split has none.
-    """
-    part = table.split(split)
-    if not part.answered.any():
-        raise InputError(f"the outcome table holds no hop of any {split} query")
-    return part if part.answered.all() else part.select(part.answered)
-
-
 def validate(table: OutcomeTable) -> None:
     """Refuse a table whose arrays cannot be what they say.
 

@@ -17,7 +17,7 @@ from hierrouter_jax.bridge.collect.summary import Made, Tally, Timing, how_made
 from hierrouter_jax.bridge.encoders import Encoder
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.grading import Grader
-from hierrouter_jax.bridge.grading.table import FAILED, count_verdicts, graded
+from hierrouter_jax.bridge.grading.verdict import FAILED, count_verdicts, graded
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hierrouter_jax.bridge.grading.options import Options
-from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.bridge.grading.verdict import Verdict, check_paired
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
@@ -27,8 +27,7 @@ class ChoiceGrader:
         Raises:
           InputError: if there is not one response a query, or a gold answer is not of that form.
         """
-        if len(responses) != len(queries):
-            raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
+        check_paired(responses, queries)
         return [_grade(response, query) for response, query in zip(responses, queries, strict=True)]
 
 

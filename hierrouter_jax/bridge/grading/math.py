@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, final_answer
 from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
 from hierrouter_jax.bridge.grading.markup import boxes
 from hierrouter_jax.bridge.grading.parallel import grade_all
-from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.bridge.grading.verdict import Verdict, check_paired
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
@@ -47,8 +47,7 @@ class MathGrader:
         Raises:
           InputError: if there is not one response a query, or a query has no gold answer.
         """
-        if len(responses) != len(queries):
-            raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
+        check_paired(responses, queries)
         golds = [_gold(query) for query in queries]
         answers = [final_answer(response) for response in responses]
         # Only an equation's meaning hangs on the question: all others are compared once for all questions.

@@ -184,9 +184,7 @@ def _report(duplicates: Duplicates, items: list[SourceItem], queries: list[Query
     sizes = Counter(query.group for query in queries)
     return {
         "items": len(items),
-        "exact_pairs": sum(pair.similarity == 1 for pair in duplicates.pairs),
-        "near_pairs": sum(pair.similarity < 1 for pair in duplicates.pairs),
-        "groups": int((np.bincount(duplicates.group) > 1).sum()),
+        **duplicates.counts,
         "pairs_across_files": len(across),
         "queries_sharing_a_group": sum(size for size in sizes.values() if size > 1),
         "across_files": [
