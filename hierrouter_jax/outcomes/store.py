@@ -1,4 +1,4 @@
-"""The outcome table on disk: a folder of Parquet, safetensors and JSON that others can open without us."""
+"""The outcome table on disk: a folder of Parquet, safetensors and JSON that others can open without this package."""
 
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -45,8 +45,8 @@ def load_table(folder: Path | str) -> OutcomeTable:
     """Read and validate a table.
 
     Args:
-      folder: of the table, or the name of one that ships with the package; `<table>@<encoder>` chooses the embeddings
-        of one of a shipped table's encoders.
+      folder: folder of the table, or the name of one that ships with the package; `<table>@<encoder>` chooses the
+        embeddings of one of a shipped table's encoders.
 
     Raises:
       InputError: in one sentence naming the file, and the row and field where there is one.
@@ -59,7 +59,7 @@ def load_external(folder: Path | str) -> OutcomeTable | None:
     """The one-hop table of models outside the pool that lies in a table's folder, if there is one.
 
     Args:
-      folder: of the table that it lies in, as for `load_table`.
+      folder: folder of the table that it lies in, as for `load_table`.
 
     Raises:
       InputError: as `load_table`.
@@ -170,8 +170,8 @@ def _read_nodes(
     """Columns [Q, N]; nodes without a row are not available."""
     path = paths[0] if len(paths) == 1 else paths[0].parent
     rows = pa.concat_tables(map(_read_parquet, paths))
-    wanted = ["query_id", "node", "model", "response", "quality", "tokens_in", "tokens_out", *details]
-    missing = [name for name in wanted if name not in rows.column_names]
+    needed = ["query_id", "node", "model", "response", "quality", "tokens_in", "tokens_out", *details]
+    missing = [name for name in needed if name not in rows.column_names]
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing")
     index = {query.id: row for row, query in enumerate(queries)}

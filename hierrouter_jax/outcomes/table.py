@@ -24,11 +24,11 @@ class Context(NamedTuple):
     """A query and the responses to it so far.
 
     Attributes:
-      query: its text.
-      responses: in the order in which they were given.
-      models: who gave each of them; empty where nobody asks.
+      query: text of the query.
+      responses: texts of the responses, the oldest first.
+      models: names of the models that gave them; empty where they do not matter.
       shots: turns of worked examples before the query, which the router does not read.
-      task: that the query is of, as far as somebody says so; only an encoder with a `task` part reads it.
+      task: task that the query is of, where it is known; only an encoder with a `task` part reads it.
     """
 
     query: str
@@ -51,12 +51,12 @@ class Query:
     """A query and how its answers are graded.
 
     Attributes:
-      id: unique in the table.
-      text: what is asked: what the router reads, and the models after the shots.
+      id: name that is unique in the table.
+      text: text of the question: what the router reads, and the models after the shots.
       task: name of the task family.
       gold: the right answer.
-      split: train, validation or test.
-      group: surface template or source; queries of one group look alike.
+      split: name of its split: train, validation or test.
+      group: surface template or source; the queries of one group look alike.
       unseen: whether that group occurs in no training query.
       shots: turns of worked examples, which the models read first.
     """
@@ -76,22 +76,22 @@ class OutcomeTable:
     """Outcomes of Q queries over the N nodes (D of them decision nodes) of a hop tree.
 
     Attributes:
-      tree: the hop tree.
-      pool: its models, in action order.
-      queries: Q queries.
-      context_embedding: [Q, D, E] float32, a data-independent encoding of query and responses so far.
-      quality: [Q, N] float32 in [0, 1], the score of answering with the node's response; 0 at the root.
-      tokens_in, tokens_out: [Q, N] int32, metered by each model's own tokenizer; 0 at the root.
-      available: [Q, N] bool, whether the hop was run; a missing node is a masked action.
-      response: [Q, N] str (object), the text of the hop; empty at the root.
-      encoder: how to rebuild the encoder for live routing.
-      money_unit: what a cost of 1 means.
+      tree: the tree of all routes.
+      pool: the models, in action order.
+      queries: the Q queries, in the order of the rows.
+      context_embedding: data-independent encoding of query and responses so far, [Q, D, E] float32.
+      quality: score of answering with the node's response, [Q, N] float32 in [0, 1]; 0 at the root.
+      tokens_in, tokens_out: tokens metered by each model's own tokenizer, [Q, N] int32; 0 at the root.
+      available: whether the hop was run, [Q, N] bool; a missing node is a masked action.
+      response: text of the hop, [Q, N] str (object); empty at the root.
+      encoder: description from which the encoder is built again for live routing.
+      money_unit: meaning of a cost of 1.
       settings: generation settings and provenance, carried along as they are.
-      latency: [Q, N] float32 seconds, or None.
-      task_names: what `task` indexes; in order of first appearance unless given, and kept by every selection.
-      details: further [Q, N] columns that travel with the table (prompt, finish_reason, grader detail).
-      stated_cost: [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is tokens
-        times prices. A table with it is not priced anew by its pool's prices.
+      latency: seconds that each hop took, [Q, N] float32, or None.
+      task_names: names that `task` indexes; in order of first appearance unless given, and kept by every selection.
+      details: further columns [Q, N] that travel with the table (prompt, finish_reason, grader detail).
+      stated_cost: cost [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is
+        tokens times prices. A table with it is not priced anew by its pool's prices.
 
     Raises:
       InputError: if shapes disagree, a number is not finite, or a quality is outside [0, 1].

@@ -113,7 +113,7 @@ def test_the_old_verdicts_are_kept_beside(folder):
 def test_a_second_time_changes_nothing_and_a_mended_grader_is_a_second_folder(folder, tmp_path):
     regrade(folder)
     before = state(folder)
-    assert all(not one.differs and one.kept is None for one in regrade(folder))
+    assert all(not one.differs and one.old_verdicts is None for one in regrade(folder))
     assert state(folder) == before
     (tmp_path / "graders.py").write_text(GRADERS.replace("ends {figures}", "ends 2 {figures}").replace("[-1:],", '"",'))
     script = f"from hierrouter_jax.bridge.regrade import regrade; print(len(regrade({str(folder)!r})[1].verdicts))"

@@ -33,11 +33,11 @@ class ChoiceGrader:
 
 def _grade(response: str, query: Query) -> Verdict:
     answer, options = _gold(query.id, query.gold)
-    found = options.commitment(response)
-    if not found.label:
-        return Verdict(0.0, found.written, found.reason)
-    right = found.label == answer
-    return Verdict(float(right), found.label, "right" if right else "wrong: option")
+    commitment = options.commitment(response)
+    if not commitment.label:
+        return Verdict(0.0, commitment.written, commitment.reason)
+    right = commitment.label == answer
+    return Verdict(float(right), commitment.label, "right" if right else "wrong: option")
 
 
 @lru_cache(maxsize=1024)
