@@ -1,6 +1,6 @@
 """The policy bundle: the only thing that crosses from learning to live, with a numpy reader that runs it anywhere."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -13,9 +13,9 @@ from hierrouter_jax.bundle_checks import (
     ACTIVATION,
     CONDITIONS,
     PRIOR,
+    PolicyFields,
     check_architecture,
     check_finite,
-    check_header,
     check_reduction,
     check_weights,
     read_header,
@@ -23,7 +23,6 @@ from hierrouter_jax.bundle_checks import (
 )
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
-from hierrouter_jax.outcomes.pricing import PricedModel
 
 # A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2.
 SCHEMA_VERSION, PRIOR_SCHEMA_VERSION = 1, 2
@@ -37,9 +36,9 @@ class FeatureReduction:
     """An affine map of embeddings, fitted on the training split: ((e - mean) @ components) / scale.
 
     Attributes:
-      mean: [E] of the training contexts.
-      components: [E, F] principal directions.
-      scale: [F] spread along each, above 0.
+      mean: mean embedding of the training contexts, [E].
+      components: principal directions, [E, F].
+      scale: spread along each of them, above 0, [F].
 
     Raises:
       InputError: if the arrays do not fit each other, or hold what is not finite.
@@ -62,44 +61,22 @@ class FeatureReduction:
         return reduced.reshape(*embedding.shape[:-1], len(self.scale))
 
 
-@dataclass(frozen=True)
-class PolicyBundle:
-    """A trained router and everything needed to run it on live contexts.
+@dataclass(frozen=True, kw_only=True)
+class PolicyBundle(PolicyFields):
+    """A trained router and everything needed to run it on live contexts; see `PolicyFields` for what it says of itself.
 
     Attributes:
-      pool: the models in action order; action M is STOP.
-      horizon: largest number of hops.
-      allow_stop: whether STOP may be chosen after the first hop.
-      encoder: how to rebuild the encoder of contexts.
-      money_unit: of the pool's prices.
-      cost_normaliser: mean cost of one call on the training split; costs enter the network over it.
-      reduction: the embedding's fitted map.
+      reduction: fitted map of the embedding.
       weights: network arrays by name: `stage_embedding` [L, S], `hidden_i/kernel` (in, out), `hidden_i/bias`,
         `logits/kernel`, `logits/bias`; and `prior/...` [L, ...] of a policy with a fitted prior (`policies/prior.py`),
         whose scores x K + softmax(x C + c) M are added to the logits.
-      table_fingerprint: of the outcome table it was trained on.
-      provenance: learner, seed, versions; carried along as it is.
-      conditions: what the policy is told beside its state, out of `cost_weight` (lambda, per normalised cost) and
-        `budget` (over the cost normaliser), each with the [low, high] that scale it. A policy that is told a budget
-        may always STOP once there is an answer.
-      cost_weight: the run's own, which a cost-conditioned policy serves unless told another.
     """
 
-    pool: tuple[PricedModel, ...]
-    horizon: int
-    allow_stop: bool
-    encoder: dict[str, Any]
-    money_unit: str
-    cost_normaliser: float
     reduction: FeatureReduction
     weights: dict[str, np.ndarray]
-    table_fingerprint: str
-    provenance: dict[str, Any]
-    conditions: dict[str, list[float]] = field(default_factory=dict)
-    cost_weight: float | None = None
 
     def __post_init__(self) -> None:
-        check_header(self)
+        super().__post_init__()
         check_finite(self.weights)
         features = self.reduction.components.shape[1]
         check_weights(self.weights, features, self.horizon, len(self.pool), len(self.conditions))
@@ -116,10 +93,10 @@ class PolicyBundle:
         """Masked logits over the M models and STOP; impossible actions are -inf.
 
         Args:
-          embedding: of the contexts, by the bundle's encoder.
-          stage: hops already done, the same for the whole batch.
-          cost: money already spent.
-          cost_weight: that a cost-conditioned policy is to serve; by default the run's own.
+          embedding: embeddings of the contexts, by the bundle's encoder.
+          stage: number of hops already done, the same for the whole batch.
+          cost: money that each route has spent already.
+          cost_weight: weight that a cost-conditioned policy is to serve; by default the run's own.
           budget: money that each whole route may cost; by default without limit.
           charges: money that calling each model now can cost at most; a budget needs them.
         Raises:
@@ -129,8 +106,8 @@ class PolicyBundle:
         reduced = self.reduction(embedding)
         stage_row = np.tile(self.weights["stage_embedding"][stage], (len(reduced), 1))
         spent = np.asarray(cost / self.cost_normaliser, dtype=np.float32)[:, None]
-        told = self._condition_inputs(np.asarray(cost), cost_weight, budget)
-        hidden = np.concatenate([reduced, stage_row, spent, told], axis=1)
+        conditions = self._condition_inputs(np.asarray(cost), cost_weight, budget)
+        hidden = np.concatenate([reduced, stage_row, spent, conditions], axis=1)
         for layer in range(self.num_layers):
             hidden = np.tanh(hidden @ self.weights[f"hidden_{layer}/kernel"] + self.weights[f"hidden_{layer}/bias"])
         logits = hidden @ self.weights["logits/kernel"] + self.weights["logits/bias"]
@@ -225,8 +202,8 @@ class PolicyBundle:
         header = {
             "schema_version": PRIOR_SCHEMA_VERSION if PRIOR[0] in self.weights else SCHEMA_VERSION,
             "architecture": self._architecture(),
+            **self.field_values,
             "pool": [asdict(member) for member in self.pool],
-            **{name: getattr(self, name) for name in (*_HEADER_FIELDS, *_ADDED_FIELDS)},
         }
         write_json(folder / HEADER, header)
 
@@ -252,8 +229,7 @@ class PolicyBundle:
             if version == PRIOR_SCHEMA_VERSION and PRIOR[0] not in tensors:
                 raise InputError(f"{WEIGHTS} lacks the prior that schema_version {version} promises")
             reduction = FeatureReduction(*(_taken(tensors, f"reduction/{f.name}") for f in fields(FeatureReduction)))
-            named = {name: getattr(header, name) for name in (*_HEADER_FIELDS, *_ADDED_FIELDS)}
-            bundle = cls(pool=header.pool, reduction=reduction, weights=tensors, **named)
+            bundle = cls(reduction=reduction, weights=tensors, **header.field_values)
             check_architecture(header.architecture, bundle._architecture())
         except InputError as error:
             raise InputError(f"{folder}: {error}") from None
@@ -272,17 +248,6 @@ class PolicyBundle:
         return {f"reduction/{f.name}": getattr(self.reduction, f.name) for f in fields(self.reduction)} | self.weights
 
 
-_HEADER_FIELDS = (
-    "horizon",
-    "allow_stop",
-    "encoder",
-    "money_unit",
-    "cost_normaliser",
-    "table_fingerprint",
-    "provenance",
-)
-# Later additions, which older bundles lack.
-_ADDED_FIELDS = ("conditions", "cost_weight")
 _TRAINED_BY = {"cost_weight": "cost_conditioned", "budget": "budgeted"}
 
 

@@ -19,12 +19,23 @@ PRIOR = ("prior/kernel", "prior/means", "prior/task_kernel", "prior/task_bias")
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Header:
-    """The fields of policy.json that a reader uses; others, of a later version, are left alone.
+@dataclass(frozen=True, kw_only=True)
+class PolicyFields:
+    """What a policy bundle says of its policy beside its arrays; the fields of policy.json in their order.
 
-    Attributes (as of `PolicyBundle`, save):
-      architecture: shapes and names in words: `features`, `stage_embedding`, `hidden`, `activation`, `actions`.
+    Attributes:
+      pool: the models in action order; action M is STOP.
+      horizon: largest number of hops.
+      allow_stop: whether STOP may be chosen after the first hop.
+      encoder: description from which the encoder of contexts is built again.
+      money_unit: unit of the pool's prices.
+      cost_normaliser: mean cost of one call on the training split; costs enter the network over it.
+      table_fingerprint: fingerprint of the outcome table that the policy was trained on.
+      provenance: learner, seed and versions; carried along as they are.
+      conditions: inputs of the network beside its state, out of `cost_weight` (lambda, per normalised cost) and
+        `budget` (over the cost normaliser), each with the [low, high] that scale it. A policy with a budget may always
+        STOP once there is an answer.
+      cost_weight: the training run's own cost weight, which a cost-conditioned policy serves by default.
 
     Raises:
       InputError: naming the field that is out of its domain.
@@ -38,12 +49,30 @@ class Header:
     cost_normaliser: float
     table_fingerprint: str
     provenance: dict[str, Any]
-    architecture: dict[str, Any] = field(default_factory=dict)
     conditions: dict[str, list[float]] = field(default_factory=dict)
     cost_weight: float | None = None
 
     def __post_init__(self) -> None:
-        check_header(self)
+        check_fields(self)
+
+    @property
+    def field_values(self) -> dict[str, Any]:
+        """The values of these fields by name, in their order; what a subclass adds is left out."""
+        return {field.name: getattr(self, field.name) for field in fields(PolicyFields)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header(PolicyFields):
+    """The fields of policy.json that a reader uses; others, of a later version, are left alone.
+
+    Attributes:
+      architecture: shapes and names in words: `features`, `stage_embedding`, `hidden`, `activation`, `actions`.
+    """
+
+    architecture: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         activation = self.architecture.get("activation", ACTIVATION)
         if activation != ACTIVATION:
             raise InputError(f"architecture.activation is {activation!r}, but this version runs {ACTIVATION} alone")
@@ -53,8 +82,8 @@ def read_header(data: Any, path: Path) -> Header:
     """The checked header of a bundle.
 
     Args:
-      data: what policy.json holds.
-      path: of policy.json, for messages.
+      data: content of policy.json.
+      path: path of policy.json, for messages.
 
     Raises:
       InputError: naming the file and the field that is missing, mistyped or out of its domain.
@@ -79,11 +108,8 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: not a safetensors file ({error})") from None
 
 
-def check_header(policy: Any) -> None:
-    """Refuse numbers of a policy or of its header that cannot be.
-
-    Args:
-      policy: a `Header` or a `PolicyBundle`.
+def check_fields(policy: PolicyFields) -> None:
+    """Refuse numbers of a policy that cannot be.
 
     Raises:
       InputError: naming the field.
@@ -115,9 +141,9 @@ def check_reduction(mean: np.ndarray, components: np.ndarray, scale: np.ndarray)
     """Refuse a reduction ((e - mean) @ components) / scale that is none, or that NumPy would stretch to fit.
 
     Args:
-      mean: must be [E].
-      components: must be [E, F].
-      scale: must be [F], above 0.
+      mean: array that must be [E].
+      components: array that must be [E, F].
+      scale: array that must be [F] and above 0.
 
     Raises:
       InputError: naming the array.
@@ -178,17 +204,17 @@ def check_weights(weights: Mapping[str, np.ndarray], features: int, horizon: int
             raise InputError(f"{name} of the policy has shape {weights[name].shape}, but must be {shape}")
 
 
-def check_architecture(stated: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+def check_architecture(stated: Mapping[str, Any], actual: Mapping[str, Any]) -> None:
     """Refuse a header whose words say another network than the tensors are.
 
     Args:
-      stated: `architecture` of the header; what it leaves out is not compared.
-      found: the same of the tensors and the pool.
+      stated: the `architecture` of the header; what it leaves out is not compared.
+      actual: the same words, of the tensors and the pool.
 
     Raises:
       InputError: naming the field.
     """
-    for name, value in found.items():
+    for name, value in actual.items():
         if name in stated and stated[name] != value:
             raise InputError(
                 f"architecture.{name} is {stated[name]!r}, but the policy's tensors and pool say {value!r}"

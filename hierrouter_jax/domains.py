@@ -16,8 +16,8 @@ class Domain:
     """An interval of finite numbers.
 
     Attributes:
-      low, high: its ends; where infinite, there is no bound, and still the number must be finite.
-      open_low, open_high: whether an end is outside.
+      low, high: ends of the interval; where infinite, there is no bound, and still the number must be finite.
+      open_low, open_high: whether the end is outside.
       whole: whether only whole numbers are inside.
     """
 

@@ -163,7 +163,7 @@ def trouble_of_place(error: BaseException) -> str | None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    made = _make(folder)
+    new_folders = _make(folder)
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         _check_room(folder)
@@ -184,7 +184,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 (folder / LOCK).unlink()  # while it is held, so that whoever comes next locks a file of its own
             lock.release()
     finally:
-        for path in made:
+        for path in new_folders:
             with suppress(OSError):  # what holds anything stays
                 path.rmdir()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C at a moment of our choosing."""
+"""Ctrl-C at a moment that the program chooses."""
 
 import signal
 import threading
@@ -9,14 +9,14 @@ from typing import Any
 
 
 @contextmanager
-def interrupts_put_off(told: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
+def interrupts_put_off(notify: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
     """Yield a function that raises the KeyboardInterrupt that has come meanwhile; leaving raises it, too.
 
     JAX calls Python where an interrupt would be swallowed, and Orbax would be left half-way through a step. A second
     interrupt is not put off. Nothing is where somebody else handles interrupts, or outside the main thread.
 
     Args:
-      told: called when an interrupt is put off, so that the user can be told.
+      notify: function that is called when an interrupt is put off, so that the user can be informed.
     """
     came = False
 
@@ -24,14 +24,14 @@ def interrupts_put_off(told: Callable[[], None] = lambda: None) -> Iterator[Call
         nonlocal came
         check()
         came = True
-        told()
+        notify()
 
     def check() -> None:
         if came:
             raise KeyboardInterrupt
 
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield check
         return
     signal.signal(signal.SIGINT, note)
@@ -52,11 +52,11 @@ class Interruption:
     Outside the main thread, and where the signal is ignored, nothing is changed.
 
     Attributes:
-      asked: whether there was a Ctrl-C.
+      pending: whether there was a Ctrl-C.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.pending = False
         self._before: Any = None
 
     def __enter__(self) -> "Interruption":
@@ -68,7 +68,7 @@ class Interruption:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
-        if self.asked and (kind is None or kind is Interrupted):
+        if self.pending and (kind is None or kind is Interrupted):
             raise KeyboardInterrupt from None
 
     def check(self) -> None:
@@ -77,10 +77,10 @@ class Interruption:
         Raises:
           Interrupted: after a Ctrl-C; a KeyboardInterrupt outside.
         """
-        if self.asked:
+        if self.pending:
             raise Interrupted
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.pending:
             raise KeyboardInterrupt
-        self.asked = True
+        self.pending = True

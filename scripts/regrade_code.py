@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from hierrouter_jax.bridge.grading.code import CodeGrader, wanted_names
 from hierrouter_jax.bridge.grading.pieces import Place, pieces
-from hierrouter_jax.bridge.grading.source import defined
+from hierrouter_jax.bridge.grading.source import defined_names
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.outcomes.table import Query
 from scripts.regrade_cases import Case, Judgement, read_rows
@@ -71,7 +71,7 @@ def code_rules(case: Case, verdict: Verdict) -> Judgement:
     """
     gold = json.loads(case.query.gold)
     blocks = [piece.source for piece in pieces(case.response) if piece.place is not Place.OUTSIDE]
-    versions = [code for code in blocks if defined(code) & set(wanted_names(gold))]
+    versions = [code for code in blocks if defined_names(code) & set(wanted_names(gold))]
     demonstration = re.search(r"^(?:assert|print)\b", case.response, re.MULTILINE)
     cut = case.response.count("```") % 2 and not case.response.rstrip().endswith("```")
     if len(versions) < 2 and verdict.quality and demonstration and not cut:

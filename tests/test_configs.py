@@ -14,7 +14,7 @@ from hierrouter_jax.cli.main import VERBS, main, parse
 from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.importers.prices import read_prices
+from hierrouter_jax.outcomes.importers.costs import read_prices
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PRESETS = sorted(CONFIGS.rglob("*.yaml"))

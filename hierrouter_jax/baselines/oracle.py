@@ -1,7 +1,7 @@
 """Ceilings: the best that any policy with a given action set could have done, and what no single call can pass.
 
 All are over what the table holds. A hop that was not run is no wrong answer: routes end before it, and a query of which
-nothing was run has no ceiling (`outcomes.table.judged` leaves such queries out).
+nothing was run has no ceiling (`outcomes.coverage.evaluated_queries` leaves such queries out).
 """
 
 import numpy as np

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from hierrouter_jax.bridge.backends import Backend, Generation
 from hierrouter_jax.bridge.cache import CallCache, KeptCall, call_key
 from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
-from hierrouter_jax.bridge.grading.table import FAILED
+from hierrouter_jax.bridge.grading.verdict import FAILED
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hierrouter_jax.bridge.grading import Grader
-from hierrouter_jax.bridge.grading.table import FAILED, count_verdicts, graded
+from hierrouter_jax.bridge.grading.verdict import FAILED, count_verdicts, graded
 from hierrouter_jax.bridge.tasks.graders import ByTask, Run, named_grader, with_identities
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_json, write_text
-from hierrouter_jax.outcomes.rewriting import node_files, rewrite_nodes, with_columns
+from hierrouter_jax.outcomes.parts import node_files, rewrite_nodes, with_columns
 from hierrouter_jax.outcomes.store import EXTERNAL, HEADER, load_external, load_table, read_header
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -29,13 +29,13 @@ class Change:
     """A node whose verdict differs.
 
     Attributes:
-      query: id of the query.
-      task: name of its task.
-      node: of the hop tree.
+      query: id of its query.
+      task: name of the query's task.
+      node: number of the node in the hop tree.
       route: names of the models on the way to it.
-      old_quality, new_quality: in [0, 1].
-      old_extracted, new_extracted: what was taken from the response as its answer.
-      old_reason, new_reason: why.
+      old_quality, new_quality: quality in [0, 1] before and after.
+      old_extracted, new_extracted: part of the response that was taken as its answer, before and after.
+      old_reason, new_reason: reason of the verdict before and after.
     """
 
     query: str
@@ -60,11 +60,11 @@ class Regrade:
     """A table's new verdicts beside its old ones.
 
     Attributes:
-      folder: of the table.
+      folder: folder of the table.
       old, new: the table before and after.
       changes: nodes whose quality, extracted answer or reason differs, by query and node.
-      graders: by task, the identity of the grader before, None where the table does not say, and now.
-      kept: folder of the old verdicts; None where nothing differs, or nothing was written.
+      graders: identity of the grader before (None where the table does not say) and now, by task.
+      old_verdicts: folder of the old verdicts; None where nothing differs, or nothing was written.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class Regrade:
     new: OutcomeTable
     changes: tuple[Change, ...]
     graders: dict[str, tuple[str | None, str | None]]
-    kept: Path | None = None
+    old_verdicts: Path | None = None
 
     @property
     def verdicts(self) -> list[Change]:
@@ -93,10 +93,10 @@ def regrade(
     all, whenever the process ends.
 
     Args:
-      folder: of the table.
-      run: how graders are called, as `ByTask` takes it.
-      allow_unsandboxed: let graders run programs unprotected where there is no sandbox.
-      dry_run: only look what would differ.
+      folder: folder of the table.
+      run: function that calls a grader, as `ByTask` takes it.
+      allow_unsandboxed: whether to let graders run programs unprotected where there is no sandbox.
+      dry_run: whether to look only what would differ.
     Returns:
       The outside table's, if there is one, and the table's.
     Raises:
@@ -135,11 +135,11 @@ def graders_of(table: OutcomeTable, where: Path, run: Run | None = None, allow_u
             f"{where / HEADER}: query {unknown.id!r} is of task {unknown.task!r}, but the settings name graders of "
             f"{', '.join(tasks)} only"
         )
-    found: dict[str, Grader] = {
+    graders: dict[str, Grader] = {
         name: named_grader(name, task["grader"], task.get("grader_settings") or None, allow_unsandboxed)
         for name, task in tasks.items()
     }
-    grader = ByTask(found, run)
+    grader = ByTask(graders, run)
     grader.identities()
     return grader
 
@@ -183,11 +183,11 @@ def _written(one: Regrade) -> Regrade:
     """The old verdicts kept, then the new ones written."""
     header = read_header(one.folder)
     earlier: Sequence[Any] = header["settings"].get("regrades", [])
-    kept = one.folder / KEPT / f"{len(earlier) + 1:03d}"
-    _keep(one, kept, header)
+    old_verdicts = one.folder / KEPT / f"{len(earlier) + 1:03d}"
+    _keep(one, old_verdicts, header)
     record = {
         "from_fingerprint": one.old.fingerprint,
-        "kept": f"{KEPT}/{kept.name}",
+        "kept": f"{KEPT}/{old_verdicts.name}",
         "graders": {task: {"from": before, "to": now} for task, (before, now) in one.graders.items()},
         "verdicts_changed": len(one.verdicts),
         "reasons_changed": len(one.changes) - len(one.verdicts),
@@ -200,13 +200,13 @@ def _written(one: Regrade) -> Regrade:
     details = sorted({*header["details"], *_VERDICT})
     header |= {"settings": settings, "details": details, "fingerprint": one.new.fingerprint}
     rewrite_nodes(one.folder, header, parts)
-    return replace(one, kept=kept)
+    return replace(one, old_verdicts=old_verdicts)
 
 
-def _keep(one: Regrade, kept: Path, header: dict[str, Any]) -> None:
+def _keep(one: Regrade, old_verdicts: Path, header: dict[str, Any]) -> None:
     """The verdicts and the header before, and what changes, in a folder that is there whole or not at all."""
-    unfinished = kept.with_name(f".{kept.name}")
-    for left in (unfinished, kept):  # by a process that was killed before the table changed
+    unfinished = old_verdicts.with_name(f".{old_verdicts.name}")
+    for left in (unfinished, old_verdicts):  # by a process that was killed before the table changed
         shutil.rmtree(left, ignore_errors=True)
     unfinished.mkdir(parents=True)
     old, (query, node) = one.old, np.nonzero(one.old.available[:, 1:])
@@ -218,4 +218,4 @@ def _keep(one: Regrade, kept: Path, header: dict[str, Any]) -> None:
     write_json(unfinished / HEADER, header)
     lines = (json.dumps(asdict(change), ensure_ascii=False) for change in one.changes)
     write_text(unfinished / "changes.jsonl", "".join(f"{line}\n" for line in lines))
-    unfinished.rename(kept)
+    unfinished.rename(old_verdicts)

@@ -11,9 +11,8 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_text
 from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
 from hierrouter_jax.outcomes.importers.build import QueryEncoder
-from hierrouter_jax.outcomes.importers.prices import read_prices
+from hierrouter_jax.outcomes.importers.costs import TokenCounter, WordCounter, read_prices
 from hierrouter_jax.outcomes.importers.splits import Leaks
-from hierrouter_jax.outcomes.importers.tokens import TokenCounter, WordCounter
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.store import save_table
 

@@ -18,7 +18,7 @@ from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.tasks.config import TaskConfig, load_mix, load_task
-from hierrouter_jax.bridge.tasks.examples import Example, Judged, read_examples, read_responses, table_examples
+from hierrouter_jax.bridge.tasks.examples import Example, GradedResponse, read_examples, read_responses, table_examples
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.tables import result_console
@@ -219,7 +219,7 @@ def _gold(gold: str) -> str:
     return gold
 
 
-def _class(judged: Judged) -> str:
+def _class(judged: GradedResponse) -> str:
     return judged.verdict.reason.partition(":")[0]
 
 

@@ -9,8 +9,9 @@ from rich import box
 from rich.table import Table
 
 from hierrouter_jax.baselines import oracle
+from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.notes import table_notes
-from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.report.formats import DASH, percent
 
 # Columns, the last ones the first to go where a terminal is narrow.
@@ -31,7 +32,7 @@ def table_summary(table: OutcomeTable) -> dict[str, Any]:
     ]
     splits = []
     for split in dict.fromkeys(query.split for query in table.queries):
-        everything, part = table.split(split), judged(table, split)
+        everything, part = table.split(split), evaluated_queries(table, split)
         failed, queries = oracle.co_failure(part)
         rows = np.arange(queries)
         splits.append(

@@ -39,7 +39,7 @@ def _plain(one: Regrade) -> dict[str, Any]:
         "table": str(one.folder),
         "fingerprint": {"from": one.old.fingerprint, "to": one.new.fingerprint},
         "graders": {task: {"from": before, "to": now} for task, (before, now) in one.graders.items()},
-        "kept": None if one.kept is None else str(one.kept),
+        "kept": None if one.old_verdicts is None else str(one.old_verdicts),
         "verdicts_changed": len(one.verdicts),
         "reasons_changed": len(one.changes) - len(one.verdicts),
         "changes": [asdict(change) for change in one.changes],
@@ -58,10 +58,12 @@ def _tell(one: Regrade, dry_run: bool) -> None:
     for change in verdicts[:_SHOWN]:
         print(_line(change))
     if len(verdicts) > _SHOWN:
-        where = "--json prints all" if one.kept is None else f"all are in {one.kept / 'changes.jsonl'}"
+        where = "--json prints all" if one.old_verdicts is None else f"all are in {one.old_verdicts / 'changes.jsonl'}"
         print(f"  ... and {len(verdicts) - _SHOWN:,} more; {where}")
-    if one.kept is not None:
-        print(f"  fingerprint {one.old.fingerprint} -> {one.new.fingerprint}; the old verdicts are in {one.kept}")
+    if one.old_verdicts is not None:
+        print(
+            f"  fingerprint {one.old.fingerprint} -> {one.new.fingerprint}; the old verdicts are in {one.old_verdicts}"
+        )
     elif not one.differs:
         print("  the graders are those of the table: nothing was written")
 

@@ -31,7 +31,7 @@ class Pair:
     """Two texts that are alike.
 
     Attributes:
-      first, second: their positions, the smaller one first.
+      first, second: positions of the two texts, the smaller one first.
       similarity: Jaccard similarity of their shingles; 1 where they are equal after normalisation.
     """
 
@@ -56,6 +56,13 @@ class Duplicates:
         _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
         return first[inverse]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pairs are equal and nearly equal, and how many groups hold more than one text."""
+        exact = sum(pair.similarity == 1 for pair in self.pairs)
+        groups = int((np.bincount(self.group) > 1).sum())
+        return {"exact_pairs": exact, "near_pairs": len(self.pairs) - exact, "groups": groups}
+
 
 def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: bool = False) -> Duplicates:
     """All pairs of texts that are equal after normalisation, nearly equal, or one of which contains the other.
@@ -70,7 +77,7 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
     where the two share other sentences, what is left of them, every number read as one symbol, must be half alike.
 
     Args:
-      texts: what to compare.
+      texts: the texts to compare.
       similarity: Jaccard similarity from which two texts are near-duplicates, in [.5, 1].
       progress: whether to show a bar where it takes more than a second.
     """
@@ -82,7 +89,7 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
     cores = {row: _core(normal[row], parts, common) for row, parts in sentences.items()}
     shingles = {row: _shingles(core) for row, core in cores.items()}
     whole = {row: shingles[row] if core == normal[row] else _shingles(normal[row]) for row, core in cores.items()}
-    grams = (found.tolist() for found in shingles.values())
+    grams = (hashes.tolist() for hashes in shingles.values())
     sketches = MinHash.generator(grams, num_perm=_BANDS * _ROWS, hashfunc=_as_it_is)
     index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
     bar = tqdm(shingles, desc="duplicates", unit="text", disable=not progress, delay=1, leave=False)

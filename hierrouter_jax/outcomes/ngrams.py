@@ -24,9 +24,9 @@ class NGramEncoder:
     characters. Nothing is fitted to data, so an embedding never leaks from one split into another.
 
     Args:
-      size: E, the embedding size; a quarter for each of query and response, characters and words.
-      fold_numbers: read every number as one symbol, so that what counts is that there is one, not which.
-      seed: of the projection.
+      size: embedding size E; a quarter for each of query and response, characters and words.
+      fold_numbers: whether to read every number as one symbol, so that what counts is that there is one, not which.
+      seed: seed of the projection.
 
     Raises:
       ValueError: if four parts do not fit the size.

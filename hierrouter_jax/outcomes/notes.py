@@ -31,10 +31,11 @@ def unanswered_note(queries: int) -> str:
 
 def mix_notes(settings: dict[str, Any]) -> list[str]:
     """Of a mix of tasks: the label, and the duplicates."""
-    found = settings["mix"]["duplicates"]
+    duplicates = settings["mix"]["duplicates"]
     notes = [
-        f"duplicates among {found['items']:,} items: {found['exact_pairs']} exact and {found['near_pairs']} near "
-        f"pairs, {found['pairs_across_files']} of them across files; none lies in two splits"
+        f"duplicates among {duplicates['items']:,} items: {duplicates['exact_pairs']} exact and "
+        f"{duplicates['near_pairs']} near pairs, {duplicates['pairs_across_files']} of them across files; "
+        "none lies in two splits"
     ]
     labelled = [name for name, task in settings["tasks"].items() if task["dev_only"]]
     if labelled:
@@ -124,10 +125,10 @@ def read_questions(path: Path) -> tuple[Query, ...]:
 
 
 def _read(path: Path, needed: tuple[str, ...], defaults: dict[str, Any], known: tuple[str, ...]) -> tuple[Query, ...]:
-    found = read_rows(path)
-    if not found.rows:
+    rows = read_rows(path)
+    if not rows.rows:
         raise InputError(f"{path}: holds no queries")
-    found.need(path, *needed)
+    rows.need(path, *needed)
     return tuple(
         _query(
             f"{path}: row {row}",
@@ -135,7 +136,7 @@ def _read(path: Path, needed: tuple[str, ...], defaults: dict[str, Any], known: 
             needed,
             defaults | {"id": f"query-{row:05d}"},
         )
-        for row, record in found.rows
+        for row, record in rows.rows
     )
 
 

@@ -39,9 +39,9 @@ def pack_tables(
     Args:
       tables: folders of the same outcomes with another encoder's embeddings each; the first one's are the default.
       out: folder of the shipped table, named as the table is to be called.
-      encoders: their names, in order; by default the end of each encoder's source.
-      licence: of the queries and responses, kept in the header.
-      most: bytes that all files together may take.
+      encoders: names of the encoders, in order; by default the end of each encoder's source.
+      licence: licence of the queries and responses, kept in the header.
+      most: number of bytes that all files together may take.
     Returns:
       Bytes of each file, by its path in `out`.
     Raises:
@@ -55,11 +55,11 @@ def pack_tables(
     files: dict[str, bytes] = {}
     sets = {name: _own(table) for name, table in zip(names, loaded, strict=True)}
     for name, table, external in zip(names, loaded, beside, strict=True):
-        given = {"context": table.context_embedding}
+        embeddings = {"context": table.context_embedding}
         if external is not None:
-            given["external"] = external.context_embedding
+            embeddings["external"] = external.context_embedding
         try:
-            held = Embeddings.of(given, _pieces(table))
+            held = Embeddings.of(embeddings, _pieces(table))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
         files |= {f"{SETS}/{name}/{file}": data for file, data in held.files().items()}

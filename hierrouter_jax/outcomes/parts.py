@@ -1,9 +1,11 @@
-"""Files small enough for any git host: what is larger is split into parts."""
+"""The files of a table's folder: split into parts small enough for any git host, and replaced all at once."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import replacing, write_json
+from hierrouter_jax.outcomes.shipped import HEADER
 
 MAX_PART_BYTES = 1_100_000
 _LEVEL = 12  # of zstd; the highest packs 5 % better and takes eight times as long
@@ -45,9 +49,9 @@ class Embeddings(NamedTuple):
     """Embeddings as they ship: each distinct piece of one once, as half-precision numbers.
 
     Attributes:
-      pieces: [U, E / K] float16, the distinct pieces.
-      places: by name, int32 [Q, D, K]: which pieces make up each embedding. `context` is the table's own; `external`
-        that of the one-hop table beside it, where there is one.
+      pieces: the U distinct pieces, [U, E / K] float16.
+      places: positions of the pieces that make up each embedding, int32 [Q, D, K], by name: `context` of the table
+        itself, `external` of the one-hop table beside it, where there is one.
     """
 
     pieces: Float[np.ndarray, "U P"]
@@ -58,8 +62,8 @@ class Embeddings(NamedTuple):
         """Rounded to half precision.
 
         Args:
-          embeddings: by name, all of one size E.
-          pieces: K, equal pieces that each embedding is cut into; an encoder of several parts repeats the query's.
+          embeddings: embeddings by name, all of one size E.
+          pieces: number K of equal pieces that each embedding is cut into; several parts repeat the query's.
         Raises:
           InputError: if a number is too large for half precision.
         """
@@ -118,3 +122,68 @@ class Embeddings(NamedTuple):
                 "a part is missing or too many"
             )
         return cls(pieces, places)
+
+
+_NODES, _NEXT_NODES, _NEXT_HEADER = "nodes", "nodes.next", "table.next.json"
+
+
+def rewrite_nodes(folder: Path, header: dict[str, Any], parts: dict[str, pa.Table]) -> None:
+    """Put new node files and a new header in the place of the old ones.
+
+    The new files are written beside the old. The header, which comes last, is the decision: before it is there nothing
+    has happened, and from then on every reader puts the files in place (`finish_rewriting`) that a killed process left.
+
+    Args:
+      folder: folder of the table.
+      header: content that `table.json` is to hold.
+      parts: rows of each file in `nodes`, by file name.
+    """
+    waiting = folder / _NEXT_NODES
+    shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed before it decided
+    for name, rows in parts.items():
+        with replacing(waiting / name) as temporary:
+            pq.write_table(rows, temporary, compression="zstd")
+    write_json(folder / _NEXT_HEADER, header)
+    finish_rewriting(folder)
+
+
+def finish_rewriting(folder: Path) -> None:
+    """Put in place what a rewriting decided on; nothing where none did. It may be done by several at once."""
+    decided = folder / _NEXT_HEADER
+    if not decided.is_file():
+        return
+    waiting = folder / _NEXT_NODES
+    for path in sorted(waiting.glob("*.parquet")):
+        with suppress(FileNotFoundError):
+            path.replace(folder / _NODES / path.name)
+    with suppress(FileNotFoundError):
+        decided.replace(folder / HEADER)
+    shutil.rmtree(waiting, ignore_errors=True)
+
+
+def node_files(folder: Path, header: dict[str, Any]) -> dict[str, pa.Table]:
+    """The rows of each file in `nodes` that a header speaks of, by file name."""
+    return {path.name: pq.read_table(path) for path in node_paths(folder, header)}
+
+
+def node_paths(folder: Path, header: dict[str, Any]) -> list[Path]:
+    """The files in `nodes` that a header speaks of, in order."""
+    return [folder / _NODES / f"part-{number:05d}.parquet" for number in range(header.get("parts", 1))]
+
+
+def with_columns(rows: pa.Table, query_ids: list[str], columns: dict[str, np.ndarray]) -> pa.Table:
+    """Rows of `nodes` with some columns replaced, or added behind the others.
+
+    Args:
+      rows: rows with the columns `query_id` and `node`.
+      query_ids: ids of the Q queries, in the order of the columns' rows.
+      columns: values [Q, N] of each column, by its name.
+    """
+    index = {name: row for row, name in enumerate(query_ids)}
+    query = np.array([index[name] for name in rows["query_id"].to_pylist()], dtype=np.int64)
+    node = rows["node"].to_numpy()
+    for name, column in columns.items():
+        values = pa.array(column[query, node])
+        place = rows.schema.get_field_index(name)
+        rows = rows.append_column(name, values) if place < 0 else rows.set_column(place, name, values)
+    return rows

@@ -15,11 +15,11 @@ class PricedModel:
     """A pool member as the table knows it.
 
     Attributes:
-      name: unique in the pool.
+      name: name that is unique in the pool.
       price_in: money per token read. The paper's single base rate is `price_in == price_out`.
       price_out: money per token written.
       parameters: number of weights, where known.
-      max_new_tokens: most tokens that it may write in one call, where known; a budget needs it.
+      max_new_tokens: largest number of tokens that it may write in one call, where known; a budget needs it.
       flops_per_token: arithmetic of a written token, attention left out, where known.
     """
 
@@ -71,10 +71,10 @@ def check_budget(budget: float, smallest: Float[np.ndarray, " Q"], ids: Sequence
     """Refuse a budget that leaves a query without any answer.
 
     Args:
-      budget: the most that each query's route may cost.
-      smallest: of each query, the largest charge of its cheapest first call.
-      ids: of the queries, for the message.
-      money_unit: of all three amounts.
+      budget: largest amount that each query's route may cost.
+      smallest: largest charge of the cheapest first call of each query.
+      ids: ids of the queries, for the message.
+      money_unit: unit of both amounts.
 
     Raises:
       InputError: naming the query that needs most, so that its smallest budget does for all of them.

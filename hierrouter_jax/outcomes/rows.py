@@ -28,8 +28,8 @@ class Rows:
     """Rows of a file.
 
     Attributes:
-      columns: all names of values, in order of first appearance.
-      rows: number from 0 in the file, and values by column, of each row; a value that is not there is None or left out.
+      columns: names of all values, in order of first appearance.
+      rows: number of each row from 0, and its values by column; a value that is not there is None or left out.
     """
 
     columns: tuple[str, ...]
@@ -101,8 +101,9 @@ def read_rows(path: Path, reject: Reject | None = None) -> Rows:
     written; a Parquet value keeps its type. A column of a CSV without a name, as a saved index is, is left out.
 
     Args:
-      path: .jsonl (an object a line), .json (a list of objects, or an object a line), .csv or .parquet, gzipped or not.
-      reject: is told the number of a row that cannot be read, and why; without it such a row is refused.
+      path: path of a .jsonl (an object a line), .json (a list of objects, or an object a line), .csv or .parquet file,
+        gzipped or not.
+      reject: function that takes the number of a row that cannot be read, and why; without it the row is refused.
 
     Raises:
       InputError: naming the file, and the line or row at fault.

@@ -18,8 +18,8 @@ class TableChoice(NamedTuple):
     """A table on disk.
 
     Attributes:
-      folder: of the table.
-      encoder: name of the encoder whose embeddings are wanted; None is the table's first.
+      folder: folder of the table.
+      encoder: name of the encoder whose embeddings are meant; None is the table's first.
       by_name: whether it was the name of a shipped table that led here, and not a path.
     """
 

@@ -1,4 +1,4 @@
-"""The outcome table on disk: a folder of Parquet, safetensors and JSON that others can open without us."""
+"""The outcome table on disk: a folder of Parquet, safetensors and JSON that others can open without this package."""
 
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,9 +13,8 @@ from safetensors.numpy import load_file, save_file
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.parts import Embeddings
+from hierrouter_jax.outcomes.parts import Embeddings, finish_rewriting, node_paths
 from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.outcomes.rewriting import finish_rewriting
 from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, encoder_name, find_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query, Turn
 
@@ -46,8 +45,8 @@ def load_table(folder: Path | str) -> OutcomeTable:
     """Read and validate a table.
 
     Args:
-      folder: of the table, or the name of one that ships with the package; `<table>@<encoder>` chooses the embeddings
-        of one of a shipped table's encoders.
+      folder: folder of the table, or the name of one that ships with the package; `<table>@<encoder>` chooses the
+        embeddings of one of a shipped table's encoders.
 
     Raises:
       InputError: in one sentence naming the file, and the row and field where there is one.
@@ -60,7 +59,7 @@ def load_external(folder: Path | str) -> OutcomeTable | None:
     """The one-hop table of models outside the pool that lies in a table's folder, if there is one.
 
     Args:
-      folder: of the table that it lies in, as for `load_table`.
+      folder: folder of the table that it lies in, as for `load_table`.
 
     Raises:
       InputError: as `load_table`.
@@ -94,9 +93,8 @@ def _load(folder: Path, header: dict[str, Any], choice: TableChoice, which: str)
         specs = {name: own["encoder"] for name, own in sets.items()}
         pool = tuple(PricedModel(**member) for member in header["pool"])
         tree = HopTree(len(pool), header["horizon"])
-        settings, details, parts = header["settings"], header["details"], header.get("parts", 1)
+        settings, details, paths = header["settings"], header["details"], node_paths(folder, header)
         money_unit, fingerprint = header["money_unit"], header["fingerprint"]
-        paths = [folder / "nodes" / f"part-{number:05d}.parquet" for number in range(parts)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{folder / HEADER}: not a table header ({type(error).__name__}: {error})") from None
     encoder = choice.named(specs)
@@ -172,8 +170,8 @@ def _read_nodes(
     """Columns [Q, N]; nodes without a row are not available."""
     path = paths[0] if len(paths) == 1 else paths[0].parent
     rows = pa.concat_tables(map(_read_parquet, paths))
-    wanted = ["query_id", "node", "model", "response", "quality", "tokens_in", "tokens_out", *details]
-    missing = [name for name in wanted if name not in rows.column_names]
+    needed = ["query_id", "node", "model", "response", "quality", "tokens_in", "tokens_out", *details]
+    missing = [name for name in needed if name not in rows.column_names]
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing")
     index = {query.id: row for row, query in enumerate(queries)}

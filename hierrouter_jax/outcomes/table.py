@@ -24,11 +24,11 @@ class Context(NamedTuple):
     """A query and the responses to it so far.
 
     Attributes:
-      query: its text.
-      responses: in the order in which they were given.
-      models: who gave each of them; empty where nobody asks.
+      query: text of the query.
+      responses: texts of the responses, the oldest first.
+      models: names of the models that gave them; empty where they do not matter.
       shots: turns of worked examples before the query, which the router does not read.
-      task: that the query is of, as far as somebody says so; only an encoder with a `task` part reads it.
+      task: task that the query is of, where it is known; only an encoder with a `task` part reads it.
     """
 
     query: str
@@ -43,6 +43,7 @@ Prompt = str | tuple[Turn, ...]
 
 
 SPLITS = ("train", "validation", "test")
+_COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")  # [Q, N] each
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ class Query:
     """A query and how its answers are graded.
 
     Attributes:
-      id: unique in the table.
-      text: what is asked: what the router reads, and the models after the shots.
+      id: name that is unique in the table.
+      text: text of the question: what the router reads, and the models after the shots.
       task: name of the task family.
       gold: the right answer.
-      split: train, validation or test.
-      group: surface template or source; queries of one group look alike.
+      split: name of its split: train, validation or test.
+      group: surface template or source; the queries of one group look alike.
       unseen: whether that group occurs in no training query.
       shots: turns of worked examples, which the models read first.
     """
@@ -75,22 +76,22 @@ class OutcomeTable:
     """Outcomes of Q queries over the N nodes (D of them decision nodes) of a hop tree.
 
     Attributes:
-      tree: the hop tree.
-      pool: its models, in action order.
-      queries: Q queries.
-      context_embedding: [Q, D, E] float32, a data-independent encoding of query and responses so far.
-      quality: [Q, N] float32 in [0, 1], the score of answering with the node's response; 0 at the root.
-      tokens_in, tokens_out: [Q, N] int32, metered by each model's own tokenizer; 0 at the root.
-      available: [Q, N] bool, whether the hop was run; a missing node is a masked action.
-      response: [Q, N] str (object), the text of the hop; empty at the root.
-      encoder: how to rebuild the encoder for live routing.
-      money_unit: what a cost of 1 means.
+      tree: the tree of all routes.
+      pool: the models, in action order.
+      queries: the Q queries, in the order of the rows.
+      context_embedding: data-independent encoding of query and responses so far, [Q, D, E] float32.
+      quality: score of answering with the node's response, [Q, N] float32 in [0, 1]; 0 at the root.
+      tokens_in, tokens_out: tokens metered by each model's own tokenizer, [Q, N] int32; 0 at the root.
+      available: whether the hop was run, [Q, N] bool; a missing node is a masked action.
+      response: text of the hop, [Q, N] str (object); empty at the root.
+      encoder: description from which the encoder is built again for live routing.
+      money_unit: meaning of a cost of 1.
       settings: generation settings and provenance, carried along as they are.
-      latency: [Q, N] float32 seconds, or None.
-      task_names: what `task` indexes; in order of first appearance unless given, and kept by every selection.
-      details: further [Q, N] columns that travel with the table (prompt, finish_reason, grader detail).
-      stated_cost: [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is tokens
-        times prices. A table with it is not priced anew by its pool's prices.
+      latency: seconds that each hop took, [Q, N] float32, or None.
+      task_names: names that `task` indexes; in order of first appearance unless given, and kept by every selection.
+      details: further columns [Q, N] that travel with the table (prompt, finish_reason, grader detail).
+      stated_cost: cost [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is
+        tokens times prices. A table with it is not priced anew by its pool's prices.
 
     Raises:
       InputError: if shapes disagree, a number is not finite, or a quality is outside [0, 1].
@@ -174,32 +175,25 @@ class OutcomeTable:
             self,
             queries=tuple(self.queries[row] for row in rows),
             context_embedding=self.context_embedding[part],
-            quality=self.quality[part],
-            tokens_in=self.tokens_in[part],
-            tokens_out=self.tokens_out[part],
-            available=self.available[part],
-            response=self.response[part],
-            latency=None if self.latency is None else self.latency[part],
-            stated_cost=None if self.stated_cost is None else self.stated_cost[part],
-            details={name: column[part] for name, column in self.details.items()},
+            **self._columns(part),
         )
 
     def up_to(self, hops: int) -> "OutcomeTable":
         """The table of the routes of at most `hops` hops: breadth-first, so the first nodes of this one."""
         tree = HopTree(self.tree.num_models, min(hops, self.tree.horizon))
-        nodes = slice(0, tree.num_nodes)
         return replace(
             self,
             tree=tree,
             context_embedding=self.context_embedding[:, : tree.num_decision_nodes],
-            quality=self.quality[:, nodes],
-            tokens_in=self.tokens_in[:, nodes],
-            tokens_out=self.tokens_out[:, nodes],
-            available=self.available[:, nodes],
-            response=self.response[:, nodes],
-            latency=None if self.latency is None else self.latency[:, nodes],
-            details={name: column[:, nodes] for name, column in self.details.items()},
+            **self._columns((slice(None), slice(tree.num_nodes))),
         )
+
+    def _columns(self, part: Any) -> dict[str, Any]:
+        """A part of every [Q, N] column by its field; a column that the table lacks stays None."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return {name: None if column is None else column[part] for name, column in columns.items()} | {
+            "details": {name: column[part] for name, column in self.details.items()}
+        }
 
     def split(self, name: str) -> "OutcomeTable":
         """The queries of one split.
@@ -213,18 +207,6 @@ class OutcomeTable:
                 f"the outcome table holds no {name} queries; its splits are {sorted({q.split for q in self.queries})}"
             )
         return self.select(rows)
-
-
-def judged(table: OutcomeTable, split: str) -> OutcomeTable:
-    """The queries of one split of which the table holds any hop: those that policies are judged on.
-
-    Raises:
-      InputError: if the split has none.
-    """
-    part = table.split(split)
-    if not part.answered.any():
-        raise InputError(f"the outcome table holds no hop of any {split} query")
-    return part if part.answered.all() else part.select(part.answered)
 
 
 def validate(table: OutcomeTable) -> None:
@@ -246,11 +228,7 @@ def validate(table: OutcomeTable) -> None:
             raise InputError(f"queries: {query.id!r} has an empty text")
         if query.split not in SPLITS:
             raise InputError(f"queries: {query.id!r} has split {query.split!r}; it must be one of {', '.join(SPLITS)}")
-    columns = {
-        name: getattr(table, name)
-        for name in ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")
-    }
-    for name, array in (columns | table.details).items():
+    for name, array in [*((name, getattr(table, name)) for name in _COLUMNS), *table.details.items()]:
         if array is not None and array.shape != (num_queries, nodes):
             raise InputError(f"{name}: shape is {array.shape} but {num_queries} queries x {nodes} nodes are needed")
     embedding = table.context_embedding

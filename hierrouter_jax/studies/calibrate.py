@@ -19,7 +19,8 @@ from hierrouter_jax.evaluation.exact import decision_masks, end_probability, gre
 from hierrouter_jax.evaluation.intervals import RESAMPLES, TAILS, mean_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
 from hierrouter_jax.evaluation.tree_policy import decision_logits
-from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
 from hierrouter_jax.training.checkpoints import load_routers
 from hierrouter_jax.training.checks import check_charges
@@ -75,7 +76,7 @@ def calibrate(
       InputError: if not exactly one target is given, no run has the learner, or no setting meets the target.
     """
     _check(budget, accuracy)
-    validation, checked = judged(table, "validation"), judged(table, split)
+    validation, checked = evaluated_queries(table, "validation"), evaluated_queries(table, split)
     candidates = [one for run in runs for one in _settings(run, table, validation, only)]
     if not candidates:
         raise InputError(f"--learner is {only!r}, but none of {', '.join(map(str, runs))} holds it")

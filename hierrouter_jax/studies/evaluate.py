@@ -18,9 +18,9 @@ from hierrouter_jax.evaluation.intervals import (
     proportion_interval,
 )
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
+from hierrouter_jax.outcomes.coverage import evaluated_queries, opponents_train
 from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
-from hierrouter_jax.outcomes.table import OutcomeTable, judged
-from hierrouter_jax.outcomes.whole_trees import opponents_train
+from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.front import called_once, front
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import TrainedRouter, router_cost
@@ -67,7 +67,7 @@ def evaluate(
     Raises:
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
-    part = judged(table, split)
+    part = evaluated_queries(table, split)
     left_out = table.split(split).num_queries - part.num_queries
     weight = cost_weight / features.cost_normaliser
     entries = [
@@ -137,7 +137,7 @@ def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float) -> 
 @single_precision
 def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str) -> dict[str, Any]:
     """Which routes each router takes on each task: shares of the split's queries that add up to 1."""
-    part = judged(table, split)
+    part = evaluated_queries(table, split)
     policies = {}
     for name, router in routers.items():
         nodes = router.end_probability(part, router.chosen_seed).argmax(axis=1)

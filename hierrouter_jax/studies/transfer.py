@@ -15,8 +15,8 @@ from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.intervals import mean_interval, paired_difference
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.table import OutcomeTable, judged
-from hierrouter_jax.outcomes.whole_trees import opponents_train, without_partial_trees
+from hierrouter_jax.outcomes.coverage import evaluated_queries, opponents_train, without_partial_trees
+from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import DIVERGED
 from hierrouter_jax.training.train import TrainConfig, train_routers
@@ -114,7 +114,7 @@ def transfer(
 
 def _cheapest_call(table: OutcomeTable) -> float:
     """Mean cost of a call of the model whose calls cost least on the test queries."""
-    test, first = judged(table, "test"), table.tree.stage_slice(1)
+    test, first = evaluated_queries(table, "test"), table.tree.stage_slice(1)
     costs = np.ma.array(test.cost[:, first], mask=~test.available[:, first]).mean(axis=0)
     return float(costs.min())
 
@@ -177,7 +177,7 @@ def leave_one_task_out(table: OutcomeTable, contenders: Mapping[str, Contender])
     rows = []
     for task in tested_tasks(table):
         left = without_task(table, task)
-        test = judged(left, "test")
+        test = evaluated_queries(left, "test")
         for name, fit in contenders.items():
             out, within = policy_outcome(test, fit(left)(test)), policy_outcome(test, told[name](test))
             difference = paired_difference(out.quality, within.quality)
@@ -242,7 +242,7 @@ def add_model(
     table, rows = without_partial_trees(table), []
     for number in known:
         partial = with_new_model(table, model, number, seed)
-        test = judged(partial, "test")
+        test = evaluated_queries(partial, "test")
         calls = calls_model(table.tree, table.model_names.index(model))
         for name, fit in contenders.items():
             ends = fit(partial)(test)

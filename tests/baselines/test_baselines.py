@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.tables import random_table, tables
 
 
@@ -111,11 +112,11 @@ def test_what_was_not_run_is_no_wrong_answer():
     assert oracle.oracle_fixed(table).tolist() == [2, 1, 0, 4]
     assert oracle.oracle_stop(table).tolist() == [2, 1, 0, 4]
     assert oracle.co_failure(table) == (2, 3)
-    part = judged(table, "test")
+    part = evaluated_queries(table, "test")
     assert [query.id for query in part.queries] == ["q0", "q1", "q3"]
     assert part.quality[np.arange(3), oracle.oracle_stop(part)].tolist() == [1, 0, 1]
     with pytest.raises(InputError, match="holds no hop of any test query"):
-        judged(table.select(np.array([2])), "test")
+        evaluated_queries(table.select(np.array([2])), "test")
 
 
 @pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2)])

@@ -7,7 +7,8 @@ import pytest
 
 from hierrouter_jax.bridge.grading.code import CodeGrader
 from hierrouter_jax.bridge.grading.extraction import extract_program
-from hierrouter_jax.bridge.grading.pieces import pieces, without_thinking
+from hierrouter_jax.bridge.grading.markup import IN_CODE, without_thinking
+from hierrouter_jax.bridge.grading.pieces import pieces
 from hierrouter_jax.bridge.grading.sandbox.sandbox import find_sandbox
 from hierrouter_jax.bridge.grading.source import missing_names, without_demonstration
 from hierrouter_jax.errors import InputError
@@ -259,9 +260,9 @@ def test_pieces_of_a_response_by_hand():
 
 
 def test_reasoning_by_hand():
-    assert without_thinking("a\n<think>b</think>c") == "a\nc"
-    assert without_thinking("a <think>b</think> c") == "a <think>b</think> c"  # within a line it is only written about
-    assert without_thinking("a\n</think>\nb") == "\nb"
+    assert without_thinking("a\n<think>b</think>c", IN_CODE) == "a\nc"
+    assert without_thinking("a <think>b</think> c", IN_CODE) == "a <think>b</think> c"  # within a line
+    assert without_thinking("a\n</think>\nb", IN_CODE) == "\nb"
 
 
 @pytest.mark.parametrize(

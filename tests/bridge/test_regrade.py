@@ -113,7 +113,7 @@ def test_the_old_verdicts_are_kept_beside(folder):
 def test_a_second_time_changes_nothing_and_a_mended_grader_is_a_second_folder(folder, tmp_path):
     regrade(folder)
     before = state(folder)
-    assert all(not one.differs and one.kept is None for one in regrade(folder))
+    assert all(not one.differs and one.old_verdicts is None for one in regrade(folder))
     assert state(folder) == before
     (tmp_path / "graders.py").write_text(GRADERS.replace("ends {figures}", "ends 2 {figures}").replace("[-1:],", '"",'))
     script = f"from hierrouter_jax.bridge.regrade import regrade; print(len(regrade({str(folder)!r})[1].verdicts))"
@@ -148,22 +148,22 @@ def test_a_kill_leaves_the_old_or_the_new(folder, step):
     """The process is killed at each place where a state could be half; the table reads as it was, or as it becomes."""
     old = load_table(folder)
     patch = {
-        "before the decision": "rewriting.write_json = die",
-        "after the decision": "rewriting.finish_rewriting = die",
+        "before the decision": "parts.write_json = die",
+        "after the decision": "parts.finish_rewriting = die",
         "between the files": "import pathlib; pathlib.Path.replace = die_at_parquet",
-        "at the end": "rewriting.shutil.rmtree = die_at_next",
+        "at the end": "parts.shutil.rmtree = die_at_next",
     }[step]
     script = f"""
 import os, signal
 from pathlib import Path
 from hierrouter_jax.bridge import regrade as module
-from hierrouter_jax.outcomes import rewriting
+from hierrouter_jax.outcomes import parts
 from hierrouter_jax.outcomes.store import load_table
 
 def die(*args, **more):
     os.kill(os.getpid(), signal.SIGKILL)
 
-moved, rename, remove = [], Path.replace, rewriting.shutil.rmtree
+moved, rename, remove = [], Path.replace, parts.shutil.rmtree
 
 def die_at_parquet(self, target):
     if str(target).endswith("nodes/part-00000.parquet"):

@@ -10,8 +10,8 @@ import pytest
 from hierrouter_jax.cli.provenance import import_notes
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
+from hierrouter_jax.outcomes.importers.costs import WordCounter
 from hierrouter_jax.outcomes.importers.records import Price
-from hierrouter_jax.outcomes.importers.tokens import WordCounter
 from hierrouter_jax.outcomes.importers.wide import is_index
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.outcomes import outcome_files as made

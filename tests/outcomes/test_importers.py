@@ -8,9 +8,8 @@ import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import FORMATS, ImportOptions, build_table, read_format
-from hierrouter_jax.outcomes.importers.prices import read_prices
+from hierrouter_jax.outcomes.importers.costs import WordCounter, read_prices
 from hierrouter_jax.outcomes.importers.records import Price
-from hierrouter_jax.outcomes.importers.tokens import WordCounter
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.outcomes import outcome_files as made

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
-from hierrouter_jax.outcomes.importers.prices import read_prices
+from hierrouter_jax.outcomes.importers.costs import WordCounter, read_prices
 from hierrouter_jax.outcomes.importers.records import Records
-from hierrouter_jax.outcomes.importers.tokens import WordCounter
 from tests.outcomes.outcome_files import LengthEncoder
 
 ROOT = Path(__file__).parents[2]

@@ -102,6 +102,21 @@ def test_a_selection_keeps_the_meaning_of_task_indices():
         assert part.details["finish_reason"].shape == part.quality.shape
 
 
+@pytest.mark.parametrize("hops", [1, 2, 3, 9])
+def test_routes_of_fewer_hops_are_the_first_nodes_of_every_column(hops):
+    """M = 3: 4, 13 and 40 nodes, of which 1, 4 and 13 decide; a cost that the source states is cut with the rest."""
+    nodes, decisions = {1: (4, 1), 2: (13, 4), 3: (40, 13), 9: (40, 13)}[hops]
+    table = random_table()
+    stated = np.arange(table.quality.size, dtype=np.float64).reshape(table.quality.shape)
+    stated[:, 0] = 0
+    part = replace(table, stated_cost=stated).up_to(hops)
+    assert part.cost.tolist() == stated[:, :nodes].tolist()
+    assert part.context_embedding.tolist() == table.context_embedding[:, :decisions].tolist()
+    for name in ("quality", "tokens_in", "tokens_out", "available", "response", "latency"):
+        assert getattr(part, name).tolist() == getattr(table, name)[:, :nodes].tolist()
+    assert part.details["finish_reason"].shape == (6, nodes)
+
+
 def test_a_missing_split_is_refused():
     with pytest.raises(InputError, match="holds no test queries; its splits are"):
         random_table(splits=("train", "validation")).split("test")

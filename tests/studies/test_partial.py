@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.coverage import opponents_train, whole_training_trees, without_partial_trees
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.outcomes.whole_trees import opponents_train, whole_training_trees, without_partial_trees
 from hierrouter_jax.studies.front import called_once
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.partial import (

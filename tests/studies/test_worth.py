@@ -197,6 +197,12 @@ def test_cost_can_make_routing_a_loss():
     assert report["answers"]["routing"] == "no-go"
 
 
+def test_a_deeper_table_may_state_its_costs():
+    """What the source bills is what tokens times prices say here, so that nothing of the report differs."""
+    table = built([[1, 0, 1, 1, 0, 0], [0, 1, 0, 0, 1, 1]], horizon=2)
+    assert worth(replace(table, stated_cost=table.cost)) == worth(table)
+
+
 def test_queries_without_all_outcomes_are_left_out_and_counted():
     table = built([[1, 0], [0, 1]])
     table.available[-1, 2] = False

@@ -145,7 +145,7 @@ class Calls:
     def waits_for(self) -> str:
         """Why no call begins now, for a person; empty as a rule."""
         first = f"{self.meter.under_way} calls under way end first"
-        if self._interruption is not None and self._interruption.asked:
+        if self._interruption is not None and self._interruption.pending:
             return f"stopping: {first}; Ctrl-C again stops at once"
         if self.paused:
             return f"paused while there is {self._pause}" + (f", {first}" if self.meter.under_way else "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hierrouter_jax.bridge.grading.options import Options
-from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.bridge.grading.verdict import Verdict, check_paired
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
@@ -27,18 +27,17 @@ class ChoiceGrader:
         Raises:
           InputError: if there is not one response a query, or a gold answer is not of that form.
         """
-        if len(responses) != len(queries):
-            raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
+        check_paired(responses, queries)
         return [_grade(response, query) for response, query in zip(responses, queries, strict=True)]
 
 
 def _grade(response: str, query: Query) -> Verdict:
     answer, options = _gold(query.id, query.gold)
-    found = options.commitment(response)
-    if not found.label:
-        return Verdict(0.0, found.written, found.reason)
-    right = found.label == answer
-    return Verdict(float(right), found.label, "right" if right else "wrong: option")
+    commitment = options.commitment(response)
+    if not commitment.label:
+        return Verdict(0.0, commitment.written, commitment.reason)
+    right = commitment.label == answer
+    return Verdict(float(right), commitment.label, "right" if right else "wrong: option")
 
 
 @lru_cache(maxsize=1024)

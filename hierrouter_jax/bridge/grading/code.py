@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from hierrouter_jax.bridge.grading.extraction import closed_prompt, extract_program
-from hierrouter_jax.bridge.grading.pieces import without_thinking
+from hierrouter_jax.bridge.grading.markup import IN_CODE, without_thinking
 from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
 from hierrouter_jax.bridge.grading.source import missing_names
 from hierrouter_jax.bridge.grading.verdict import Verdict
@@ -32,8 +32,8 @@ class CodeGrader:
     runs after the program and before the asserts.
 
     Attributes:
-      limits: of each program.
-      allow_unsandboxed: run programs unprotected where there is no sandbox.
+      limits: limits of each program.
+      allow_unsandboxed: whether to run programs unprotected where there is no sandbox.
 
     Raises:
       InputError: when called: if there is no sandbox, or a query's gold is not as above.
@@ -60,11 +60,10 @@ class CodeGrader:
         return f"code {VERSION} {self.limits} {self.sandbox.identity}"
 
     def _grade(self, response: str, gold: Mapping[str, Any], sandbox: Sandbox) -> Verdict:
-        response = without_thinking(response)
+        response = without_thinking(response, IN_CODE)
         if len(response) > MAX_CHARACTERS:
             return Verdict(0.0, "", f"too long: {len(response)} characters")
-        prompt, wanted = gold.get("prompt", ""), wanted_names(gold)
-        program = extract_program(response, wanted, prompt, used_names(gold))
+        program = extract_program(response, wanted_names(gold), gold.get("prompt", ""), used_names(gold))
         if not program.strip():
             return Verdict(0.0, "", "no code")
         try:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from hierrouter_jax.bridge.grading.markup import (
+    JOINT,
     MOST_PLACES,
     boxes,
     is_item,
@@ -30,7 +31,6 @@ _STATES = re.compile(
     re.IGNORECASE,
 )
 _START = re.compile(_LEAD, re.IGNORECASE)
-_JOINT = re.compile(r"[\s,;.$]*(?:(?:and|or)\b)?[\s,;$]*(?:[a-zA-Z](?:_\d)?\s*=\s*)?(?:\\text\{[^}]*\})?[\s$]*")
 # A dollar before a digit closes no formula: "$90 x 40 = $3600" are two prices.
 _FORMULA = re.compile(
     r"\$\$(.+?)\$\$|(?<![\\$])\$((?:\\\$|[^$\n])+)(?<!\\)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL
@@ -54,7 +54,7 @@ class FinalAnswer:
 
     Attributes:
       text: the answer as it is written there, without the marker around it; empty where there is none.
-      marker: what marks it: boxed, tagged, hashes, phrase, bold or line; empty where there is none.
+      marker: kind of mark on it: boxed, tagged, hashes, phrase, bold or line; empty where there is none.
     """
 
     text: str
@@ -84,8 +84,8 @@ def _final(tail: str) -> FinalAnswer:
         if (end := len(tail) - len(tail[match.end() :].lstrip(" \t\n:*")))
         and not ("\n" in tail[match.start() : end] and starts_list(tail[end:]))  # "Answer:" over a list of steps
     ][-MOST_PLACES:]
-    if found := _commitments(tail, announced):
-        return max(found, key=lambda place: place[0])[1]
+    if commitments := _commitments(tail, announced):
+        return max(commitments, key=lambda place: place[0])[1]
     for _, end in reversed(announced):
         if not NOT.match(tail, end) and (text := _stated(tail[end:])):
             return FinalAnswer(text, "phrase")
@@ -94,10 +94,10 @@ def _final(tail: str) -> FinalAnswer:
 
 def _commitments(tail: str, announced: list[tuple[int, int]]) -> list[tuple[int, FinalAnswer]]:
     """Where the response commits to a number or a formula, and to which."""
-    found = [(start, FinalAnswer(text, "boxed")) for start, text in boxes(tail)]
-    found += [(start, _tagged(text)) for start, text in tags(tail)]
-    boxed = max((start for start, _ in found), default=-1)
-    found += [
+    places = [(start, FinalAnswer(text, "boxed")) for start, text in boxes(tail)]
+    places += [(start, _tagged(text)) for start, text in tags(tail)]
+    boxed = max((start for start, _ in places), default=-1)
+    places += [
         (match.start(), FinalAnswer(match[1].strip(), "hashes"))
         for match in _HASHES.finditer(tail)
         if not is_item(match[1])  # "#### Step 3: Add them" is a heading
@@ -106,8 +106,8 @@ def _commitments(tail: str, announced: list[tuple[int, int]]) -> list[tuple[int,
         if start > boxed >= 0 and not INSISTS.match(tail, start):
             continue
         if _STATES.match(tail, end) and not names_box(tail[end:].split("\n\n", 1)[0]):
-            found.append((start, FinalAnswer(_stated(tail[end:]), "phrase")))
-    return found
+            places.append((start, FinalAnswer(_stated(tail[end:]), "phrase")))
+    return places
 
 
 def _tagged(content: str) -> FinalAnswer:
@@ -122,8 +122,8 @@ def _answers(text: str) -> bool:
     """Whether a text gives an answer, so that a question behind it is another one."""
     if text.endswith(":"):
         return False
-    found = _final(text)
-    return found.marker in MARKS or bool(re.search(r"\d", found.text))
+    answer = _final(text)
+    return answer.marker in MARKS or bool(re.search(r"\d", answer.text))
 
 
 def last_line(text: str) -> FinalAnswer:
@@ -141,8 +141,8 @@ def last_line(text: str) -> FinalAnswer:
     if bold := [part for part in _BOLD.findall(line) if not part.endswith(":")]:
         return FinalAnswer(bold[-1].strip(), "bold")
     line = line[-_REACH:]
-    said = [match.end() for match in _SAYS.finditer(line) if _STATES.match(line, match.end())]
-    return FinalAnswer(_formulas(line, at_start=False) or _stated(line[said[-1] :] if said else line), "line")
+    ends = [match.end() for match in _SAYS.finditer(line) if _STATES.match(line, match.end())]
+    return FinalAnswer(_formulas(line, at_start=False) or _stated(line[ends[-1] :] if ends else line), "line")
 
 
 def _stated(text: str) -> str:
@@ -161,7 +161,7 @@ def _formulas(text: str, at_start: bool) -> str:
     runs: list[tuple[int, int, str]] = []
     for match in _FORMULA.finditer(text):
         content = next(group for group in match.groups() if group).strip()
-        if runs and _JOINT.fullmatch(text, runs[-1][1], match.start()):
+        if runs and JOINT.fullmatch(text, runs[-1][1], match.start()):
             start, _, before = runs.pop()
             runs.append((start, match.end(), f"{before}, {content}"))
         elif at_start and (runs or text[: match.start()].strip(" *")):

@@ -10,7 +10,7 @@ from hierrouter_jax.bridge.grading.final_answer import MARKS, FinalAnswer, final
 from hierrouter_jax.bridge.grading.latex.clean import clean
 from hierrouter_jax.bridge.grading.markup import without_steps
 from hierrouter_jax.bridge.grading.quantities import Quantity, quantities, word_quantities
-from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.bridge.grading.verdict import Verdict, check_paired
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
@@ -71,8 +71,7 @@ class Gsm8kGrader:
         Raises:
           InputError: if there is not one response a query, or a gold answer is no number.
         """
-        if len(responses) != len(queries):
-            raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
+        check_paired(responses, queries)
         return [_grade(response, _gold(query), self.marked) for response, query in zip(responses, queries, strict=True)]
 
 

@@ -12,17 +12,17 @@ class Language:
     """Phrases of one language, as alternatives of a regular expression without groups.
 
     Attributes:
-      name: of the language, in English.
-      stems: what each of its announcements contains, in lower case: a text without one of them is not searched.
+      name: name of the language, in English.
+      stems: texts of which each of its announcements contains one, in lower case; a text without is not searched.
       answers: nouns that announce an answer, with what may stand before them ("final answer", "Antwort").
       results: nouns that do so only with a verb, as they also head a working ("solution").
-      verbs: what joins such a noun and the answer ("is", "lautet").
+      verbs: words that join such a noun and the answer ("is", "lautet").
       options: nouns that announce an option of several, with their verb or a colon ("the right choice").
       chooses: words behind which an option is named ("I choose").
       insists: adjectives of an answer that overrides an earlier one ("final", "richtige").
-      questions: what a text starts with that goes on to another question ("Question").
-      judged: what follows an option that is called right ("is correct").
-      refuses: what declines all options ("none of these").
+      questions: words that start another question ("Question").
+      affirms: words behind an option that is called right ("is correct").
+      refuses: words that decline all options ("none of these").
       spaced: whether words are parted by spaces.
     """
 
@@ -35,7 +35,7 @@ class Language:
     chooses: str
     insists: str
     questions: str
-    judged: str
+    affirms: str
     refuses: str
     spaced: bool = True
 
@@ -54,7 +54,7 @@ LANGUAGES = (
         chooses=r"(?:choose|chose|pick|select|selecting|go(?:ing)?\s+with|opt\s+for|guess(?:\s+is)?|settle\s+on)",
         insists=r"final|correct|corrected|actual|right",
         questions=r"(?:next\s+|new\s+)?(?:question|problem|exercise|instruction|task)|q|human|user",
-        judged=(
+        affirms=(
             r"(?:is|are|seems|appears|looks|must be|would be)\s+(?:to be\s+)?(?:the\s+)?(?:only\s+|most\s+|"
             r"clearly\s+)?(?:likely\s+|accurate\s+)?(?:correct|right|best|answer|true one)"
         ),
@@ -89,7 +89,7 @@ LANGUAGES = (
         chooses=r"ich\s+(?:wähle|nehme)|entscheide\s+mich\s+für",
         insists=r"richtige|korrekte|endgültige|finale|korrigierte|end",
         questions=r"(?:nächste\s+)?(?:frage|aufgabe)|benutzer",
-        judged=r"ist\s+(?:richtig|korrekt|die\s+richtige)",
+        affirms=r"ist\s+(?:richtig|korrekt|die\s+richtige)",
         refuses=(
             r"keine der (?:antworten|optionen|aussagen|möglichkeiten|genannten)|ich (?:weiß (?:es )?nicht|"
             r"kann (?:das|die frage) nicht)"
@@ -114,7 +114,7 @@ LANGUAGES = (
         chooses=r"(?:je\s+choisis|j['’]opte\s+pour|je\s+sélectionne)",
         insists=r"(?:bonne\s+)?réponses?\s+(?:finale|correcte|exacte|juste)",
         questions=r"(?:nouvelle\s+)?question|problème|exercice|utilisateur",
-        judged=r"est\s+(?:correcte?|juste|la\s+bonne)",
+        affirms=r"est\s+(?:correcte?|juste|la\s+bonne)",
         refuses=r"aucune? (?:des|de ces) (?:réponses|options|propositions)|je ne (?:sais|peux) pas",
     ),
     Language(
@@ -138,7 +138,7 @@ LANGUAGES = (
         chooses=r"(?:elijo|escojo|selecciono|opto\s+por|me\s+quedo\s+con)",
         insists=r"respuestas?\s+(?:final|correcta|definitiva)",
         questions=r"(?:nueva\s+)?pregunta|problema|ejercicio|usuario",
-        judged=r"es\s+(?:correcta|la\s+correcta)",
+        affirms=r"es\s+(?:correcta|la\s+correcta)",
         refuses=r"ninguna de (?:las|estas)|no (?:lo )?sé\b|no puedo (?:responder|contestar)",
     ),
     Language(
@@ -159,7 +159,7 @@ LANGUAGES = (
         chooses=r"(?:scelgo|seleziono)",
         insists=r"risposta\s+(?:finale|corretta|esatta|giusta)",
         questions=r"domanda|utente",
-        judged=r"è\s+(?:corretta|giusta)",
+        affirms=r"è\s+(?:corretta|giusta)",
         refuses=r"nessuna delle|non (?:lo )?so\b|non posso rispondere",
     ),
     Language(
@@ -180,7 +180,7 @@ LANGUAGES = (
         chooses=r"(?:escolho|seleciono)",
         insists=r"resposta\s+(?:final|correta|certa)",
         questions=r"pergunta|questão|exercício",
-        judged=r"é\s+(?:correta|a\s+correta)",
+        affirms=r"é\s+(?:correta|a\s+correta)",
         refuses=r"nenhuma das|não (?:sei|posso responder)",
     ),
     Language(
@@ -200,7 +200,7 @@ LANGUAGES = (
         chooses=r"ik\s+kies",
         insists=r"juiste|correcte|uiteindelijke",
         questions=r"vraag|opgave",
-        judged=r"is\s+(?:juist|correct)",
+        affirms=r"is\s+(?:juist|correct)",
         refuses=r"geen van de",
     ),
     Language(
@@ -213,7 +213,7 @@ LANGUAGES = (
         chooses=r"(?:я\s+)?выбираю",
         insists=r"правильный|верный|окончательный",
         questions=r"вопрос|задача",
-        judged=r"верно|правильно|(?:верный|правильный)\s+ответ",
+        affirms=r"верно|правильно|(?:верный|правильный)\s+ответ",
         refuses=r"ни один из|не знаю",
     ),
     Language(
@@ -231,7 +231,7 @@ LANGUAGES = (
         chooses=r"(?:我|应|应该|故|所以|因此|答案)选(?:择)?",
         insists=r"最终|正确|最后",
         questions=r"问题|题目|用户",
-        judged=r"(?:选项)?(?:是|为)?(?:正确|对)的?",
+        affirms=r"(?:选项)?(?:是|为)?(?:正确|对)的?",
         refuses=r"以上都不|都不(?:对|正确)|没有正确|无法(?:确定|回答)|不知道",
         spaced=False,
     ),
@@ -250,7 +250,7 @@ LANGUAGES = (
         chooses=r"選択肢は",
         insists=r"最終的な|正しい|正解",
         questions=r"質問|問題",
-        judged=r"が(?:正しい|正解)",
+        affirms=r"が(?:正しい|正解)",
         refuses=r"該当なし|わかりません|分かりません",
         spaced=False,
     ),
@@ -269,7 +269,7 @@ LANGUAGES = (
         chooses=r"선택은",
         insists=r"최종|정답",
         questions=r"질문|문제",
-        judged=r"(?:이|가)\s*정답",
+        affirms=r"(?:이|가)\s*정답",
         refuses=r"정답이 없|모르겠",
         spaced=False,
     ),

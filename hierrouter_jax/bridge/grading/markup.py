@@ -1,12 +1,13 @@
-r"""Answers that a response sets apart: \boxed{}, and tags such as <answer></answer>."""
+r"""What a response sets apart: answers in \boxed{} or in tags such as <answer>, and reasoning in tags."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 MOST_PLACES = 50  # boxes and tags that are read, from the end
 
 _BOX = re.compile(r"\\f?boxed\b\s*|\\fbox\b\s*|\\framebox\b\s*")
-_JOINT = re.compile(r"[\s,;.$]*(?:(?:and|or)\b)?[\s,;$]*(?:[a-zA-Z](?:_\d)?\s*=\s*)?(?:\\text\{[^}]*\})?[\s$]*")
+JOINT = re.compile(r"[\s,;.$]*(?:(?:and|or)\b)?[\s,;$]*(?:[a-zA-Z](?:_\d)?\s*=\s*)?(?:\\text\{[^}]*\})?[\s$]*")
 # Without a brace, TeX boxes one thing: a number, a command with its arguments, a letter that no word goes on from.
 _BARE = re.compile(r"[-+]?\.?\d[^\s$]*|\\[a-zA-Z]+[^\s$]*|[a-zA-Z](?=\s*(?:[$.,;)\\]|\n|$))")
 _PLACEHOLDER = re.compile(
@@ -37,7 +38,7 @@ def boxes(text: str) -> list[tuple[int, str]]:
             continue
         if (
             runs
-            and _JOINT.fullmatch(text, runs[-1][1], match.start())
+            and JOINT.fullmatch(text, runs[-1][1], match.start())
             and "\n\n" not in text[runs[-1][1] : match.start()]
         ):
             start, _, before = runs.pop()
@@ -50,14 +51,14 @@ def boxes(text: str) -> list[tuple[int, str]]:
 
 def tags(text: str) -> list[tuple[int, str]]:
     """Position and content of each answer tag; one that nothing closes reaches to the end of its paragraph."""
-    found = []
+    places = []
     for match in list(_TAG.finditer(text))[-MOST_PLACES:]:
         content = next((group for group in match.group("inside", "box", "bracket") if group is not None), "").strip()
         if match.end() == len(text) and not match[0].endswith((">", "]")):
             content = content.split("\n\n", 1)[0]
         if not _PLACEHOLDER.fullmatch(content):
-            found.append((match.start(), content))
-    return found
+            places.append((match.start(), content))
+    return places
 
 
 def last_box(text: str) -> str | None:
@@ -76,14 +77,67 @@ def _argument(text: str, start: int) -> tuple[str, int]:
     if not text.startswith("{", start):
         match = _BARE.match(text, start)
         return (match[0].rstrip(".,"), match.end()) if match else ("", start)
+    if end := braces_end(text, start):
+        return text[start + 1 : end - 1], end
+    line = text[start + 1 :].split("\n", 1)[0]
+    return line.rstrip("$. "), start + 1 + len(line)
+
+
+def braces_end(text: str, start: int) -> int:
+    """Where the braces that open at `start` end; 0 where none open or close there."""
     depth = 0
-    for place in range(start, len(text)):
+    for place in range(start, len(text) if text.startswith("{", start) else start):
         if text[place] in "{}" and text[max(place - 1, 0) : place] != "\\":
             depth += 1 if text[place] == "{" else -1
             if depth == 0:
-                return text[start + 1 : place], place + 1
-    line = text[start + 1 :].split("\n", 1)[0]
-    return line.rstrip("$. "), start + 1 + len(line)
+                return place + 1
+    return 0
+
+
+@dataclass(frozen=True)
+class ThoughtTags:
+    """The tags by which reasoning models set their reasoning apart, in one kind of response.
+
+    Attributes:
+      opens: pattern of an opening tag.
+      closes: pattern of a closing tag.
+      closes_alone: pattern of a closing tag that no tag opens; all before the last one is reasoning.
+      answer_last: whether all before the last closing tag is reasoning, also what stands before an opening one.
+    """
+
+    opens: re.Pattern[str]
+    closes: re.Pattern[str]
+    closes_alone: re.Pattern[str]
+    answer_last: bool
+
+
+_NAMES = r"think(?:ing)?|thought|reasoning"
+_PROSE_END = re.compile(rf"</(?:{_NAMES}|scratchpad)>", re.IGNORECASE)
+IN_PROSE = ThoughtTags(re.compile(rf"<(?:{_NAMES}|scratchpad)>", re.IGNORECASE), _PROSE_END, _PROSE_END, True)
+_CODE_END = rf"(?:</(?:{_NAMES})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)"
+# Beside code a tag counts at the start or the end of a line; code that names one has it in quotes.
+IN_CODE = ThoughtTags(
+    re.compile(rf"^[ \t]*(?:<(?:{_NAMES})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.MULTILINE | re.IGNORECASE),
+    re.compile(_CODE_END, re.IGNORECASE),
+    re.compile(rf"{_CODE_END}[ \t]*$|^[ \t]*{_CODE_END}", re.MULTILINE | re.IGNORECASE),
+    False,
+)
+
+
+def without_thinking(response: str, thought: ThoughtTags) -> str:
+    """A response less its reasoning: between tags for it, before one that closes alone, and after one left open."""
+    spoken, at = "", 0
+    if thought.answer_last and (closings := list(thought.closes.finditer(response))):
+        at = closings[-1].end()
+    while opening := thought.opens.search(response, at):
+        spoken += response[at : opening.start()]
+        closing = thought.closes.search(response, opening.end())
+        if closing is None:
+            return spoken
+        at = closing.end()
+    spoken += response[at:]
+    closings = list(thought.closes_alone.finditer(spoken))
+    return spoken[closings[-1].end() :] if closings else spoken
 
 
 _STEPS = (
@@ -122,7 +176,7 @@ def without_marker(line: str, before: Sequence[str] = ()) -> str:
     no item 10 is to be seen.
 
     Args:
-      line: one line of a response.
+      line: the line of a response.
       before: the lines above it, in their order, none of them empty.
     """
     if end := _heading_end(line):

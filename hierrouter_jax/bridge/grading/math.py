@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, final_answer
 from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
 from hierrouter_jax.bridge.grading.markup import boxes
 from hierrouter_jax.bridge.grading.parallel import grade_all
-from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.bridge.grading.verdict import Verdict, check_paired
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
@@ -29,8 +29,8 @@ class MathGrader:
 
     Attributes:
       seconds: deadline of one comparison; the worker is killed at it.
-      workers: processes; as many as there are cores unless given. With 0 comparisons run in this process, where
-        nothing stops them: for callers that themselves run graders in processes with a deadline.
+      workers: number of processes; as many as there are cores unless given. With 0 comparisons run in this process,
+        where nothing stops them: for callers that themselves run graders in processes with a deadline.
     """
 
     seconds: float = 10.0
@@ -47,8 +47,7 @@ class MathGrader:
         Raises:
           InputError: if there is not one response a query, or a query has no gold answer.
         """
-        if len(responses) != len(queries):
-            raise InputError(f"grading: {len(responses)} responses for {len(queries)} queries; there must be one each")
+        check_paired(responses, queries)
         golds = [_gold(query) for query in queries]
         answers = [final_answer(response) for response in responses]
         # Only an equation's meaning hangs on the question: all others are compared once for all questions.
@@ -58,9 +57,9 @@ class MathGrader:
         ]
         reasons = [_by_form(*case) for case in cases]
         open_cases = list(dict.fromkeys(case for case, reason in zip(cases, reasons, strict=True) if reason is None))
-        judged = dict(zip(open_cases, self._by_algebra(open_cases), strict=True))
+        by_algebra = dict(zip(open_cases, self._by_algebra(open_cases), strict=True))
         return [
-            _verdict(answer, reason or judged[case])
+            _verdict(answer, reason or by_algebra[case])
             for case, answer, reason in zip(cases, answers, reasons, strict=True)
         ]
 
@@ -71,8 +70,8 @@ class MathGrader:
         # A worker of `grade_all` may start no processes; its own deadline holds there.
         if self.workers == 0 or multiprocessing.current_process().daemon:
             return [verdict.reason for verdict in _load_algebra()(answers, golds)]
-        found = grade_all(_Algebra(), answers, golds, progress=False, seconds=self.seconds, workers=self.workers)
-        return [_SHORT.get(verdict.reason.partition(":")[0], verdict.reason) for verdict in found]
+        verdicts = grade_all(_Algebra(), answers, golds, progress=False, seconds=self.seconds, workers=self.workers)
+        return [_SHORT.get(verdict.reason.partition(":")[0], verdict.reason) for verdict in verdicts]
 
 
 class _Algebra:
@@ -98,7 +97,7 @@ def _load_algebra() -> _Algebra:
     """Loads math-verify and sympy, a second's work."""
     import hierrouter_jax.bridge.grading.latex.algebra  # noqa: F401
 
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that we keep the deadline
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that the caller keeps the deadline
     return _Algebra()
 
 
@@ -108,8 +107,8 @@ def _in_worker() -> _Algebra:
 
 
 def _gold(query: Query) -> str:
-    found = boxes(query.gold)
-    gold = found[-1][1] if found else query.gold.strip()
+    runs = boxes(query.gold)
+    gold = runs[-1][1] if runs else query.gold.strip()
     if not gold:
         raise InputError(
             f"query {query.id}: gold is empty; a math query needs its answer, or a solution with \\boxed{{}}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hierrouter_jax.bridge.grading.markup import boxes, tags
-from hierrouter_jax.bridge.grading.phrases import JUDGED, NOT, REFUSES, RETRACTS, choices, first_question, spoken
+from hierrouter_jax.bridge.grading.phrases import AFFIRMS, NOT, REFUSES, RETRACTS, choices, first_question, spoken
 
 # What stands between a commitment and its option: markup, quotes, brackets, "option".
 _QUOTES = "\"'“”„‚‘’«»‹›「」『』【】《》`"
@@ -53,9 +53,9 @@ class Commitment:
     """What a text commits to.
 
     Attributes:
-      label: of the option; empty where it commits to none.
-      written: the words that do it.
-      reason: why there is no label: `no answer`, `several`, `refusal`; empty otherwise.
+      label: label of the option; empty where it commits to none.
+      written: the words that commit to it.
+      reason: reason why there is no label: `no answer`, `several`, `refusal`; empty otherwise.
     """
 
     label: str
@@ -68,7 +68,7 @@ class Options:
     """The options of one question, and how they are found in a text.
 
     Attributes:
-      texts: by label, in their order.
+      texts: texts of the options by label, in their order.
     """
 
     texts: Mapping[str, str]
@@ -91,19 +91,19 @@ class Options:
         answer is none of these" none.
         """
         text = first_question(spoken(response), lambda before: bool(self._last(before) or self._named(before).label))
-        found = self._last(text)
-        if refusal := self._refusal(text, found):
+        last = self._last(text)
+        if refusal := self._refusal(text, last):
             return Commitment("", refusal, "refusal")
-        if found:
-            return found[1]
+        if last:
+            return last[1]
         # A box, a tag or "the answer is" that holds no option: what stood before it is working, and no answer.
         marks = [start for start, _ in (*boxes(text), *tags(text))] + [match.start() for match in choices(text)]
         return self._named(text[max(marks, default=0) :])
 
     def _last(self, text: str) -> tuple[int, Commitment] | None:
         """The last commitment and where it stands; a weak one ("so it is C") counts only where no other is."""
-        found = sorted(self._commitments(text), key=lambda place: place[0]) or list(self._concluded(text))
-        return found[-1] if found else None
+        places = sorted(self._commitments(text), key=lambda place: place[0]) or list(self._concluded(text))
+        return places[-1] if places else None
 
     def _commitments(self, text: str) -> Iterator[tuple[int, Commitment]]:
         for start, content in [*boxes(text), *tags(text)]:
@@ -112,11 +112,11 @@ class Options:
         for match in choices(text):
             if not NOT.match(text, match.end()) and (resolved := self._resolve(text[match.end() :][:600])):
                 yield match.start(), resolved
-        judged = re.compile(
+        affirmed = re.compile(
             rf"(?<![\w'’])(?:(?:option|choice|answer|statement|antwort|opción|réponse)\s+)?"
-            rf"[(*\[]{{0,4}}({self._label})[)*\].:]{{0,4}}(?:\s+|(?=[^\x00-\u2e7f]))(?:{JUDGED})",
+            rf"[(*\[]{{0,4}}({self._label})[)*\].:]{{0,4}}(?:\s+|(?=[^\x00-\u2e7f]))(?:{AFFIRMS})",
         )
-        for match in judged.finditer(text):
+        for match in affirmed.finditer(text):
             yield match.start(), Commitment(match[1], match[0])
         yield from self._lines(text)
         yield from self._bold(text)
@@ -133,7 +133,7 @@ class Options:
         if not match:
             return None
         label, rest = match[1], text[match.end() :]
-        if label not in self.texts:  # a lower-case letter, or none of ours
+        if label not in self.texts:  # a lower-case letter, or no label
             label = label.upper()
             article = re.match(r"[}*\"',]*\s+[a-zA-Z]", rest)  # "a matter of taste"; but "b) is" and "b." are labels
             if label not in self.texts or article:
@@ -197,30 +197,30 @@ class Options:
     def _bold(self, text: str) -> Iterator[tuple[int, Commitment]]:
         start = text.rfind("\n\n") + 1
         pattern = re.compile(rf"\*\*[\s(\[]*(?:[Oo]ption\s+)?({self._label})(?:[)\].:\s]*\*\*|[).:\]][^*\n]*\*\*)")
-        found = list(pattern.finditer(text, start))
-        if found and len({match[1] for match in found}) == 1 and not self._denied(text, found[-1]):
-            yield found[-1].start(), Commitment(found[-1][1], found[-1][0])
+        matches = list(pattern.finditer(text, start))
+        if matches and len({match[1] for match in matches}) == 1 and not self._denied(text, matches[-1]):
+            yield matches[-1].start(), Commitment(matches[-1][1], matches[-1][0])
 
     def _denied(self, text: str, match: re.Match[str]) -> bool:
         before = text[max(match.start() - 25, 0) : match.start()]
         return bool(_NEGATED.search(before.rpartition(".")[2]) or _WRONG.match(text, match.end()))
 
-    def _refusal(self, text: str, found: tuple[int, Commitment] | None) -> str:
+    def _refusal(self, text: str, last: tuple[int, Commitment] | None) -> str:
         """Words that decline to choose, in no option's text; empty if none.
 
         Behind a commitment they only explain it ("C, as none of these conducts"), unless they are the object of
         "the answer is", or their sentence takes back what was said.
         """
-        for match in reversed(list(REFUSES.finditer(text, found[0] if found else 0))):
+        for match in reversed(list(REFUSES.finditer(text, last[0] if last else 0))):
             words = normalised(match[0])
             if any(words in option for option in self._normal.values()):
                 continue
-            if found is None or self._retracted(text, found[0], match.start()):
+            if last is None or self._retracted(text, last[0], match.start()):
                 return match[0]
         return ""
 
     def _retracted(self, text: str, committed: int, start: int) -> bool:
-        if any(said.start() > committed and not text[said.end() : start].strip(" *:\n") for said in choices(text)):
+        if any(one.start() > committed and not text[one.end() : start].strip(" *:\n") for one in choices(text)):
             return True
         sentence = max(text.rfind(mark, committed, start) for mark in (". ", "! ", "? ", "\n"))
         return sentence >= 0 and bool(RETRACTS.match(text, sentence + 1))
@@ -245,9 +245,9 @@ class Options:
         return Commitment("", "", "no answer")
 
     def _quotes(self, line: str) -> set[str]:
-        """Options whose words stand in a line; one that lies within another found one does not count."""
+        """Options whose words stand in a line; one that lies within another one does not count."""
         words = normalised(line)
-        found = {
+        quoted = {
             label: text
             for label, text in self._normal.items()
             if text.upper() not in self.texts
@@ -255,8 +255,8 @@ class Options:
         }
         return {
             label
-            for label, text in found.items()
-            if not any(text != other and text in other for other in found.values())
+            for label, text in quoted.items()
+            if not any(text != other and text in other for other in quoted.values())
         }
 
 

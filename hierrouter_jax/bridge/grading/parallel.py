@@ -42,7 +42,7 @@ class VerdictCache:
     """Verdicts of earlier runs, in one SQLite file; several processes may share it.
 
     Args:
-      path: the file, made where there is none; None keeps the verdicts in memory only.
+      path: path of the file, made where there is none; None keeps the verdicts in memory only.
 
     Raises:
       InputError: if the file is not such a cache, on opening or later.
@@ -65,8 +65,8 @@ class VerdictCache:
 
     def get(self, key: bytes) -> Verdict | None:
         with self._readable():
-            found = self._connection.execute("SELECT quality, extracted, reason FROM verdicts WHERE key = ?", (key,))
-            row = found.fetchone()
+            rows = self._connection.execute("SELECT quality, extracted, reason FROM verdicts WHERE key = ?", (key,))
+            row = rows.fetchone()
         return Verdict(*row) if row else None
 
     def put(self, key: bytes, verdict: Verdict) -> None:
@@ -99,13 +99,13 @@ def grade_all(
     """Grade each response, equal ones once; what takes too long, or ends its worker, counts as wrong.
 
     Args:
-      grader: sent to the workers: by the name of its module, or whole where it is defined in the running script or
-        notebook. Its attribute `identity` (name, version, settings) names it in the cache.
-      responses, queries: of equal length.
-      cache: verdicts of earlier runs, and where new ones go; all but those that hung on the clock.
+      grader: the grader, sent to the workers by the name of its module, or whole where it is defined in the running
+        script or notebook. Its attribute `identity` (name, version, settings) names it in the cache.
+      responses, queries: responses and the query of each, of equal length.
+      cache: verdicts of earlier runs, to which new ones are added; all but those that hung on the clock.
       progress: whether to show a bar.
-      seconds: for one response, after which its worker is killed.
-      workers: processes; as many as this one may use cores unless given.
+      seconds: time for one response, after which its worker is killed.
+      workers: number of processes; as many as this one may use cores unless given.
     Returns:
       Verdicts in the order of the responses.
     Raises:
@@ -114,16 +114,16 @@ def grade_all(
     keys = [_key(grader, response, query, cache) for response, query in zip(responses, queries, strict=True)]
     first = {key: index for index, key in reversed(list(enumerate(keys)))}
     known = {key: cache.get(key) for key in first} if cache else {}
-    found = {key: verdict for key, verdict in known.items() if verdict}
-    items = [(key, responses[index], queries[index]) for key, index in first.items() if key not in found]
+    verdicts = {key: verdict for key, verdict in known.items() if verdict}
+    items = [(key, responses[index], queries[index]) for key, index in first.items() if key not in verdicts]
     items.sort(key=lambda item: first[item[0]])
-    with tqdm(total=len(first), initial=len(found), desc="grading", unit="answer", disable=not progress) as bar:
+    with tqdm(total=len(first), initial=len(verdicts), desc="grading", unit="answer", disable=not progress) as bar:
         for key, verdict in _grade_items(grader, items, seconds, workers):
-            found[key] = verdict
+            verdicts[key] = verdict
             if cache and not verdict.reason.startswith(("timeout: wall", OUT_OF_TIME)):
                 cache.put(key, verdict)
             bar.update()
-    return [found[key] for key in keys]
+    return [verdicts[key] for key in keys]
 
 
 def _key(grader: Grader, response: str, query: Query, cache: VerdictCache | None) -> bytes:
@@ -200,11 +200,11 @@ class _Worker:
     """A process with the grader."""
 
     def __init__(self, sent: bytes) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-P", "-c", _START, str(theirs.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-        self._pipe = Connection(ours.detach())
+        here, there = socket.socketpair()
+        with there:
+            command = [sys.executable, "-P", "-c", _START, str(there.fileno())]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[there.fileno()])
+        self._pipe = Connection(here.detach())
         self._send([os.fspath(folder) for folder in sys.path if isinstance(folder, str)])
         self._send(sent)
         self.late = False

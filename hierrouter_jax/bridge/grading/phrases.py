@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from hierrouter_jax.bridge.grading.languages import LANGUAGES, Language
+from hierrouter_jax.bridge.grading.markup import IN_PROSE, without_thinking
 
 
 def any_of(field: str) -> str:
@@ -38,7 +39,7 @@ _ANNOUNCES = [(language.stems, re.compile(_announcement(language), re.IGNORECASE
 _CHOOSES = [(language.stems, re.compile(_choice(language), re.IGNORECASE)) for language in LANGUAGES]
 # "La respuesta no es", 答案不是: the denial stands before the verb.
 _DENIES = re.compile(r"(?:\b(?:no|non|não|не)\s+|不)\S{1,5}$", re.IGNORECASE)
-JUDGED = any_of("judged")
+AFFIRMS = any_of("affirms")
 REFUSES = re.compile(any_of("refuses"), re.IGNORECASE)
 # What denies an option behind an announcement that is not itself denied: "the answer is not".
 NOT = re.compile(
@@ -87,14 +88,12 @@ def _matches(
 ) -> list[re.Match[str]]:
     lower = text.lower()
     searched = (pattern for stems, pattern in patterns if any(stem in lower for stem in stems))
-    found = (match for pattern in searched for match in pattern.finditer(text))
-    return sorted((match for match in found if denials or not _DENIES.search(match[0])), key=lambda match: match.end())
+    every = (match for pattern in searched for match in pattern.finditer(text))
+    return sorted((match for match in every if denials or not _DENIES.search(match[0])), key=lambda match: match.end())
 
 
 LONGEST = 20_000  # characters from the end that are read; an answer before that is no final answer
 _MOST_QUESTIONS = 20  # that are looked at, from the start
-_THOUGHT = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
-_THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
 # Full-width forms, as Chinese and Japanese texts have them, in the form that the graders read.
 _WIDTHS = {0xFF01 + place: 0x21 + place for place in range(0x5E)} | {0x3000: " ", "。": ". ", "．": ".", "｡": ". "}
 _NARROW = str.maketrans({chr(key) if isinstance(key, int) else key: value for key, value in _WIDTHS.items()})
@@ -110,20 +109,16 @@ def spoken(response: str) -> str:
         if text[: match.start()].strip():
             text = text[: match.start()]
             break
-    if ends := list(_THOUGHT_END.finditer(text)):
-        text = text[ends[-1].end() :]
-    if thought := _THOUGHT.search(text):
-        text = text[: thought.start()]
-    return text.strip()
+    return without_thinking(text, IN_PROSE).strip()
 
 
 def first_question(text: str, answers: Callable[[str], bool]) -> str:
     """`text` up to where it goes on to another question, as base models do once they have answered.
 
     Args:
-      text: what `spoken` gives.
-      answers: whether a text gives an answer; what stands before the next question must, or else the response only
-        repeats the question that it was asked.
+      text: a response as `spoken` gives it.
+      answers: function that says whether a text gives an answer; what stands before the next question must, or else
+        the response only repeats the question that it was asked.
     """
     numbers: list[int] = []
     for match in itertools.islice(NEXT_QUESTION.finditer(text), _MOST_QUESTIONS):

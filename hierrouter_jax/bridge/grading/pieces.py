@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
 
-from hierrouter_jax.bridge.grading.source import goes_on, longest, parsed
+from hierrouter_jax.bridge.grading.source import goes_on, longest, syntax_tree
 
 _FENCE = re.compile(r"`{3,}|^[ \t]*~{3,}", re.MULTILINE)
 _PYTHON = {"", "python", "python3", "py", "py3"}
@@ -17,12 +17,6 @@ _STARTS = re.compile(r"^(?:(?:def|class|import|from|async def)\b|@|[A-Za-z_]\w* 
 _MOST_FENCES = 400
 _MOST_STARTS = 20
 _MOST_ENDS = 8  # fences that may be part of a block: two of them for each example in a docstring
-
-# What reasoning models set apart. A tag counts at the start or the end of a line; code that names one has it in quotes.
-_THINK = r"(?:think(?:ing)?|thought|reasoning)"
-_OPENS = re.compile(rf"^[ \t]*(?:<{_THINK}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.MULTILINE | re.IGNORECASE)
-_CLOSES = re.compile(rf"(?:</{_THINK}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)", re.IGNORECASE)
-_CLOSES_A_LINE = re.compile(rf"(?:{_CLOSES.pattern})[ \t]*$|^[ \t]*(?:{_CLOSES.pattern})", re.MULTILINE | re.IGNORECASE)
 
 # What ends an answer, or begins the next one: marks of few-shot prompts, special tokens, the next question.
 _MARK = re.compile(
@@ -59,10 +53,10 @@ class Piece:
     """A text that may be code.
 
     Attributes:
-      source: Python, or the text as it stands where nothing of it is.
-      place: where it stands.
-      end: how it ends.
-      text: of the block, or of the text between blocks, that it is a part of.
+      source: Python code, or the text as it stands where nothing of it is.
+      place: kind of place where it stands.
+      end: manner in which it ends.
+      text: text of the block, or of the stretch between blocks, that it is a part of.
     """
 
     source: str
@@ -71,27 +65,13 @@ class Piece:
     text: str
 
 
-def without_thinking(response: str) -> str:
-    """A response less its reasoning: between tags for it, before one that closes alone, and after one left open."""
-    spoken, at = "", 0
-    while opening := _OPENS.search(response, at):
-        spoken += response[at : opening.start()]
-        closing = _CLOSES.search(response, opening.end())
-        if closing is None:
-            return spoken
-        at = closing.end()
-    spoken += response[at:]
-    closings = list(_CLOSES_A_LINE.finditer(spoken))
-    return spoken[closings[-1].end() :] if closings else spoken
-
-
 def parts(text: str) -> list[str]:
     """The text between marks of few-shot prompts, special tokens and further questions, in order; then all of it."""
-    found, at = [], 0
+    before, at = [], 0
     for mark in islice(_MARK.finditer(text), _MOST_MARKS):
-        found.append(text[at : mark.start()])
+        before.append(text[at : mark.start()])
         at = mark.end()
-    return [part for part in (*found, text[at:]) if part.strip()] + ([text] if found else [])
+    return [part for part in (*before, text[at:]) if part.strip()] + ([text] if before else [])
 
 
 def pieces(text: str) -> list[Piece]:
@@ -103,24 +83,24 @@ def pieces(text: str) -> list[Piece]:
     fences = [(match.start(), match.end()) for match in _FENCE.finditer(text)]
     if len(fences) > _MOST_FENCES:
         fences = fences[: _MOST_FENCES // 2] + fences[-_MOST_FENCES // 2 :]
-    found: list[Piece] = []
+    all_pieces: list[Piece] = []
     starts, ends = [start for start, _ in fences] + [len(text)], [end for _, end in fences]
-    found += _outside(text[: starts[0]], after_fence=False, closed=bool(fences))
+    all_pieces += _outside(text[: starts[0]], after_fence=False, closed=bool(fences))
     at = 0
     while at < len(fences):
         last = min(at + _MOST_ENDS, len(fences))
         readable = (end for end in range(at + 1, last + 1) if _readable(text[ends[at] : starts[end]]))
         end = next(readable, None)
         if end is None and _opens(text, fences, at + 1):  # this one closes what no fence opened
-            found += _outside(text[ends[at] : starts[at + 1]], after_fence=True, closed=True)
+            all_pieces += _outside(text[ends[at] : starts[at + 1]], after_fence=True, closed=True)
             at += 1
             continue
         end = at + 1 if end is None else end
-        found += _inside(text[ends[at] : starts[end]], closed=end < len(fences))
+        all_pieces += _inside(text[ends[at] : starts[end]], closed=end < len(fences))
         if end < len(fences):
-            found += _outside(text[ends[end] : starts[end + 1]], after_fence=True, closed=end + 1 < len(fences))
+            all_pieces += _outside(text[ends[end] : starts[end + 1]], after_fence=True, closed=end + 1 < len(fences))
         at = end + 1
-    return found
+    return all_pieces
 
 
 def _opens(text: str, fences: list[tuple[int, int]], at: int) -> bool:
@@ -147,7 +127,7 @@ def _readings(block: str) -> Iterator[tuple[str, str]]:
 
 
 def _readable(block: str) -> bool:
-    return any(parsed(text) for _, code in _readings(block) for text in (code, textwrap.dedent(code)))
+    return any(syntax_tree(text) for _, code in _readings(block) for text in (code, textwrap.dedent(code)))
 
 
 def _inside(block: str, closed: bool) -> list[Piece]:
@@ -156,7 +136,7 @@ def _inside(block: str, closed: bool) -> list[Piece]:
     for language, code in _readings(block):
         place = Place.PYTHON if language in _PYTHON else Place.OTHER
         for text in (code, textwrap.dedent(code)):
-            if parsed(text):
+            if syntax_tree(text):
                 return [Piece(text, place, _end(text, "", closed), text)]
         if code.lstrip().startswith(">>> "):
             return [Piece(_typed(code), place, End.CLOSED, code)]
@@ -168,22 +148,22 @@ def _inside(block: str, closed: bool) -> list[Piece]:
 def _outside(text: str, after_fence: bool, closed: bool) -> list[Piece]:
     """The parts of a text outside fences that are Python."""
     for code in [code for _, code in _readings(text)] if after_fence else [text]:
-        if parsed(code):
+        if syntax_tree(code):
             return [Piece(code, Place.OUTSIDE, _end(code, "", closed), code)]
     return _python_in(text, Place.OUTSIDE, closed)
 
 
 def _python_in(text: str, place: Place, closed: bool) -> list[Piece]:
     """From each line that starts a definition, an import or an assignment, as far as it goes; then from the next."""
-    found, at = [], 0
+    runs, at = [], 0
     for start in islice(_STARTS.finditer(text), _MOST_STARTS):
         if start.start() < at:
             continue
         source, rest = longest(text[start.start() :])
         if source:
-            found.append(Piece(source, place, _end(source, rest, closed), text))
+            runs.append(Piece(source, place, _end(source, rest, closed), text))
             at = start.start() + len(source)
-    return found
+    return runs
 
 
 def _end(source: str, rest: str, closed: bool) -> End:

@@ -45,12 +45,13 @@ class Quantity:
     """A number as a text has it.
 
     Attributes:
-      start: of the number in the text, without its sign.
-      end: of the number.
-      written: as it stands there.
-      value: exact; None where the whole is no number that can be read, as 1.2.3, or a time of day that is no full hour.
-      places: decimal places that are written; 0 for a fraction.
-      kind: number, clock, or computation where it is arithmetic of several numbers.
+      start: position of the number in the text, without its sign.
+      end: position behind the number.
+      written: the number as it stands there.
+      value: exact value; None where the whole is no number that can be read, as 1.2.3, or a time of day that is no
+        full hour.
+      places: number of decimal places that are written; 0 for a fraction.
+      kind: kind of quantity: number, clock, or computation where it is arithmetic of several numbers.
     """
 
     start: int
@@ -68,11 +69,11 @@ def quantities(text: str) -> list[Quantity]:
 
 def word_quantities(text: str) -> list[Quantity]:
     """The numbers in English words that a text has, from left to right."""
-    found = []
+    numbers = []
     for match in word_pattern().finditer(text):
         value = words_value(match[0])
-        found.append(_signed(text, Quantity(match.start(), match.end(), match[0].replace("-", " "), value)))
-    return found
+        numbers.append(_signed(text, Quantity(match.start(), match.end(), match[0].replace("-", " "), value)))
+    return numbers
 
 
 def _plain(text: str) -> Iterator[Quantity]:

@@ -31,7 +31,7 @@ def error_in(source: str) -> SyntaxError | None:
 
 
 @lru_cache(maxsize=16)
-def parsed(source: str) -> ast.Module | None:
+def syntax_tree(source: str) -> ast.Module | None:
     """The tree of a source that compiles and holds a statement; None of any other."""
     if not source.strip() or error_in(source) is not None:
         return None
@@ -52,7 +52,7 @@ def longest(text: str) -> tuple[str, str]:
             break
         size = min(max((error.lineno or 1) - 1, 0), size - 1)
     whole = "\n".join(lines[:size])
-    return (whole, "\n".join(lines[size:])) if parsed(whole) else ("", text)
+    return (whole, "\n".join(lines[size:])) if syntax_tree(whole) else ("", text)
 
 
 def goes_on(rest: str) -> bool:
@@ -61,22 +61,22 @@ def goes_on(rest: str) -> bool:
     return first[:1].isspace() or bool(_GOES_ON.match(first))
 
 
-def defined(source: str) -> set[str]:
+def defined_names(source: str) -> set[str]:
     """Names that a source gives a meaning at its top level: variables, classes, functions that do something."""
-    tree = parsed(source)
-    return {name for node in tree.body if not _imports(node) for name in _bound(node)} if tree else set()
+    tree = syntax_tree(source)
+    return {name for node in tree.body if not _imports(node) for name in _names_of(node)} if tree else set()
 
 
-def defined_before_end(source: str) -> set[str]:
-    """As `defined`, less what only the last statement defines."""
-    tree = parsed(source)
-    return {name for node in tree.body[:-1] if not _imports(node) for name in _bound(node)} if tree else set()
+def names_before_end(source: str) -> set[str]:
+    """As `defined_names`, less what only the last statement defines."""
+    tree = syntax_tree(source)
+    return {name for node in tree.body[:-1] if not _imports(node) for name in _names_of(node)} if tree else set()
 
 
-def bound(source: str) -> set[str]:
+def bound_names(source: str) -> set[str]:
     """Names that a source defines or imports at its top level."""
-    tree = parsed(source)
-    return {name for node in tree.body for name in _bound(node)} if tree else set()
+    tree = syntax_tree(source)
+    return {name for node in tree.body for name in _names_of(node)} if tree else set()
 
 
 def missing_names(source: str) -> set[str]:
@@ -92,7 +92,10 @@ def does_something(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def without_demonstration(
-    source: str, wanted: Collection[str], used: Collection[str], counts: Literal["first", "last", "closed"] = "last"
+    source: str,
+    names: Collection[str],
+    test_names: Collection[str],
+    counts: Literal["first", "last", "closed"] = "last",
 ) -> str:
     """A program less what shows it at work.
 
@@ -101,44 +104,44 @@ def without_demonstration(
     Prints, asserts, input and further functions go.
 
     Args:
-      source: of the program; comes back as it is where it does not compile or defines no wanted name.
-      wanted: names of which the program defines at least one.
-      used: names that the tests take from it.
-      counts: which definition of a wanted name counts: the first, as where a text runs on behind it; the last; or the
-        last that is not the end of the source, as where that may be cut off.
+      source: source of the program; it comes back as it is where it does not compile or defines no wanted name.
+      names: names of which the program defines at least one: the wanted names.
+      test_names: names that the tests take from the program beside those.
+      counts: the definition of a wanted name that counts: the first, as where a text runs on behind it; the last; or
+        the last that is not the end of the source, as where that may be cut off.
     """
-    tree = parsed(source)
-    at = [place for place, node in enumerate(tree.body) if _bound(node) & set(wanted)] if tree else []
+    tree = syntax_tree(source)
+    at = [place for place, node in enumerate(tree.body) if _names_of(node) & set(names)] if tree else []
     if tree is None or not at:
         bare = [node for node in tree.body if _says_nothing(node)] if tree else []
         return "" if tree and len(bare) == len(tree.body) else source
     if counts == "closed" and len(at) > 1 and at[-1] == len(tree.body) - 1:
         at.pop()
     end = (at[0] if counts == "first" else at[-1]) + 1
-    kept = [node for node in tree.body[:end] if not _says_nothing(node)]
-    own = {name for node in kept for name in _bound(node)} & set(wanted)
-    tail = [node for node in tree.body[end:] if not _bound(node) & own]
+    statements = [node for node in tree.body[:end] if not _says_nothing(node)]
+    own = {name for node in statements for name in _names_of(node)} & set(names)
+    tail = [node for node in tree.body[end:] if not _names_of(node) & own]
     while True:
-        needed = _globals(_lines_of(source, kept))[0] | set(used) | set(wanted)
+        needed = _globals(_lines_of(source, statements))[0] | set(test_names) | set(names)
         more = [node for node in tail if _serves(node, needed)]
         if not more:
             break
-        kept += more
+        statements += more
         tail = [node for node in tail if node not in more]
-    return _lines_of(source, kept)
+    return _lines_of(source, statements)
 
 
 def _lines_of(source: str, nodes: list[ast.stmt]) -> str:
     """The source's lines of some statements, comments before them included."""
-    tree = parsed(source) or ast.Module([], [])
+    tree = syntax_tree(source) or ast.Module([], [])
     starts = {node.lineno for node in nodes}
-    lines, kept, done = source.splitlines(), [], 0
+    lines, output, done = source.splitlines(), [], 0
     for node in tree.body:
         end = node.end_lineno or node.lineno
         if node.lineno in starts:
-            kept += lines[done:end]
+            output += lines[done:end]
         done = max(done, end)
-    return "\n".join(kept).strip("\n") + "\n"
+    return "\n".join(output).strip("\n") + "\n"
 
 
 def _globals(source: str) -> tuple[set[str], set[str]]:
@@ -163,7 +166,7 @@ def _globals(source: str) -> tuple[set[str], set[str]]:
     return used, own
 
 
-def _bound(node: ast.stmt) -> set[str]:
+def _names_of(node: ast.stmt) -> set[str]:
     """Names that a top-level statement defines or imports."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return {node.name} if does_something(node) else set()
@@ -172,7 +175,7 @@ def _bound(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
     if isinstance(node, ast.If | ast.Try | ast.With) and not _is_main(node):
-        return {name for part in _statements(node) for name in _bound(part)}
+        return {name for part in _statements(node) for name in _names_of(part)}
     if isinstance(node, ast.AnnAssign) and node.value is None:
         return set()
     return {target.id for target in _targets(node) if isinstance(target, ast.Name)}
@@ -182,7 +185,7 @@ def _serves(node: ast.stmt, needed: set[str]) -> bool:
     """Whether a statement defines a needed name, or changes what it holds."""
     if _is_main(node) or isinstance(node, ast.Assert):
         return False
-    if _bound(node) & needed:
+    if _names_of(node) & needed:
         return True
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return False
@@ -201,13 +204,13 @@ def _serves(node: ast.stmt, needed: set[str]) -> bool:
 def _targets(node: ast.stmt) -> list[ast.expr]:
     """What an assignment assigns to, parts of tuples one by one."""
     if isinstance(node, ast.Assign):
-        found = node.targets
+        targets = node.targets
     elif isinstance(node, ast.AnnAssign | ast.AugAssign):
-        found = [node.target]
+        targets = [node.target]
     else:
-        found = []
+        targets = []
     flat: list[ast.expr] = []
-    for target in found:
+    for target in targets:
         flat += target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
     return flat
 

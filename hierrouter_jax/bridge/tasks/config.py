@@ -17,10 +17,10 @@ class SourceConfig:
     """Where a task's rows come from: a data set of the hub, or files.
 
     Attributes:
-      path: what `datasets.load_dataset` is given: a hub id, or `parquet`, `json` or `csv` for files.
+      path: path that `datasets.load_dataset` takes: a hub id, or `parquet`, `json` or `csv` for files.
       config: configuration of the hub's data set (`main`, say); none where it has only one.
       revision: commit, branch or tag of the hub's data set; without one, its latest. A table records the commit.
-      files: path of each file split, where `path` names a file format; relative to the YAML file.
+      files: path of each split's file, where `path` names a file format; relative to the YAML file.
       folder: name of this task's folder in a local copy of the benchmarks (`--data`), which holds a Parquet file a
         split, in the hub's columns; by default the task's name.
       splits: the source's split that each of train, validation and test is drawn from.
@@ -28,7 +28,7 @@ class SourceConfig:
         it make the task `dev-only`.
 
     Raises:
-      InputError: if a split is none of ours, or files are missing or superfluous.
+      InputError: if a split is none of the three, or files are missing or superfluous.
     """
 
     path: str
@@ -54,10 +54,10 @@ class ShotsConfig:
     """Worked examples in front of the question.
 
     Attributes:
-      count: how many; 0 is zero-shot.
+      count: number of examples; 0 is zero-shot.
       split: the source's split that they are drawn from.
-      seed: of the draw.
-      same_stratum: draw each question's examples from its own stratum (MMLU's subject, say).
+      seed: seed of the draw.
+      same_stratum: whether to draw each question's examples from its own stratum (MMLU's subject, say).
 
     Raises:
       InputError: if the count is negative.
@@ -82,16 +82,16 @@ class TaskConfig:
     """A benchmark that a pool can be collected on.
 
     Attributes:
-      name: unique in a mix; lower case, it starts every query's id.
-      source: where its rows come from.
-      rows: what turns a row into an item: gsm8k, math, mbpp, humaneval, arc or mmlu, or an import path of a
+      name: name that is unique in a mix; lower case, it starts every query's id.
+      source: place that its rows come from.
+      rows: name of what turns a row into an item: gsm8k, math, mbpp, humaneval, arc or mmlu, or an import path of a
         function from a row to an `Item`. A path of a file (`mine.py:row`) is relative to the YAML file.
       grader: import path of a grader, or of a class that makes one.
       prompt: the text that a query becomes.
       metric: name of what the grader measures.
       shots: worked examples in front of the question.
       grader_settings: arguments of the grader's class.
-      license: of the data, for whoever passes a table on.
+      license: licence of the data, for whoever passes a table on.
 
     Raises:
       InputError: if the name is no name.
@@ -127,17 +127,17 @@ class Share:
     """How many queries a mix draws from a task.
 
     Attributes:
-      train, validation, test: queries of each split.
+      train, validation, test: numbers of queries of each split.
       splits: the source's split that they are drawn from, where it differs from what the task says.
-      shots: worked examples in front of each question, where it differs from what the task says.
-      skip: questions at the start of the test draw that no split may hold, nor their duplicates: those of a pilot,
-        whose mix drew as many for test with the same seed.
-      orders: how often each question is asked, its options in another order each time, as queries of one group; of
-        multiple choice only. A right guess in one order is no right guess in another. A question with an option that
-        speaks of the others ("all of the above") is asked once.
+      shots: number of worked examples in front of each question, where it differs from what the task says.
+      skip: number of questions at the start of the test draw that no split may hold, nor their duplicates: those of a
+        pilot, whose mix drew as many for test with the same seed.
+      orders: number of times that each question is asked, its options in another order each time, as queries of one
+        group; of multiple choice only. A right guess in one order is no right guess in another. A question with an
+        option that speaks of the others ("all of the above") is asked once.
 
     Raises:
-      InputError: if a count is negative, a question is asked less than once, or a split is none of ours.
+      InputError: if a count is negative, a question is asked less than once, or a split is none of the three.
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -172,7 +172,7 @@ class MixConfig:
 
     Attributes:
       tasks: share of each task, by the name of its preset or the path of its YAML file.
-      seed: of the draw.
+      seed: seed of the draw.
       similarity: Jaccard similarity from which two texts count as near-duplicates, in [.5, 1].
 
     Raises:
@@ -216,7 +216,7 @@ class MixConfig:
 
 
 def check_splits(where: str, splits: dict[str, str]) -> None:
-    """Refuse a mapping whose keys are not splits of ours."""
+    """Refuse a mapping whose keys are not train, validation or test."""
     for name in splits:
         if name not in SPLITS:
             raise InputError(f"{where}: {name!r} is no split; the splits are {', '.join(SPLITS)}")

@@ -31,14 +31,14 @@ def draw_splits(
     seed contains the smaller one, as long as no split reaches into what another one holds.
 
     Args:
-      counts: items wanted a split.
-      eligible: which items each split may be drawn from, where any are wanted.
+      counts: number of items to draw for each split.
+      eligible: whether each split may be drawn from an item, for the splits that are to be drawn.
       group: duplicate group of each item.
       strata: stratum of each item.
-      taken: groups that no split may draw from; those of the items drawn are added to it.
-      seed: of the draw.
-      where: for messages.
-      skip: items that test passes over at the start, with all of their groups: no split may draw them.
+      taken: duplicate groups that no split may draw from; those of the items drawn are added to it.
+      seed: seed of the draw.
+      where: name of the task, for messages.
+      skip: number of items that test passes over at the start, with all of their groups: no split may draw them.
     Returns:
       Positions of the drawn items, ascending, for each split.
     Raises:

@@ -17,13 +17,13 @@ from hierrouter_jax.outcomes.texts import NotText, as_text, unknown
 
 
 @dataclass(frozen=True)
-class Judged:
+class GradedResponse:
     """A response with its verdict.
 
     Attributes:
-      by: who responded: a model, `reference` for the data set's own solution, or empty where unknown.
-      response: its text.
-      verdict: of the task's grader.
+      by: name of who responded: a model, `reference` for the data set's own solution, or empty where unknown.
+      response: text of the response.
+      verdict: verdict of the task's grader.
     """
 
     by: str
@@ -36,16 +36,16 @@ class Example:
     """A question of a task.
 
     Attributes:
-      query: as a collection would ask it.
-      stratum: subject or level, where known.
+      query: the query as a collection would ask it.
+      stratum: subject or level, where it is known.
       turns: the prompt as chat turns; empty where only the text is known.
-      responses: to it.
+      responses: responses to the question.
     """
 
     query: Query
     stratum: str
     turns: tuple[Turn, ...]
-    responses: tuple[Judged, ...]
+    responses: tuple[GradedResponse, ...]
 
 
 def read_examples(
@@ -59,12 +59,12 @@ def read_examples(
     """The questions of a source's split, with responses, or else the data set's own solution, judged.
 
     Args:
-      task: the task.
-      split: of its source.
+      task: task whose questions are read.
+      split: split of its source.
       data: folder of a local copy of the benchmarks, to read instead of the hub.
-      grader: of the task.
-      responses: (who responded, response) by query id; questions without one are left out.
-      limit: most questions; None for all.
+      grader: grader of the task.
+      responses: pairs (who responded, response) by query id; questions without one are left out.
+      limit: largest number of questions; None for all.
     Raises:
       InputError: if the source cannot be read, or a response answers none of its questions.
     """
@@ -85,19 +85,19 @@ def read_examples(
                 f"{items[0].id!r} to {items[-1].id!r}"
             )
         items = tuple(item for item in items if item.id in responses)
-    asked: list[tuple[Query, str, tuple[Turn, ...]]] = []
-    given: list[list[tuple[str, str]]] = []
+    questions: list[tuple[Query, str, tuple[Turn, ...]]] = []
+    answers: list[list[tuple[str, str]]] = []
     for item in items[:limit]:
         shown = [shot.item for shot in shots_for(shots, item.item.stratum, task.shots, where) if shot.id != item.id]
         turns = tuple(task.prompt.turns(item.item, shown))
         query = Query(item.id, turns[-1].content, task.name, item.item.gold, "test", shots=turns[:-1])
-        asked.append((query, item.item.stratum, turns))
-        given.append(list(responses[item.id]) if responses else [("reference", task.prompt.reference(item.item))])
-    pairs = [(query, text) for (query, _, _), those in zip(asked, given, strict=True) for _, text in those]
+        questions.append((query, item.item.stratum, turns))
+        answers.append(list(responses[item.id]) if responses else [("reference", task.prompt.reference(item.item))])
+    pairs = [(query, text) for (query, _, _), those in zip(questions, answers, strict=True) for _, text in those]
     verdicts = iter(grader([text for _, text in pairs], [query for query, _ in pairs]))
     return [
-        Example(query, stratum, turns, tuple(Judged(by, text, next(verdicts)) for by, text in those))
-        for (query, stratum, turns), those in zip(asked, given, strict=True)
+        Example(query, stratum, turns, tuple(GradedResponse(by, text, next(verdicts)) for by, text in those))
+        for (query, stratum, turns), those in zip(questions, answers, strict=True)
     ]
 
 
@@ -125,10 +125,10 @@ def table_examples(table: OutcomeTable, task: str, limit: int | None = None) -> 
     ]
 
 
-def _stored(table: OutcomeTable, row: int, node: int) -> Judged:
+def _stored(table: OutcomeTable, row: int, node: int) -> GradedResponse:
     extracted, reason = (str(table.details[name][row, node]) for name in ("extracted", "reason"))
     verdict = Verdict(float(table.quality[row, node]), extracted, reason)
-    return Judged(table.model_names[table.tree.last_model(node)], str(table.response[row, node]), verdict)
+    return GradedResponse(table.model_names[table.tree.last_model(node)], str(table.response[row, node]), verdict)
 
 
 def read_responses(path: Path) -> dict[str, list[tuple[str, str]]]:
@@ -139,10 +139,10 @@ def read_responses(path: Path) -> dict[str, list[tuple[str, str]]]:
     Raises:
       InputError: naming the file and the column or row at fault.
     """
-    found = read_rows(path)
-    found.need(path, "id", "response")
+    rows = read_rows(path)
+    rows.need(path, "id", "response")
     by_id: dict[str, list[tuple[str, str]]] = {}
-    for row, record in found.rows:
+    for row, record in rows.rows:
         names = ("id", "response", "model")
         try:
             # An answer of no characters is an answer, which an empty cell of a CSV stands for too.

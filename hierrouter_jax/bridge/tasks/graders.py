@@ -23,8 +23,8 @@ class ImportedGrader:
     """A grader by its import path, loaded where it is called: it can be sent to a process that has not imported it.
 
     Attributes:
-      path: of a grader, or of a class that makes one.
-      settings: arguments of the class, as JSON; empty where there are none.
+      path: import path of a grader, or of a class that makes one.
+      settings: arguments of that class, as JSON; empty where there are none.
 
     Raises:
       InputError: when called: if it cannot be imported or made, or is no grader.
@@ -40,20 +40,20 @@ class ImportedGrader:
     def identity(self) -> str:
         """What its verdicts depend on, for caches: what the grader says itself, or else the content of its file."""
         grader = _load(self.path, self.settings)
-        said = getattr(grader, "identity", None)
-        if said is None:
+        identity = getattr(grader, "identity", None)
+        if identity is None:
             file = inspect.getsourcefile(grader if inspect.isfunction(grader) else type(grader))
-            said = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
-        return f"{self.path.rpartition('/')[2]} {self.settings} {said}"
+            identity = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+        return f"{self.path.rpartition('/')[2]} {self.settings} {identity}"
 
 
 class ByTask:
     """A grader that hands every response to the grader of its query's task, all of a task's at once.
 
     Args:
-      graders: by task name.
-      run: calls a grader with responses and queries; by default as it is. Whatever spreads a grader over processes or
-        remembers its verdicts goes here.
+      graders: graders by task name.
+      run: function that calls a grader with responses and queries; by default as it is. Whatever spreads a grader
+        over processes or remembers its verdicts goes here.
     """
 
     def __init__(self, graders: Mapping[str, Grader], run: Run | None = None) -> None:
@@ -84,10 +84,10 @@ class ByTask:
             raise InputError(f"there is no grader for task {unknown[0]!r}; there are {', '.join(self.graders)}")
         verdicts: dict[int, Verdict] = {}
         for task, at in rows.items():
-            given = self._run(self.graders[task], [responses[row] for row in at], [queries[row] for row in at])
-            if len(given) != len(at):
-                raise InputError(f"the grader of task {task!r} gave {len(given)} verdicts for {len(at)} responses")
-            verdicts |= zip(at, given, strict=True)
+            part = self._run(self.graders[task], [responses[row] for row in at], [queries[row] for row in at])
+            if len(part) != len(at):
+                raise InputError(f"the grader of task {task!r} gave {len(part)} verdicts for {len(at)} responses")
+            verdicts |= zip(at, part, strict=True)
         return [verdicts[row] for row in range(len(queries))]
 
 
@@ -101,8 +101,8 @@ def make_grader(task: TaskConfig, allow_unsandboxed: bool = False) -> ImportedGr
     """The grader that a task names: what its import path holds, or for a class an object of it.
 
     Args:
-      task: whose grader it is.
-      allow_unsandboxed: let a grader that runs programs run them unprotected where there is no sandbox.
+      task: task that names the grader.
+      allow_unsandboxed: whether to let a grader that runs programs run them unprotected where there is no sandbox.
 
     Raises:
       InputError: if it cannot be imported or made.
@@ -130,13 +130,12 @@ def named_grader(
 
 @lru_cache(maxsize=64)
 def _load(path: str, settings: str) -> Grader:
-    found: Any = load_object(path)
-    if isinstance(found, type) or settings:
+    grader: Any = load_object(path)
+    if isinstance(grader, type) or settings:
         try:
-            found = found(**json.loads(settings or "{}"))
+            grader = grader(**json.loads(settings or "{}"))
         except (TypeError, ValueError) as error:
             raise InputError(f"{path}: cannot be made ({error})") from None
-    if callable(found):
-        grader: Any = found
-        return grader
-    raise InputError(f"{path}: is no grader, for it cannot be called")
+    if not callable(grader):
+        raise InputError(f"{path}: is no grader, for it cannot be called")
+    return grader

@@ -18,11 +18,11 @@ class Item:
     """A question of a benchmark.
 
     Attributes:
-      content: what is asked, without instructions: the text that duplicates are found by.
-      gold: what the task's grader compares a response with.
-      fields: what the prompt's templates may name.
+      content: text of the question without instructions: the text that duplicates are found by.
+      gold: right answer as the task's grader reads it.
+      fields: values that the prompt's templates may name.
       stratum: subject or level, for draws that keep its share; empty where there is none.
-      key: names the item within its split; its row number where empty.
+      key: name of the item within its split; its row number where empty.
     """
 
     content: str

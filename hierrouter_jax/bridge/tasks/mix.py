@@ -25,10 +25,10 @@ class TaskQueries:
     """What a mix gives a collection.
 
     Attributes:
-      queries: task by task, split by split, with ids, texts and golds; `group` is the duplicate group.
-      grader: of all of them, each by its task.
-      settings: for the table's settings: of each task its source (the hub's commit its revision), prompt, licence,
-        counts and label, and what the search for duplicates found.
+      queries: queries task by task, split by split, with ids, texts and golds; `group` is the duplicate group.
+      grader: grader of all of them, each by its task.
+      settings: entries of the table's settings: of each task its source (the hub's commit its revision), prompt,
+        licence, counts and label, and what the search for duplicates gave.
     """
 
     queries: tuple[Query, ...]
@@ -37,7 +37,7 @@ class TaskQueries:
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Part:
     """A task's part of a mix."""
 
     task: TaskConfig
@@ -46,7 +46,7 @@ class _Drawn:
     shots: Shots
 
     def source_split(self, split: str) -> str:
-        """The source's split that a split of ours is drawn from."""
+        """The source's split that train, validation or test is drawn from."""
         splits = self.task.source.splits | self.share.splits
         if split not in splits:
             raise InputError(
@@ -75,10 +75,10 @@ def draw_mix(
     the file that training is drawn from, the duplicate is not trained on.
 
     Args:
-      config: the mix.
+      config: tasks of the mix with their shares, and the seed.
       data: folder of a local copy of the benchmarks, to read instead of the hub.
-      run: how graders are called, as `ByTask` takes it.
-      allow_unsandboxed: let graders run programs unprotected where there is no sandbox.
+      run: function that calls a grader, as `ByTask` takes it.
+      allow_unsandboxed: whether to let graders run programs unprotected where there is no sandbox.
     Raises:
       InputError: if a task cannot be read, or holds fewer queries than are asked for.
     """
@@ -130,32 +130,32 @@ def draw_mix(
     return TaskQueries(tuple(queries), grader, settings)
 
 
-def _read(task: TaskConfig, share: Share, data: Path | None) -> _Drawn:
+def _read(task: TaskConfig, share: Share, data: Path | None) -> _Part:
     """The items of every source split that a share or the worked examples need."""
     task = pinned(task, data)
-    part = _Drawn(task, share, (), {})
-    wanted = {part.source_split(split) for split, count in share.counts.items() if count}
+    part = _Part(task, share, (), {})
+    source_splits = {part.source_split(split) for split, count in share.counts.items() if count}
     if task.shots.count:
-        wanted.add(task.shots.split)
-    by_split = {split: read_items(task, split, data) for split in sorted(wanted)}
+        source_splits.add(task.shots.split)
+    by_split = {split: read_items(task, split, data) for split in sorted(source_splits)}
     shots = draw_shots(task.shots, by_split[task.shots.split], f"task {task.name}") if task.shots.count else {}
-    return _Drawn(task, share, tuple(item for items in by_split.values() for item in items), shots)
+    return _Part(task, share, tuple(item for items in by_split.values() for item in items), shots)
 
 
-def _query(part: _Drawn, item: SourceItem, split: str, group: str, order: int) -> Query:
+def _query(part: _Part, item: SourceItem, split: str, group: str, order: int) -> Query:
     where = f"task {part.task.name}"
     if order:
         item = replace(item, item=reordered(item.item, order))
     shots = shots_for(part.shots, item.item.stratum, part.task.shots, where)
     try:
-        *shown, asked = part.task.prompt.turns(item.item, [shot.item for shot in shots])
+        *shown, question = part.task.prompt.turns(item.item, [shot.item for shot in shots])
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     name = f"{item.id}-order{order + 1}" if order else item.id
-    return Query(name, asked.content, part.task.name, item.item.gold, split, group, shots=tuple(shown))
+    return Query(name, question.content, part.task.name, item.item.gold, split, group, shots=tuple(shown))
 
 
-def _provenance(part: _Drawn, data: Path | None) -> dict[str, Any]:
+def _provenance(part: _Part, data: Path | None) -> dict[str, Any]:
     task = part.task
     return {
         "source": to_dict(task.source),
@@ -184,9 +184,7 @@ def _report(duplicates: Duplicates, items: list[SourceItem], queries: list[Query
     sizes = Counter(query.group for query in queries)
     return {
         "items": len(items),
-        "exact_pairs": sum(pair.similarity == 1 for pair in duplicates.pairs),
-        "near_pairs": sum(pair.similarity < 1 for pair in duplicates.pairs),
-        "groups": int((np.bincount(duplicates.group) > 1).sum()),
+        **duplicates.counts,
         "pairs_across_files": len(across),
         "queries_sharing_a_group": sum(size for size in sizes.values() if size > 1),
         "across_files": [

@@ -17,8 +17,8 @@ class TaskPrompt:
     """A task's prompt, of Jinja2 templates over an item's fields.
 
     Attributes:
-      question: one question.
-      answer: the answer that a worked example shows, in the format that the grader reads.
+      question: template of a question.
+      answer: template of the answer that a worked example shows, in the format that the grader reads.
       instruction: plain text in front of everything.
       answer_format: plain text after the question that is asked: what the grader wants to see.
 
@@ -51,8 +51,8 @@ class TaskPrompt:
         for shot in shots:
             turns.append(Turn("user", self._render("question", shot)))
             turns.append(Turn("assistant", self._render("answer", shot)))
-        asked = _join(self._render("question", item), self.answer_format.strip())
-        turns.append(Turn("user", asked))
+        question = _join(self._render("question", item), self.answer_format.strip())
+        turns.append(Turn("user", question))
         turns[0] = turns[0]._replace(content=_join(self.instruction.strip(), turns[0].content))
         return turns
 

@@ -17,10 +17,10 @@ class SourceItem:
     """An item and where it is from.
 
     Attributes:
-      id: unique among all tasks: task, source split, key or row number.
+      id: name that is unique among all tasks: task, source split, key or row number.
       task: name of its task.
-      split: the source's split.
-      item: what it asks.
+      split: the source's split that it is of.
+      item: the item itself.
     """
 
     id: str
@@ -33,7 +33,7 @@ def read_items(task: TaskConfig, split: str, data: Path | None = None) -> tuple[
     """The items of one split of a task's source, in its order.
 
     Args:
-      task: the task.
+      task: task whose source is read.
       split: the source's name for the split.
       data: folder of a local copy of the benchmarks, to read instead of the hub: `DATA/<folder>/<split>.parquet`.
     Raises:
@@ -58,8 +58,8 @@ def pinned(task: TaskConfig, data: Path | None = None) -> TaskConfig:
     """The task with the commit that its source's revision names now, so that every split is read from one state.
 
     Args:
-      task: the task; one that is read from files comes back as it is.
-      data: as `read_items` takes it.
+      task: task to pin; one that is read from files comes back as it is.
+      data: folder of a local copy, as `read_items` takes it.
     Raises:
       InputError: if the hub's data set cannot be reached, or does not exist.
     """
@@ -79,10 +79,10 @@ def read_rows(source: SourceConfig, split: str, data: Path | None, where: str) -
     file = None if _on_hub(source, data) else _file(source, split, data, where)
     if file is not None and source.path in ("csv", "json"):  # `datasets` would take 007 for a number
         try:
-            found = read_file(file)
+            table = read_file(file)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        return _some([{name: row.get(name) for name in found.columns} for _, row in found.rows], where)
+        return _some([{name: row.get(name) for name in table.columns} for _, row in table.rows], where)
     rows: list[Any]
     with _reading(where, source.path if file is None else str(file)):
         from datasets import load_dataset  # half of torch comes along: only where rows are read

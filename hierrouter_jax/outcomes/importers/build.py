@@ -15,11 +15,10 @@ from hierrouter_jax.domains import NATURAL, NONNEGATIVE, SEED, SIMILARITY, Domai
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.duplicates import find_duplicates
-from hierrouter_jax.outcomes.importers.prices import check_prices
+from hierrouter_jax.outcomes.importers.costs import TokenCounter, check_prices, cost_meaning, fill_tokens
 from hierrouter_jax.outcomes.importers.records import Price, Records, digest
 from hierrouter_jax.outcomes.importers.scales import suspicious
 from hierrouter_jax.outcomes.importers.splits import Leaks, draw, draw_validation, leak_report, leaked
-from hierrouter_jax.outcomes.importers.tokens import TokenCounter, cost_meaning, fill_tokens
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import SPLITS, Context, OutcomeTable, Query
 
@@ -40,13 +39,13 @@ class ImportOptions:
     """How outcomes become a table.
 
     Attributes:
-      shares: weights of the splits, where the source has none; its validation share of a given train split.
-      seed: of the splits that are drawn.
-      leaks: which side of a leak is dropped: train, test, or neither (keep).
+      shares: weights of the splits, where the source has none; the validation weight, where it has only train and test.
+      seed: seed of the splits that are drawn.
+      leaks: the side of a leak that is dropped: train, test, or neither (keep).
       similarity: Jaccard similarity from which two texts are near-duplicates.
-      tokens_out: stated tokens of a response, where there is neither response nor count.
-      resplit: draw the splits anew, though the source gives some.
-      public_test: the queries come from public test files, whatever the format says.
+      tokens_out: number of tokens of a response, where there is neither response nor count.
+      resplit: whether to draw the splits anew, though the source gives some.
+      public_test: whether the queries come from public test files, whatever the format says.
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -80,12 +79,12 @@ def build_table(
     """A one-hop table of outcomes that others recorded; `settings["import"]` tells where they come from.
 
     Args:
-      records: what a format gave.
-      encoder: embeds the query at the root.
-      counter: counts tokens that are not given.
-      prices, money_unit: of the pool; those of the source by default.
-      options: splits, leaks and stated tokens.
-      origin: format and path, for the record.
+      records: outcomes as a format gave them.
+      encoder: encoder of the query at the root.
+      counter: what counts the tokens that are not given.
+      prices, money_unit: prices of the pool and their unit; those of the source by default.
+      options: choices of splits, leaks and tokens.
+      origin: format and path of the source, for the record.
 
     Raises:
       InputError: if a price or a token count is unknown, or no training query is left.
@@ -93,41 +92,41 @@ def build_table(
     frame = records.frame[records.frame["score"].notna()].reset_index(drop=True)
     models = sorted(frame["model"].unique())
     queries = _queries(frame, len(models))
-    found = find_duplicates(queries["query"].tolist(), options.similarity, progress=True)
+    duplicates = find_duplicates(queries["query"].tolist(), options.similarity, progress=True)
     drawn = options.resplit or bool(queries["split"].isna().all())
-    report, given = leak_report(queries, found), set(queries["split"].dropna())
-    queries["group"] = queries["query_id"].to_numpy()[found.group]
-    queries["dropped"] = False if drawn else leaked(queries["split"].tolist(), found.group, options.leaks)
-    queries["split"] = _splits(queries, found.group, drawn, options)
-    kept = queries[~queries["dropped"]].reset_index(drop=True)
-    if "train" not in set(kept["split"]):
+    report, source_splits = leak_report(queries, duplicates), set(queries["split"].dropna())
+    queries["group"] = queries["query_id"].to_numpy()[duplicates.group]
+    queries["dropped"] = False if drawn else leaked(queries["split"].tolist(), duplicates.group, options.leaks)
+    queries["split"] = _splits(queries, duplicates.group, drawn, options)
+    remaining = queries[~queries["dropped"]].reset_index(drop=True)
+    if "train" not in set(remaining["split"]):
         raise InputError(
-            f"the source holds no training query, only {' and '.join(sorted(set(kept['split'])))}; "
+            f"the source holds no training query, only {' and '.join(sorted(set(remaining['split'])))}; "
             "--resplit draws splits anew, and --shares says how large they are"
         )
-    left = frame[frame["query_id"].isin(kept["query_id"])]
+    left = frame[frame["query_id"].isin(remaining["query_id"])]
     stated = _costs_stated(left)
     filled, tokens = fill_tokens(left, counter, options.tokens_out, stated)
     pool, unit = _pool(models, filled, stated, prices or records.prices, money_unit or records.money_unit)
-    told = {
+    provenance = {
         **(origin or {}),
         "files": {name: digest(file) for name, file in records.files.items()},
         "options": {**asdict(options), "shares": dict(options.shares)},
-        "counts": _counts(queries, kept, len(filled), len(models)),
+        "counts": _counts(queries, remaining, len(filled), len(models)),
         "rejected": {"count": len(records.rejected), "rows": [asdict(row) for row in records.rejected[:_LISTED]]},
         "duplicates": report | {"dropped": _dropped(queries)},
         "suspicious": suspicious(frame),
         "tokens": tokens,
         "cost": cost_meaning(tokens, stated),
         "costless": not _costs(filled, pool, stated).any(),
-        "empty_splits": _empty_splits(kept, drawn, options),
+        "empty_splits": _empty_splits(remaining, drawn, options),
         "billed_over_priced": _billed_over_priced(filled, pool) if stated else None,
         "splits": "drawn" if drawn else "given",
-        "validation_drawn": drawn or ("validation" not in given and "validation" in set(queries["split"])),
+        "validation_drawn": drawn or ("validation" not in source_splits and "validation" in set(queries["split"])),
         "dev_only": bool(records.public_test or options.public_test),
         "notes": list(records.notes),
     }
-    return _table(kept, filled, pool, unit, encoder, stated, {"import": told})
+    return _table(remaining, filled, pool, unit, encoder, stated, {"import": provenance})
 
 
 def _queries(frame: pd.DataFrame, models: int) -> pd.DataFrame:
@@ -146,41 +145,41 @@ def _splits(queries: pd.DataFrame, group: np.ndarray, drawn: bool, options: Impo
     task, complete = queries["task"].tolist(), queries["complete"].to_numpy()
     if drawn:
         return draw(options.shares, task, group, complete, options.seed)
-    given = queries["split"].tolist()
+    splits = queries["split"].tolist()
     share = options.shares.get("validation", 0) / sum(options.shares.values())
-    if "validation" in given or "train" not in given or not share:
-        return given
+    if "validation" in splits or "train" not in splits or not share:
+        return splits
     # Of the rows that stay: those that are dropped must not take validation's places.
     rows = np.flatnonzero(~queries["dropped"])
     part = draw_validation(
-        share, [given[r] for r in rows], [task[r] for r in rows], group[rows], complete[rows], options.seed
+        share, [splits[r] for r in rows], [task[r] for r in rows], group[rows], complete[rows], options.seed
     )
     for row, split in zip(rows.tolist(), part, strict=True):
-        given[row] = split
-    return given
+        splits[row] = split
+    return splits
 
 
-def _counts(queries: pd.DataFrame, kept: pd.DataFrame, outcomes: int, models: int) -> dict[str, Any]:
-    partial = kept[~kept["complete"]]
+def _counts(queries: pd.DataFrame, remaining: pd.DataFrame, outcomes: int, models: int) -> dict[str, Any]:
+    partial = remaining[~remaining["complete"]]
     return {
         "queries_read": len(queries),
-        "queries": len(kept),
+        "queries": len(remaining),
         "models": models,
         "outcomes": outcomes,
-        "missing": len(kept) * models - outcomes,
-        "splits": {str(name): int(count) for name, count in kept["split"].value_counts().items()},
+        "missing": len(remaining) * models - outcomes,
+        "splits": {str(name): int(count) for name, count in remaining["split"].value_counts().items()},
         "partial_queries": {str(name): int(count) for name, count in partial["split"].value_counts().items()},
-        "tasks": {str(name): int(count) for name, count in kept["task"].value_counts().items()},
+        "tasks": {str(name): int(count) for name, count in remaining["task"].value_counts().items()},
     }
 
 
 def _dropped(queries: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Queries that were dropped as leaks, by split and task."""
     gone = queries[queries["dropped"]]
-    told: dict[str, dict[str, int]] = {}
+    by_split: dict[str, dict[str, int]] = {}
     for (split, task), rows in gone.groupby(["split", "task"]):
-        told.setdefault(str(split), {})[str(task)] = len(rows)
-    return told
+        by_split.setdefault(str(split), {})[str(task)] = len(rows)
+    return by_split
 
 
 def _costs_stated(frame: pd.DataFrame) -> bool:
@@ -240,10 +239,10 @@ def _billed_over_priced(frame: pd.DataFrame, pool: tuple[PricedModel, ...]) -> d
     return {name: round(float(billed[name] / priced[name]), 4) for name in names}
 
 
-def _empty_splits(kept: pd.DataFrame, drawn: bool, options: ImportOptions) -> dict[str, Any] | None:
+def _empty_splits(queries: pd.DataFrame, drawn: bool, options: ImportOptions) -> dict[str, Any] | None:
     """Splits that were to be drawn and have no query, and how many queries the largest duplicate group holds."""
-    empty = [name for name in SPLITS if drawn and options.shares.get(name) and name not in set(kept["split"])]
-    return {"splits": empty, "largest_group": int(kept["group"].value_counts().max())} if empty else None
+    empty = [name for name in SPLITS if drawn and options.shares.get(name) and name not in set(queries["split"])]
+    return {"splits": empty, "largest_group": int(queries["group"].value_counts().max())} if empty else None
 
 
 def _table(

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.importers.prices import read_prices
-from hierrouter_jax.outcomes.importers.records import Gatherer, Records, found, missing, outcome_rows
+from hierrouter_jax.outcomes.importers.costs import read_prices
+from hierrouter_jax.outcomes.importers.records import Gatherer, Records, missing, outcome_rows, source_files
 from hierrouter_jax.outcomes.rows import read_document
 from hierrouter_jax.outcomes.texts import NotText, as_text
 
@@ -13,7 +13,7 @@ _SCORES, _QUERIES, _PRICES = "dcrouter_preprocessed", "query_data", "default_llm
 _SPLITS = ("train", "test")
 
 
-def read(path: Path, rows: Gatherer) -> Records:
+def read_llmrouter(path: Path, rows: Gatherer) -> Records:
     """Read `dcrouter_preprocessed/{train,test}.json`, `query_data/*_{train,test}.jsonl` and `default_llm.json`.
 
     A row of scores holds `question` and `scores` by model; the query file of the same split gives the task and the
@@ -22,8 +22,8 @@ def read(path: Path, rows: Gatherer) -> Records:
     A split of which a file is missing is left out, and noted.
 
     Args:
-      path: folder.
-      rows: that outcomes are added to.
+      path: the data folder.
+      rows: the gatherer that outcomes are added to.
 
     Raises:
       InputError: if both splits miss a file, or no row can be read.
@@ -31,8 +31,8 @@ def read(path: Path, rows: Gatherer) -> Records:
     files, ambiguous, missed = [], 0, []
     for split in _SPLITS:
         try:
-            queries = found(path / _QUERIES, f"*_{split}.jsonl", f"*_{split}.jsonl.gz")[0]
-            file = found(path / _SCORES, f"{split}.json", f"{split}.json.gz")[0]
+            queries = source_files(path / _QUERIES, f"*_{split}.jsonl", f"*_{split}.jsonl.gz")[0]
+            file = source_files(path / _SCORES, f"{split}.json", f"{split}.json.gz")[0]
         except InputError as error:
             missed.append(error)
             rows.note(f"{error}: no {split} queries are read")
@@ -53,8 +53,8 @@ def read(path: Path, rows: Gatherer) -> Records:
         notes.append(f"{ambiguous} queries stand in the query file under two tasks; the first is taken")
     if prices.is_file():
         files.append(prices)
-        told, unit = read_prices(prices)
-        return rows.records(files, prices=told, money_unit=unit, notes=tuple(notes), public_test=True)
+        by_model, unit = read_prices(prices)
+        return rows.records(files, prices=by_model, money_unit=unit, notes=tuple(notes), public_test=True)
     return rows.records(files, notes=tuple(notes), public_test=True)
 
 
@@ -63,8 +63,8 @@ def _tasks(file: Path, rows: Gatherer) -> tuple[dict[str, tuple[Any, Any]], set[
     tasks: dict[str, tuple[Any, Any]] = {}
     doubtful: set[str] = set()
     for _, row in outcome_rows(file, rows).rows:
-        told, text = (row.get("task_name"), row.get("ground_truth")), _text(row.get("query"))
-        if tasks.setdefault(text, told)[0] != told[0]:
+        task, text = (row.get("task_name"), row.get("ground_truth")), _text(row.get("query"))
+        if tasks.setdefault(text, task)[0] != task[0]:
             doubtful.add(text)
     return tasks, doubtful
 

@@ -28,9 +28,9 @@ class Rejected:
     """A row that is not imported.
 
     Attributes:
-      file: where it stands.
-      row: its number from 0, or its key.
-      reason: one phrase.
+      file: name of the file that it stands in.
+      row: number of the row from 0, or its key.
+      reason: what is wrong, in one phrase.
     """
 
     file: str
@@ -51,11 +51,11 @@ class Records:
     """What a format gave.
 
     Attributes:
-      frame: `COLUMNS`, one row for each outcome that is there; an optional value that is not there is None.
-      rejected: rows that could not be read.
-      files: all that were read, by their names below the path that was given.
-      prices: those that stand beside the outcomes, by model.
-      money_unit: of those prices, or of the costs in the frame.
+      frame: table with `COLUMNS`, one row for each outcome; an optional value that is not there is None.
+      rejected: the rows that could not be read.
+      files: all files that were read, by their names below the path that was given.
+      prices: prices that stand beside the outcomes, by model.
+      money_unit: unit of those prices, or of the costs in the frame.
       notes: sentences about this source that its reader should know.
       public_test: whether the queries come from public test files, so that any training on them is for development.
     """
@@ -78,8 +78,8 @@ class Gatherer:
     """Collects outcomes row by row; what is wrong with a row is noted, not raised.
 
     Args:
-      root: folder that files are named from.
-      scales: that scores are on.
+      root: the folder that files are named from.
+      scales: scales that the scores are on.
     """
 
     def __init__(self, root: Path, scales: Stated = None) -> None:
@@ -97,9 +97,9 @@ class Gatherer:
         A row without a score is an outcome that is not there: its query is kept, its cell is masked.
 
         Args:
-          file: that it stands in.
-          row: its number or key there.
-          values: by column of the neutral frame.
+          file: the file that it stands in.
+          row: number or key of the row there.
+          values: values by column of the neutral frame.
           column: the file's own name for the score.
 
         Raises:
@@ -179,9 +179,9 @@ class Gatherer:
 
     def _check_query(self, values: dict[str, Any]) -> None:
         """A query has one text, one task and one split however many models answered it."""
-        told = (values["query"], values["task"], values["split"])
-        known = self._texts.setdefault(values["query_id"], told)
-        for name, one, other in zip(("text", "task", "split"), known, told, strict=True):
+        query = (values["query"], values["task"], values["split"])
+        known = self._texts.setdefault(values["query_id"], query)
+        for name, one, other in zip(("text", "task", "split"), known, query, strict=True):
             if one != other:
                 raise _Unreadable(f"query {values['query_id']!r} has another {name} in an earlier row")
 
@@ -251,7 +251,7 @@ def outcome_rows(path: Path, into: Gatherer) -> Rows:
     return read_rows(path, lambda row, reason: into.reject(path, row, reason))
 
 
-def found(path: Path, *patterns: str) -> list[Path]:
+def source_files(path: Path, *patterns: str) -> list[Path]:
     """`path` itself where it is a file, or the files below it that match, in order of name.
 
     Raises:

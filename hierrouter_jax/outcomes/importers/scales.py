@@ -21,7 +21,7 @@ class Scales:
     """What worst and best are, of every column of scores.
 
     Args:
-      stated: `[LOW, HIGH]` of all columns, or by the name of a column; a column that is not named is on 0 to 1.
+      stated: the range `[LOW, HIGH]` of all columns, or by the name of a column; a column without one is on 0 to 1.
 
     Raises:
       InputError: if a scale is not two numbers, the lower first.
@@ -101,11 +101,11 @@ def suspicious(frame: pd.DataFrame) -> list[dict[str, Any]]:
     of at most .01 where the median of the others is at least .1. Flags are for a reader's eye: nothing is dropped.
 
     Args:
-      frame: outcomes with `task`, `model` and `score`.
+      frame: outcomes with columns `task`, `model` and `score`.
     """
     cells = frame.dropna(subset=["score"]).astype({"score": float}).groupby(["task", "model"])["score"]
     mean, count = cells.mean().unstack(), cells.size().unstack()
-    found = []
+    suspects = []
     for task in mean.index:
         for model in mean.columns:
             if not count.at[task, model] >= _FEWEST:
@@ -121,5 +121,5 @@ def suspicious(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 reason = f"far below the {promised:.2f} that its other tasks promise"
             else:
                 continue
-            found.append({"task": str(task), "model": str(model), "mean": round(float(score), 4), "reason": reason})
-    return found
+            suspects.append({"task": str(task), "model": str(model), "mean": round(float(score), 4), "reason": reason})
+    return suspects

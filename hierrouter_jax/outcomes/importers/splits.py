@@ -25,8 +25,8 @@ def leak_report(queries: pd.DataFrame, duplicates: Duplicates) -> dict[str, Any]
     near-duplicate does; earlier is train, then validation, then test.
 
     Args:
-      queries: one row a query, with `query_id`, `task` and `split`.
-      duplicates: found among their texts.
+      queries: table of one row a query, with `query_id`, `task` and `split`.
+      duplicates: the duplicates among their texts.
     """
     split = queries["split"].tolist()
     exact: dict[int, int] = {}
@@ -38,9 +38,7 @@ def leak_report(queries: pd.DataFrame, duplicates: Duplicates) -> dict[str, Any]
             across.append(pair)
             (exact if pair.similarity == 1 else near).setdefault(later, earlier)
     return {
-        "exact_pairs": sum(pair.similarity == 1 for pair in duplicates.pairs),
-        "near_pairs": sum(pair.similarity < 1 for pair in duplicates.pairs),
-        "groups": int((np.bincount(duplicates.group) > 1).sum()),
+        **duplicates.counts,
         "leaked": {
             name: _by_task(queries, name, set(exact), set(near) - set(exact)) for name in SPLITS[1:] if name in split
         },
@@ -62,9 +60,9 @@ def leaked(split: Sequence[str | None], group: Int[np.ndarray, " Q"], leaks: Lea
     rank = np.array([_rank(name) for name in split])
     if leaks == "keep" or not len(rank):
         return np.zeros(len(rank), dtype=bool)
-    kept = np.full(group.max() + 1, -1 if leaks == "train" else len(SPLITS))
-    (np.maximum if leaks == "train" else np.minimum).at(kept, group, rank)
-    return rank != kept[group]
+    kept_rank = np.full(group.max() + 1, -1 if leaks == "train" else len(SPLITS))
+    (np.maximum if leaks == "train" else np.minimum).at(kept_rank, group, rank)
+    return rank != kept_rank[group]
 
 
 def draw(
@@ -81,10 +79,10 @@ def draw(
 
     Args:
       shares: weight of each split; counts will do.
-      task: of each query.
+      task: task of each query.
       group: duplicate group of each query.
       complete: whether a query has an outcome of every model.
-      seed: of the order.
+      seed: seed of the order.
 
     Raises:
       InputError: if a share makes no sense.
@@ -127,10 +125,10 @@ def draw_validation(
         complete[rows],
         seed,
     )
-    made = list(split)
+    splits = list(split)
     for row, name in zip(rows.tolist(), drawn, strict=True):
-        made[row] = name
-    return made
+        splits[row] = name
+    return splits
 
 
 def _rank(split: str | None) -> int:
@@ -138,11 +136,11 @@ def _rank(split: str | None) -> int:
 
 
 def _by_task(queries: pd.DataFrame, split: str, exact: set[int], near: set[int]) -> dict[str, dict[str, int]]:
-    told: dict[str, dict[str, int]] = {}
+    by_task: dict[str, dict[str, int]] = {}
     for row, (task, of) in enumerate(zip(queries["task"], queries["split"], strict=True)):
         if of == split:
-            counts = told.setdefault(task, {"queries": 0, "exact": 0, "near": 0})
+            counts = by_task.setdefault(task, {"queries": 0, "exact": 0, "near": 0})
             counts["queries"] += 1
             counts["exact"] += row in exact
             counts["near"] += row in near
-    return told
+    return by_task

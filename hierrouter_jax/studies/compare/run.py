@@ -15,9 +15,10 @@ from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import FLIPS, crossed_resamples
 from hierrouter_jax.files import holds_something, replacing, sole_writer, write_text
+from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.outcomes.table import OutcomeTable, judged
+from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.claims import claims, comparisons, family
 from hierrouter_jax.studies.compare.config import CompareConfig, resolve
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes, arm_outcomes, opponent_rows, reference
@@ -57,7 +58,7 @@ def _compare(run: RunFolder, config: CompareConfig, arms: Any, progress: bool) -
         trained = run_arms(Trainer(config, config.table, features, config.out, progress), arms)
     with run.timed("evaluate"):
         arms_judged = [arm_outcomes(runs, table.split(config.split), features, config) for runs in trained]
-        found = _result(config, table, judged(table, config.split), features, arms_judged)
+        found = _result(config, table, evaluated_queries(table, config.split), features, arms_judged)
     frame = _frame(arms_judged)
     with run.timed("write"):
         run.write_json(RESULT, found)

@@ -18,8 +18,8 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
 from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.outcomes.coverage import opponents_train
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.outcomes.whole_trees import opponents_train
 from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.studies.leaderboard.config import Entrant

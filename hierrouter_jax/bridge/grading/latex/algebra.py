@@ -89,10 +89,10 @@ def _everywhere(expression: Expr) -> bool | None:
     symbols = sorted(expression.free_symbols, key=str)
     if not symbols:
         return is_zero(expression)
-    found = [is_zero(expression.xreplace(_at(symbols, point))) for point in _POINTS]
-    if False in found[:2]:
+    zeros = [is_zero(expression.xreplace(_at(symbols, point))) for point in _POINTS]
+    if False in zeros[:2]:
         return False
-    return True if found.count(True) == len(found) - found.count(None) >= 2 else None
+    return True if zeros.count(True) == len(zeros) - zeros.count(None) >= 2 else None
 
 
 def _at(symbols: Iterable[Expr], point: list[Fraction]) -> dict[Expr, Expr]:
@@ -107,7 +107,7 @@ def _numerator(expression: Expr) -> Expr:
     return sympy.fraction(sympy.together(expression))[0]
 
 
-# Units are off: they are read by us, and math-verify takes the variable of "3s" for one.
+# Units are off: they are read before, and math-verify takes the variable of "3s" for one.
 _LATEX = LatexExtractionConfig(
     boxed_match_priority=-1,
     normalization_config=NormalizationConfig(
@@ -164,8 +164,8 @@ def _parsed(form: Number | Expression) -> sympy.Basic | None:
     if isinstance(form, Number):
         return sympy.Rational(form.value.numerator, form.value.denominator)
     latex = _DECIMAL.sub(_fraction, _THOUSANDS.sub("", form.latex))  # sympy would round a decimal
-    found = parse(f"${latex}$", [_LATEX], fallback_mode="no_fallback", parsing_timeout=0)
-    return found[0] if found else None
+    forms = parse(f"${latex}$", [_LATEX], fallback_mode="no_fallback", parsing_timeout=0)
+    return forms[0] if forms else None
 
 
 def _fraction(decimal: re.Match[str]) -> str:

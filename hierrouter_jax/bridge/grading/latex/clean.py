@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from hierrouter_jax.bridge.grading.latex.numbers import without_unicode
+from hierrouter_jax.bridge.grading.markup import braces_end
 from hierrouter_jax.bridge.grading.number_words import SCALES as SCALE_WORDS
 
 _FONT = re.compile(
@@ -24,7 +25,7 @@ def without_fonts(text: str) -> str:
     pieces, place = [], 0
     while font := _FONT.search(text, place):
         pieces.append(text[place : font.start()])
-        end = _closing(text, font.end())
+        end = braces_end(text, font.end())
         if end:
             inside, place = text[font.end() + 1 : end - 1].strip(), end
             pieces.append(_opened(font[0], inside))
@@ -49,17 +50,6 @@ def _opened(font: str, inside: str) -> str:
     if measured := _MEASURED.fullmatch(inside):
         return rf"{measured[1]} \text{{{measured[2]}}}"
     return f"{font.strip()}{{{inside}}}" if inside else font
-
-
-def _closing(text: str, start: int) -> int:
-    """Where the braces that open at `start` end; 0 where none open or close there."""
-    depth = 0
-    for place in range(start, len(text) if text.startswith("{", start) else start):
-        if text[place] in "{}" and text[place - 1] != "\\":
-            depth += 1 if text[place] == "{" else -1
-            if depth == 0:
-                return place + 1
-    return 0
 
 
 _MINUS = re.compile(r"^\s*(?:\\text\s*\{\s*(?:minus|negative)\s*\}|(?:minus|negative)\b)\s*(?=[\d\\$.])", re.IGNORECASE)
@@ -141,8 +131,8 @@ class Measured:
 
     Attributes:
       text: the answer without the unit.
-      unit: its canonical name with its power, such as `inches^2`; empty where none is given.
-      known: whether the unit is in our list, so that two of them may be held against each other.
+      unit: canonical name of the unit with its power, such as `inches^2`; empty where none is given.
+      known: whether the unit is one of those listed here, so that two of them may be held against each other.
     """
 
     text: str
@@ -154,7 +144,7 @@ def clean(text: str, answer: bool = True) -> str:
     """`text` in one spelling of spaces, fractions, brackets and symbols. Nothing that carries meaning goes.
 
     Args:
-      text: in LaTeX or plain notation.
+      text: text in LaTeX or plain notation.
       answer: whether the text is an answer and nothing else: then "and" and "or" become commas, "million" a power of
         ten and "minus" a sign.
     """

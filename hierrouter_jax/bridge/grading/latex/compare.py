@@ -53,9 +53,9 @@ def judge(gold: str, answer: str, algebra: Algebra, question: str = "") -> str:
 
     Args:
       gold: the answer that is right.
-      answer: the one to judge, without what marks it.
-      algebra: compares expressions.
-      question: that was asked; an equation whose left side it asks for states the right side.
+      answer: the answer to judge, without what marks it.
+      algebra: function that compares expressions.
+      question: text of the question; an equation whose left side it asks for states the right side.
     """
     if " ".join(gold.split()) == " ".join(answer.split()):
         return RIGHT
@@ -119,10 +119,10 @@ def _judge_equations(gold: Form, other: Form, algebra: Algebra) -> str:
 
 def asks_for(question: str, side: str) -> bool:
     """Whether a question asks for what stands on one side of an equation, rather than gives that equation itself."""
-    wanted, text = _squeezed(side), _squeezed(question)
-    if len(wanted) < 2 or wanted not in text:
+    asked_side, text = _squeezed(side), _squeezed(question)
+    if len(asked_side) < 2 or asked_side not in text:
         return False
-    return any(not text.startswith("=", match.end()) for match in re.finditer(re.escape(wanted), text))
+    return any(not text.startswith("=", match.end()) for match in re.finditer(re.escape(asked_side), text))
 
 
 def _squeezed(text: str) -> str:
@@ -151,7 +151,7 @@ def _equation(form: Form) -> str | None:
 
 
 def _judge_quantities(gold: Form, other: Form, algebra: Algebra) -> str:
-    """Units may be left out; two that we know must be one, or convert (50 cents is $0.50); 20% is 20 or 0.2."""
+    """Units may be left out; two known ones must be one, or convert (50 cents is $0.50); 20% is 20 or 0.2."""
     (gold, unit, known), (other, second, second_known) = _quantity(gold), _quantity(other)
     if known and second_known and unit != second:
         return _judge_converted(gold, unit, other, second)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hierrouter_jax.bridge.grading.latex.clean import clean, measured
 from hierrouter_jax.bridge.grading.latex.numbers import Number, read_number
-from hierrouter_jax.bridge.grading.latex.relations import UNKNOWN, Bounds, bounds, joined_bounds, sides
+from hierrouter_jax.bridge.grading.latex.relations import TOKEN, UNKNOWN, Bounds, bounds, joined_bounds, sides
 
 MAX_PARTS = 200
 MAX_DEPTH = 8
@@ -90,7 +90,6 @@ Form = Words | Based | Group | Many | Union | Matrix | Assigned | Expression | Q
 
 _OPEN = {"(": "(", "[": "[", r"\{": "{", r"\langle": "("}
 _CLOSE = {")": ")", "]": "]", r"\}": "}", r"\rangle": ")"}
-_TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}\.?")
 _LETTER = re.compile(r"\(?\s*([A-Za-z])\s*\)\s*(?:.*)|([A-Z])\s*[.:]?", re.DOTALL)
 _OPTION = re.compile(r"(?:\\text\s*\{)?\s*\(([A-Z])\)\s*\}?(?:\s+[\w$\\].*)?", re.DOTALL)
@@ -180,7 +179,7 @@ def _words(text: str) -> Words | Group | None:
 
 def _group(text: str, depth: int) -> Form | None:
     """What one pair of delimiters encloses; a single value in parentheses or brackets is that value."""
-    tokens = _TOKEN.findall(text)
+    tokens = TOKEN.findall(text)
     if len(tokens) < 3 or tokens[0] not in _OPEN or tokens[-1] not in _CLOSE:
         return None
     level = 0
@@ -267,7 +266,7 @@ def _parts(text: str, separator: str, grouped: bool = False) -> list[str]:
     """
     thousands = not grouped or bool(re.search(r",\s", text))
     pieces, level, start, place = [], 0, 0, 0
-    for token in _TOKEN.findall(text):
+    for token in TOKEN.findall(text):
         if token in _OPEN or token == "{":
             level += 1
         elif token in _CLOSE or token == "}":

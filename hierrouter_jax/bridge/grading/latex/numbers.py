@@ -105,9 +105,9 @@ class Number:
     """A rational number as written.
 
     Attributes:
-      value: exact.
-      unit_in_last_place: of the decimal it is written as; None for a fraction.
-      digits: significant digits of that decimal; 0 for a fraction.
+      value: the exact value.
+      unit_in_last_place: unit in the last place of the decimal that it is written as; None for a fraction.
+      digits: number of significant digits of that decimal; 0 for a fraction.
     """
 
     value: Fraction

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
+TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|.", re.DOTALL)
 _OPENS, _CLOSES = {"{", "(", "[", r"\{", r"\begin"}, {"}", ")", "]", r"\}", r"\end"}
 _ORDERS = {"<": "<", ">": ">", r"\le": r"\le", r"\ge": r"\ge"}
 REVERSED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
@@ -36,9 +36,9 @@ class Bounds:
 
     Attributes:
       low: the lower bound in LaTeX.
-      high: the upper bound.
-      opening: "[" where the lower bound belongs to it, else "(".
-      closing: "]" where the upper bound belongs to it, else ")".
+      high: the upper bound in LaTeX.
+      opening: bracket of the lower bound: "[" where it is included, else "(".
+      closing: bracket of the upper bound: "]" where it is included, else ")".
     """
 
     low: str
@@ -49,15 +49,15 @@ class Bounds:
 
 def sides(text: str, signs: Sequence[str] = ("=",)) -> tuple[list[str], list[str]]:
     """`text` at its outermost signs of relation: the sides, and the signs between them."""
-    pieces, found, level, start, place = [], [], 0, 0, 0
-    for token in _TOKEN.findall(text):
+    pieces, between, level, start, place = [], [], 0, 0, 0
+    for token in TOKEN.findall(text):
         level += (token in _OPENS) - (token in _CLOSES)
         if token in signs and level <= 0:
             pieces.append(text[start:place].strip())
-            found.append(token)
+            between.append(token)
             start = place + len(token)
         place += len(token)
-    return [*pieces, text[start:].strip()], found
+    return [*pieces, text[start:].strip()], between
 
 
 def bounds(text: str) -> Bounds | None:

@@ -197,11 +197,11 @@ for act in BINARY:
 
 def used_names(codes):
     """Names that the tests' code looks up, in order."""
-    found = {}
+    names = {}
     for code in codes:
-        found.update(dict.fromkeys(code.co_names))
-        found.update(dict.fromkeys(used_names([part for part in code.co_consts if isinstance(part, Code)])))
-    return list(found)
+        names.update(dict.fromkeys(code.co_names))
+        names.update(dict.fromkeys(used_names([part for part in code.co_consts if isinstance(part, Code)])))
+    return list(names)
 
 
 def judge(tests, program):
@@ -216,11 +216,11 @@ def judge(tests, program):
     codes = [compile(source, "<tests>", "exec") for _, source in steps]
     program.reply()
     names = entry or [name for name in used_names(codes) if name not in namespace]
-    found = program.ask("names", names)
-    if not isinstance(found, dict):
+    values = program.ask("names", names)
+    if not isinstance(values, dict):
         raise ValueError("the program's names are no dict")
-    foreign = {name: value for name, value in found.items() if entry or not hasattr(builtins, name)}
-    namespace.update(foreign or found)
+    foreign = {name: value for name, value in values.items() if entry or not hasattr(builtins, name)}
+    namespace.update(foreign or values)
     for (label, _), code in zip(steps, codes, strict=True):
         try:
             exec(code, namespace)

@@ -70,14 +70,14 @@ class Limits:
     """What one program may use.
 
     Attributes:
-      cpu_seconds: of each process.
-      wall_seconds: from start to verdict; generous, so that a busy machine changes no verdict.
+      cpu_seconds: processor time of each process.
+      wall_seconds: time from start to verdict; generous, so that a busy machine changes no verdict.
       memory_bytes: address space of each process.
       tree_bytes: address space of all processes together, as seen every fifth of a second; twice `memory_bytes` lets
         the program and its tests both have what a process may.
-      processes: and threads that the program may have at once, itself included.
-      file_bytes: of each file.
-      tmp_bytes: of all files together.
+      processes: number of processes and threads that the program may have at once, itself included.
+      file_bytes: largest size of a file.
+      tmp_bytes: largest size of all files together.
     """
 
     cpu_seconds: int = 10
@@ -94,9 +94,9 @@ class ProgramTests:
     """Tests of a program.
 
     Attributes:
-      trusted: source that the tests stand on; what it defines is never the program's.
+      trusted: source code that the tests stand on; what it defines is never the program's.
       entry: names that the tests take from the program; empty for whatever else they use.
-      steps: (label, source), run in order; a failing one ends the run under its label.
+      steps: pairs (label, source), run in order; a failing one ends the run under its label.
     """
 
     trusted: str
@@ -115,7 +115,8 @@ class Sandbox:
     """How programs are run here.
 
     Attributes:
-      python: the interpreter, and whether it is inside bubblewrap.
+      python: path of the interpreter.
+      bwrap: path of bubblewrap around it; None where programs run unprotected.
     """
 
     python: Path
@@ -186,20 +187,20 @@ def _compiled_runner(python: Path) -> bytes:
 @lru_cache(maxsize=8)
 def _files(python: Path) -> tuple[str, ...]:
     """Read-only mounts: shared libraries, the interpreter and its library; two harmless devices."""
-    found = ["--ro-bind", "/usr/lib", "/usr/lib"]
+    mounts = ["--ro-bind", "/usr/lib", "/usr/lib"]
     for name in ("/usr/lib64", "/lib", "/lib64"):
         if os.path.islink(name):
-            found += ["--symlink", os.readlink(name), name]
+            mounts += ["--symlink", os.readlink(name), name]
         elif os.path.isdir(name):
-            found += ["--ro-bind", name, name]
+            mounts += ["--ro-bind", name, name]
     prefix = python.parent.parent
-    found += ["--ro-bind", str(python), str(python)]
+    mounts += ["--ro-bind", str(python), str(python)]
     if prefix != Path("/usr"):
-        found += ["--ro-bind", str(prefix / "lib"), str(prefix / "lib")]
-    found += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+        mounts += ["--ro-bind", str(prefix / "lib"), str(prefix / "lib")]
+    mounts += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     for device in ("/dev/null", "/dev/urandom"):
-        found += ["--dev-bind", device, device]
-    return tuple(found)
+        mounts += ["--dev-bind", device, device]
+    return tuple(mounts)
 
 
 def _finish(command: list[str], options: dict[str, Any], job: bytes, limits: Limits) -> Outcome:
@@ -231,15 +232,15 @@ def _communicate(process: subprocess.Popen[bytes], job: bytes, limits: Limits) -
       MemoryError: when they hold too much.
     """
     deadline = time.monotonic() + limits.wall_seconds
-    given: bytes | None = job
+    rest: bytes | None = job
     while True:
         left = deadline - time.monotonic()
         try:
-            return process.communicate(given, timeout=max(min(left, _LOOK_SECONDS), 0))
+            return process.communicate(rest, timeout=max(min(left, _LOOK_SECONDS), 0))
         except subprocess.TimeoutExpired:
             if left <= _LOOK_SECONDS:
                 raise
-        given = None  # it has the rest of it
+        rest = None  # the process has what is left of it
         if address_space(process.pid) > limits.tree_bytes:
             raise MemoryError
 
@@ -260,11 +261,11 @@ def find_sandbox(allow_unsandboxed: bool = False) -> Sandbox:
     Raises:
       InputError: if there is none and that is not allowed.
     """
-    found = which("bwrap")
+    bwrap = which("bwrap")
     problem = "bubblewrap is not installed: apt-get install bubblewrap, 0.8 or newer"
-    if found:
+    if bwrap:
         for python in _interpreters():
-            sandbox = Sandbox(python, Path(found))
+            sandbox = Sandbox(python, Path(bwrap))
             problem = _problem(sandbox)
             if not problem:
                 return sandbox

@@ -1,10 +1,23 @@
-"""What may be averaged over routes where training trees are partial."""
+"""Which queries of a table count: those that policies are evaluated on, and those that opponents learn from."""
 
 from dataclasses import replace
 
 import numpy as np
 
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import OutcomeTable
+
+
+def evaluated_queries(table: OutcomeTable, split: str) -> OutcomeTable:
+    """The queries of one split of which the table holds any hop: those that policies are judged on.
+
+    Raises:
+      InputError: if the split has none.
+    """
+    part = table.split(split)
+    if not part.answered.any():
+        raise InputError(f"the outcome table holds no hop of any {split} query")
+    return part if part.answered.all() else part.select(part.answered)
 
 
 def opponents_train(table: OutcomeTable) -> OutcomeTable:
