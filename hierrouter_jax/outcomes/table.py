@@ -43,6 +43,7 @@ Prompt = str | tuple[Turn, ...]
 
 
 SPLITS = ("train", "validation", "test")
+RIGHT = 0.5  # an answer is right when its quality is at least this
 _COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")  # [Q, N] each
 
 

@@ -10,13 +10,8 @@ from hierrouter_jax.baselines import oracle
 from hierrouter_jax.baselines.problem import Problem
 from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.evaluation.intervals import (
-    holm,
-    interquartile_mean_interval,
-    mean_interval,
-    paired_difference,
-    proportion_interval,
-)
+from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mean_interval, proportion_interval
+from hierrouter_jax.evaluation.paired import holm, paired_difference
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import evaluated_queries, opponents_train
 from hierrouter_jax.outcomes.notes import table_notes, unanswered_note

@@ -15,7 +15,7 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.intervals import holm
+from hierrouter_jax.evaluation.paired import holm
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import load_table, save_table

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.evaluation.policy_outcome import RIGHT, flips
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.evaluation.policy_outcome import flips
+from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 ROWS, CHILDREN = 48, 6  # a picture has at most about so many leaves, and a node so many children
 STOP = "STOP"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.intervals import paired_difference
-from hierrouter_jax.evaluation.policy_outcome import RIGHT
+from hierrouter_jax.evaluation.paired import paired_difference
+from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.headlines import verdict
 from hierrouter_jax.report.data.routers import Inside, Picture

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.evaluation.intervals import proportion_interval
-from hierrouter_jax.evaluation.repeats import Repeats
+from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.outcomes import reference
 from hierrouter_jax.studies.leaderboard import rows
