@@ -47,7 +47,8 @@ class Job:
         about: dict[str, Any] = {"job": self.digest, "opponent": who}
         name = who if isinstance(who, str) else who.name
         if isinstance(who, Entrant):
-            own = digests(*filter(None, (who.fit, who.static.network, who.static.algorithm)))
+            terms = [name for point in who.points for name in point.hyper.reward.custom]
+            own = digests(*filter(None, (who.fit, who.static.network, who.static.algorithm, *terms)))
             about = {"job": self.digest, "learner": _plain(who), "sources": own}
         kind = "opponents" if isinstance(who, str) else "learners"
         return self.folder / kind / f"{file_name(name)}.safetensors", digest(about)
