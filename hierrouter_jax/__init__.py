@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from hierrouter_jax.sweeps.sweep import sweep
     from hierrouter_jax.training.checkpoints import load_routers
     from hierrouter_jax.training.features import fit_features
-    from hierrouter_jax.training.router import TrainedRouter, static_of
-    from hierrouter_jax.training.train import TrainConfig, train_routers
+    from hierrouter_jax.training.router import TrainedRouter
+    from hierrouter_jax.training.settings import TrainConfig, static_of
+    from hierrouter_jax.training.train import train_routers
 
 # Loaded on first use, so that importing the package pulls in neither JAX nor torch.
 _HOME = {
@@ -42,7 +43,7 @@ _HOME = {
     "RewardWeights": "envs.rewards",
     "SweepConfig": "sweeps.search.config",
     "SweepResult": "sweeps.result",
-    "TrainConfig": "training.train",
+    "TrainConfig": "training.settings",
     "TrainedRouter": "training.router",
     "build_report": "report.pages.run",
     "collect": "bridge.collect",
@@ -56,7 +57,7 @@ _HOME = {
     "policy_outcome": "evaluation.policy_outcome",
     "route": "bridge.route",
     "save_table": "outcomes.store",
-    "static_of": "training.router",
+    "static_of": "training.settings",
     "search": "sweeps.search.run",
     "sweep": "sweeps.sweep",
     "train": "agents.learner",

@@ -16,6 +16,7 @@ from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.route import Transcript, route
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.claims import difference
 from hierrouter_jax.config import config_path, to_dict
 from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domain, Domains, check_domains
 from hierrouter_jax.envs.types import single_precision
@@ -30,9 +31,10 @@ from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.tiny.queries import make_queries
 from hierrouter_jax.training.checkpoints import FINISHED, FOLDER, RunCheckpoints
 from hierrouter_jax.training.router import DIVERGED, Diverged, TrainedRouter
-from hierrouter_jax.training.run_folder import RunFolder, difference
+from hierrouter_jax.training.run_folder import RunFolder, training_identity, training_record
+from hierrouter_jax.training.settings import TrainConfig
 from hierrouter_jax.training.tracking import tracked
-from hierrouter_jax.training.train import TrainConfig, train_routers
+from hierrouter_jax.training.train import train_routers
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
     table = _table(config, backends, pool.prompt, pool.money_unit, run, console)
     _say(console, f"Training routers on {sum(q.split == 'train' for q in table.queries):,} queries")
     with run.timed("train"):
-        anew = (run.path / FINISHED).is_file() or difference(run.path / FOLDER, table, train_config) is not None
+        there = training_record(run.path / FOLDER)
+        other = there is not None and difference(there, training_identity(table, train_config)) is not None
+        anew = other or (run.path / FINISHED).is_file()
         with (
             RunCheckpoints(run.path, table, train_config, fresh=anew) as checkpoints,
             tracked(config.track, run.path, to_dict(train_config)) as tracking,

@@ -43,6 +43,7 @@ ROOMS = {
     "config": GROUND,
     "bundle": GROUND,
     "bundle_checks": GROUND,
+    "claims": GROUND,
     "domains": GROUND,
     "files": GROUND,
     "interrupts": GROUND,

@@ -8,12 +8,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from hierrouter_jax.agents.layout import SweepLayout
 from hierrouter_jax.cli.tables import Name, print_result, result_console
 from hierrouter_jax.report.pages.compare import build_compare_page
 from hierrouter_jax.studies.compare.config import Base, CompareConfig, Tuning, arms_from
 from hierrouter_jax.studies.compare.run import FRAME, RESULT
 from hierrouter_jax.studies.compare.run import compare as run_comparison
-from hierrouter_jax.sweeps.layouts import SweepLayout
 
 _STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 _SHOWN = ("task-sequence", "task-sequence+stop", "oracle_fixed", "oracle_stop")

@@ -13,12 +13,10 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from hierrouter_jax.sweeps.draws import numbers
 from hierrouter_jax.sweeps.members import Plan
-from hierrouter_jax.sweeps.result import learner_name
 from hierrouter_jax.sweeps.search.config import SweepConfig
-from hierrouter_jax.sweeps.search.ranking import comparison
-from hierrouter_jax.sweeps.search.run import work
+from hierrouter_jax.sweeps.search.run import comparison, work
+from hierrouter_jax.training.settings import learner_name, numbers
 
 _BETWEEN_LINES = 20.0  # seconds
 _MOST_ROWS = 6

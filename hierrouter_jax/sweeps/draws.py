@@ -7,54 +7,14 @@ Each gives one `LearnerHyper` whose every leaf is stacked over the points, which
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from difflib import get_close_matches
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import qmc
 
 from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.plugins import is_import_path
-
-OWN_TERMS = "reward.custom"
-
-
-def numbers(hyper: Any, at: str = "") -> dict[str, Any]:
-    """Every leaf of a learner's numbers by its dotted name, in the order of the fields.
-
-    A reward term of the user's own is `reward.custom.` and its import path.
-    """
-    found = {}
-    for field in fields(hyper):
-        value, name = getattr(hyper, field.name), f"{at}{field.name}"
-        if is_dataclass(value):
-            found |= numbers(value, f"{name}.")
-        else:
-            found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-    return found
-
-
-def with_numbers(hyper: LearnerHyper, values: Mapping[str, Any]) -> LearnerHyper:
-    """The same numbers, with those that are named replaced, by numbers or by arrays of them.
-
-    Raises:
-      InputError: if there is no number of that name; the message says which is nearest.
-    """
-    check_names(values, hyper)
-    return _replaced(hyper, values)
-
-
-def check_names(names: Mapping[str, Any] | Sequence[str], hyper: LearnerHyper | None = None) -> None:
-    """Refuse names that are no number of the learner."""
-    known = numbers(hyper or LearnerHyper())
-    for name in names:
-        if name not in known and not _is_own_term(name):
-            close = get_close_matches(name, known, n=1) or [full for full in known if full.endswith(f".{name}")]
-            hint = f"did you mean {close[0]}?" if close else f"the numbers are {', '.join(known)}"
-            raise InputError(f"{name} is not a number of the learner; {hint}")
+from hierrouter_jax.training.settings import check_names, numbers, replaced_numbers, with_numbers
 
 
 def stack(hypers: LearnerHyper | Sequence[LearnerHyper]) -> LearnerHyper:
@@ -86,26 +46,7 @@ def stack(hypers: LearnerHyper | Sequence[LearnerHyper]) -> LearnerHyper:
     count = next(iter(lengths.values()), 1)
     if not count:
         raise InputError("a sweep needs at least one set of hyperparameters")
-    return _replaced(first, {name: np.broadcast_to(leaf, (count,)).copy() for name, leaf in leaves.items()})
-
-
-def _replaced(hyper: Any, values: Mapping[str, Any], at: str = "") -> Any:
-    changed = {}
-    for field in fields(hyper):
-        value, name = getattr(hyper, field.name), f"{at}{field.name}"
-        if is_dataclass(value):
-            changed[field.name] = _replaced(value, values, f"{name}.")
-        elif isinstance(value, dict):
-            start = f"{name}."
-            own = {key.removeprefix(start): one for key, one in values.items() if key.startswith(start)}
-            changed[field.name] = value | own
-        elif name in values:
-            changed[field.name] = values[name]
-    return replace(hyper, **changed)
-
-
-def _is_own_term(name: str) -> bool:
-    return name.startswith(f"{OWN_TERMS}.") and is_import_path(name)
+    return replaced_numbers(first, {name: np.broadcast_to(leaf, (count,)).copy() for name, leaf in leaves.items()})
 
 
 @dataclass(frozen=True)
@@ -151,7 +92,7 @@ def grid(values: Mapping[str, Sequence[float] | float], base: LearnerHyper | Non
     """Every combination of the values, stacked; the last name varies fastest.
 
     Args:
-      values: of each number by its dotted name.
+      values: values of each number, by its dotted name.
       base: all other numbers; by default the defaults.
 
     Raises:
@@ -168,8 +109,9 @@ def random(choices: Mapping[str, Choice], count: int, seed: int = 0, base: Learn
     """Independent points, stacked.
 
     Args:
-      choices: of each number by its dotted name: a range, values to choose among with equal chances, or one value.
-      count: of points.
+      choices: choice of each number, by its dotted name: a range, values to choose among with equal chances, or one
+        value.
+      count: number of points.
       base: all other numbers; by default the defaults.
 
     Raises:
@@ -184,6 +126,8 @@ def sobol(choices: Mapping[str, Choice], count: int, seed: int = 0, base: Learne
     _check_count(count)
     if not choices:
         return random(choices, count, seed, base)
+    from scipy.stats import qmc  # takes half a second to import
+
     sequence = qmc.Sobol(len(choices), rng=seed)
     return _points(choices, sequence.random_base2((count - 1).bit_length())[:count], base)
 

@@ -1,8 +1,6 @@
 """A sweep on disk: what it is, and its finished chunks, so that it goes on where it was cut off."""
 
-from dataclasses import asdict
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import jax
@@ -10,22 +8,22 @@ import numpy as np
 import pandas as pd
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.bundle import FeatureReduction
+from hierrouter_jax.claims import SOURCES, claim
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import holds_something, read_json, replacing, write_json
+from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.plugins import digests
-from hierrouter_jax.sweeps.draws import numbers, stack, with_numbers
+from hierrouter_jax.sweeps.draws import stack
 from hierrouter_jax.sweeps.members import Plan, Trained
-from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.run_folder import machine
+from hierrouter_jax.training.settings import numbers, with_numbers
 
 SCHEMA_VERSION = 2
-HEADER, FRAME, FEATURES, CHUNKS = "sweep.json", "sweep.parquet", "features.safetensors", "chunks"
+HEADER, FRAME, CHUNKS = "sweep.json", "sweep.parquet", "chunks"
 
 
 class Finished:
@@ -99,7 +97,7 @@ def describe(plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
         "version": __version__,
         **data,
         "statics": {str(group): to_dict(static) for group, static in enumerate(plan.statics)},
-        "sources": _sources(plan),
+        SOURCES: _sources(plan),
         "hypers": {name: leaf[0] if len(set(leaf)) == 1 else leaf for name, leaf in hypers.items()},
         "points": plan.points,
         "seeds": list(plan.seeds),
@@ -141,14 +139,9 @@ def begin(folder: Path, description: dict[str, Any], more: dict[str, Any]) -> Fi
     Raises:
       InputError: if it holds another sweep, naming the field that differs.
     """
-    if (folder / HEADER).exists():
-        theirs = read_header(folder)
-        difference = difference_of({name: theirs.get(name) for name in description}, description)
-        if difference:
-            raise InputError(f"{folder}: holds another sweep ({difference}); choose another folder, or remove it")
-    elif folder.exists() and (not folder.is_dir() or holds_something(folder)):
-        raise InputError(f"{folder}: is not empty and holds no sweep; choose another folder")
-    else:
+    there = read_header(folder) if (folder / HEADER).exists() else None
+    same = there and {name: value for name, value in there.items() if name in description}
+    if not claim(folder, "sweep", same, description):
         write_json(folder / HEADER, description | more)
     return Finished(folder / CHUNKS)
 
@@ -170,32 +163,6 @@ def write_result(folder: Path, frame: pd.DataFrame, trained: int, seconds: float
     if trained:
         last = {"trained": trained, "seconds": round(seconds, 2), "layout": layout, "machine": machine()}
         write_json(folder / HEADER, read_header(folder) | {"last_run": last})
-
-
-def save_features(folder: Path, features: FittedFeatures) -> None:
-    """Keep what was fitted on the training split, for going on and for exporting."""
-    arrays = {**asdict(features.reduction), "cost_normaliser": np.asarray(features.cost_normaliser)}
-    with replacing(folder / FEATURES) as temporary:
-        save_file({name: np.array(array, order="C") for name, array in arrays.items()}, temporary)
-
-
-def load_features(folder: Path) -> FittedFeatures | None:
-    """What was fitted on the training split; None where it was not saved (yet)."""
-    if not (folder / FEATURES).exists():
-        return None
-    arrays = load_file(folder / FEATURES)
-    normaliser = float(arrays.pop("cost_normaliser"))
-    return FittedFeatures(FeatureReduction(**arrays), normaliser)
-
-
-def difference_of(there: dict[str, Any], here: dict[str, Any]) -> str | None:
-    """The first field in which two descriptions differ, with both values."""
-    there, here = flatten_dict(there, sep="."), flatten_dict(here, sep=".")
-    for name in [*here, *(name for name in there if name not in here)]:
-        theirs, ours = there.get(name, "absent"), here.get(name, "absent")
-        if theirs != ours:
-            return f"{name} is {shorten(str(theirs), 60)} there, but {shorten(str(ours), 60)} here"
-    return None
 
 
 def _read_row(path: Path, row: int, prefix: str) -> dict[str, np.ndarray]:

@@ -2,26 +2,18 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from statistics import median
 from threading import BrokenBarrierError
-from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 from tqdm import tqdm
 
-from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.layout import Layout, available_layouts, lay, replicated
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.agents.layout import SweepLayout, available_layouts
+from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.sweeps.members import Plan, Splits
+from hierrouter_jax.sweeps.members import Plan, Splits, updates_per_second
 from hierrouter_jax.sweeps.workers import WorkerError, Workers, cores
-
-SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]
 
 _WORTH_MEASURING = 10_000_000  # network rows, half a minute on a core; below, measuring takes longer than it saves
 _FULL = 20.0  # updates/s of one run, below which it fills a CPU, so that vmapped runs only get into each other's way
@@ -54,8 +46,8 @@ def chosen_layout(
 
     Args:
       splits: the tables; the training split is timed on.
-      plan: of the sweep, whose first member is timed.
-      members: that are to be trained.
+      plan: plan of the sweep, whose first member is timed.
+      members: number of members that are to be trained.
       chunk: members vmapped at once, if not the usual number.
       say: whether to print the choice, in one line.
     """
@@ -93,8 +85,8 @@ def vmap_may_hang() -> bool:
     Parts of such a program wait, each on a thread of the pool, for others that need one. Seen with jaxlib 0.10.0 to
     0.10.2 on two cores, at the first call or a later one; NPROC, which XLA reads, makes the pool larger.
     """
-    told = os.environ.get("NPROC", "")
-    threads = int(told) if told.isdecimal() else len(cores()) or os.cpu_count() or 1
+    stated = os.environ.get("NPROC", "")
+    threads = int(stated) if stated.isdecimal() else len(cores()) or os.cpu_count() or 1
     return jax.default_backend() == "cpu" and threads < _ENOUGH_THREADS
 
 
@@ -106,43 +98,6 @@ def warn_of_vmap(layout: SweepLayout) -> None:
             "the start, or take layout map, which is faster here",
             file=sys.stderr,
         )
-
-
-def updates_per_second(
-    static: LearnerStatic,
-    hyper: LearnerHyper,
-    table: DeviceTable,
-    layout: Layout,
-    runs: int,
-    updates: int = 4,
-    wait: Callable[[], Any] = lambda: None,
-) -> float:
-    """Updates a second of `runs` members together, compilation apart: the median of five timings.
-
-    Args:
-      updates: timed at once, of each member.
-      wait: called before each timing.
-    """
-    table = replicated(table) if layout.startswith("devices") else table
-    keys = jax.random.split(jax.random.key(0), runs)
-    hypers = jax.tree.map(lambda leaf: jnp.full(runs, leaf, jnp.float32), hyper)
-    blank = jax.eval_shape(lambda key, table: learner.init(key, table, static, hyper), keys[0], table)
-
-    def advance(key: jax.Array, hyper: LearnerHyper, table: DeviceTable) -> Any:
-        # Any parameters take the same time; making proper ones would have to be compiled too.
-        state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank.replace(key=None))
-        body = lambda state, _: (learner.update(state, table, static, hyper)[0], None)  # noqa: E731
-        return jax.lax.scan(body, state.replace(key=key), length=updates)[0].params
-
-    run = jax.jit(lay(advance, layout))
-    jax.block_until_ready(run(keys, hypers, table))
-    seconds = []
-    for _ in range(5):
-        wait()
-        started = time.perf_counter()
-        jax.block_until_ready(run(keys, hypers, table))
-        seconds.append(time.perf_counter() - started)
-    return runs * updates / median(seconds)
 
 
 def _rows(static: LearnerStatic, tree: HopTree) -> int:

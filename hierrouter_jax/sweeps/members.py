@@ -1,8 +1,10 @@
-"""The members of a sweep: which there are, and the pure program that trains one and evaluates it exactly."""
+"""The members of a sweep: which there are, and the pure program that trains one, evaluates it exactly or is timed."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from statistics import median
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.layout import Layout, lay
+from hierrouter_jax.agents.layout import Layout, lay, replicated
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.tree_policy import mean_scores, run_policy
@@ -82,7 +84,7 @@ class Trained(NamedTuple):
 
     Attributes:
       params: the best parameters.
-      scores: by name, a number a member.
+      scores: numbers of each member, by name.
       curves: `validation_return`, `validation_accuracy` and `validation_cost` (over the normaliser) [n, B] after
         each of B blocks of updates, and `ends` [n, Q], the node at which the greedy policy answers each query of the
         evaluated split.
@@ -97,11 +99,11 @@ def chunks(plan: Plan, members: Sequence[int], size: Callable[[int], int]) -> It
     """Those members group by group, in chunks of one size a group.
 
     Args:
-      size: of a chunk, from the number of members that its group has in the whole plan.
+      size: function of the number of members that a group has in the whole plan; gives its chunks' size.
     """
-    wanted = np.asarray(members, int)
+    remaining = np.asarray(members, int)
     for group, static in enumerate(plan.statics):
-        here, step = wanted[plan.group(wanted) == group], size(plan.per_group)
+        here, step = remaining[plan.group(remaining) == group], size(plan.per_group)
         for start in range(0, len(here), step):
             some = here[start : start + step]
             padded = np.pad(some, (0, step - len(some)), mode="edge")
@@ -111,11 +113,11 @@ def chunks(plan: Plan, members: Sequence[int], size: Callable[[int], int]) -> It
 @lru_cache(maxsize=64)
 def program(static: LearnerStatic, layout: Layout) -> Callable[..., Trained]:
     """The compiled `(seeds [C], hypers [C], splits) -> Trained` of a group, kept from one sweep to the next."""
-    laid = lay(partial(train_member, static=static), layout)
+    train = lay(partial(train_member, static=static), layout)
 
     @jax.jit
     def run(seeds: Int[Array, " C"], hypers: LearnerHyper, splits: Splits) -> Trained:
-        return laid(jax.vmap(jax.random.key)(seeds), hypers, splits)
+        return train(jax.vmap(jax.random.key)(seeds), hypers, splits)
 
     return run
 
@@ -157,10 +159,47 @@ def greedy_scores(
     a budget that is never reached.
     """
     weight = jnp.asarray(hyper.reward.hop_cost, jnp.float32)
-    told = Conditions(
+    conditions = Conditions(
         cost_weight=jnp.full(table.num_queries, weight) if static.cost_conditioned else None,
         budget=jnp.full(table.num_queries, jnp.inf) if static.budgeted else None,
     )
-    ends = run_policy(static, params, table, told, hyper.ranges).greedy_ends()
+    ends = run_policy(static, params, table, conditions, hyper.ranges).greedy_ends()
     accuracy, cost = mean_scores(ends, table)
     return {"accuracy": accuracy, "cost": cost, "return": accuracy - weight * cost}, jnp.argmax(ends, axis=1)
+
+
+def updates_per_second(
+    static: LearnerStatic,
+    hyper: LearnerHyper,
+    table: DeviceTable,
+    layout: Layout,
+    runs: int,
+    updates: int = 4,
+    wait: Callable[[], Any] = lambda: None,
+) -> float:
+    """Updates a second of `runs` members together, compilation apart: the median of five timings.
+
+    Args:
+      updates: timed at once, of each member.
+      wait: called before each timing.
+    """
+    table = replicated(table) if layout.startswith("devices") else table
+    keys = jax.random.split(jax.random.key(0), runs)
+    hypers = jax.tree.map(lambda leaf: jnp.full(runs, leaf, jnp.float32), hyper)
+    blank = jax.eval_shape(lambda key, table: learner.init(key, table, static, hyper), keys[0], table)
+
+    def advance(key: jax.Array, hyper: LearnerHyper, table: DeviceTable) -> Any:
+        # Any parameters take the same time; making proper ones would have to be compiled too.
+        state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank.replace(key=None))
+        body = lambda state, _: (learner.update(state, table, static, hyper)[0], None)  # noqa: E731
+        return jax.lax.scan(body, state.replace(key=key), length=updates)[0].params
+
+    run = jax.jit(lay(advance, layout))
+    jax.block_until_ready(run(keys, hypers, table))
+    seconds = []
+    for _ in range(5):
+        wait()
+        started = time.perf_counter()
+        jax.block_until_ready(run(keys, hypers, table))
+        seconds.append(time.perf_counter() - started)
+    return runs * updates / median(seconds)

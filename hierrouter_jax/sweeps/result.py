@@ -17,11 +17,11 @@ from hierrouter_jax.outcomes.shipped import is_table
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.sweeps import folder as sweep_folder
-from hierrouter_jax.sweeps.draws import numbers
 from hierrouter_jax.sweeps.folder import Finished
 from hierrouter_jax.sweeps.members import Plan
-from hierrouter_jax.training.features import FittedFeatures
+from hierrouter_jax.training.features import FEATURES, FittedFeatures, load_features
 from hierrouter_jax.training.router import DIVERGED, TrainedRouter
+from hierrouter_jax.training.settings import SET_BY_NAME, learner_name, numbers
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class SweepResult:
         `cost` and `return` of the kept policy on `split`, exact and greedy. Costs are in the table's money unit (over
         the normaliser, where device tables were given), without the router's own; `return` is accuracy minus the cost
         weight times the normalised cost.
-      plan: which combination each member is.
-      finished: their parameters.
-      split: that the last three columns are of.
-      layout: that the members ran under; None where none had to be trained.
+      plan: combination of shapes, numbers and seed that each member is.
+      finished: scores, curves and parameters of the finished members.
+      split: split of the table that the last three columns are of.
+      layout: layout that the members ran under; None where none had to be trained.
       features: what was fitted on the training split; None where device tables were given.
       table: the outcome table, where it is at hand.
     """
@@ -129,21 +129,16 @@ class SweepResult:
         if self.table is None:
             raise InputError("a policy is exported with its outcome table's pool; load the sweep with that table")
         bundle = router.bundle(self.table, 0)
-        told = {"seed": int(self.plan.seed(member)), "member": member}
-        return replace(bundle, provenance=bundle.provenance | told)
+        own = {"seed": int(self.plan.seed(member)), "member": member}
+        return replace(bundle, provenance=bundle.provenance | own)
 
     def _members(self) -> str:
         return f"0..{len(self.plan) - 1}" if len(self.finished) == len(self.plan) else str(self.frame.member.tolist())
 
 
-def learner_name(static: Any) -> str:
-    """As `static_of` takes it apart."""
-    return static.algorithm + ("+stop" if static.allow_stop else "")
-
-
 def varied_shapes(statics: Sequence[LearnerStatic]) -> list[str]:
     """Fields in which shapes differ, beside what the learner's name says."""
-    names = [field.name for field in fields(LearnerStatic) if field.name not in ("algorithm", "allow_stop")]
+    names = [field.name for field in fields(LearnerStatic) if field.name not in SET_BY_NAME]
     return [name for name in names if len({getattr(static, name) for static in statics}) > 1]
 
 
@@ -198,6 +193,6 @@ def load_sweep(folder: Path | str, table: OutcomeTable | None = None) -> SweepRe
         )
     plan = sweep_folder.planned(header, folder / sweep_folder.HEADER)
     finished = Finished(folder / sweep_folder.CHUNKS)
-    features = sweep_folder.load_features(folder)
+    features = load_features(folder / FEATURES) if (folder / FEATURES).is_file() else None
     layout = header.get("last_run", {}).get("layout")
     return SweepResult(frame_of(plan, finished, features), plan, finished, header["split"], layout, features, table)

@@ -60,19 +60,19 @@ class PinnedPool:
       executor: what takes their work.
 
     Args:
-      on: the cores.
-      start: called first in each process with `free` and `alive`, which it gives to `settle`, and with `told`.
+      on: numbers of the cores, one a process.
+      start: called first in each process with `free` and `alive`, which it gives to `settle`, and with `arguments`.
     """
 
-    def __init__(self, on: Sequence[int], start: Callable[..., None], *told: Any) -> None:
+    def __init__(self, on: Sequence[int], start: Callable[..., None], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
         # The workers end when the other end of this pipe is closed: by us, or because we are gone.
         self._alive, self._ours = context.Pipe(duplex=False)
         self._free = context.SimpleQueue()
         for core in on:
             self._free.put(core)
-        told = (self._free, self._alive, *told)
-        self.executor = ProcessPoolExecutor(len(on), context, initializer=start, initargs=told)
+        arguments = (self._free, self._alive, *arguments)
+        self.executor = ProcessPoolExecutor(len(on), context, initializer=start, initargs=arguments)
 
     def __enter__(self) -> "PinnedPool":
         return self
@@ -182,7 +182,7 @@ def _train(chunk: "Chunk") -> "Trained":
 
 
 def _measure(static: Any, hyper: Any) -> float:
-    from hierrouter_jax.sweeps.layouts import updates_per_second
+    from hierrouter_jax.sweeps.members import updates_per_second
 
     def wait() -> None:
         _Worker.together.wait(_PATIENCE)

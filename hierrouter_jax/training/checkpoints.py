@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -13,29 +13,29 @@ import jax
 import numpy as np
 from flax.serialization import from_state_dict, to_state_dict
 from flax.traverse_util import flatten_dict
-from safetensors.numpy import load_file, save_file
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerState
-from hierrouter_jax.bundle import FeatureReduction
+from hierrouter_jax.claims import claim
 from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.types import device_table, single_precision
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import file_name, replacing, write_json
+from hierrouter_jax.files import file_name, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import DIVERGED, TrainedRouter, static_of
-from hierrouter_jax.training.run_folder import FILE, begun, difference, identity
-from hierrouter_jax.training.train import Progress, TrainConfig, seed_keys
+from hierrouter_jax.training.features import FEATURES, FittedFeatures, fitted_once, load_features
+from hierrouter_jax.training.router import DIVERGED, TrainedRouter
+from hierrouter_jax.training.run_folder import IDENTITY, training_identity, training_record
+from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
+from hierrouter_jax.training.train import Progress, seed_keys
 
 
 class Steps:
     """The steps of one learner: the latest is kept, the best, and every multiple of `keep_every` (0: no other).
 
     Args:
-      folder: made if need be.
-      keep_every: steps.
+      folder: path of the learner's folder, made if need be.
+      keep_every: number of updates between two steps that stay for good; 0: none does.
       writes: whether steps are to be saved; what killed processes left half-written or half-removed goes then.
     """
 
@@ -51,7 +51,7 @@ class Steps:
             folder.absolute(), preservation_policy=self._policy, cleanup_tmp_directories=writes
         )
         if writes:
-            for step in {checkpoint.step for checkpoint in self._checkpointer.checkpoints} - set(self.kept()):
+            for step in {checkpoint.step for checkpoint in self._checkpointer.checkpoints} - set(self.on_disk()):
                 self._checkpointer.delete(step)
 
     def __enter__(self) -> "Steps":
@@ -60,11 +60,11 @@ class Steps:
     def __exit__(self, *_: object) -> None:
         self._checkpointer.close()
 
-    def kept(self) -> list[int]:
+    def on_disk(self) -> list[int]:
         """Ascending. What a killed process was removing may still lie there in part: the policy says it is gone."""
-        found = self._checkpointer.checkpoints
-        keep = self._policy.should_preserve(found, context=self._policies.PreservationContext()) if found else []
-        return [checkpoint.step for checkpoint, wanted in zip(found, keep, strict=True) if wanted]
+        steps = self._checkpointer.checkpoints
+        stays = self._policy.should_preserve(steps, context=self._policies.PreservationContext()) if steps else []
+        return [checkpoint.step for checkpoint, stay in zip(steps, stays, strict=True) if stay]
 
     def load(self, step: int) -> Any:
         """The tree of a step, as numpy arrays."""
@@ -86,8 +86,9 @@ def _orbax() -> ModuleType:
     return v1
 
 
-FOLDER, FEATURES = "checkpoints", "features.safetensors"
+FOLDER = "checkpoints"
 FINISHED = "run.json"  # is written last
+_ANEW = "choose another folder, or --fresh to start anew"
 _WORST = -1e30  # what a step counts for whose parameters have all diverged; JSON knows no infinity
 RESULTS = (FINISHED, "metrics.parquet", "evaluation.json", "behaviour.json")
 
@@ -98,8 +99,8 @@ class RunCheckpoints:
     Leave the context, and all that was kept is on disk.
 
     Args:
-      run: run folder.
-      table, config: that training is to go on with.
+      run: path of the run folder.
+      table, config: outcome table and configuration that training is to go on with.
       fresh: whether to discard what the folder holds of an earlier training.
 
     Attributes:
@@ -114,14 +115,16 @@ class RunCheckpoints:
         if fresh:
             discard(run)
         self._folder, self._table, self._config = run / FOLDER, table, config
-        differs = difference(self._folder, table, config)
-        if differs:
-            raise InputError(f"{run}: {differs}; give another --out, or --fresh to start anew")
-        if not begun(self._folder):
+        there, here = training_record(self._folder), training_identity(table, config)
+        if there == {}:
+            raise InputError(f"{run}: {FOLDER}/{IDENTITY} is missing, which says what the checkpoints are of; {_ANEW}")
+        if there is not None:
+            claim(run, "training", there, here, _ANEW)
+        else:
             (self._folder / FEATURES).unlink(missing_ok=True)
-            write_json(self._folder / FILE, identity(table, config))
+            write_json(self._folder / IDENTITY, here)
         self._steps = {name: Steps(self._path(name), config.keep_every, writes=True) for name in config.learners}
-        self.resumed = {name: kept[-1] for name, steps in self._steps.items() if (kept := steps.kept())}
+        self.resumed = {name: done[-1] for name, steps in self._steps.items() if (done := steps.on_disk())}
         whole = all(self.resumed.get(name) == config.static.num_updates for name in config.learners)
         self.finished = whole and (run / FINISHED).is_file()
 
@@ -138,13 +141,8 @@ class RunCheckpoints:
 
     def features(self, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
         """The run's fitted features, written when they are first asked for."""
-        path = self._folder / FEATURES
-        if not path.is_file():
-            fitted = fit()
-            arrays = {name: np.ascontiguousarray(array) for name, array in asdict(fitted.reduction).items()}
-            with replacing(path) as temporary:
-                save_file(arrays | {"cost_normaliser": np.array([fitted.cost_normaliser])}, temporary)
-        return _features(path, self._table)
+        fitted_once(self._folder / FEATURES, fit)
+        return _features(self._folder / FEATURES, self._table)
 
     def restored(self, name: str) -> Progress | None:
         """How far a learner had come; None if it has no checkpoint."""
@@ -155,7 +153,8 @@ class RunCheckpoints:
 
     @cached_property
     def _template(self) -> LearnerState:
-        return _blank_state(self._table, self._config, _features(self._folder / FEATURES, self._table))
+        features = _features(self._folder / FEATURES, self._table)
+        return _blank_state(self._table, self._config.of(self._config.learners[0]), features)
 
     def keep(self, name: str, progress: Progress) -> None:
         """Begin to write how far a learner has come; its arrays must not change any more."""
@@ -169,7 +168,7 @@ class RunCheckpoints:
         done = []
         for name in self._steps:
             with Steps(self._path(name), self._config.keep_every) as steps:
-                done += [f"{name} at update {step}" for step in steps.kept()[-1:]]
+                done += [f"{name} at update {step}" for step in steps.on_disk()[-1:]]
         return f"{', '.join(done)} of {self._config.static.num_updates}" if done else "no checkpoint yet"
 
 
@@ -194,7 +193,7 @@ def load_routers(
       table: the outcome table of the run, whose pool and horizon fix the shapes.
       step: updates done; the routers have the parameters of that update. By default training must have finished,
         and every seed has its best on validation.
-      learners: which; by default all that did not diverge in every seed.
+      learners: names of the learners; by default all that did not diverge in every seed.
 
     Raises:
       InputError: if the folder holds no finished training, one of another pool or horizon, did not keep the step, or
@@ -202,17 +201,18 @@ def load_routers(
     """
     config = read_train_config(run)
     features = _features(run / FOLDER / FEATURES, table)
-    wanted = config.static.num_updates if step is None else step
-    template, routers = _blank_state(table, config, features), {}
+    update = config.static.num_updates if step is None else step
+    template, routers = _blank_state(table, config.of(config.learners[0]), features), {}
     for name in learners or config.learners:
         path = run / FOLDER / file_name(name)
         with Steps(path, config.keep_every) as steps:
-            kept = steps.kept()
-            if wanted not in kept:
-                raise InputError(f"{path}: {_lacking(kept, step, wanted, run)}")
-            progress = _progress(template, steps.load(wanted), path / str(wanted))
+            on_disk = steps.on_disk()
+            if update not in on_disk:
+                raise InputError(f"{path}: {_lacking(on_disk, step, update, run)}")
+            progress = _progress(template, steps.load(update), path / str(update))
         state = progress.state if step is None else _as_it_was(progress)
-        routers[name] = TrainedRouter(name, static_of(name, config.static), config.hyper, state, features)
+        settings = config.of(name)
+        routers[name] = TrainedRouter(name, settings.static, settings.hyper, state, features)
     lost = [name for name, router in routers.items() if router.diverged.all()]
     if lost and (learners or len(lost) == len(routers)):
         raise InputError(f"{run}: {', '.join(lost)}: {DIVERGED}")
@@ -230,28 +230,27 @@ def read_train_config(run: Path) -> TrainConfig:
     return from_dict(TrainConfig, resolved["train"], path)
 
 
-def _lacking(kept: list[int], step: int | None, wanted: int, run: Path) -> str:
-    named = ", ".join(map(str, kept)) or "none"
+def _lacking(on_disk: list[int], step: int | None, update: int, run: Path) -> str:
+    named = ", ".join(map(str, on_disk)) or "none"
     if step is not None:
         return f"step {step} was not kept; those that were: {named}"
-    return f"training was interrupted before update {wanted} (kept: {named}); go on: hierrouter train TABLE --out {run}"
+    return f"training was interrupted before update {update} (kept: {named}); go on: hierrouter train TABLE --out {run}"
 
 
 def _features(path: Path, table: OutcomeTable) -> FittedFeatures:
     """What a run fitted on its training split, refused where it does not fit the table's embedding."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; train first: hierrouter train TABLE --out {path.parent.parent}")
-    arrays = load_file(path)
-    normaliser = float(arrays.pop("cost_normaliser")[0])
-    _check_shape(path, "mean", arrays["mean"].shape, table.context_embedding.shape[-1:])
-    return FittedFeatures(FeatureReduction(**arrays), normaliser)
+    features = load_features(path)
+    _check_shape(path, "mean", features.reduction.mean.shape, table.context_embedding.shape[-1:])
+    return features
 
 
 def _progress(template: LearnerState, loaded: Any, path: Path) -> Progress:
     """The loaded arrays in the template's structure, refused where a shape differs (Orbax would pad or cut them)."""
-    wanted, found = ({k: np.shape(v) for k, v in _flat(tree).items()} for tree in (template, loaded["state"]))
-    for name, shape in wanted.items():
-        _check_shape(path, name, found.get(name, "missing"), shape)
+    right, shapes = ({k: np.shape(v) for k, v in _flat(tree).items()} for tree in (template, loaded["state"]))
+    for name, shape in right.items():
+        _check_shape(path, name, shapes.get(name, "missing"), shape)
     state: Any = from_state_dict(template, loaded["state"])
     return Progress(state, loaded["metrics"])
 
@@ -260,10 +259,10 @@ def _flat(tree: Any) -> dict[str, Any]:
     return flatten_dict(to_state_dict(tree), sep="/")
 
 
-def _check_shape(path: Path, name: str, found: tuple[int, ...] | str, wanted: tuple[int, ...]) -> None:
-    if found != wanted:
+def _check_shape(path: Path, name: str, shape: tuple[int, ...] | str, right: tuple[int, ...]) -> None:
+    if shape != right:
         raise InputError(
-            f"{path}: does not fit the table's pool, horizon and embedding ({name} is {found}, not {wanted})"
+            f"{path}: does not fit the table's pool, horizon and embedding ({name} is {shape}, not {right})"
         )
 
 
@@ -273,13 +272,13 @@ def _as_it_was(progress: Progress) -> LearnerState:
     return replace(state, best_params=state.params, best_return=value, best_update=state.update)
 
 
-def _blank_state(table: OutcomeTable, config: TrainConfig, features: FittedFeatures) -> LearnerState:
+def _blank_state(table: OutcomeTable, settings: LearnerSettings, features: FittedFeatures) -> LearnerState:
     """Stacked states of the right shapes, which are the same for every learner, without arrays."""
     inputs = np.zeros((1, table.tree.num_decision_nodes, features.reduction.scale.shape[0]), np.float32)
 
     def states() -> LearnerState:
         device = device_table(table.select(np.arange(1)), inputs, 1.0)
-        state = jax.vmap(lambda key: learner.init(key, device, config.static, config.hyper))(seed_keys(config))
+        state = jax.vmap(lambda key: learner.init(key, device, settings.static, settings.hyper))(seed_keys(settings))
         return replace(state, key=jax.random.key_data(state.key))
 
     return jax.eval_shape(states)

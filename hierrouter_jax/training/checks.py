@@ -1,14 +1,11 @@
 """What conditioned learners need of their table and ranges, and the smallest budgets that queries need."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from hierrouter_jax.agents.types import LearnerStatic
-from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.envs.rewards import Hop, RewardWeights
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -65,21 +62,11 @@ def smallest_budgets(table: OutcomeTable) -> Float[np.ndarray, " Q"]:
     return np.where(np.isfinite(smallest), smallest, 0.0)
 
 
-def load_reward(name: Path | str) -> RewardWeights:
-    """The weights of a YAML file or preset, such as `reward/der.yaml`; terms that it does not name keep their default.
-
-    Raises:
-      InputError: if there is no such file, or it names no term.
-    """
-    path = config_path(str(name))
-    return from_dict(RewardWeights, load_yaml(path), path)
-
-
 def check_reward(table: OutcomeTable, weights: RewardWeights) -> None:
     """Refuse a reward that the table cannot pay out.
 
     Args:
-      weights: of one set, or stacked.
+      weights: weights of the reward terms, of one set or stacked.
 
     Raises:
       InputError: if latencies are weighed that the table does not hold, or a term of the user's own does not give a
@@ -96,11 +83,11 @@ def _check_term(path: str) -> None:
     number, yes = jnp.zeros(size), jnp.zeros(size, bool)
     hop = Hop(number, number, number, number, number, number, number, yes, yes, yes, overrun_limit=1.0)
     try:
-        given = jax.eval_shape(lambda hop: jnp.asarray(load_object(path)(hop)), hop)
+        reward = jax.eval_shape(lambda hop: jnp.asarray(load_object(path)(hop)), hop)
     except InputError:
         raise
     except Exception as error:  # whatever the user's code raises
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"reward term {path}: fails on a hop ({type(error).__name__}: {reason})") from error
-    if given.shape not in (size, ()):
-        raise InputError(f"reward term {path}: gives shape {given.shape} for hops of shape {size}; one number a hop")
+    if reward.shape not in (size, ()):
+        raise InputError(f"reward term {path}: gives shape {reward.shape} for hops of shape {size}; one number a hop")

@@ -1,15 +1,19 @@
 """Everything fitted on the training split: the reduction of embeddings and the cost normaliser."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.decomposition import PCA
+from safetensors.numpy import load_file, save_file
 
 from hierrouter_jax.bundle import FeatureReduction
 from hierrouter_jax.envs.types import DeviceTable, device_table
+from hierrouter_jax.files import replacing
 from hierrouter_jax.outcomes.table import OutcomeTable
 
+FEATURES = "features.safetensors"
 _ENOUGH = 20_000  # contexts of a stage that principal components are fitted on
 
 
@@ -18,7 +22,7 @@ class FittedFeatures:
     """What a run fits on its training split and its bundle carries.
 
     Attributes:
-      reduction: of context embeddings.
+      reduction: linear map of context embeddings to features.
       cost_normaliser: mean cost of one call, in the table's money unit.
     """
 
@@ -38,8 +42,10 @@ def fit_features(train: OutcomeTable, size: int, seed: int = 0) -> FittedFeature
       size: F, principal components kept (fewer where the data has fewer). Each is divided by the root of its
         spread: left as they are, rare but telling directions would drown in the main ones; scaled to equal
         spread, the last ones would be mostly noise.
-      seed: of the randomised solver.
+      seed: seed of the randomised solver.
     """
+    from sklearn.decomposition import PCA  # takes a second to import, and most commands do without
+
     decided = _reached(train)
     size = min(size, decided.shape[1], len(decided) - 1)
     pca = PCA(n_components=size, svd_solver="randomized", random_state=seed).fit(decided)
@@ -52,6 +58,23 @@ def fit_features(train: OutcomeTable, size: int, seed: int = 0) -> FittedFeature
     )
     calls = train.available[:, 1:]
     return FittedFeatures(reduction, float(train.cost[:, 1:][calls].mean()) or 1.0)
+
+
+def fitted_once(path: Path, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
+    """What was fitted before and lies in a file; where there is none yet, what `fit` gives, kept there."""
+    if not path.is_file():
+        fitted = fit()
+        arrays = asdict(fitted.reduction) | {"cost_normaliser": np.array([fitted.cost_normaliser])}
+        with replacing(path) as temporary:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+    return load_features(path)
+
+
+def load_features(path: Path) -> FittedFeatures:
+    """What was fitted on the training split, from the file that `fitted_once` wrote."""
+    arrays = load_file(path)
+    (normaliser,) = arrays.pop("cost_normaliser").ravel()  # older sweeps have it without an axis
+    return FittedFeatures(FeatureReduction(**arrays), float(normaliser))
 
 
 def _reached(table: OutcomeTable) -> Float[np.ndarray, "R E"]:

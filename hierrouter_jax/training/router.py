@@ -1,7 +1,7 @@
 """A trained router: one learner's runs over its seeds, evaluated and exported."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -10,22 +10,20 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Bool, Float
 
 from hierrouter_jax._version import __version__
-from hierrouter_jax.agents.types import ALGORITHMS, LearnerHyper, LearnerState, LearnerStatic
+from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.errors import InputError, Unfinished, nearest
+from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import TWO_LAYER
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 
 Told = tuple[float | None, float | None]  # a cost weight and a budget in money; None is the run's own, and no limit
-LEARNERS = tuple(algorithm + suffix for algorithm in ALGORITHMS for suffix in ("", "+stop"))
 
 
 class Diverged(Unfinished):
@@ -40,25 +38,14 @@ DIVERGED = (
 )
 
 
-def static_of(name: str, static: LearnerStatic) -> LearnerStatic:
-    """A learner's shapes: its name says by which algorithm it learns and whether it may stop.
-
-    Raises:
-      InputError: if there is no such learner.
-    """
-    if name not in LEARNERS and not is_import_path(name):
-        raise InputError(f"learner {name!r} is unknown; {nearest(name, (*LEARNERS, IMPORT_PATH))}")
-    return replace(static, algorithm=name.removesuffix("+stop"), allow_stop=name.endswith("+stop"))
-
-
 @dataclass(frozen=True)
 class TrainedRouter:
     """The runs of one learner over all seeds.
 
     Attributes:
-      name: of the learner.
-      static: with algorithm and `allow_stop` as the name says.
-      hyper: its numbers; the reward's cost weight is what a cost-conditioned router serves unless told another.
+      name: name of the learner.
+      static: shapes of the learner, algorithm and `allow_stop` as its name says.
+      hyper: numbers of the learner; a cost-conditioned router serves the reward's cost weight unless told another.
       state: learner states, stacked over seeds [S, ...].
       features: what was fitted on the training split.
     """
@@ -102,8 +89,9 @@ class TrainedRouter:
         """Where the greedy policy of one seed ends on each query.
 
         Args:
-          cost_weight: that a cost-conditioned router is to serve, per normalised cost; by default the reward's.
-          budget: of every query, in the table's money unit, for a budgeted router; by default none is ever reached.
+          cost_weight: cost weight that a cost-conditioned router is to serve, per normalised cost; by default the
+            reward's.
+          budget: most that a query may cost a budgeted router, in the table's money unit; by default there is no limit.
 
         Raises:
           InputError: if the router is not conditioned on what it is told, the table holds no charges for a budgeted
@@ -112,13 +100,13 @@ class TrainedRouter:
         return next(self.end_probabilities(table, seed, [(cost_weight, budget)]))
 
     def end_probabilities(
-        self, table: OutcomeTable, seed: int, told: Iterable[Told]
+        self, table: OutcomeTable, seed: int, several: Iterable[Told]
     ) -> Iterator[Float[np.ndarray, "Q N"]]:
         """Where the greedy policy of one seed ends under each of several conditions; as `end_probability`."""
         check_charges(table, self.static)
         device = self.features.on_device(table)
         params = self.params(seed)
-        for cost_weight, budget in told:
+        for cost_weight, budget in several:
             self._check_told(table, cost_weight, budget)
             conditions = self.conditions(table.num_queries, cost_weight, budget)
             policy = run_policy(self.static, params, device, conditions, self.hyper.ranges)

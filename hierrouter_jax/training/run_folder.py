@@ -1,7 +1,5 @@
 """The run folder: where a run's configuration, metrics, evaluation and policy lie, and who made them."""
 
-import hashlib
-import json
 import os
 import platform
 import resource
@@ -10,74 +8,46 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import numpy as np
-import pandas as pd
 import yaml
-from flax.traverse_util import flatten_dict
 
 from hierrouter_jax._version import __version__
+from hierrouter_jax.claims import SOURCES, table_identity
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json, write_text
-from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.plugins import digests
-from hierrouter_jax.training.router import static_of
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 
-FILE = "identity.json"
-SOURCES = "sources"
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTITY = "identity.json"
 
 
-def identity(table: OutcomeTable, config: TrainConfig) -> dict[str, Any]:
+def training_identity(table: OutcomeTable, config: TrainConfig) -> dict[str, Any]:
     """Everything that the course of training depends on, as JSON holds it."""
-    splits = [query.split for query in table.queries]
-    algorithms = [static_of(name, config.static).algorithm for name in config.learners]
-    embedding = np.ascontiguousarray(table.context_embedding)
-    found = {
+    algorithms = [config.of(name).static.algorithm for name in config.learners]
+    return {
         "version": __version__,
         "train": to_dict(config),
         SOURCES: digests(config.static.network, *algorithms, *config.hyper.reward.custom),
-        "table": {
-            "fingerprint": table.fingerprint,
-            "money_unit": table.money_unit,
-            "pool": {member.name: asdict(member) for member in table.pool},
-            "splits": {split: splits.count(split) for split in SPLITS}
-            | {"sha256": hashlib.sha256(" ".join(splits).encode()).hexdigest()[:32]},
-            "encoder": table.encoder,
-            "embedding": {"shape": embedding.shape, "sha256": hashlib.sha256(embedding.data).hexdigest()[:32]},
-        },
+        "table": table_identity(table),
     }
-    return json.loads(json.dumps(found))
 
 
-def begun(folder: Path) -> bool:
-    """Whether the folder holds anything of a learner: before that, it may become any run's."""
-    return any(folder.glob("*/*"))
-
-
-def difference(folder: Path, table: OutcomeTable, config: TrainConfig) -> str | None:
-    """The first field in which what a folder's checkpoints are of differs from this, with both values; None if none.
+def training_record(checkpoints: Path) -> dict[str, Any] | None:
+    """What a folder's checkpoints are of, empty where no record says so; None before the first checkpoint of any run.
 
     Raises:
-      InputError: if the record of what they are of cannot be read.
+      InputError: if the record cannot be read.
     """
-    if not begun(folder):
+    if not any(checkpoints.glob("*/*")):
         return None
-    if not (folder / FILE).is_file():
-        return f"{folder.name}/{FILE} is missing, which says what the checkpoints are of"
-    there, here = (flatten_dict(it, sep=".") for it in (read_json(folder / FILE), identity(table, config)))
-    for name in [*here, *(name for name in there if name not in here)]:
-        theirs, ours = there.get(name, "absent"), here.get(name, "absent")
-        if theirs != ours and name.startswith(f"{SOURCES}."):
-            return f"the file of {name.removeprefix(f'{SOURCES}.')} is not what it was there"
-        if theirs != ours:
-            return f"{name} is {theirs} there, but {ours} here"
-    return None
+    return read_json(checkpoints / IDENTITY) if (checkpoints / IDENTITY).is_file() else {}
 
 
 class RunFolder:
@@ -99,7 +69,7 @@ class RunFolder:
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
 
-    def write_metrics(self, metrics: pd.DataFrame) -> None:
+    def write_metrics(self, metrics: "pd.DataFrame") -> None:
         with replacing(self.path / "metrics.parquet") as temporary:
             metrics.to_parquet(temporary, index=False)
 
@@ -124,6 +94,8 @@ class RunFolder:
 
 def machine() -> dict[str, Any]:
     """Processor, cores and the device that JAX computes on."""
+    import jax
+
     return {"cpu": _processor(), "cores": os.cpu_count(), "device": jax.devices()[0].device_kind}
 
 

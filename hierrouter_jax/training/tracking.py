@@ -85,8 +85,8 @@ class MLflow:
         mlflow, self._entities = _package("mlflow", "mlflow-skinny"), _package("mlflow.entities", "mlflow-skinny")
         store = os.environ.get("MLFLOW_TRACKING_URI") or (folder / "mlruns").absolute().as_uri()
         self._client = mlflow.MlflowClient(tracking_uri=store)
-        found = self._client.get_experiment_by_name("hierrouter")
-        experiment = found.experiment_id if found else self._client.create_experiment("hierrouter")
+        known = self._client.get_experiment_by_name("hierrouter")
+        experiment = known.experiment_id if known else self._client.create_experiment("hierrouter")
         tag = {"hierrouter.run": _key(folder, run)}
         for old in self._client.search_runs([experiment], f"tags.`hierrouter.run` = '{_key(folder, run)}'"):
             self._client.delete_run(old.info.run_id)
@@ -111,9 +111,9 @@ class Tracking:
     """All trackers of a run folder.
 
     Args:
-      names: of `TRACKERS`, one or more with commas between them; may be empty.
-      folder: run folder.
-      config: of the run, plain data.
+      names: names of `TRACKERS`, one or more with commas between them; may be empty.
+      folder: path of the run folder.
+      config: configuration of the run, as plain data.
 
     Raises:
       InputError: if a name is unknown, or its package is not installed.

@@ -1,9 +1,9 @@
 """Training of routers on an outcome table: several seeds in one program, the best chosen on validation."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,66 +12,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic
-from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domains, check_domains
+from hierrouter_jax.agents.types import LearnerState, LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable, single_precision
-from hierrouter_jax.errors import InputError
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.checks import check_reward, check_trainable
 from hierrouter_jax.training.features import FittedFeatures, fit_features
-from hierrouter_jax.training.router import TrainedRouter, static_of
+from hierrouter_jax.training.router import TrainedRouter
+from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
 from hierrouter_jax.training.tracking import Tracking
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How routers are trained; all defaults are ours, the paper gives none.
-
-    Attributes:
-      learners: `ppo` makes exactly L calls, as in the paper; `exact` climbs the exact expected return instead, and
-        `all-actions` PPO's objective over whole hop trees; or the import path of an update of yours. With `+stop`
-        they may stop after any call (our extension).
-      num_seeds: independent runs of each; the best on validation is the policy.
-      seed: of the first; also of the features' solver.
-      features: principal components of the context embedding that the network sees.
-      static: what fixes the learner's shapes. `algorithm` and `allow_stop` are set by the learner's name.
-      hyper: the learner's numbers, the reward's weights among them.
-      checkpoint_every: updates between two checkpoints, where training keeps any; there is one at the end in any case.
-      keep_every: updates between two checkpoints that stay for good; 0: only the latest and the best do.
-    """
-
-    DOMAINS: ClassVar[Domains] = {
-        "num_seeds": COUNT,
-        "seed": SEED,
-        "features": COUNT,
-        "checkpoint_every": COUNT,
-        "keep_every": NATURAL,
-    }
-
-    learners: tuple[str, ...] = ("ppo", "ppo+stop")
-    num_seeds: int = 5
-    seed: int = 0
-    features: int = 96
-    static: LearnerStatic = field(default_factory=LearnerStatic)
-    hyper: LearnerHyper = field(default_factory=LearnerHyper)
-    checkpoint_every: int = 25
-    keep_every: int = 0
-
-    def __post_init__(self) -> None:
-        check_domains(self)
-        if not self.learners or len(set(self.learners)) != len(self.learners):
-            raise InputError(f"learners must be one or more different names, not {list(self.learners)}")
-        for name in self.learners:
-            static_of(name, self.static)
-        every, block = self.checkpoint_every, self.static.evaluate_every
-        if every % block:
-            raise InputError(f"checkpoint_every ({every}) must be a multiple of static.evaluate_every ({block})")
-        if self.seed + self.num_seeds > 2**31:
-            most = 2**31 - self.num_seeds
-            raise InputError(f"seed is {self.seed}, but must be at most {most}, as num_seeds is {self.num_seeds}")
-        if self.keep_every % every:
-            raise InputError(f"keep_every ({self.keep_every}) must be 0 or a multiple of checkpoint_every ({every})")
 
 
 @dataclass(frozen=True)
@@ -80,7 +29,7 @@ class Progress:
 
     Attributes:
       state: stacked over seeds [S, ...], on the host; keys as their data.
-      metrics: of all blocks so far, stacked: [B, S, U], and [B, S] for validation.
+      metrics: metrics of all blocks so far, stacked: [B, S, U], and [B, S] for validation.
     """
 
     state: LearnerState
@@ -116,8 +65,8 @@ def train_routers(
     """Train every learner of the configuration, from where it had come to.
 
     Args:
-      table: with train and validation queries.
-      config: of all learners.
+      table: outcome table with training and validation queries.
+      config: configuration of all learners.
       progress: whether to show a bar.
       keeper: gets every checkpoint; without one, training starts anew and nothing is kept on the way.
       tracking: gets every block's metrics, from the first on.
@@ -138,46 +87,46 @@ def train_routers(
     train, validation = features.on_device(table.split("train")), features.on_device(table.split("validation"))
     routers, metrics = {}, []
     for name in config.learners:
-        static = static_of(name, config.static)
-        check_trainable(table, static, config.hyper.ranges)
+        settings = config.of(name)
+        check_trainable(table, settings.static, settings.hyper.ranges)
         if tracking:
             tracking.begin(name, config.num_seeds)
-        done = _train_seeds(name, train, validation, static, config, progress, keeper, tracking)
-        routers[name] = TrainedRouter(name, static, config.hyper, done.state, features)
-        metrics += _rows(name, done.metrics, static.transitions(table.tree))
+        done = _train_seeds(settings, train, validation, config.checkpoint_every, progress, keeper, tracking)
+        routers[name] = TrainedRouter(name, settings.static, settings.hyper, done.state, features)
+        metrics += _rows(name, done.metrics, settings.static.transitions(table.tree))
     return routers, pd.concat(metrics, ignore_index=True)
 
 
 @single_precision
-def seed_keys(config: TrainConfig) -> jax.Array:
+def seed_keys(settings: LearnerSettings) -> jax.Array:
     """A key per seed [S]; the same key trains the same policy alone and in a batch of seeds."""
-    return jax.vmap(jax.random.key)(config.seed + np.arange(config.num_seeds))
+    return jax.vmap(jax.random.key)(np.array(settings.seeds))
 
 
 def _train_seeds(
-    name: str,
+    settings: LearnerSettings,
     train: DeviceTable,
     validation: DeviceTable,
-    static: LearnerStatic,
-    config: TrainConfig,
+    checkpoint_every: int,
     progress: bool,
     keeper: Keeper | None,
     tracking: Tracking | None,
 ) -> Progress:
     """All seeds of a learner, block by block so that progress shows; `lax.map` is bit-equal to each seed alone."""
+    name, static, hyper = settings.learner, settings.static, settings.hyper
 
     @jax.jit
     def start(keys: jax.Array, train: DeviceTable) -> LearnerState:
-        return jax.lax.map(lambda key: learner.init(key, train, static, config.hyper), keys)
+        return jax.lax.map(lambda key: learner.init(key, train, static, hyper), keys)
 
     @partial(jax.jit, donate_argnums=0)
     def advance(
         state: LearnerState, train: DeviceTable, validation: DeviceTable
     ) -> tuple[LearnerState, learner.Metrics]:
-        return jax.lax.map(lambda one: learner.advance(one, train, validation, static, config.hyper), state)
+        return jax.lax.map(lambda one: learner.advance(one, train, validation, static, hyper), state)
 
     restored = keeper.restored(name) if keeper else None
-    state, blocks = _unpacked(restored) if restored else (start(seed_keys(config), train), [])
+    state, blocks = _unpacked(restored) if restored else (start(seed_keys(settings), train), [])
     transitions = static.transitions(train.tree)
     if tracking:
         for block, metrics in enumerate(blocks):
@@ -188,7 +137,7 @@ def _train_seeds(
             blocks.append(jax.device_get(metrics))
             if tracking:
                 tracking.log(_block_rows(name, len(blocks) - 1, blocks[-1], transitions))
-            if keeper and (updates % config.checkpoint_every == 0 or updates == static.num_updates):
+            if keeper and (updates % checkpoint_every == 0 or updates == static.num_updates):
                 keeper.keep(name, _packed(state, blocks))
             check_interrupt()
     return _packed(state, blocks)

@@ -74,8 +74,8 @@ def test_an_arm_is_the_base_with_what_it_says():
     arm = resolved({"reward": weights, "cost_term": "log_cost", "cost_scale": 2.0, "hyper": {"clip": "1e-1"}})
     hyper = arm.at(0.25, {"entropy": 0.5})
     assert (hyper.reward.log_cost, hyper.reward.hop_cost, hyper.clip, hyper.entropy) == (0.5, 0.0, 0.1, 0.5)
-    assert arm.learner == "exact+stop"
-    assert resolved({"learner": "ppo"}).static.allow_stop is False
+    assert arm.settings.learner == "exact+stop"
+    assert resolved({"learner": "ppo"}).settings.static.allow_stop is False
 
 
 def test_a_space_is_read_as_it_is_written():
@@ -88,7 +88,7 @@ def test_a_space_is_read_as_it_is_written():
 def test_the_costs_scale_is_tuned_by_its_own_name():
     """An arm whose reward is larger than the paper's may find out itself how much cost has to weigh in it."""
     arm = resolved({"tune": {"cost_scale": [4.0]}}, tuning=Tuning(draws=2, space={"clip": [0.1]}))
-    settings = drawn_settings(arm.space, 2, arm.hyper, arm.leaf)
+    settings = drawn_settings(arm.space, 2, arm.settings.hyper, arm.leaf)
     assert settings == [{}, {"cost_scale": 4.0}]
     assert [arm.at(0.25, one).reward.hop_cost for one in settings] == [0.25, 1.0]
 
@@ -102,7 +102,7 @@ def test_presets_load(preset):
     arms = resolve(CompareConfig(**(options | {"arms": arms_from(options["arms"])})))
     assert [arm.name for arm in arms] == list(load_yaml(config_path(f"compare/{preset}.yaml"))["arms"])
     if preset == "rewards":
-        assert len({arm.static for arm in arms}) == 1
+        assert len({arm.settings.static for arm in arms}) == 1
         assert len({str(arm.at(0.1)) for arm in arms}) == 6
         assert len(arms) * len(options["cost_weights"]) * options["seeds"] == 300
 

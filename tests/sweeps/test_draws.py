@@ -7,7 +7,8 @@ import pytest
 from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.sweeps.draws import grid, log, numbers, random, sobol, stack, uniform, with_numbers
+from hierrouter_jax.sweeps.draws import grid, log, random, sobol, stack, uniform
+from hierrouter_jax.training.settings import numbers, with_numbers
 
 CHOICES = {"learning_rate": log(1e-4, 1e-2), "reward.hop_cost": uniform(0, 0.2), "gamma": [0.9, 1.0], "clip": 0.1}
 

@@ -13,8 +13,7 @@ from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.sweeps.search.adaptive import promoted
 from hierrouter_jax.sweeps.search.config import BaseSettings, Halving, SweepConfig
-from hierrouter_jax.sweeps.search.ranking import ranked
-from hierrouter_jax.sweeps.search.run import search, work
+from hierrouter_jax.sweeps.search.run import ranked, search, work
 from tests.sweeps.sweep_run import EXACT, TABLE
 
 

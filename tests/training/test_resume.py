@@ -26,7 +26,7 @@ from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.training import run_folder
 from hierrouter_jax.training.checkpoints import RunCheckpoints, Steps, load_routers
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 from tests.tables import random_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,6 +43,7 @@ CONFIG = TrainConfig(
 )
 UPDATES = CONFIG.static.num_updates * len(CONFIG.learners)
 TABLE = random_table(queries=30, models=2, horizon=2)
+ANEW = "choose another folder, or --fresh to start anew"
 # Compile fast, and only once for all processes.
 ENVIRONMENT = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -215,7 +216,7 @@ def with_split(table, query: int, split: str):
 def test_another_configuration_or_table_is_refused(table, config, named, tmp_path):
     begin(tmp_path)
     assert RunCheckpoints(tmp_path, TABLE, CONFIG).resumed == {"exact": 2}
-    with pytest.raises(InputError, match=f"^{tmp_path}: {named}.*; give another --out, or --fresh to start anew$"):
+    with pytest.raises(InputError, match=rf"^{tmp_path}: holds another training \({named}.*\); {ANEW}$"):
         RunCheckpoints(tmp_path, table, config)
 
 
@@ -231,8 +232,8 @@ def test_the_command_line_refuses_in_one_line(folder, command, tmp_path, capsys)
     begin(run)
     assert main([*command, "--out", str(run), "--train.hyper.learning_rate", "0.003"]) == 2
     assert capsys.readouterr().err == (
-        f"hierrouter: error: {run}: train.hyper.learning_rate is 0.001 there, but 0.003 here; "
-        "give another --out, or --fresh to start anew\n"
+        f"hierrouter: error: {run}: holds another training (train.hyper.learning_rate is 0.001 there, but 0.003 here); "
+        f"{ANEW}\n"
     )
     assert not (run / "config.yaml").exists()
 
@@ -268,7 +269,7 @@ def test_the_latest_and_the_best_step_are_kept(tmp_path, keep_every, values, kep
             steps.save(step, {"a": np.full(3, step)}, value)
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == kept
     with Steps(tmp_path, keep_every) as steps:
-        assert steps.kept() == kept
+        assert steps.on_disk() == kept
         for step in kept:
             np.testing.assert_array_equal(steps.load(step)["a"], np.full(3, step))
 
@@ -284,7 +285,7 @@ def test_a_step_that_a_killed_process_half_removed_is_gone(tmp_path, lost):
     else:
         (tmp_path / "1" / lost).unlink()
     with Steps(tmp_path, 0) as steps:
-        assert steps.kept() == [2, 3]
+        assert steps.on_disk() == [2, 3]
     with Steps(tmp_path, 0, writes=True):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3"]
 

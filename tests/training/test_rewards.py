@@ -9,26 +9,32 @@ import pytest
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.sweeps.draws import numbers, stack, with_numbers
-from hierrouter_jax.training.checks import check_reward, load_reward
+from hierrouter_jax.sweeps.draws import stack
+from hierrouter_jax.training.checks import check_reward
+from hierrouter_jax.training.settings import numbers, with_numbers
 from tests.tables import random_table
 
 PRESETS = Path(__file__).parents[2] / "configs" / "reward"
 
 
+def load_reward(path: Path) -> RewardWeights:
+    return from_dict(RewardWeights, load_yaml(path), path)
+
+
 @pytest.mark.parametrize("preset", sorted(path.name for path in PRESETS.glob("*.yaml")))
 def test_presets_load_and_can_be_paid(preset):
-    check_reward(random_table(), load_reward(f"reward/{preset}"))
+    check_reward(random_table(), load_reward(PRESETS / preset))
 
 
 def test_presets_say_what_their_sources_say():
-    assert load_reward("reward/paper.yaml") == RewardWeights()
-    der = load_reward("reward/der.yaml")
+    assert load_reward(PRESETS / "paper.yaml") == RewardWeights()
+    der = load_reward(PRESETS / "der.yaml")
     assert (der.terminal_quality, der.hop_quality, der.later_gain, der.verdict) == (0.0, 1.0, 5.0, 2.0)
-    assert load_reward("reward/potential.yaml").potential > 0
+    assert load_reward(PRESETS / "potential.yaml").potential > 0
 
 
 def test_what_is_wrong_with_a_shaping_is_said(tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.tasks.config import TaskConfig
@@ -138,4 +138,4 @@ def _load(path: str, settings: str) -> Grader:
             raise InputError(f"{path}: cannot be made ({error})") from None
     if not callable(grader):
         raise InputError(f"{path}: is no grader, for it cannot be called")
-    return grader
+    return cast(Grader, grader)

@@ -7,19 +7,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
-from flax.traverse_util import flatten_dict
-
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.config import config_path, from_dict, load_yaml, to_dict
+from hierrouter_jax.agents.layout import SweepLayout
+from hierrouter_jax.agents.types import LearnerHyper
+from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, Domain, Domains, check_domains
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import RESAMPLES
 from hierrouter_jax.outcomes.table import SPLITS
-from hierrouter_jax.sweeps.draws import check_names, numbers, sobol, with_numbers
-from hierrouter_jax.sweeps.layouts import SweepLayout
-from hierrouter_jax.sweeps.search.space import number, number_choice
-from hierrouter_jax.training.router import static_of
+from hierrouter_jax.sweeps.draws import sobol
+from hierrouter_jax.sweeps.search.space import flat, number, number_choice
+from hierrouter_jax.training.settings import LearnerSettings, SharedSettings, check_names, numbers, with_numbers
 
 COST_SCALE = "cost_scale"
 
@@ -48,31 +46,17 @@ def drawn_settings(
 
 
 _NAME = re.compile(r"[\w.+-]+")
-_BY_NAME = ("algorithm", "allow_stop")
 
 
 @dataclass(frozen=True)
-class Base:
+class Base(SharedSettings):
     """What arms share where they say nothing else.
 
     Attributes:
-      learner: its name, as `hierrouter train` has them.
-      features: principal components of the context embedding that the network sees.
-      static: the learner's shapes; `algorithm` and `allow_stop` are set by the learner's name.
-      hyper: the learner's numbers.
+      learner: name of the learner, as `hierrouter train` has them.
     """
 
-    DOMAINS: ClassVar[Domains] = {
-        "features": COUNT,
-    }
-
     learner: str = "exact+stop"
-    features: int = 96
-    static: LearnerStatic = field(default_factory=LearnerStatic)
-    hyper: LearnerHyper = field(default_factory=LearnerHyper)
-
-    def __post_init__(self) -> None:
-        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -81,11 +65,11 @@ class Arm:
 
     Attributes:
       reward: a preset's name (`potential`, or a file's path), or weights of reward terms by name.
-      learner: its name.
+      learner: name of its learner.
       static: shapes that differ.
       hyper: numbers that differ, by their dotted names or nested.
       cost_term: the reward term whose weight the cost weights are.
-      cost_scale: that term's weight over the cost weight, for a term in another unit than the normalised cost.
+      cost_scale: weight of that term over the cost weight, for a term in another unit than the normalised cost.
       tune: the space that this arm is tuned over, instead of the common one.
     """
 
@@ -112,8 +96,8 @@ class Tuning:
     Attributes:
       draws: configurations tried: the arm's own numbers, and Sobol points of the space for the rest. 1: no tuning.
       seeds: runs of each; other seeds than those that are reported.
-      space: of numbers by their dotted names, and of `cost_scale`: `log(1e-4, 3e-3)`, `uniform(0, 0.2)`, or a list
-        of values.
+      space: choices of numbers by their dotted names, and of `cost_scale`: `log(1e-4, 3e-3)`, `uniform(0, 0.2)`, or
+        a list of values.
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -134,19 +118,19 @@ class CompareConfig:
     """A comparison.
 
     Attributes:
-      arms: by name; the first is the baseline that all others are compared with.
+      arms: arms by name; the first is the baseline that all others are compared with.
       table: folder of the outcome table.
       out: folder of the results; the same comparison run again goes on where it was cut off.
-      split: that the arms are judged on.
+      split: split that the arms are judged on.
       base: what arms share.
-      cost_weights: at which every arm is trained and judged: `return` is accuracy minus this times the normalised
-        cost, for every arm alike, whatever it was rewarded for.
+      cost_weights: cost weights at which every arm is trained and judged: `return` is accuracy minus this times the
+        normalised cost, for every arm alike, whatever it was rewarded for.
       seeds: runs of every arm at every cost weight; the same for all.
-      tuning: its budget.
+      tuning: budget of the tuning, the same for every arm.
       layout: how runs are laid over the hardware; by default worker processes on a CPU with more cores than one,
         vmap on an accelerator.
       chunk: runs trained at once, for vmapped layouts.
-      resamples: of every bootstrap.
+      resamples: number of resamples of every bootstrap.
       export: whether the chosen policy of every arm at every cost weight is written as a bundle.
     """
 
@@ -191,16 +175,15 @@ class ResolvedArm:
     """An arm with everything filled in.
 
     Attributes:
-      static, hyper: of the learner, the cost term's weight not yet set.
+      name: name of the arm, as the configuration has it.
+      settings: settings of its learner, the cost term's weight not yet set.
       leaf: dotted name of the number that the cost weight drives.
-      scale: of that number over the cost weight.
-      space: to tune over.
+      scale: value of that number over the cost weight.
+      space: choices of the numbers that are tuned, by name.
     """
 
     name: str
-    learner: str
-    static: LearnerStatic
-    hyper: LearnerHyper
+    settings: LearnerSettings
     leaf: str
     scale: float
     space: dict[str, Any]
@@ -209,7 +192,7 @@ class ResolvedArm:
         """The learner's numbers at a cost weight, with any others, or the cost's scale, set."""
         others = dict(settings or {})
         scale = others.pop(COST_SCALE, self.scale)
-        return with_numbers(self.hyper, {**others, self.leaf: scale * cost_weight})
+        return with_numbers(self.settings.hyper, {**others, self.leaf: scale * cost_weight})
 
 
 def resolve(config: CompareConfig, where: Path | str = "arms") -> list[ResolvedArm]:
@@ -231,31 +214,24 @@ def arms_from(data: Mapping[str, Any], where: Path | str = "arms") -> dict[str, 
 
 
 def _resolve(name: str, arm: Arm, config: CompareConfig, where: str) -> ResolvedArm:
-    base = config.base
-    learner = arm.learner or base.learner
-    for field_name in _BY_NAME:
-        if field_name in arm.static:
-            raise InputError(f"{where}: static.{field_name} is set by the learner's name; set learner instead")
+    shared = config.base
+    if arm.reward is not None:
+        shared = replace(shared, hyper=replace(shared.hyper, reward=_reward(arm, where)))
+    leaf = _cost_leaf(arm, shared.hyper, where)
+    space = config.tuning.space if arm.tune is None else arm.tune
     try:
-        named = static_of(learner, base.static)
+        values = _floats(flat(arm.hyper))
+        settings = shared.resolve(arm.learner or shared.learner, range(config.seeds), arm.static, values)
+        check_space(space, settings.hyper)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    static = from_dict(LearnerStatic, to_dict(named) | arm.static, f"{where}: static")
-    if static.cost_conditioned or static.budgeted:
+    if settings.static.cost_conditioned or settings.static.budgeted:
         raise InputError(f"{where}: a comparison trains one policy a cost weight; leave conditions out of static")
-    hyper = base.hyper if arm.reward is None else replace(base.hyper, reward=_reward(arm, where))
-    leaf = _cost_leaf(arm, hyper, where)
-    try:
-        hyper = with_numbers(hyper, _floats(flatten_dict(dict(arm.hyper), sep=".")))
-        space = config.tuning.space if arm.tune is None else arm.tune
-        check_space(space, hyper)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
     if config.tuning.draws > 1 and not space:
         raise InputError(f"{where}: tuning.draws is {config.tuning.draws}, but there is no space to tune over")
     if leaf in space:
         raise InputError(f"{where}: {leaf} cannot be tuned, because the cost weight sets it; tune cost_scale instead")
-    return ResolvedArm(name, learner, static, hyper, leaf, arm.cost_scale, space)
+    return ResolvedArm(name, settings, leaf, arm.cost_scale, space)
 
 
 def _reward(arm: Arm, where: str) -> RewardWeights:

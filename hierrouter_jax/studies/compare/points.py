@@ -12,7 +12,7 @@ from hierrouter_jax.evaluation.paired import Resamples, crossed_means
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes
 from hierrouter_jax.studies.compare.runs import finite
-from hierrouter_jax.sweeps.draws import numbers
+from hierrouter_jax.training.settings import numbers
 
 
 def arm_row(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, reference: dict[str, Any]) -> dict[str, Any]:
@@ -21,15 +21,15 @@ def arm_row(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, reference: d
     Args:
       part: the judged split.
       drawn: seeds and queries, the same for all arms.
-      reference: of the fronts.
+      reference: reference point and cost range of the fronts.
     """
     its = arm.runs.arm
-    values, over_weights = numbers(its.hyper), arm.returns.mean(axis=2).T
+    values, over_weights = numbers(its.settings.hyper), arm.returns.mean(axis=2).T
     reward = {name.removeprefix("reward."): float(v) for name, v in values.items() if name.startswith("reward.")}
-    static = {f"static.{name}": value for name, value in to_dict(its.static).items()}
+    static = {f"static.{name}": value for name, value in to_dict(its.settings.static).items()}
     return {
         "name": arm.name,
-        "learner": its.learner,
+        "learner": its.settings.learner,
         "reward": reward,  # the cost term's weight is that of the point
         "cost_term": its.leaf.removeprefix("reward."),
         "cost_scale": its.scale,
@@ -45,7 +45,7 @@ def arm_row(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, reference: d
 
 def _point(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, row: int) -> dict[str, Any]:
     outcome, ends = arm.outcome, arm.ends[row]
-    blocks, every = arm.accuracy_curve.shape[-1], arm.runs.arm.static.evaluate_every
+    blocks, every = arm.accuracy_curve.shape[-1], arm.runs.arm.settings.static.evaluate_every
     return {
         "cost_weight": float(arm.cost_weights[row]),
         "accuracy": _measure(outcome.quality[row], drawn),

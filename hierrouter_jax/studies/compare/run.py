@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from flax.traverse_util import flatten_dict
 
 from hierrouter_jax._version import __version__
+from hierrouter_jax.claims import claim
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import FLIPS, crossed_resamples
-from hierrouter_jax.files import holds_something, replacing, sole_writer, write_text
+from hierrouter_jax.files import replacing, sole_writer, write_text
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
@@ -24,10 +23,9 @@ from hierrouter_jax.studies.compare.config import CompareConfig, resolve
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes, arm_outcomes, opponent_rows, reference
 from hierrouter_jax.studies.compare.points import arm_row
 from hierrouter_jax.studies.compare.runs import Trainer, finite, run_arms
-from hierrouter_jax.sweeps.draws import numbers
-from hierrouter_jax.sweeps.folder import load_features, save_features
-from hierrouter_jax.training.features import FittedFeatures, fit_features
+from hierrouter_jax.training.features import FEATURES, FittedFeatures, fit_features, fitted_once
 from hierrouter_jax.training.run_folder import RunFolder
+from hierrouter_jax.training.settings import numbers
 
 RESULT, FRAME = "compare.json", "compare.parquet"
 _FREE = {"out", "table", "resamples", "export"}  # may differ from one start of the same comparison to the next
@@ -77,35 +75,22 @@ def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
     written = {"table": str(lasting(config.table or "")), "fingerprint": table.fingerprint}
     written |= {"compare": to_dict(config)}
     path = run.path / "config.yaml"
-    if path.is_file():
-        read_back = yaml.safe_load(yaml.safe_dump(written, sort_keys=False))
-        there, here = _identity(load_yaml(path)), _identity(read_back)
-        for name in [*here, *(name for name in there if name not in here)]:
-            theirs, ours = there.get(name, "absent"), here.get(name, "absent")
-            if theirs != ours:
-                raise InputError(
-                    f"{run.path}: holds another comparison ({name} is {theirs} there, but {ours} here); "
-                    "choose another folder, or remove it"
-                )
-    elif run.path.is_dir() and holds_something(run.path):
-        raise InputError(f"{run.path}: is not empty and holds no comparison; choose another folder")
-    run.write_config(written)
+    there = load_yaml(path) if path.is_file() else None
+    read_back = yaml.safe_load(yaml.safe_dump(written, sort_keys=False))
+    record = None if there is None else {"version": there.get("version"), **_identity(there)}
+    claim(run.path, "comparison", record, _identity(read_back))
+    run.write_config({"version": __version__} | written)
 
 
 def _identity(written: dict[str, Any]) -> dict[str, Any]:
-    """What makes a comparison the one it is, flat; the order of the arms counts, because the first is the baseline."""
+    """What makes a comparison the one it is; the order of the arms counts, because the first is the baseline."""
     fields = {name: value for name, value in (written.get("compare") or {}).items() if name not in _FREE}
-    arms = fields.get("arms") or {}
-    return flatten_dict({"fingerprint": written.get("fingerprint"), "order": list(arms), **fields}, sep=".")
+    return {"fingerprint": written.get("fingerprint"), "order": list(fields.get("arms") or {}), **fields}
 
 
 def _features(config: CompareConfig, table: OutcomeTable) -> FittedFeatures:
     """Fitted once for all arms, and kept."""
-    fitted = load_features(config.out)
-    if fitted is None:
-        fitted = fit_features(table.split("train"), config.base.features)
-        save_features(config.out, fitted)
-    return fitted
+    return fitted_once(config.out / FEATURES, lambda: fit_features(table.split("train"), config.base.features))
 
 
 def _result(
@@ -167,7 +152,7 @@ def _frame(arms: list[ArmOutcomes]) -> pd.DataFrame:
                 rows.append(
                     {
                         "arm": arm.name,
-                        "learner": arm.runs.arm.learner,
+                        "learner": arm.runs.arm.settings.learner,
                         "cost_weight": float(weight),
                         "seed": seed,
                         "accuracy": outcome.quality[at].mean(),

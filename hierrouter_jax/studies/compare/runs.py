@@ -11,10 +11,10 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from hierrouter_jax.agents.layout import SweepLayout
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig, ResolvedArm, drawn_settings
-from hierrouter_jax.sweeps.layouts import SweepLayout
 from hierrouter_jax.sweeps.result import SweepResult
 from hierrouter_jax.sweeps.sweep import sweep
 from hierrouter_jax.sweeps.workers import cores
@@ -32,10 +32,10 @@ class ArmRuns:
 
     Attributes:
       result: the sweep that they are in.
-      folder: of that sweep, inside the comparison's.
+      folder: path of that sweep, inside the comparison's folder.
       members: [W, S], which members of it they are.
-      settings: at each cost weight, the numbers that tuning chose.
-      tried: at each cost weight, every configuration; one where nothing is tuned.
+      settings: numbers that tuning chose, at each cost weight.
+      tried: configurations at each cost weight; one where nothing is tuned.
     """
 
     arm: ResolvedArm
@@ -89,9 +89,9 @@ class Trainer:
 
 def run_arms(trainer: Trainer, arms: list[ResolvedArm]) -> list[ArmRuns]:
     """Tune and train every arm; in the order of the arms."""
-    config, found = trainer.config, {}
-    for group, static in enumerate(dict.fromkeys(arm.static for arm in arms)):
-        here = [arm for arm in arms if arm.static == static]
+    config, by_name = trainer.config, {}
+    for group, static in enumerate(dict.fromkeys(arm.settings.static for arm in arms)):
+        here = [arm for arm in arms if arm.settings.static == static]
         tried = _tune(trainer, static, here, f"{group}-tuning")
         chosen = [[best(at_weight) for at_weight in its] for its in tried]
         hypers = [
@@ -103,8 +103,8 @@ def run_arms(trainer: Trainer, arms: list[ResolvedArm]) -> list[ArmRuns]:
         members = np.arange(len(result.plan)).reshape(len(here), len(config.cost_weights), config.seeds)
         folder = f"{SWEEPS}/{group}"
         for arm, its, settings, configurations in zip(here, members, chosen, tried, strict=True):
-            found[arm.name] = ArmRuns(arm, result, folder, its, settings, configurations)
-    return [found[arm.name] for arm in arms]
+            by_name[arm.name] = ArmRuns(arm, result, folder, its, settings, configurations)
+    return [by_name[arm.name] for arm in arms]
 
 
 def _tune(trainer: Trainer, static: LearnerStatic, arms: list[ResolvedArm], name: str) -> list[list[Tried]]:
@@ -113,7 +113,7 @@ def _tune(trainer: Trainer, static: LearnerStatic, arms: list[ResolvedArm], name
     The seeds are others than those that are reported, and the evaluated split is not looked at.
     """
     config, tuning = trainer.config, trainer.config.tuning
-    draws = [drawn_settings(arm.space, tuning.draws, arm.hyper, arm.leaf) for arm in arms]
+    draws = [drawn_settings(arm.space, tuning.draws, arm.settings.hyper, arm.leaf) for arm in arms]
     if tuning.draws == 1:
         return [[[{"settings": {}}] for _ in config.cost_weights] for _ in arms]
     hypers = [

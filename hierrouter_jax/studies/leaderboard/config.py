@@ -7,14 +7,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.config import from_dict, to_dict
+from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.config import from_dict
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import RESAMPLES
 from hierrouter_jax.plugins import is_import_path
-from hierrouter_jax.sweeps.draws import with_numbers
-from hierrouter_jax.training.router import static_of
+from hierrouter_jax.training.settings import LearnerSettings, SharedSettings
 
 OURS = "ours"
 _NAME = re.compile(r"[\w.+-]+")
@@ -26,11 +25,11 @@ class LearnerSpec:
     """A learner that takes part. What it does not say is the leaderboard's `static`, `hyper` and so on.
 
     Attributes:
-      learner: as `hierrouter train` has them; by default the name that it takes part under.
+      learner: name of the learner, as `hierrouter train` has them; by default the name that it takes part under.
       features: principal components of the context embedding that the network sees.
       static: shapes that differ.
       hyper: numbers that differ, by their dotted names.
-      tune: of numbers by their dotted names, and of `features`, the values of a grid; the best on validation is taken.
+      tune: values of a grid, of numbers by their dotted names and of `features`; the best on validation is taken.
       seeds: runs of every point of the grid; the best on validation is taken, or
       ensemble: whether their policies are averaged instead: the mean of their probabilities, then greedy.
       fit: instead of all this, the import path of a function of a `Problem` that gives a `Policy`.
@@ -60,8 +59,8 @@ class LearnerSpec:
 
 
 @dataclass(frozen=True)
-class LeaderboardConfig:
-    """A leaderboard.
+class LeaderboardConfig(SharedSettings):
+    """A leaderboard; its `features` are what opponents see, too.
 
     Attributes:
       tables: folders of outcome tables.
@@ -71,21 +70,21 @@ class LeaderboardConfig:
       train: queries of each random split that are learned and chosen from; 0: all that are not tested.
       test: queries of each random split that are tested.
       validation: share of the training part that choices are made on.
-      seed: of the splits, the learners and the opponents.
+      seed: seed of the splits, the learners and the opponents.
       cost_weights: lambda, per mean call, at which everybody takes part; the first is what the page ranks, the others
         are further points of each one's cost-quality curve.
-      learners: by name, those that take part; `ours` is the first of those that validation cannot tell from the best.
+      learners: learners that take part, by name; `ours` is the first of those that validation cannot tell from the
+        best.
       opponents: names of the registry's that take part; by default all.
-      features: principal components that opponents and learners see.
-      seeds: runs of each learner.
-      static, hyper: what learners share.
+      seeds: number of runs of each learner.
       duplicates: Jaccard similarity from which two queries are near-duplicates, which no split parts.
       workers: processes; 1 works in this one. By default one a core.
-      resamples: of every bootstrap.
+      resamples: number of resamples of every bootstrap.
       fresh: whether results of an earlier call are discarded.
     """
 
     DOMAINS: ClassVar[Domains] = {
+        **SharedSettings.DOMAINS,
         "splits": NATURAL,
         "folds": NATURAL,
         "train": NATURAL,
@@ -93,7 +92,6 @@ class LeaderboardConfig:
         "validation": Domain(0, 1, open_low=True, open_high=True),
         "seed": SEED,
         "cost_weights": NONNEGATIVE,
-        "features": COUNT,
         "seeds": COUNT,
         "duplicates": SIMILARITY,
         "workers": COUNT,
@@ -113,10 +111,7 @@ class LeaderboardConfig:
         default_factory=lambda: {name: LearnerSpec() for name in ("exact", "exact+stop", "all-actions", "ppo")}
     )
     opponents: tuple[str, ...] | None = None
-    features: int = 96
     seeds: int = 3
-    static: LearnerStatic = field(default_factory=LearnerStatic)
-    hyper: LearnerHyper = field(default_factory=LearnerHyper)
     duplicates: float = 0.8
     workers: int | None = None
     resamples: int = RESAMPLES
@@ -152,25 +147,37 @@ class Entrant:
     """A learner with everything filled in.
 
     Attributes:
-      name: that it takes part under.
-      static: its shapes.
-      points: of its grid: principal components, and the learner's numbers.
-      seeds: runs of each.
-      ensemble: whether they are averaged.
+      name: name that it takes part under.
+      points: settings at every point of its grid, which differ in their features and numbers only.
+      ensemble: whether the policies of a point's seeds are averaged.
       fit: import path of a function that makes the policy instead.
     """
 
     name: str
-    static: LearnerStatic
-    points: tuple[tuple[int, LearnerHyper], ...]
-    seeds: int
+    points: tuple[LearnerSettings, ...]
     ensemble: bool
     fit: str | None = None
+
+    @property
+    def static(self) -> LearnerStatic:
+        """Its shapes."""
+        return self.points[0].static
+
+    @property
+    def seeds(self) -> int:
+        """Number of runs of each point."""
+        return len(self.points[0].seeds)
 
     @property
     def tried(self) -> int:
         """Configurations that validation chooses from."""
         return len(self.points) * (1 if self.ensemble or self.fit else self.seeds)
+
+    @property
+    def without_stop(self) -> "Entrant":
+        """The same without its names, and without STOP."""
+        points = (replace(point, learner="", static=replace(point.static, allow_stop=False)) for point in self.points)
+        return replace(self, name="", points=tuple(points))
 
 
 def entrant(config: LeaderboardConfig, name: str, spec: LearnerSpec) -> Entrant:
@@ -181,29 +188,24 @@ def entrant(config: LeaderboardConfig, name: str, spec: LearnerSpec) -> Entrant:
     """
     where = f"learners.{name}"
     if spec.fit is not None:
-        return Entrant(name, config.static, ((config.features, config.hyper),), 1, False, spec.fit)
-    for taken in ("algorithm", "allow_stop"):
-        if taken in spec.static:
-            raise InputError(f"{where}: static.{taken} is set by the learner's name; set learner instead")
+        own = LearnerSettings(name, config.static, config.hyper, config.features, (config.seed,))
+        return Entrant(name, (own,), False, spec.fit)
     for taken in (*spec.hyper, *spec.tune):
         if taken == "reward.hop_cost":
             raise InputError(f"{where}: reward.hop_cost is set by cost_weights; leave it out")
     try:
-        static = static_of(spec.learner or name, config.static)
-        static = from_dict(LearnerStatic, to_dict(static) | spec.static, f"{where}: static")
-        hyper = with_numbers(config.hyper, {key: float(value) for key, value in spec.hyper.items()})
-        points = []
+        seeds, points = range(config.seed, config.seed + (spec.seeds or config.seeds)), []
         for values in product(*spec.tune.values()):
-            numbers = dict(zip(spec.tune, values, strict=True))
-            features = numbers.pop(FEATURES, spec.features or config.features)
-            points.append((int(features), with_numbers(hyper, {key: float(value) for key, value in numbers.items()})))
-    except InputError as error:
-        raise InputError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
+            point = dict(zip(spec.tune, values, strict=True))
+            features = int(point.pop(FEATURES, spec.features or config.features))
+            hyper = {key: float(value) for key, value in (spec.hyper | point).items()}
+            points.append(config.resolve(spec.learner or name, seeds, spec.static, hyper, features))
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: {error}") from None
+    static = points[0].static
     if static.budgeted or static.lagrangian:
         raise InputError(f"{where}: a leaderboard compares at cost weights; leave budgeted and lagrangian out")
-    return Entrant(name, static, tuple(points), spec.seeds or config.seeds, spec.ensemble)
+    return Entrant(name, tuple(points), spec.ensemble)
 
 
 def learners_from(data: Mapping[str, Any], where: str = "learners") -> dict[str, LearnerSpec]:
@@ -222,13 +224,13 @@ def entrants(config: LeaderboardConfig, horizon: int) -> tuple[dict[str, Entrant
     """
     taking, left = {}, {}
     for name, spec in config.learners.items():
-        found = entrant(config, name, spec)
-        twin = replace(found, name="", static=replace(found.static, allow_stop=False))
-        same = next((other for other, one in taking.items() if replace(one, name="") == twin), None)
-        if horizon == 1 and found.static.allow_stop and same:
+        one = entrant(config, name, spec)
+        twins = (name for name, other in taking.items() if other.without_stop == one.without_stop)
+        same = next(twins, None) if horizon == 1 and one.static.allow_stop else None
+        if same:
             left[name] = f"the table has one hop, after which there is nothing to stop; it would be {same}"
         else:
-            taking[name] = found
+            taking[name] = one
     return taking, left
 
 

@@ -22,11 +22,11 @@ from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.result import Judged, stacked
-from hierrouter_jax.sweeps.draws import with_numbers
 from hierrouter_jax.sweeps.result import SweepResult
 from hierrouter_jax.sweeps.sweep import sweep
 from hierrouter_jax.training.features import FittedFeatures, fit_features
 from hierrouter_jax.training.router import DIVERGED, router_cost
+from hierrouter_jax.training.settings import with_numbers
 
 Ends = Float[np.ndarray, "Q N"]
 
@@ -56,8 +56,8 @@ class Fitter:
         """An opponent at each cost weight."""
         problems = self.problems if opponent.weighted else self.problems[:1]
         outcomes = [policy_outcome(self.test, opponent.fit(problem)(self.test)) for problem in problems]
-        told = {"kind": opponent.kind, "may_stop": opponent.may_stop, "tried": opponent.tried}
-        return Judged(stacked(outcomes), None, told)
+        about = {"kind": opponent.kind, "may_stop": opponent.may_stop, "tried": opponent.tried}
+        return Judged(stacked(outcomes), None, about)
 
     def learner(self, entrant: Entrant) -> Judged:
         """A learner at each cost weight: the point of its grid, and the seed or all of them, best on validation."""
@@ -70,11 +70,11 @@ class Fitter:
             self._returns(policy_outcome(self.validation, policy(self.validation)), weight)
             for policy, weight in zip(policies, self.cost_weights, strict=True)
         ]
-        told = {"kind": "learned", "may_stop": self.table.tree.horizon > 1, "tried": entrant.tried}
-        return Judged(stacked(outcomes), np.array(returns), told)
+        about = {"kind": "learned", "may_stop": self.table.tree.horizon > 1, "tried": entrant.tried}
+        return Judged(stacked(outcomes), np.array(returns), about)
 
     def _trained(self, entrant: Entrant) -> Judged:
-        runs = [_Runs(self, entrant, size) for size in dict.fromkeys(size for size, _ in entrant.points)]
+        runs = [_Runs(self, entrant, size) for size in dict.fromkeys(point.features for point in entrant.points)]
         outcomes, returns, chosen = [], [], []
         for row, weight in enumerate(self.cost_weights):
             options = [option for run in runs for option in run.options(row)]
@@ -92,13 +92,13 @@ class Fitter:
             outcomes.append(best.outcome(self.test))
             returns.append(values[at])
             chosen.append({"cost_weight": weight, "point": best.point, "seed": best.seed, "seeds": best.accuracies()})
-        told = {
+        about = {
             "kind": "learned",
             "may_stop": entrant.static.allow_stop,
             "tried": entrant.tried,
             "chosen": chosen,
         }
-        return Judged(stacked(outcomes), np.array(returns), told)
+        return Judged(stacked(outcomes), np.array(returns), about)
 
     def _returns(self, outcome: PolicyOutcome, weight: float) -> Float[np.ndarray, " V"]:
         return outcome.returns(weight, self.features.cost_normaliser)
@@ -141,17 +141,17 @@ class _Runs:
 
     def __init__(self, fitter: Fitter, entrant: Entrant, size: int) -> None:
         self.fitter, self.entrant, self.features = fitter, entrant, fitter.fitted(size)
-        self.points = [at for at, (features, _) in enumerate(entrant.points) if features == size]
+        self.points = [at for at, point in enumerate(entrant.points) if point.features == size]
         weights = fitter.cost_weights
         self.trained_for = weights[:1] if entrant.static.cost_conditioned else weights
         hypers = [
-            with_numbers(entrant.points[point][1], {"reward.hop_cost": weight})
+            with_numbers(entrant.points[point].hyper, {"reward.hop_cost": weight})
             for weight in self.trained_for
             for point in self.points
         ]
-        seeds = range(fitter.seed, fitter.seed + entrant.seeds)
+        static, seeds = entrant.static, entrant.points[0].seeds
         self.result: SweepResult = sweep(
-            fitter.table, entrant.static, hypers, seeds, features=self.features, layout="map", progress=False
+            fitter.table, static, hypers, seeds, features=self.features, layout="map", progress=False
         )
         self._device: dict[int, DeviceTable] = {}
         self._probabilities: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]] = {}
@@ -186,7 +186,9 @@ class _Runs:
             weight = jnp.full(part.num_queries, self.fitter.cost_weights[row], jnp.float32)
             run = _program(self.entrant.static)
             self._probabilities[key] = jax.device_get(
-                run(together, self._on_device(part), weight, jax.tree.map(jnp.asarray, self.entrant.points[point][1]))
+                run(
+                    together, self._on_device(part), weight, jax.tree.map(jnp.asarray, self.entrant.points[point].hyper)
+                )
             )
         return self._probabilities[key]
 
@@ -202,10 +204,10 @@ def _program(static: LearnerStatic) -> Callable[..., Any]:
 
     @jax.jit
     def run(params: Any, table: DeviceTable, weight: jax.Array, hyper: LearnerHyper) -> Any:
-        told = Conditions(cost_weight=weight if static.cost_conditioned else None, budget=None)
+        conditions = Conditions(cost_weight=weight if static.cost_conditioned else None, budget=None)
 
         def one(some: Any) -> tuple[jax.Array, jax.Array]:
-            policy = run_policy(static, some, table, told, hyper.ranges)
+            policy = run_policy(static, some, table, conditions, hyper.ranges)
             return jax.nn.softmax(jnp.where(policy.mask, policy.logits, -jnp.inf), axis=-1), policy.mask
 
         return jax.vmap(one, out_axes=(0, None))(params)

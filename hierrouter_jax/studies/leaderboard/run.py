@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Int
 from tqdm import tqdm
 
+from hierrouter_jax._version import __version__
 from hierrouter_jax.baselines.registry import left_out
-from hierrouter_jax.config import to_dict
+from hierrouter_jax.claims import claim
+from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import sole_writer, write_json
@@ -48,11 +50,12 @@ def leaderboard(config: LeaderboardConfig, progress: bool = True) -> dict[str, A
 
 
 def _leaderboard(run: RunFolder, config: LeaderboardConfig, progress: bool) -> dict[str, Any]:
+    _claim(config.out)
     if config.fresh:
         shutil.rmtree(config.out / SPLITS, ignore_errors=True)
     with run.timed("splits"):
         stands = [_Stand(config, path) for path in config.tables]
-    run.write_config({"leaderboard": to_dict(replace(config, fresh=False))})
+    run.write_config({"version": __version__, "leaderboard": to_dict(replace(config, fresh=False))})
     with run.timed("fit"):
         fitted = _fit(config, [task for stand in stands for task in stand.tasks()], progress)
     with run.timed("judge"):
@@ -72,6 +75,13 @@ def _leaderboard(run: RunFolder, config: LeaderboardConfig, progress: bool) -> d
     tried = {stand.name: stand.configurations for stand in stands}
     run.write_run(config.seed, configurations_tried=tried, fitted=fitted)
     return found
+
+
+def _claim(folder: Path) -> None:
+    """Refuse a folder of something else; any leaderboard goes on, as every result says what it depends on."""
+    path = folder / "config.yaml"
+    written = load_yaml(path) if path.is_file() else {}
+    claim(folder, "leaderboard", {"version": written.get("version")} if "leaderboard" in written else None, {})
 
 
 class _Stand:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.baselines.registry import OPPONENTS, Opponent, opponents_of
+from hierrouter_jax.claims import table_identity
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.files import file_name
@@ -19,8 +20,6 @@ from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.leaderboard.result import Judged, load, save
 from hierrouter_jax.studies.leaderboard.splits import Split
-from hierrouter_jax.training.run_folder import identity
-from hierrouter_jax.training.train import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,11 @@ class Job:
     """One split of one table, and all that its participants' results depend on beside themselves.
 
     Attributes:
-      path: of the outcome table.
-      folder: of the results.
+      path: path of the outcome table.
+      folder: path of the results' folder.
       split: rows of each part.
-      cost_weights, features, seed: as of the leaderboard.
-      digest: of all this and the table.
+      cost_weights, features, seed: settings of the leaderboard of the same names.
+      digest: digest of all this and the table.
     """
 
     path: Path
@@ -45,13 +44,14 @@ class Job:
 
     def result(self, who: Entrant | str) -> tuple[Path, str]:
         """Where a participant's result lies, and the digest of what it depends on."""
-        told: dict[str, Any] = {"job": self.digest, "opponent": who}
+        about: dict[str, Any] = {"job": self.digest, "opponent": who}
         name = who if isinstance(who, str) else who.name
         if isinstance(who, Entrant):
-            own = digests(*filter(None, (who.fit, who.static.network, who.static.algorithm)))
-            told = {"job": self.digest, "learner": _plain(who), "sources": own}
+            terms = [name for point in who.points for name in point.hyper.reward.custom]
+            own = digests(*filter(None, (who.fit, who.static.network, who.static.algorithm, *terms)))
+            about = {"job": self.digest, "learner": _plain(who), "sources": own}
         kind = "opponents" if isinstance(who, str) else "learners"
-        return self.folder / kind / f"{file_name(name)}.safetensors", digest(told)
+        return self.folder / kind / f"{file_name(name)}.safetensors", digest(about)
 
     def load(self, who: Entrant | str) -> Judged | None:
         """A participant's result, if it is there and depends on the same."""
@@ -80,9 +80,9 @@ def do(task: Task) -> None:
     opponents = chosen_opponents(fitter.test, None)
     for who in task.participants:
         if task.job.load(who) is None:
-            judged = fitter.learner(who) if isinstance(who, Entrant) else fitter.opponent(opponents[who])
-            path, told = task.job.result(who)
-            save(path, judged, told)
+            result = fitter.learner(who) if isinstance(who, Entrant) else fitter.opponent(opponents[who])
+            path, identity = task.job.result(who)
+            save(path, result, identity)
 
 
 def chosen_opponents(table: OutcomeTable, names: tuple[str, ...] | None) -> dict[str, Opponent]:
@@ -91,22 +91,23 @@ def chosen_opponents(table: OutcomeTable, names: tuple[str, ...] | None) -> dict
     Raises:
       InputError: if there is no such opponent.
     """
-    found = opponents_of(table)
+    known = opponents_of(table)
     if names is None:
-        return found
+        return known
     for name in names:
-        if name not in OPPONENTS and name not in found:
+        if name not in OPPONENTS and name not in known:
             raise InputError(f"opponents: {name!r} is unknown; {nearest(name, OPPONENTS)}")
-    return {name: one for name, one in found.items() if name in names or name not in OPPONENTS}
+    return {name: one for name, one in known.items() if name in names or name not in OPPONENTS}
 
 
 def table_digest(table: OutcomeTable) -> str:
     """Of outcomes, prices, embeddings and queries."""
-    return digest({"version": __version__, "table": identity(table, TrainConfig())["table"]})
+    return digest({"version": __version__, "table": table_identity(table)})
 
 
-def digest(told: Any) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+def digest(about: Any) -> str:
+    """Digest of plain data."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def job(
@@ -115,15 +116,15 @@ def job(
     """A split's job.
 
     Args:
-      table: its digest.
+      table: digest of the outcome table.
     """
     rows = [part.tolist() for part in split]
-    told = {"table": table, "split": rows, "cost_weights": cost_weights, "features": features, "seed": seed}
-    return Job(path, folder, split, cost_weights, features, seed, digest(told))
+    about = {"table": table, "split": rows, "cost_weights": cost_weights, "features": features, "seed": seed}
+    return Job(path, folder, split, cost_weights, features, seed, digest(about))
 
 
 def _plain(who: Entrant) -> dict[str, Any]:
-    points = [[features, asdict(hyper)] for features, hyper in who.points]
+    points = [[point.features, asdict(point.hyper)] for point in who.points]
     return {"name": who.name, "static": to_dict(who.static), "points": points} | {
         name: getattr(who, name) for name in ("seeds", "ensemble", "fit")
     }

@@ -10,11 +10,12 @@ import numpy as np
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.sweeps.draws import Uniform, numbers, stack, with_numbers
+from hierrouter_jax.sweeps.draws import Uniform, stack
 from hierrouter_jax.sweeps.search.config import SweepConfig
 from hierrouter_jax.sweeps.search.parts import Part, Parts, means_by_point
 from hierrouter_jax.sweeps.search.space import LEARNER, shaped
 from hierrouter_jax.sweeps.sweep import Watcher
+from hierrouter_jax.training.settings import numbers, with_numbers
 
 
 def halve(config: SweepConfig, progress: bool | Watcher) -> list[Part]:
@@ -100,7 +101,7 @@ def adapt(config: SweepConfig, progress: bool | Watcher) -> list[Part]:
     parts = Parts(config, progress)
     study = _Study(config.out / STUDY, config)
     for batch, start in enumerate(range(0, config.count, config.batch)):
-        trials = study.asked(start, min(start + config.batch, config.count))
+        trials = study.trials(start, min(start + config.batch, config.count))
         settings = [study.settings(trial) for trial in trials]
         statics = [_static(config, values) for values in settings]
         values = np.zeros(len(trials))
@@ -139,7 +140,7 @@ class _Study:
             storage=f"sqlite:///{path.absolute()}", study_name="sweep", direction="maximize", load_if_exists=True
         )
 
-    def asked(self, start: int, end: int) -> list[Any]:
+    def trials(self, start: int, end: int) -> list[Any]:
         """The trials at those positions: as they were asked for before, or new."""
         state = _optuna().trial.TrialState
         for trial in self._study.get_trials(states=(state.RUNNING,)):

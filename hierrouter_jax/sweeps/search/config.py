@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from hierrouter_jax.agents.layout import SweepLayout
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.sweeps.draws import grid, random, sobol
-from hierrouter_jax.sweeps.layouts import SweepLayout
 from hierrouter_jax.sweeps.search.space import LEARNER, Space, canonical, flat, space_of
+from hierrouter_jax.training.settings import SharedSettings
 
 Draw = Literal["grid", "random", "sobol", "optuna"]
 DRAWS = 16
@@ -21,27 +22,14 @@ _MEASURING_SHAPES = ("cost_conditioned", "budgeted", "lagrangian")
 
 
 @dataclass(frozen=True)
-class BaseSettings:
+class BaseSettings(SharedSettings):
     """What does not vary, named as in `hierrouter train`.
 
     Attributes:
-      learners: a group of points each.
-      features: principal components of the context embedding that the network sees.
-      static: what fixes the learner's shapes; `algorithm` and `allow_stop` are set by its name.
-      hyper: the learner's numbers, the reward's weights among them.
+      learners: names of the learners, each of which gets a group of points.
     """
 
-    DOMAINS: ClassVar[Domains] = {
-        "features": COUNT,
-    }
-
     learners: tuple[str, ...] = ("ppo", "ppo+stop")
-    features: int = 96
-    static: LearnerStatic = field(default_factory=LearnerStatic)
-    hyper: LearnerHyper = field(default_factory=LearnerHyper)
-
-    def __post_init__(self) -> None:
-        check_domains(self)
 
 
 @dataclass(frozen=True)
@@ -80,22 +68,22 @@ class SweepConfig:
       table: folder of the outcome table.
       out: folder of the results; the same command again goes on where it was cut off.
       train: what does not vary.
-      space: by dotted name what varies: a list of values, one value, or a text such as `log(1e-4, 3e-3)`,
-        `uniform(0, 0.2)`. Numbers (`learning_rate`, `reward.hop_cost`) are drawn; shapes (`learner`, `num_envs`,
-        `hidden`) are crossed: each combination is compiled once and gets every point.
+      space: choices by the dotted name of what varies: a list of values, one value, or a text such as
+        `log(1e-4, 3e-3)`, `uniform(0, 0.2)`. Numbers (`learning_rate`, `reward.hop_cost`) are drawn; shapes (`learner`,
+        `num_envs`, `hidden`) are crossed: each combination is compiled once and gets every point.
       axes: more of the space, as `name=choice`; they come over those of `space`.
       draw: grid: every combination of values; random and sobol: points of the space, sobol covering it more evenly;
         optuna: each batch of points, and of shapes, where the batches before were good (TPE). By default grid, or
         sobol where the space has a range.
       draws: points, of each combination of shapes, and of optuna in all; 16 by default. A grid has its own number.
-      seed: of the draws.
+      seed: seed of the draws.
       seeds: runs of each point, numbered from 0.
       batch: points that optuna chooses at once.
       halving: few updates for all points and more for the best, instead of all updates for all.
-      split: that members are evaluated on; they are ranked on validation whatever it is.
+      split: split that members are evaluated on; they are ranked on validation whatever it is.
       layout: how members are laid over the hardware; by default the simplest about as fast as the fastest.
       chunk: members trained together; by default what suits the layout.
-      export: of each reward, the best points whose policies are written as bundles.
+      export: number of the best points of each reward whose policies are written as bundles.
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -142,10 +130,10 @@ class SweepConfig:
     @cached_property
     def searched(self) -> Space:
         """The whole space, read."""
-        given = {canonical(name): choice for name, choice in flat(self.space).items()}
-        if len(given) < len(flat(self.space)):
+        choices = {canonical(name): choice for name, choice in flat(self.space).items()}
+        if len(choices) < len(flat(self.space)):
             return space_of(self.space)  # refuses what occurs twice
-        return space_of(given | read_axes(self.axes))
+        return space_of(choices | read_axes(self.axes))
 
     @property
     def drawing(self) -> Draw:
@@ -208,13 +196,13 @@ def read_axes(texts: tuple[str, ...]) -> dict[str, str]:
     Raises:
       InputError: if a text is none, or a name is unknown or occurs twice.
     """
-    found: dict[str, str] = {}
+    choices: dict[str, str] = {}
     for text in texts:
         match = re.fullmatch(r"\s*([\w.+:/-]+?)\s*=(.*)", text, re.DOTALL)
         if match is None:
             raise InputError(f"{text!r} is no axis of the space; write name=choice, such as learning_rate=1e-3,3e-3")
         name = canonical(match[1])
-        if name in found:
+        if name in choices:
             raise InputError(f"{match[1]} is given twice; the space has one choice a name")
-        found[name] = match[2]
-    return found
+        choices[name] = match[2]
+    return choices

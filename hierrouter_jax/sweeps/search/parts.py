@@ -1,29 +1,20 @@
 """The sweeps that a search consists of, each in a folder of its own, so that it goes on where it was cut off."""
 
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.claims import claim
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import holds_something, read_json, replacing, write_json
-from hierrouter_jax.sweeps.folder import (
-    FRAME,
-    HEADER,
-    difference_of,
-    kept_layout,
-    load_features,
-    save_features,
-)
+from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.sweeps.folder import FRAME, HEADER, kept_layout
 from hierrouter_jax.sweeps.result import SweepResult, shape_columns
 from hierrouter_jax.sweeps.search.config import SweepConfig
-from hierrouter_jax.sweeps.source import Source
-from hierrouter_jax.sweeps.sweep import Watcher, sweep
-from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.sweeps.sweep import Source, Watcher, sweep
 
 DESCRIPTION = "search.json"
 # What changes neither the points nor how they are trained.
@@ -35,9 +26,9 @@ class Part:
     """One sweep.
 
     Attributes:
-      name: of its folder within the search's; empty where it is the whole search.
+      name: name of its folder within the search's; empty where it is the whole search.
       about: what its rows are told apart by: `rung` or `batch`.
-      result: of the sweep.
+      result: result of the sweep.
     """
 
     name: str
@@ -56,8 +47,8 @@ class Parts:
     """A search's folder that holds several sweeps.
 
     Attributes:
-      config: of the search.
-      progress: as `sweep` takes it.
+      config: configuration of the search.
+      progress: whether to show progress, or what is called as members finish, as of `sweep`.
       done: sweeps, in their order.
     """
 
@@ -72,15 +63,16 @@ class Parts:
           InputError: if it holds something else, naming what differs.
         """
         config, folder = self.config, self.config.out
-        given = Source.of(config.table, config.train.features, config.split)
-        _open(folder, _described(config) | {"table": given.identity["table"]})
-        fitted = load_features(folder)
-        if fitted is None:
-            assert given.table is not None
-            fitted = fit_features(given.table.split("train"), config.train.features)
-            save_features(folder, fitted)
+        source = Source.of(config.table, config.train.features, config.split)
+        here, record = _described(config) | {"table": source.identity["table"]}, folder / DESCRIPTION
+        if (folder / HEADER).exists():
+            raise InputError(f"{folder}: holds a sweep of one part; choose another folder")
+        if not claim(folder, "search", read_json(record) if record.exists() else None, here):
+            write_json(record, here)
         # All sweeps look at one table through one set of features.
-        self.source = Source(config.split, fitted, table=given.table, path=given.path)
+        fitted = source.fit(folder)
+        assert fitted is not None
+        self.source = replace(source, features=fitted)
 
     def train(self, name: str, about: dict[str, int], static: LearnerStatic, hypers: LearnerHyper) -> Part:
         """One more sweep, of points [H] of one combination of shapes."""
@@ -133,18 +125,5 @@ def means_by_point(part: Part) -> np.ndarray:
 
 def _described(config: SweepConfig) -> dict[str, Any]:
     names = [field.name for field in fields(SweepConfig) if field.name not in _APART]
-    told = {name: to_dict(getattr(config, name)) for name in names}
-    return told | {"space": config.searched.text, "draw": config.drawing}
-
-
-def _open(folder: Path, description: dict[str, Any]) -> None:
-    path = folder / DESCRIPTION
-    if path.exists():
-        difference = difference_of(read_json(path), description)
-        if difference:
-            raise InputError(f"{folder}: holds another search ({difference}); choose another folder, or remove it")
-    elif folder.exists() and (not folder.is_dir() or holds_something(folder)):
-        what = "holds a sweep of one part" if (folder / HEADER).exists() else "is not empty and holds no search"
-        raise InputError(f"{folder}: {what}; choose another folder")
-    else:
-        write_json(path, description)
+    settings = {name: to_dict(getattr(config, name)) for name in names}
+    return settings | {"space": config.searched.text, "draw": config.drawing}

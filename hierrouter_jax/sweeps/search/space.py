@@ -18,15 +18,14 @@ import yaml
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.sweeps.draws import Uniform, check_names, log, numbers, uniform
-from hierrouter_jax.training.router import static_of
+from hierrouter_jax.sweeps.draws import Uniform, log, uniform
+from hierrouter_jax.training.settings import SET_BY_NAME, check_names, numbers, static_of
 
 LEARNER = "learner"
 RANGES = {"log": log, "uniform": uniform}
 # Where a name stands in the configuration, and what the learner is called elsewhere: all of it may be left out.
 _PREFIXES = ("agent.", "train.", "hyper.", "static.")
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*", re.DOTALL)
-_SET_BY_NAME = {"algorithm", "allow_stop"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Space:
     """What varies.
 
     Attributes:
-      numbers: of the learner by their dotted names: a range, or values.
+      numbers: ranges or values of the learner's numbers, by their dotted names.
       shapes: values by the field of `LearnerStatic`; `learner` among them where it was given.
     """
 
@@ -67,7 +66,7 @@ class Space:
         """Every combination of the shapes, the last varying fastest.
 
         Args:
-          learners: where the space has no axis of them.
+          learners: names of the learners, where the space has no axis of them.
           base: all other shapes.
 
         Raises:
@@ -83,16 +82,16 @@ def shaped(values: Mapping[str, Any], base: LearnerStatic) -> LearnerStatic:
     try:
         return static_of(values[LEARNER], replace(base, **others))
     except ValueError as error:
-        told = ", ".join(f"{name} {value}" for name, value in others.items())
-        raise InputError(f"{error}; in the combination {told}" if told else str(error)) from None
+        combination = ", ".join(f"{name} {value}" for name, value in others.items())
+        raise InputError(f"{error}; in the combination {combination}" if others else str(error)) from None
 
 
 def space_of(choices: Mapping[str, Any]) -> Space:
     """Read a space.
 
     Args:
-      choices: by name, perhaps nested (`{"reward": {"hop_cost": ...}}`): a list of values, one value, a range as
-        `draws.log` and `draws.uniform` make it, or a text such as `log(1e-4, 3e-3)`, `uniform(0, 0.2)`, `256, 512`.
+      choices: choices by name, perhaps nested (`{"reward": {"hop_cost": ...}}`): a list of values, one value, a range
+        as `draws.log` and `draws.uniform` make it, or a text such as `log(1e-4, 3e-3)`, `uniform(0, 0.2)`, `256, 512`.
 
     Raises:
       InputError: if a name is unknown or occurs twice, or its values are not of its kind; the message says what
@@ -100,10 +99,10 @@ def space_of(choices: Mapping[str, Any]) -> Space:
     """
     drawn: dict[str, Uniform | tuple[float, ...]] = {}
     shapes: dict[str, tuple[Any, ...]] = {}
-    for given, choice in flat(choices).items():
-        name = canonical(given)
+    for written, choice in flat(choices).items():
+        name = canonical(written)
         if name in drawn or name in shapes:
-            raise InputError(f"{given} is given twice, once by another name; the space has one choice a name")
+            raise InputError(f"{written} is given twice, once by another name; the space has one choice a name")
         if is_number(name):
             drawn[name] = number_choice(name, choice)
         else:
@@ -125,7 +124,7 @@ def canonical(name: str) -> str:
         return short
     if short == "features":
         raise InputError("features cannot vary within a sweep, which fits them once; give each its own sweep")
-    if short in _SET_BY_NAME:
+    if short in SET_BY_NAME:
         raise InputError(f"{name} is set by the learner's name; vary learner, such as learner=exact,ppo+stop")
     if short in ("seed", "seeds"):
         raise InputError(f"{name} is no axis of the space; --seeds says how many runs each point gets")
@@ -136,14 +135,14 @@ def canonical(name: str) -> str:
 
 def flat(choices: Mapping[str, Any], at: str = "") -> dict[str, Any]:
     """Nested names joined by dots."""
-    found: dict[str, Any] = {}
+    joined: dict[str, Any] = {}
     for key, value in choices.items():
         name = f"{at}{key}"
         inner = flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-        for twice in (name for name in inner if name in found):
+        for twice in (name for name in inner if name in joined):
             raise InputError(f"{twice} is given twice; the space has one choice a name")
-        found |= inner
-    return found
+        joined |= inner
+    return joined
 
 
 def is_number(name: str) -> bool:
@@ -156,7 +155,7 @@ def is_number(name: str) -> bool:
 
 
 def _shapes() -> list[str]:
-    return [field.name for field in fields(LearnerStatic) if field.name not in _SET_BY_NAME]
+    return [field.name for field in fields(LearnerStatic) if field.name not in SET_BY_NAME]
 
 
 def _read(name: str, choice: Any) -> Uniform | list[Any]:

@@ -1,0 +1,87 @@
+"""A leaderboard's tasks: what a result depends on is in its digest, and nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec, entrant
+from hierrouter_jax.studies.leaderboard.splits import Split
+from hierrouter_jax.studies.leaderboard.work import chosen_opponents, digest, job, table_digest
+from tests.tables import random_table
+
+TABLE = random_table(queries=6)
+SPLIT = Split(*(np.array(rows) for rows in ([0, 3], [1, 4], [2, 5])))
+
+
+def one_job(**more):
+    settings = {"cost_weights": (0.0,), "features": 4, "seed": 0, "table": table_digest(TABLE)} | more
+    return job(Path("table"), Path("folder"), SPLIT, *settings.values())
+
+
+def taking_part(name: str, spec: LearnerSpec):
+    return entrant(LeaderboardConfig((Path("table"),), learners={name: spec}), name, spec)
+
+
+def test_results_lie_apart_by_who_they_are_of():
+    path, identity = one_job().result(taking_part("exact", LearnerSpec()))
+    assert path == Path("folder/learners/exact.safetensors")
+    other, of_opponent = one_job().result("best-single")
+    assert other == Path("folder/opponents/best-single.safetensors")
+    assert identity != of_opponent
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        LearnerSpec(seeds=4),
+        LearnerSpec(features=7),
+        LearnerSpec(ensemble=True),
+        LearnerSpec(static={"num_envs": 64}),
+        LearnerSpec(hyper={"clip": 0.3}),
+        LearnerSpec(tune={"clip": [0.1, 0.2]}),
+    ],
+)
+def test_every_setting_of_a_learner_is_in_its_digest(changed):
+    plain = one_job().result(taking_part("exact", LearnerSpec()))[1]
+    assert plain == one_job().result(taking_part("exact", LearnerSpec()))[1]
+    assert one_job().result(taking_part("exact", changed))[1] != plain
+
+
+@pytest.mark.parametrize("more", [{"cost_weights": (0.1,)}, {"features": 5}, {"seed": 1}, {"table": "other"}])
+def test_every_setting_of_the_leaderboard_is_in_its_digest(more):
+    assert one_job(**more).result("random")[1] != one_job().result("random")[1]
+
+
+def test_an_edited_file_of_the_users_own_changes_the_digest(tmp_path):
+    own = tmp_path / "own.py"
+    for spec in (
+        LearnerSpec(fit=f"{own}:name"),
+        LearnerSpec(learner=f"{own}:name"),
+        LearnerSpec(static={"network": f"{own}:name"}),
+        LearnerSpec(hyper={f"reward.custom.{own}:name": 1.0}),
+        LearnerSpec(tune={f"reward.custom.{own}:name": [0.0, 1.0]}),
+    ):
+        who = taking_part("exact", spec)
+        own.write_text("name = 1\n")
+        before = one_job().result(who)[1]
+        own.write_text("name = 2\n")
+        assert one_job().result(who)[1] != before, spec
+
+
+def test_a_table_is_told_by_its_prices_too():
+    dearer = replace(TABLE, pool=tuple(replace(member, price_in=9.0) for member in TABLE.pool))
+    assert table_digest(TABLE) == table_digest(random_table(queries=6)) != table_digest(dearer)
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
+
+
+def test_opponents_are_those_that_are_named_and_single_models():
+    everyone = chosen_opponents(TABLE, None)
+    some = chosen_opponents(TABLE, ("best-single",))
+    assert set(some) < set(everyone)
+    assert {"best-single", "m0", "m1", "m2"} <= set(some)
+    assert "random" not in some
+    with pytest.raises(InputError, match=r"opponents: 'best-singel' is unknown; did you mean best-single\?"):
+        chosen_opponents(TABLE, ("best-singel",))
