@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from hierrouter_jax.studies.evaluate import evaluate
     from hierrouter_jax.sweeps.result import SweepResult, load_sweep
     from hierrouter_jax.sweeps.search.config import SweepConfig
-    from hierrouter_jax.sweeps.search.run import search
-    from hierrouter_jax.sweeps.sweep import sweep
+    from hierrouter_jax.sweeps.search.run import sweep
+    from hierrouter_jax.sweeps.sweep import train_many
     from hierrouter_jax.training.checkpoints import load_routers
     from hierrouter_jax.training.features import fit_features
     from hierrouter_jax.training.router import TrainedRouter, static_of
@@ -57,9 +57,9 @@ _HOME = {
     "route": "bridge.route",
     "save_table": "outcomes.store",
     "static_of": "training.router",
-    "search": "sweeps.search.run",
-    "sweep": "sweeps.sweep",
+    "sweep": "sweeps.search.run",
     "train": "agents.learner",
+    "train_many": "sweeps.sweep",
     "train_routers": "training.train",
 }
 
@@ -90,10 +90,10 @@ __all__ = [
     "policy_outcome",
     "route",
     "save_table",
-    "search",
     "static_of",
     "sweep",
     "train",
+    "train_many",
     "train_routers",
 ]
 

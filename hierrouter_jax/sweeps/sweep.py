@@ -30,7 +30,7 @@ LAYOUTS = get_args(SweepLayout)
 
 
 @single_precision
-def sweep(
+def train_many(
     table: Tables | Source,
     static: LearnerStatic | Sequence[LearnerStatic] = LearnerStatic(),  # noqa: B008 (frozen)
     hypers: LearnerHyper | Sequence[LearnerHyper] = LearnerHyper(),  # noqa: B008 (frozen)

@@ -26,7 +26,7 @@ from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.result import Judged, stacked
 from hierrouter_jax.sweeps.draws import with_numbers
 from hierrouter_jax.sweeps.result import SweepResult
-from hierrouter_jax.sweeps.sweep import sweep
+from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import FittedFeatures, fit_features
 from hierrouter_jax.training.router import DIVERGED, router_cost
 
@@ -152,7 +152,7 @@ class _Runs:
             for point in self.points
         ]
         seeds = range(fitter.seed, fitter.seed + entrant.seeds)
-        self.result: SweepResult = sweep(
+        self.result: SweepResult = train_many(
             fitter.table, entrant.static, hypers, seeds, features=self.features, layout="map", progress=False
         )
         self._device: dict[int, DeviceTable] = {}

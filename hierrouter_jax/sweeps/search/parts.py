@@ -22,7 +22,7 @@ from hierrouter_jax.sweeps.folder import (
 from hierrouter_jax.sweeps.result import SweepResult, shape_columns
 from hierrouter_jax.sweeps.search.config import SweepConfig
 from hierrouter_jax.sweeps.source import Source
-from hierrouter_jax.sweeps.sweep import Watcher, sweep
+from hierrouter_jax.sweeps.sweep import Watcher, train_many
 from hierrouter_jax.training.features import fit_features
 
 DESCRIPTION = "search.json"
@@ -88,7 +88,7 @@ class Parts:
         # Measured once: a layout of its own for each of many small sweeps would take longer than it saves.
         layout = self.config.layout or (kept_layout(first) if first else None)
         options: dict[str, Any] = {"layout": layout, "chunk": self.config.chunk, "progress": self.progress}
-        result = sweep(self.source, static, hypers, self.config.seeds, out=self.config.out / name, **options)
+        result = train_many(self.source, static, hypers, self.config.seeds, out=self.config.out / name, **options)
         self.done.append(Part(name, about, result))
         return self.done[-1]
 
@@ -102,7 +102,7 @@ class Parts:
 def whole(config: SweepConfig, progress: bool | Watcher) -> list[Part]:
     """A search that is one sweep, since all its points are known beforehand."""
     options: dict[str, Any] = {"layout": config.layout, "chunk": config.chunk, "progress": progress}
-    result = sweep(
+    result = train_many(
         config.table,
         config.statics,
         config.points(),
