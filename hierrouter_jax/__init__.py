@@ -1,5 +1,6 @@
 """Learned multi-hop routing of language models on replayable outcome tables."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -7,15 +8,14 @@ from hierrouter_jax._version import __version__
 
 if TYPE_CHECKING:
     from hierrouter_jax.agents.learner import train
-    from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
     from hierrouter_jax.bridge.collect import collect
     from hierrouter_jax.bridge.route import route
     from hierrouter_jax.bundle import PolicyBundle
-    from hierrouter_jax.envs.rewards import RewardWeights
     from hierrouter_jax.errors import InputError
     from hierrouter_jax.evaluation.intervals import paired_difference
     from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
     from hierrouter_jax.hop_tree import HopTree
+    from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic, RewardWeights
     from hierrouter_jax.outcomes.store import load_table, save_table
     from hierrouter_jax.outcomes.table import OutcomeTable, Query
     from hierrouter_jax.report.pages.run import build_report
@@ -26,23 +26,24 @@ if TYPE_CHECKING:
     from hierrouter_jax.sweeps.sweep import train_many
     from hierrouter_jax.training.checkpoints import load_routers
     from hierrouter_jax.training.features import fit_features
-    from hierrouter_jax.training.router import TrainedRouter, static_of
-    from hierrouter_jax.training.train import TrainConfig, train_routers
+    from hierrouter_jax.training.router import TrainedRouter
+    from hierrouter_jax.training.settings import TrainConfig, static_of
+    from hierrouter_jax.training.train import train_routers
 
 # Loaded on first use, so that importing the package pulls in neither JAX nor torch.
 _HOME = {
     "HopTree": "hop_tree",
     "InputError": "errors",
-    "LearnerHyper": "agents.types",
-    "LearnerStatic": "agents.types",
+    "LearnerHyper": "learner_config",
+    "LearnerStatic": "learner_config",
     "OutcomeTable": "outcomes.table",
     "PolicyBundle": "bundle",
     "PolicyOutcome": "evaluation.policy_outcome",
     "Query": "outcomes.table",
-    "RewardWeights": "envs.rewards",
+    "RewardWeights": "learner_config",
     "SweepConfig": "sweeps.search.config",
     "SweepResult": "sweeps.result",
-    "TrainConfig": "training.train",
+    "TrainConfig": "training.settings",
     "TrainedRouter": "training.router",
     "build_report": "report.pages.run",
     "collect": "bridge.collect",
@@ -56,7 +57,7 @@ _HOME = {
     "policy_outcome": "evaluation.policy_outcome",
     "route": "bridge.route",
     "save_table": "outcomes.store",
-    "static_of": "training.router",
+    "static_of": "training.settings",
     "sweep": "sweeps.search.run",
     "train": "agents.learner",
     "train_many": "sweeps.sweep",
@@ -101,4 +102,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'hierrouter_jax' has no attribute {name!r}")
-    return getattr(import_module(f"hierrouter_jax.{_HOME[name]}"), name)
+    if _HOME[name] == "learner_config" and "jax" in sys.modules:
+        import_module(f"{__name__}.agents.types")  # makes pytrees of them, for who maps over their leaves
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

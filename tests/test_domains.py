@@ -34,7 +34,7 @@ from hierrouter_jax.studies.compare.config import Arm, CompareConfig, Tuning
 from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec
 from hierrouter_jax.studies.partial import PartialConfig
 from hierrouter_jax.sweeps.search.config import Halving, SweepConfig
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 
 MODEL = ModelConfig("m", "somewhere", max_new_tokens=4, base_rate=1.0)
 # Every configuration that a verb reads, with all of its parts filled in.

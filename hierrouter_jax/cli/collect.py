@@ -91,12 +91,12 @@ def collect(config: CollectConfig, json: bool = False) -> None:
     """
     from hierrouter_jax.bridge.pool import load_pool
     from hierrouter_jax.cli.collection import collect_table, source_of
-    from hierrouter_jax.cli.forecast import forecast
+    from hierrouter_jax.cli.forecast import print_forecast
     from hierrouter_jax.config import config_path
 
     source, pool = source_of(config), load_pool(config_path(config.pool))
     if config.dry_run:
-        forecast(source, pool, config, json)
+        print_forecast(source, pool, config, json)
     elif config.measured is not None:
         raise InputError("--measured is of a forecast: add --dry_run")
     elif config.out is None:

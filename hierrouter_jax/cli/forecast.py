@@ -29,7 +29,7 @@ from hierrouter_jax.studies.partial import most_expanded
 _HEADERS = ("calls", "read", "written", "cost", "PFLOP", "hours", "hours at\ncaps")
 
 
-def forecast(source: MixConfig | Sequence[Query], pool: PoolConfig, config: CollectConfig, json: bool) -> None:
+def print_forecast(source: MixConfig | Sequence[Query], pool: PoolConfig, config: CollectConfig, json: bool) -> None:
     """Print what a collection would take, at most; no model is loaded and no call made.
 
     Args:

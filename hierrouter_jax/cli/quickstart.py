@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from hierrouter_jax.cli.result_tables import print_result, result_console, result_table
-from hierrouter_jax.quickstart import QuickstartConfig
+from hierrouter_jax.quickstart_config import QuickstartConfig
 
 
 def quickstart(config: QuickstartConfig) -> None:

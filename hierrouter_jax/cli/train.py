@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rich.text import Text
 from hierrouter_jax.cli.result_tables import Name, print_result, result_console
 from hierrouter_jax.domains import NATURAL, Domains, check_domains
 from hierrouter_jax.report import formats
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 
 RESULT = "transfer.json"
 

@@ -6,8 +6,9 @@ from typing import Any
 import jax
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import TWO_LAYER
 from hierrouter_jax.plugins import load_object
-from hierrouter_jax.policies.network import TWO_LAYER, Network, PolicyInputs, RouterNetwork
+from hierrouter_jax.policies.network import Network, PolicyInputs, RouterNetwork
 
 
 def network_class(name: str) -> Callable[..., Network]:

@@ -14,8 +14,6 @@ from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
 from hierrouter_jax.policies.prior import PRIOR, Prior
 
-TWO_LAYER = "two-layer"  # what configurations call `RouterNetwork`
-
 
 @struct.dataclass
 class PolicyInputs:

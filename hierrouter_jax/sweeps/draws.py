@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import qmc
 
-from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import LearnerHyper
 from hierrouter_jax.plugins import is_import_path
 
 OWN_TERMS = "reward.custom"
@@ -184,6 +183,8 @@ def sobol(choices: Mapping[str, Choice], count: int, seed: int = 0, base: Learne
     _check_count(count)
     if not choices:
         return random(choices, count, seed, base)
+    from scipy.stats import qmc  # takes half a second to import
+
     sequence = qmc.Sobol(len(choices), rng=seed)
     return _points(choices, sequence.random_base2((count - 1).bit_length())[:count], base)
 

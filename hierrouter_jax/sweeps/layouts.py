@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from statistics import median
 from threading import BrokenBarrierError
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +18,9 @@ from hierrouter_jax.agents.layout import Layout, available_layouts, lay, replica
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.learner_config import SweepLayout
 from hierrouter_jax.sweeps.members import Plan, Splits
 from hierrouter_jax.sweeps.workers import WorkerError, Workers, cores
-
-SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]
 
 _WORTH_MEASURING = 10_000_000  # network rows, half a minute on a core; below, measuring takes longer than it saves
 _FULL = 20.0  # updates/s of one run, below which it fills a CPU, so that vmapped runs only get into each other's way

@@ -19,7 +19,7 @@ from hierrouter_jax.sweeps.members import Plan, Splits
 from hierrouter_jax.training.checks import check_reward, check_trainable
 from hierrouter_jax.training.features import FittedFeatures, fit_features
 from hierrouter_jax.training.run_folder import identity
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 
 Tables = OutcomeTable | Sequence[DeviceTable] | Path | str
 

@@ -14,9 +14,10 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import sole_writer
+from hierrouter_jax.learner_config import SweepLayout
 from hierrouter_jax.sweeps.draws import stack
 from hierrouter_jax.sweeps.folder import Finished, begin, describe, keep_layout, kept_layout, write_result
-from hierrouter_jax.sweeps.layouts import SweepLayout, chosen_layout, chunk_size, warn_of_vmap
+from hierrouter_jax.sweeps.layouts import chosen_layout, chunk_size, warn_of_vmap
 from hierrouter_jax.sweeps.members import Chunk, Plan, Scores, Splits, Trained, chunks, run_chunk
 from hierrouter_jax.sweeps.result import SweepResult, frame_of
 from hierrouter_jax.sweeps.source import Source, Tables

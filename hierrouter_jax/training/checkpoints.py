@@ -25,9 +25,10 @@ from hierrouter_jax.files import file_name, replacing, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import DIVERGED, TrainedRouter, static_of
+from hierrouter_jax.training.router import DIVERGED, TrainedRouter
 from hierrouter_jax.training.run_folder import FILE, begun, difference, identity
-from hierrouter_jax.training.train import Progress, TrainConfig, seed_keys
+from hierrouter_jax.training.settings import TrainConfig, static_of
+from hierrouter_jax.training.train import Progress, seed_keys
 
 
 class Steps:

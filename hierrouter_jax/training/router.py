@@ -1,7 +1,7 @@
 """A trained router: one learner's runs over its seeds, evaluated and exported."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -11,23 +11,21 @@ from jaxtyping import Bool, Float
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.types import ALGORITHMS, LearnerHyper, LearnerState, LearnerStatic
+from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.errors import InputError, Unfinished, nearest
+from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.learner_config import TWO_LAYER
 from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
 from hierrouter_jax.policies.conditions import Conditions
-from hierrouter_jax.policies.network import TWO_LAYER
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 
 Told = tuple[float | None, float | None]  # a cost weight and a budget in money; None is the run's own, and no limit
-LEARNERS = tuple(algorithm + suffix for algorithm in ALGORITHMS for suffix in ("", "+stop"))
 
 
 class Diverged(Unfinished):
@@ -40,17 +38,6 @@ DIVERGED = (
     "training diverged before any parameters were of use (not finite); lower hyper.learning_rate, or look for a reward "
     "or cost that is out of scale"
 )
-
-
-def static_of(name: str, static: LearnerStatic) -> LearnerStatic:
-    """A learner's shapes: its name says by which algorithm it learns and whether it may stop.
-
-    Raises:
-      InputError: if there is no such learner.
-    """
-    if name not in LEARNERS and not is_import_path(name):
-        raise InputError(f"learner {name!r} is unknown; {nearest(name, (*LEARNERS, IMPORT_PATH))}")
-    return replace(static, algorithm=name.removesuffix("+stop"), allow_stop=name.endswith("+stop"))
 
 
 @dataclass(frozen=True)

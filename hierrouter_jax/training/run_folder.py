@@ -26,8 +26,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json, write_text
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 from hierrouter_jax.plugins import digests
-from hierrouter_jax.training.router import static_of
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig, static_of
 
 FILE = "identity.json"
 SOURCES = "sources"

@@ -23,7 +23,7 @@ from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share
 from hierrouter_jax.cli.collect import CollectConfig
-from hierrouter_jax.cli.forecast import forecast
+from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query, Turn
@@ -220,7 +220,7 @@ def test_a_dry_run_prints_its_numbers_and_all_that_they_rest_on(tmp_path, capsys
         f"sizes: {{{sizes}}}\n"
     )
     for as_json in (False, True):
-        forecast(QUERIES, POOL, CollectConfig(horizon=2, assumptions=str(tmp_path / "taken.yaml")), as_json)
+        print_forecast(QUERIES, POOL, CollectConfig(horizon=2, assumptions=str(tmp_path / "taken.yaml")), as_json)
     *text, line = capsys.readouterr().out.splitlines()
     said = json.loads(line)
     assert said["total"]["most"] == 12

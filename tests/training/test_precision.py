@@ -27,7 +27,8 @@ routers, _ = train_routers(table, config, progress=False)
 features = routers["exact"].features
 found = evaluate(table, routers, features, 0.01, "test")
 swept = train_many(table, replace(static, allow_stop=True),
-                   [LearnerHyper(entropy=e) for e in (0.1, np.float64(0.2))], 2, features=4, layout="map", progress=False)
+                   [LearnerHyper(entropy=e) for e in (0.1, np.float64(0.2))], 2, features=4,
+                   layout="map", progress=False)
 device = features.on_device(table)
 env = RoutingVectorEnv(device, 4)
 env.reset(seed=3)

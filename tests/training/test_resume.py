@@ -26,7 +26,7 @@ from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.training import run_folder
 from hierrouter_jax.training.checkpoints import RunCheckpoints, Steps, load_routers
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 from tests.tables import random_table
 
 ROOT = Path(__file__).parent.parent.parent

@@ -7,18 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
-from flax.traverse_util import flatten_dict
-
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import config_path, from_dict, load_yaml, to_dict
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, Domain, Domains, check_domains
-from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic, RewardWeights, SweepLayout
 from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.sweeps.draws import check_names, numbers, sobol, with_numbers
-from hierrouter_jax.sweeps.layouts import SweepLayout
-from hierrouter_jax.sweeps.search.space import number, number_choice
-from hierrouter_jax.training.router import static_of
+from hierrouter_jax.sweeps.search.space import flat, number, number_choice
+from hierrouter_jax.training.settings import static_of
 
 COST_SCALE = "cost_scale"
 
@@ -245,7 +241,7 @@ def _resolve(name: str, arm: Arm, config: CompareConfig, where: str) -> Resolved
     hyper = base.hyper if arm.reward is None else replace(base.hyper, reward=_reward(arm, where))
     leaf = _cost_leaf(arm, hyper, where)
     try:
-        hyper = with_numbers(hyper, _floats(flatten_dict(dict(arm.hyper), sep=".")))
+        hyper = with_numbers(hyper, _floats(flat(arm.hyper)))
         space = config.tuning.space if arm.tune is None else arm.tune
         check_space(space, hyper)
     except InputError as error:

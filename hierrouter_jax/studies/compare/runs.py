@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.learner_config import SweepLayout
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig, ResolvedArm, drawn_settings
-from hierrouter_jax.sweeps.layouts import SweepLayout
 from hierrouter_jax.sweeps.result import SweepResult
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.sweeps.workers import cores

@@ -7,13 +7,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic
 from hierrouter_jax.plugins import is_import_path
 from hierrouter_jax.sweeps.draws import with_numbers
-from hierrouter_jax.training.router import static_of
+from hierrouter_jax.training.settings import static_of
 
 OURS = "ours"
 _NAME = re.compile(r"[\w.+-]+")

@@ -20,7 +20,7 @@ from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.leaderboard.result import Judged, load, save
 from hierrouter_jax.studies.leaderboard.splits import Split
 from hierrouter_jax.training.run_folder import identity
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic
 from hierrouter_jax.sweeps.draws import Uniform, check_names, log, numbers, uniform
-from hierrouter_jax.training.router import static_of
+from hierrouter_jax.training.settings import static_of
 
 LEARNER = "learner"
 RANGES = {"log": log, "uniform": uniform}
