@@ -17,6 +17,7 @@ COST_WEIGHT, BUDGET = "cost_weight", "budget"  # what a policy may be conditione
 SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]  # of many runs on the hardware
 
 
+@dataclass(frozen=True)
 class _Numbers:
     """What the dataclasses of numbers have in common, whose leaves may be arrays."""
 

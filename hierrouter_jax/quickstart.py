@@ -19,6 +19,7 @@ from hierrouter_jax.config import config_path, to_dict
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.files import sole_writer
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.moved import make_callable
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.quickstart_config import QuickstartConfig
@@ -32,12 +33,14 @@ from hierrouter_jax.training.run_folder import RunFolder, difference
 from hierrouter_jax.training.tracking import tracked
 from hierrouter_jax.training.train import train_routers
 
+make_callable(__name__)  # `hierrouter_jax.quickstart(config)` is the verb
+
 
 @single_precision
-def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
-    """Do it all; writes the run folder and returns what `evaluation.json` holds."""
+def run_quickstart(config: QuickstartConfig, console: Console | None = None) -> dict[str, Any]:
+    """Do it all; writes the run folder and returns what `evaluation.json` holds. By default it speaks on stderr."""
     with sole_writer(config.out):
-        return _quickstart(config, console)
+        return _quickstart(config, console or Console(stderr=True))
 
 
 def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:

@@ -49,6 +49,7 @@ ROOMS = {
     "errors": GROUND,
     "plugins": GROUND,
     "learner_config": GROUND,
+    "moved": GROUND,
     "outcomes": GROUND,
     "envs": Room("learning", 1, pure=True),
     "policies": Room("learning", 2, pure=True),

@@ -47,6 +47,16 @@ class ExportConfig:
 
 def export(config: ExportConfig) -> None:
     """Write a trained router as a policy bundle."""
+    write_bundle(config)
+    print(config.out)
+
+
+def write_bundle(config: ExportConfig) -> "PolicyBundle":
+    """Write a trained router as a policy bundle, and return it.
+
+    Raises:
+      InputError: naming the option that the run does not hold.
+    """
     from hierrouter_jax.sweeps.folder import HEADER
 
     if (config.run / HEADER).is_file():
@@ -56,7 +66,7 @@ def export(config: ExportConfig) -> None:
     else:
         bundle = _run_bundle(config)
     bundle.save(config.out)
-    print(config.out)
+    return bundle
 
 
 def _sweep_bundle(config: ExportConfig) -> "PolicyBundle":

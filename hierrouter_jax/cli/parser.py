@@ -58,6 +58,7 @@ def parser_of(verb: str) -> ArgumentParser:
     """
     config, example = config_of(verb), VERBS[verb].example
     shown = [name for name in _fields(config) if _required(config, name) and name not in _mappings(config)]
+    shown = [f"{name} [{name} ...]" if name == _several(config) else name for name in shown]
     shown += [f"[{VERBS[verb].first}]"] if VERBS[verb].first else []
     parser = ArgumentParser(
         prog=f"hierrouter {verb}",
@@ -75,6 +76,8 @@ def parser_of(verb: str) -> ArgumentParser:
     kinds = kinds_of(verb)
     for action in parser._actions:
         _describe(action, kinds)
+    for group in parser._action_groups:
+        group.title = " ".join((group.title or "").split())
     parser._action_groups.sort(key=_learners)
     return parser
 
@@ -158,6 +161,13 @@ def _required(config: Any, name: str) -> bool:
     return its.default is MISSING and its.default_factory is MISSING
 
 
+def _several(config: Any) -> str:
+    """The argument that takes one or more values, or nothing."""
+    hints = get_type_hints(config)
+    required = (name for name in _fields(config) if _required(config, name))
+    return next((name for name in required if get_origin(hints[name]) is tuple), "")
+
+
 def _mappings(config: Any) -> dict[str, type]:
     """Fields that map names to dataclasses, and the class of these."""
     hints = ((name, hint) for name, hint in get_type_hints(config).items() if get_origin(hint) is dict)
@@ -190,22 +200,15 @@ def _learners(group: Any) -> bool:
 
 
 def _describe(action: Any, kinds: dict[str, Any]) -> None:
-    """Say what a value looks like in its place, and what holds where none is given."""
-    if action.option_strings and action.dest in kinds:
+    """Say what a value looks like in its place."""
+    if not action.option_strings:
+        action.metavar = action.dest  # in place of the form of a list
+    elif action.dest in kinds:
         action.metavar = "FILE" if action.dest == "config" else _metavar(kinds[action.dest])
-        default = action.default
-        told = (
-            isinstance(default, int | float | str | Path | tuple | list)
-            and default is not False
-            and default != SUPPRESS
-        )
-        if told and default not in ("", (), []):
-            text = " ".join(map(str, default)) if isinstance(default, tuple | list) else str(default)
-            action.help = f"{action.help or ''} (default: {text})".strip()
-    elif action.option_strings and any(name.startswith(f"{action.dest}.") for name in kinds):
+    elif any(name.startswith(f"{action.dest}.") for name in kinds):
         action.metavar, action.help = "FILE", "a preset or a YAML file with these."
     elif action.dest == "print_config":
-        action.help = "print the configuration that the other options make, and exit."
+        action.metavar, action.help = "", "print the configuration that the other options make, and exit."
     elif action.dest.endswith(".help"):
         action.help = SUPPRESS
     if "." in action.dest:
@@ -231,4 +234,8 @@ class _Formatter(DefaultHelpFormatter):
         return "\n\n".join(part if "\n  " in part else fill(part, width) for part in text.split("\n\n"))
 
     def _get_help_string(self, action: Any) -> str:
-        return (action.help or "").replace("%", "%%")
+        text, default = action.help or "", action.default
+        plain = isinstance(default, int | float | str | Path | tuple | list) and default is not False
+        if action.option_strings and plain and default not in ("", (), [], SUPPRESS):
+            text += f" (default: {' '.join(map(str, default)) if isinstance(default, tuple | list) else default})"
+        return text.replace("%", "%%")
