@@ -1,8 +1,7 @@
 """The main job end to end: real models collected, routed by a learned policy, evaluated, and routed again live."""
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -18,13 +17,13 @@ from hierrouter_jax.bridge.route import Transcript, route
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.claims import difference
 from hierrouter_jax.config import config_path, to_dict
-from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domain, Domains, check_domains
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import sole_writer
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.moved import make_callable
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.quickstart_config import QuickstartConfig
 from hierrouter_jax.report.data.transcripts import choose
 from hierrouter_jax.report.pages.run import build_report
 from hierrouter_jax.studies.evaluate import behaviour, evaluate
@@ -32,78 +31,17 @@ from hierrouter_jax.tiny.queries import make_queries
 from hierrouter_jax.training.checkpoints import FINISHED, FOLDER, RunCheckpoints
 from hierrouter_jax.training.router import DIVERGED, Diverged, TrainedRouter
 from hierrouter_jax.training.run_folder import RunFolder, training_identity, training_record
-from hierrouter_jax.training.settings import TrainConfig
 from hierrouter_jax.training.tracking import tracked
 from hierrouter_jax.training.train import train_routers
 
-
-@dataclass(frozen=True)
-class QueryCounts:
-    """Queries made for each split."""
-
-    DOMAINS: ClassVar[Domains] = {
-        "train": Domain(8, whole=True),
-        "validation": Domain(8, whole=True),
-        "test": Domain(8, whole=True),
-    }
-
-    train: int = 1200
-    validation: int = 300
-    test: int = 600
-
-    def __post_init__(self) -> None:
-        for name, count in vars(self).items():
-            if count < 8:
-                raise InputError(f"queries.{name} is {count}, but each of the eight tasks needs at least one query")
-        check_domains(self)
-
-
-@dataclass(frozen=True)
-class QuickstartConfig:
-    """The quickstart.
-
-    Attributes:
-      out: run folder.
-      table: outcome table to use instead of collecting one.
-      seed: of the queries and of training.
-      pool: preset or file.
-      queries: how many to make for each split.
-      horizon: largest number of hops, L.
-      encoder: kind and settings of the context encoder.
-      batch_size: calls generated at once.
-      transcripts: live transcripts kept for the report.
-      train: of the routers. Its seed is the quickstart's.
-      track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
-    """
-
-    DOMAINS: ClassVar[Domains] = {
-        "seed": SEED,
-        "horizon": COUNT,
-        "batch_size": COUNT,
-        "transcripts": NATURAL,
-    }
-
-    out: Path = Path("runs/quickstart")
-    table: Path | None = None
-    seed: int = 0
-    pool: str = "pool/tiny.yaml"
-    queries: QueryCounts = field(default_factory=QueryCounts)
-    horizon: int = 3
-    encoder: dict[str, Any] = field(default_factory=lambda: {"kind": "ngrams"})
-    batch_size: int = 512
-    transcripts: int = 8
-    train: TrainConfig = field(default_factory=TrainConfig)
-    track: str = ""
-
-    def __post_init__(self) -> None:
-        check_domains(self)
+make_callable(__name__)  # `hierrouter_jax.quickstart(config)` is the verb
 
 
 @single_precision
-def run_quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
-    """Do it all; writes the run folder and returns what `evaluation.json` holds."""
+def run_quickstart(config: QuickstartConfig, console: Console | None = None) -> dict[str, Any]:
+    """Do it all; writes the run folder and returns what `evaluation.json` holds. By default it speaks on stderr."""
     with sole_writer(config.out):
-        return _quickstart(config, console)
+        return _quickstart(config, console or Console(stderr=True))
 
 
 def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:

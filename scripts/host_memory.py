@@ -13,7 +13,8 @@ from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
-from hierrouter_jax.training.train import TrainConfig, train_routers
+from hierrouter_jax.training.settings import TrainConfig
+from hierrouter_jax.training.train import train_routers
 
 EMBEDDING = 384
 

@@ -37,13 +37,13 @@ def main(
       layout: how they are laid over the hardware; by default the fastest of a short measurement.
       algorithm: that trains.
     """
-    from hierrouter_jax import sweep
+    from hierrouter_jax import train_many
 
     table = make_problem(queries, models, horizon, features, seed=0).on_device()
     static, hyper = our_settings(num_envs, algorithm)
     static = replace(static, num_updates=updates, evaluate_every=updates)
     rates = replace(hyper, learning_rate=np.geomspace(3e-4, 3e-3, runs))
-    found = sweep((table, table, table), static, rates, 1, layout=layout, progress=False)  # type: ignore[arg-type]
+    found = train_many((table, table, table), static, rates, 1, layout=layout, progress=False)  # type: ignore[arg-type]
     print(json.dumps({"layout": found.layout, "returns": found.frame["best_return"].tolist()}))
 
 

@@ -16,7 +16,8 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.policies.network import build_network
-from hierrouter_jax.training.train import TrainConfig, train_routers
+from hierrouter_jax.training.settings import TrainConfig
+from hierrouter_jax.training.train import train_routers
 from tests.tables import random_table
 
 CONFIG = TrainConfig(

@@ -34,7 +34,7 @@ def commands() -> list[str]:
     lines = [line.partition("  #")[0] for _, block in blocks("") for line in block.splitlines()]
     parts = [part.strip() for line in lines for part in re.split(r"&&|\|", line)]
     return [part for part in parts if part.startswith("hierrouter ")] + [
-        f"hierrouter {example}" for _, _, example in VERBS.values()
+        f"hierrouter {example}" for _, _, example, *_ in VERBS.values()
     ]
 
 
@@ -83,7 +83,7 @@ def test_the_term_of_ones_own_trains_as_it_stands(tmp_path, monkeypatch):
     Path("my-reward.yaml").write_text(reward)
     save_table(random_table(queries=90), Path("table"))
     _, options = parse("train", ["table", "--train.hyper.reward", "my-reward.yaml", "--config", "train/fast.yaml"])
-    own = options["train"].hyper.reward
+    own = options["config"].train.hyper.reward
     assert own.custom == {"my_terms.py:short_answers": 0.2}
     table = random_table(queries=1)
     hop = device_table(table, table.context_embedding, 1.0).replace(tokens=jnp.arange(40.0)[None] - 13)

@@ -132,7 +132,7 @@ def test_a_reader_meets_the_listed_files_alone():
 WAY = {
     "cli/train.py": "def train():\n    from hierrouter_jax.training.train import run\n    run()",
     "training/train.py": "from hierrouter_jax.agents import learner\nrun = lambda: jit(lambda: learner.update())",
-    "agents/learner.py": "from hierrouter_jax.agents import ppo\nALL = {'ppo': ppo.update}\ndef update():\n    ALL[0]()",
+    "agents/learner.py": "from hierrouter_jax.agents import ppo\nA = {'ppo': ppo.update}\ndef update():\n    A[0]()",
     "agents/ppo.py": "from hierrouter_jax.aside import rest\ndef loss(): ...\ndef update():\n    rest(), grad(loss)",
     "aside.py": "def rest():\n    pass",
 }

@@ -50,6 +50,8 @@ ROOMS = {
     "processor": GROUND,
     "errors": GROUND,
     "plugins": GROUND,
+    "learner_config": GROUND,
+    "moved": GROUND,
     "outcomes": GROUND,
     "envs": Room("learning", 1, pure=True),
     "policies": Room("learning", 2, pure=True),
@@ -64,6 +66,7 @@ ROOMS = {
     "bridge": Room("live", 2),
     "serve": Room("live", 3),
     "quickstart": Room("both", 9),
+    "quickstart_config": Room("both", 9),
     "cli": BOTH,
     "__main__": BOTH,
 }

@@ -2,29 +2,46 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hierrouter_jax.bridge.backends import Backend
-from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.paid_calls import calls_of_table, other_models, read_calls, write_new_calls
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.shipped import is_table
-from hierrouter_jax.outcomes.store import load_external, load_table
+
+if TYPE_CHECKING:
+    from hierrouter_jax.bridge.backends import Backend
+    from hierrouter_jax.bridge.cache import CallCache
 
 CALLS = "calls.sqlite"  # in the folder of a table
-WRITES = {"calls": lambda options: options["folder"]}  # verb: the folder, by its options
 
 
-def calls(out: Path, folder: Path) -> None:
+@dataclass(frozen=True)
+class CallsConfig:
+    """The calls of a collection, and where they go.
+
+    Attributes:
+      out: folder of a collection, finished or not.
+      folder: folder of the small files, which is made where there is none.
+    """
+
+    out: Path
+    folder: Path
+
+    @property
+    def written(self) -> Path:
+        return self.folder
+
+
+def calls(config: CallsConfig) -> None:
     """Write the calls that OUT keeps, and FOLDER does not hold yet, into new small files there.
 
     Files that FOLDER holds stay as they are, so that it can be committed again and again; each is under 1.1 MB. The
     collection may be running. 'hierrouter collect ... --calls FOLDER' goes on from FOLDER alone.
-
-    Args:
-      out: folder of a collection, finished or not.
-      folder: of the small files; made where there is none.
     """
+    from hierrouter_jax.bridge.cache import CallCache
+    from hierrouter_jax.bridge.paid_calls import write_new_calls
+
+    out, folder = config.out, config.folder
     if not (out / CALLS).is_file():
         raise InputError(f"{out / CALLS}: no such file; name the folder of a collection that has begun")
     cache = CallCache(out / CALLS)
@@ -33,7 +50,7 @@ def calls(out: Path, folder: Path) -> None:
     print(f"{folder}: {new:,} new calls" if new else f"{folder}: holds all of them already, nothing is written")
 
 
-def take_over(kept: Path, cache: CallCache, backends: Sequence[Backend]) -> None:
+def take_over(kept: Path, cache: "CallCache", backends: "Sequence[Backend]") -> None:
     """Add calls to a cache and say on stderr how many.
 
     Args:
@@ -44,6 +61,10 @@ def take_over(kept: Path, cache: CallCache, backends: Sequence[Backend]) -> None
     Raises:
       InputError: if `kept` is neither, or damaged.
     """
+    from hierrouter_jax.bridge.paid_calls import calls_of_table, other_models, read_calls
+    from hierrouter_jax.outcomes.shipped import is_table
+    from hierrouter_jax.outcomes.store import load_external, load_table
+
     if not is_table(kept):
         held, new = read_calls(kept, cache)
         print(f"{kept}: {held:,} calls, {new:,} of them new to {cache.path}", file=sys.stderr)

@@ -1,17 +1,15 @@
-"""The verb that compares arms: reward shapings, learners, networks or numbers, over seeds and cost weights."""
+"""The verb `compare`: reward shapings, learners, networks or numbers, over seeds and cost weights."""
 
 import json as jsonlib
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.agents.layout import SweepLayout
-from hierrouter_jax.cli.tables import Name, print_result, result_console
+from hierrouter_jax.cli.result_tables import Name, print_result, result_console
 from hierrouter_jax.report.pages.compare import build_compare_page
-from hierrouter_jax.studies.compare.config import Base, CompareConfig, Tuning, arms_from
+from hierrouter_jax.studies.compare.config import CompareConfig
 from hierrouter_jax.studies.compare.run import FRAME, RESULT
 from hierrouter_jax.studies.compare.run import compare as run_comparison
 
@@ -19,82 +17,28 @@ _STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 _SHOWN = ("task-sequence", "task-sequence+stop", "oracle_fixed", "oracle_stop")
 
 
-def compare(
-    table: Path | None = None,
-    out: Path = CompareConfig.out,
-    arms: dict[str, Any] = {},  # noqa: B006 (read only)
-    split: str = CompareConfig.split,
-    base: Base = Base(),  # noqa: B008 (frozen)
-    cost_weights: list[float] = list(CompareConfig.cost_weights),  # noqa: B006 (read only)
-    seeds: int = CompareConfig.seeds,
-    tuning: Tuning = Tuning(),  # noqa: B008 (frozen)
-    layout: SweepLayout | None = None,
-    chunk: int | None = None,
-    resamples: int = CompareConfig.resamples,
-    export: bool = False,
-    json: bool = False,
-) -> None:
+def compare(config: CompareConfig, json: bool = False) -> None:
     """Train arms on the same seeds and cost weights, and say which is better where, corrected for how many are asked.
 
     Run the same command again after an interruption and it goes on from the finished runs, to the same files.
-
-    Args:
-      table: folder of the outcome table; may be given first, without --table.
-      out: folder of the results.
-      arms: by name: what differs from the base (reward, learner, static, hyper, cost_term, cost_scale, tune); the
-        first is the baseline.
-      split: that arms are judged on: train, validation or test.
-      base: learner, features, static and hyper that arms share.
-      cost_weights: at which every arm is trained and judged.
-      seeds: runs of every arm at every cost weight.
-      tuning: draws, seeds and space, the same budget for every arm.
-      layout: map, vmap, devices, devices-vmap or processes; by default one that suits the machine.
-      chunk: runs trained at once, for vmapped layouts.
-      resamples: of every bootstrap.
-      export: write the chosen policy of every arm at every cost weight as a bundle.
-      json: print the result for machines.
     """
-    config = CompareConfig(
-        arms=arms_from(arms),
-        table=table,
-        out=out,
-        split=split,
-        base=base,
-        cost_weights=tuple(cost_weights),
-        seeds=seeds,
-        tuning=tuning,
-        layout=layout,
-        chunk=chunk,
-        resamples=resamples,
-        export=export,
-    )
-    found = run_comparison(config)
-    page = build_compare_page(out)
+
+    result = run_comparison(config)
+    page = build_compare_page(config.out)
     if json:
-        print(jsonlib.dumps(found))
+        print(jsonlib.dumps(result))
         return
     console = result_console()
-    print_result(console, comparison_table(found))
-    for arm in found["arms"]:
+    print_result(console, comparison_table(result))
+    for arm in result["arms"]:
         for point in (point for point in arm["points"] if point["diverged"]):
             lost = f"seeds {', '.join(map(str, point['diverged']))} diverged"
             sentence = f"{arm['name']} at cost weight {point['cost_weight']:g}: {lost}, and count as they began"
             console.print(f"! {sentence}", soft_wrap=True, markup=False)
-    for sentence in found["claims"]:
+    for sentence in result["claims"]:
         console.print(f"· {sentence}", soft_wrap=True, markup=False)
-    told = f"page: {page}, numbers: {out / RESULT}, a row a policy: {out / FRAME}"
-    console.print(told, style="dim", soft_wrap=True, markup=False)
-
-
-def _table_first(arguments: list[str]) -> list[str]:
-    """The table may be given first, without --table; then it counts and not a --config's, so it is parsed last."""
-    if arguments and not arguments[0].startswith("-"):
-        return [*arguments[1:], "--table", arguments[0]]
-    return arguments
-
-
-# What the command line means, as options.
-ARGUMENTS = {"compare": _table_first}
+    files = f"page: {page}, numbers: {config.out / RESULT}, a row a policy: {config.out / FRAME}"
+    console.print(files, style="dim", soft_wrap=True, markup=False)
 
 
 def comparison_table(found: dict[str, Any]) -> Table:

@@ -1,22 +1,33 @@
 """The verb `convert`: a GGUF file as a plain model folder."""
 
 import json as jsonlib
+from dataclasses import dataclass
 from pathlib import Path
 
-from hierrouter_jax.bridge.tokenizers import write_plain_folder
 
-WRITES = {"convert": lambda options: options["folder"]}  # verb: the folder, by its options
+@dataclass(frozen=True)
+class ConvertConfig:
+    """A file to convert.
 
-
-def convert(source: Path, folder: Path, dtype: str = "bfloat16", json: bool = False) -> None:
-    """Turn a GGUF file into a plain folder that a pool, and any server of transformers models, can load.
-
-    Args:
+    Attributes:
       source: the GGUF file.
-      folder: that is written.
-      dtype: of the weights: float32, bfloat16 or float16.
-      json: print for machines.
+      folder: folder of the model, which is written.
+      dtype: type of the weights: float32, bfloat16 or float16.
     """
-    parameters = write_plain_folder(source, folder, dtype)
-    written = {"folder": str(folder), "parameters": parameters, "dtype": dtype}
-    print(jsonlib.dumps(written) if json else f"{folder}: {parameters:,} parameters in {dtype}")
+
+    source: Path
+    folder: Path
+    dtype: str = "bfloat16"
+
+    @property
+    def written(self) -> Path:
+        return self.folder
+
+
+def convert(config: ConvertConfig, json: bool = False) -> None:
+    """Turn a GGUF file into a plain folder that a pool, and any server of transformers models, can load."""
+    from hierrouter_jax.bridge.tokenizers import write_plain_folder
+
+    parameters = write_plain_folder(config.source, config.folder, config.dtype)
+    written = {"folder": str(config.folder), "parameters": parameters, "dtype": config.dtype}
+    print(jsonlib.dumps(written) if json else f"{config.folder}: {parameters:,} parameters in {config.dtype}")

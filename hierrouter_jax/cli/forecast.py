@@ -2,7 +2,6 @@
 
 import json as jsonlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -20,48 +19,34 @@ from hierrouter_jax.bridge.forecast import (
 )
 from hierrouter_jax.bridge.pool import PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
-from hierrouter_jax.cli.tables import result_console
+from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.config import config_path
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import Query
-from hierrouter_jax.studies.partial import PartialConfig, PlanKind, most_expanded
+from hierrouter_jax.studies.partial import most_expanded
 
 _HEADERS = ("calls", "read", "written", "cost", "PFLOP", "hours", "hours at\ncaps")
 
 
-def dry_run(
-    asked: MixConfig | Sequence[Query],
-    data: Path | None,
-    pool: PoolConfig,
-    horizon: int,
-    encoder: dict[str, Any],
-    assumptions: str,
-    json: bool,
-    plan: PlanKind = "all",
-    partial: PartialConfig = PartialConfig(),  # noqa: B008 (frozen)
-    measured: Path | None = None,
-) -> None:
+def print_forecast(source: MixConfig | Sequence[Query], pool: PoolConfig, config: CollectConfig, json: bool) -> None:
     """Print what a collection would take, at most; no model is loaded and no call made.
 
     Args:
-      asked: the mix that queries would be drawn of, or the queries.
-      data: folder of a local copy of the benchmarks, to read instead of the hub.
-      pool: of the collection.
-      horizon: largest number of hops.
-      encoder: kind and settings of the context encoder.
-      assumptions: preset or YAML file.
+      source: the mix that queries would be drawn of, or the queries.
+      pool: pool of the collection.
+      config: everything else about it.
       json: print for machines.
-      plan: which routes of training queries.
-      partial: numbers of a plan that is not of all of them.
-      measured: folder of a collected table of the pool, to be used instead of assumptions.
     """
-    questions = mix_questions(asked, data) if isinstance(asked, MixConfig) else query_questions(asked)
-    taken = load_assumptions(config_path(assumptions))
-    known = None if measured is None else read_measured(measured, pool)
+    questions = mix_questions(source, config.data) if isinstance(source, MixConfig) else query_questions(source)
+    assumptions = load_assumptions(config_path(config.assumptions))
+    measured = None if config.measured is None else read_measured(config.measured, pool)
     trees = None
-    if plan != "all":
-        trees = PartialTrees(plan, partial.whole, most_expanded(plan, partial, HopTree(len(pool.models), horizon)))
-    show_forecast(forecast_collection(questions, pool, horizon, taken, whole_spec(encoder), trees, known), json)
+    if config.plan != "all":
+        tree = HopTree(len(pool.models), config.horizon)
+        trees = PartialTrees(config.plan, config.partial.whole, most_expanded(config.plan, config.partial, tree))
+    encoder = whole_spec(config.encoder)
+    show_forecast(forecast_collection(questions, pool, config.horizon, assumptions, encoder, trees, measured), json)
 
 
 def show_forecast(forecast: Forecast, json: bool) -> None:

@@ -4,7 +4,6 @@ import json as jsonlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -21,8 +20,8 @@ from hierrouter_jax.bridge.tasks.config import TaskConfig, load_mix, load_task
 from hierrouter_jax.bridge.tasks.examples import Example, GradedResponse, read_examples, read_responses, table_examples
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
-from hierrouter_jax.cli.tables import result_console
-from hierrouter_jax.domains import COUNT, NATURAL
+from hierrouter_jax.cli.inspect import InspectConfig
+from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.outcomes.notes import mix_notes
@@ -34,85 +33,58 @@ _WIDTH = 100
 _FEW = 20  # answers that are graded before other processes have started
 
 
-def inspect_task(
-    task: str,
-    responses: Path | None = None,
-    table: Path | None = None,
-    split: str | None = None,
-    data: Path | None = None,
-    shots: int | None = None,
-    limit: int = 5,
-    reason: str | None = None,
-    chat: bool = False,
-    full: bool = False,
-    unsafe_no_sandbox: bool = False,
-    json: bool = False,
-) -> None:
+def inspect_task(config: InspectConfig, task: str, json: bool) -> None:
     """Show a task's prompts, and what its grader takes from responses and says of them.
 
-    Without --responses and --table the data set's own solutions are judged, written as worked examples show them.
-
     Args:
-      task: name of a preset (gsm8k, math, mbpp, humaneval, arc, mmlu), or a YAML file; with --table, of any of its
-        tasks.
-      responses: .jsonl, .csv or .parquet with id and response (and model), to judge.
-      table: outcome table, whose own verdicts on each model's first response are shown instead.
-      split: the source's split to read; by default the one that test queries are drawn from.
-      data: folder of a local copy of the benchmarks, DATA/gsm8k/test.parquet and so on, to read instead of the hub.
-      shots: worked examples in front of each question, in place of the task's own number.
-      limit: most questions shown.
-      reason: show only questions with a verdict of this class (wrong, no answer, timeout, ...).
-      chat: show prompts as chat turns.
-      full: show every line of long prompts and responses.
-      unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
+      config: what to show, and of which data.
+      task: name of a preset, or a YAML file; with a table, the name of any of its tasks.
       json: print for machines.
     """
-    if limit < 1:
-        raise InputError(f"--limit is {limit}, but must be at least 1")
-    if table is not None and (responses is not None or chat or shots is not None):
+    if config.table is not None and (config.responses is not None or config.chat or config.shots is not None):
         raise InputError("--table shows the table's own texts and verdicts: drop --responses, --chat and --shots")
+    reason, limit = config.reason, config.limit
     first = limit if reason is None else None
-    if table is not None:
+    if config.table is not None:
         name = load_task(task).name if task.endswith((".yaml", ".yml")) else task
-        examples = table_examples(load_table(table), name, first)
+        examples = table_examples(load_table(config.table), name, first)
     else:
-        config = load_task(task) if shots is None else load_task(task).with_shots(shots)
-        name, split = config.name, split or config.source.splits.get("test", "test")
-        given = None if responses is None else read_responses(responses)
-        examples = read_examples(config, split, data, _grading(config, unsafe_no_sandbox), given, first)
-    kept = [e for e in examples if reason is None or any(_class(judged) == reason for judged in e.responses)]
-    shown = kept[:limit]
+        settings = load_task(task) if config.shots is None else load_task(task).with_shots(config.shots)
+        name, split = settings.name, config.split or settings.source.splits.get("test", "test")
+        responses = None if config.responses is None else read_responses(config.responses)
+        grading = _grading(settings, config.unsafe_no_sandbox)
+        examples = read_examples(settings, split, config.data, grading, responses, first)
+    matching = [e for e in examples if reason is None or any(_class(judged) == reason for judged in e.responses)]
+    shown = matching[:limit]
     if json:
         print(jsonlib.dumps([_plain(example) for example in shown]))
         return
     output = Console(highlight=False, width=min(_WIDTH, Console().width))
     for example in shown:
-        _show(example, output, chat, None if full else _LINES)
+        _show(example, output, config.chat, None if config.full else _LINES)
     counts = Counter(_class(judged) for example in examples for judged in example.responses)
     verdicts = ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "none"
     output.print(Rule(style="dim"))
     if reason is None:
-        told = f"{len(shown)} question{'' if len(shown) == 1 else 's'} shown; verdicts: {verdicts}"
+        summary = f"{len(shown)} question{'' if len(shown) == 1 else 's'} shown; verdicts: {verdicts}"
     else:
-        told = (
-            f"{len(shown)} of {len(kept)} with a verdict {reason!r} shown; verdicts of all {len(examples)}: {verdicts}"
-        )
-    output.print(f"{name}: {told}")
+        matched = f"{len(shown)} of {len(matching)} with a verdict {reason!r} shown"
+        summary = f"{matched}; verdicts of all {len(examples)}: {verdicts}"
+    output.print(f"{name}: {summary}")
 
 
-def inspect_mix(mix: str, tasks: str | None = None, data: Path | None = None, json: bool = False) -> None:
+def inspect_mix(config: InspectConfig, mix: str, json: bool) -> None:
     """Show what a mix draws from its tasks, and the duplicates among and across their files, without running a model.
 
     Args:
-      mix: preset (mix/paper.yaml) or YAML file.
-      tasks: only these tasks of it, by name, commas between.
-      data: folder of a local copy of the benchmarks, to read instead of the hub.
+      config: which tasks of it, and of which data.
+      mix: preset or YAML file.
       json: print for machines, every pair across files included.
     """
-    config = load_mix(mix)
-    if tasks is not None:
-        config = config.only(split_names(tasks), None)
-    settings = draw_mix(config, data).settings
+    drawn = load_mix(mix)
+    if config.tasks is not None:
+        drawn = drawn.only(split_names(config.tasks), None)
+    settings = draw_mix(drawn, config.data).settings
     if json:
         print(jsonlib.dumps(settings))
         return
@@ -221,7 +193,3 @@ def _gold(gold: str) -> str:
 
 def _class(judged: GradedResponse) -> str:
     return judged.verdict.reason.partition(":")[0]
-
-
-# The domains of numbers that are no field of a configuration, by the name of the view.
-DOMAINS = {"inspect_task": {"shots": NATURAL, "limit": COUNT}, "inspect_mix": {}}

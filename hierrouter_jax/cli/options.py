@@ -1,14 +1,16 @@
-"""Options that do not exist or cannot be, in a YAML file or on the command line: one sentence with the right name."""
+"""Options in the one form that the parser takes; and the sentence about one that does not exist or cannot be."""
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
-from hierrouter_jax.config import load_yaml
+from hierrouter_jax.cli.verbs import Verb
+from hierrouter_jax.config import config_path, load_yaml
 from hierrouter_jax.errors import InputError
 
 # As jsonargparse words it; whatever it words otherwise is passed on as it is.
@@ -26,6 +28,63 @@ _KINDS = {
     "list": "a list",
     "dict": "fields (name: value)",
 }
+
+
+_AXIS = re.compile(r"[A-Za-z_][\w.+:/-]*=")
+_TEXT = {True: "true", False: "false"}
+
+
+def normalized(arguments: Sequence[str], kinds: Mapping[str, Any], verb: Verb, several: str = "") -> list[str]:
+    """Arguments as the parser takes them: options as `--name=value` with underscores, then what has no name.
+
+    Args:
+      arguments: as the shell gives them: hyphens will do for underscores, a bare flag for true, `--no-flag` for
+        false, the name of a preset for its file.
+      kinds: dotted names of all options, and their types.
+      verb: what its arguments without a name stand for.
+      several: the argument that takes one or more values, if there is one.
+    """
+    options, bare, rest = [], [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--":
+            bare += rest
+            break
+        if not argument.startswith("--"):
+            (options if argument == "-h" else bare).append(argument)
+            continue
+        written, equals, value = argument[2:].partition("=")
+        name, negative = _right_name(written, kinds)
+        if kinds.get(name) is bool and not equals:
+            value = rest.pop(0) if not negative and rest and rest[0] in _TEXT.values() else _TEXT[not negative]
+        elif not equals:
+            if not rest or rest[0].startswith("--") or name in ("help", "help-all", "print_config"):
+                options.append(f"--{name}")
+                continue
+            value = rest.pop(0)
+        group = any(known.startswith(f"{name}.") for known in kinds)
+        if name == "config" or (group and value.endswith(".yaml")):
+            value = str(config_path(value))
+        options.append(f"--{name}={value}")
+    if verb.gathers:
+        axes = [argument for argument in bare if _AXIS.match(argument)]
+        bare = [argument for argument in bare if argument not in axes]
+        options += [f"--{verb.gathers}={json.dumps(axes)}"] if axes else []
+    if verb.first and bare:
+        options.append(f"--{verb.first}={bare.pop(0)}")
+    if several and bare:
+        bare = [json.dumps(bare)]
+    return [*options, *(["--"] if any(argument.startswith("-") for argument in bare) else []), *bare]
+
+
+def _right_name(written: str, kinds: Mapping[str, Any]) -> tuple[str, bool]:
+    """The option's own name, and whether it is a flag that is denied; what is no option stays as it is."""
+    for name in (written, written.replace("-", "_")):
+        if name in kinds or any(known.startswith(f"{name}.") for known in kinds):
+            return name, False
+    name = written.replace("-", "_").removeprefix("no_")
+    denied = kinds.get(name) is bool and written[:3] in ("no-", "no_")
+    return (name, True) if denied else (written, False)
 
 
 def check_options(names: set[str], arguments: list[str]) -> None:
@@ -64,13 +123,12 @@ def explain(error: Exception, arguments: list[str]) -> str:
 
 def _given(arguments: list[str]) -> Iterator[tuple[str, str]]:
     """Every option of the command line with its value."""
-    for position, argument in enumerate(arguments):
+    for argument in arguments:
         if argument == "--":
             return
         if argument.startswith("--"):
-            name, equals, value = argument[2:].partition("=")
-            following = arguments[position + 1] if position + 1 < len(arguments) else ""
-            yield name, value if equals else following
+            name, _, value = argument[2:].partition("=")
+            yield name, value
 
 
 def _check_keys(data: Any, at: str, names: set[str], where: str) -> None:

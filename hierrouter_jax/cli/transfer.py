@@ -1,68 +1,82 @@
-"""The verb that tells what routers do with what they were not trained on: transfer."""
+"""The verb `transfer`: what routers do with a benchmark or a model that they were not trained on."""
 
 import json as jsonlib
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.tables import Name, print_result, result_console
-from hierrouter_jax.config import to_dict
-from hierrouter_jax.domains import NATURAL
-from hierrouter_jax.outcomes.shipped import lasting
-from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.report import formats as formats
-from hierrouter_jax.studies.transfer import transfer as study
-from hierrouter_jax.training.run_folder import RunFolder
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.cli.result_tables import Name, print_result, result_console
+from hierrouter_jax.domains import NATURAL, Domains, check_domains
+from hierrouter_jax.report import formats
+from hierrouter_jax.training.settings import TrainConfig
 
 RESULT = "transfer.json"
-DOMAINS = {"transfer": {"known": NATURAL}}  # of numbers that are no field of a configuration
-WRITES = {"transfer": lambda options: options["out"]}  # verb: the folder, by its options
 
 
-def transfer(
-    table: Path,
-    out: Path = Path("runs/transfer"),
-    train: TrainConfig = TrainConfig(learners=("exact",), num_seeds=3),  # noqa: B008 (frozen)
-    opponents: list[str] | None = None,
-    model: str | None = None,
-    known: list[int] = [0, 20, 100],  # noqa: B006 (read only)
-    json: bool = False,
-) -> None:
+@dataclass(frozen=True)
+class TransferConfig:
+    """A study of transfer.
+
+    Attributes:
+      table: folder of the outcome table.
+      out: folder of the results, which is written.
+      train: learners, seeds and every number of the learner; opponents share its features, seed and cost weight.
+      opponents: names of those that take part; by default the usual ones that learn or choose.
+      model: name of a model of the pool that is taken to be new.
+      known: numbers of training queries whose outcomes with it are known.
+    """
+
+    DOMAINS: ClassVar[Domains] = {"known": NATURAL}
+
+    table: Path
+    out: Path = Path("runs/transfer")
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(learners=("exact",), num_seeds=3))
+    opponents: tuple[str, ...] | None = None
+    model: str | None = None
+    known: tuple[int, ...] = (0, 20, 100)
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+
+    @property
+    def written(self) -> Path:
+        return self.out
+
+
+def transfer(config: TransferConfig, json: bool = False) -> None:
     """Leave each benchmark of a table out of training, and compare on its queries with having trained on it.
 
     With --model also: what becomes of a model that joined the pool after training, when only a few training queries
     have been sent to it.
-
-    Args:
-      table: folder of the table.
-      out: folder of the results.
-      train: learners, seeds and every number of the learner; opponents share its features, seed and cost weight.
-      opponents: names of those that take part; by default the usual ones that learn or choose.
-      model: of the pool, that is taken to be new.
-      known: numbers of training queries whose outcomes with it are known.
-      json: print the result for machines.
     """
-    run, loaded = RunFolder(out), load_table(table)
+    from hierrouter_jax.config import to_dict
+    from hierrouter_jax.outcomes.shipped import lasting
+    from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.studies.transfer import transfer as study
+    from hierrouter_jax.training.run_folder import RunFolder
+
+    run, table = RunFolder(config.out), load_table(config.table)
     with run.timed("transfer"):
-        found = study(loaded, train, None if opponents is None else tuple(opponents), model, tuple(known))
-    run.write_config({"table": str(lasting(table)), "train": to_dict(train), "model": model, "known": list(known)})
-    run.write_json(RESULT, found)
-    run.write_run(train.seed)
+        result = study(table, config.train, config.opponents, config.model, config.known)
+    settings = {"train": to_dict(config.train), "model": config.model, "known": list(config.known)}
+    run.write_config({"table": str(lasting(config.table))} | settings)
+    run.write_json(RESULT, result)
+    run.write_run(config.train.seed)
     if json:
-        print(jsonlib.dumps(found))
+        print(jsonlib.dumps(result))
         return
     console = result_console()
-    print_result(console, left_out_table(found))
-    for sentence in sentences(found):
+    print_result(console, left_out_table(result))
+    for sentence in sentences(result):
         console.print(f"\N{MIDDLE DOT} {sentence}", soft_wrap=True, markup=False)
-    if found["added_model"]:
+    if result["added_model"]:
         console.print()
-        print_result(console, added_table(found))
-    console.print(f"numbers: {out / RESULT}", style="dim", soft_wrap=True, markup=False)
+        print_result(console, added_table(result))
+    console.print(f"numbers: {config.out / RESULT}", style="dim", soft_wrap=True, markup=False)
 
 
 def left_out_table(found: dict[str, Any]) -> Table:

@@ -1,19 +1,18 @@
-"""The verb that says whether routing is worth it: worth."""
+"""The verb `worth`: whether routing, and more hops, pay for the models of a table."""
 
 import json as jsonlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich import box
 from rich.table import Table
 
-from hierrouter_jax.cli.tables import result_console
-from hierrouter_jax.domains import NONNEGATIVE
+from hierrouter_jax.cli.result_tables import result_console
+from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.report import formats
-from hierrouter_jax.studies.worth import worth as worth_of
 
 _ROUTING = {
     "go": "go: choosing a model by the query's task beats {single} alone by {task}.",
@@ -40,23 +39,38 @@ _HOP = {
     "no-go": "no-go: {why}.",
 }
 
-DOMAINS = {"worth": {"cost_weight": NONNEGATIVE}}  # of numbers that are no field of a configuration
+
+@dataclass(frozen=True)
+class WorthConfig:
+    """A table, and what to measure on it.
+
+    Attributes:
+      table: folder of the outcome table.
+      split: part of the table to measure on: train, validation or test.
+      cost_weight: weight of the cost, over the mean cost of one call, in what is compared; 0 compares quality alone.
+    """
+
+    DOMAINS: ClassVar[Domains] = {"cost_weight": NONNEGATIVE}
+
+    table: Path
+    split: str = "test"
+    cost_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        if self.split not in SPLITS:
+            raise InputError(f"--split is {self.split!r}, but must be one of {', '.join(SPLITS)}")
 
 
-def worth(table: Path, split: str = "test", cost_weight: float = 0.0, json: bool = False) -> None:
+def worth(config: WorthConfig, json: bool = False) -> None:
     """Say whether routing, and whether a second or third hop, is worth it for the models of a table.
 
     One hop is enough: collect with '--horizon 1', or import a published table.
-
-    Args:
-      table: folder of the table.
-      split: train, validation or test; what to measure on.
-      cost_weight: of the cost, over the mean cost of one call, in what is compared; 0 compares quality alone.
-      json: print for machines.
     """
-    if split not in SPLITS:
-        raise InputError(f"--split is {split!r}, but must be one of {', '.join(SPLITS)}")
-    report = worth_of(load_table(table), split, cost_weight)
+    from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.studies.worth import worth as worth_of
+
+    report = worth_of(load_table(config.table), config.split, config.cost_weight)
     if json:
         print(jsonlib.dumps(report))
         return

@@ -7,76 +7,18 @@ import path in `RewardWeights.custom`.
 
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float
 
-from hierrouter_jax.domains import NONNEGATIVE, REAL, Domains, check_domains
+from hierrouter_jax.learner_config import RewardWeights
 from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.plugins import load_object
 
 Scalar = Float[Array, ""] | float
-
-
-@struct.dataclass
-class RewardWeights:
-    """Weight of each reward term: leaves, in whose place a sweep may put arrays.
-
-    Every field is the weight of the term of that name in `TERMS`, whose docstring gives formula, unit and source;
-    terms that are costs carry their minus sign, so weights are mostly positive. The paper's reward is terminal
-    quality minus a weighted hop cost; it does not give the weight, ours is documented in `configs/`.
-
-    Attributes:
-      hop_cost: lambda, the cost weight. One per episode where a policy is conditioned on it: an array that
-        broadcasts against the others.
-      overrun_limit: not a weight: the cost of a route, over the cost normaliser, that `overrun` and `overrun_once`
-        count from.
-      custom: weights of the user's own terms by import path, such as `my_terms.py:short_answers`.
-    """
-
-    DOMAINS: ClassVar[Domains] = {
-        "terminal_quality": REAL,
-        "hop_cost": REAL,
-        "potential": REAL,
-        "quality_gain": REAL,
-        "later_gain": REAL,
-        "hop_quality": REAL,
-        "verdict": REAL,
-        "damage": REAL,
-        "log_cost": REAL,
-        "relative_cost": REAL,
-        "overrun": REAL,
-        "overrun_once": REAL,
-        "stage": REAL,
-        "length": REAL,
-        "latency": REAL,
-        "overrun_limit": NONNEGATIVE,
-        "custom": REAL,
-    }
-
-    terminal_quality: float = 1.0
-    hop_cost: float = 0.01
-    potential: float = 0.0
-    quality_gain: float = 0.0
-    later_gain: float = 0.0
-    hop_quality: float = 0.0
-    verdict: float = 0.0
-    damage: float = 0.0
-    log_cost: float = 0.0
-    relative_cost: float = 0.0
-    overrun: float = 0.0
-    overrun_once: float = 0.0
-    stage: float = 0.0
-    length: float = 0.0
-    latency: float = 0.0
-    overrun_limit: float = 1.0
-    custom: dict[str, float] = struct.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_domains(self)
+jax.tree_util.register_dataclass(RewardWeights)
 
 
 @struct.dataclass

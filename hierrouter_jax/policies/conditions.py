@@ -1,47 +1,14 @@
 """What a conditioned policy is told beside its state: the cost weight it is to serve and the budget it has."""
 
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hierrouter_jax.domains import POSITIVE, Domains, check_domains
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import BUDGET, COST_WEIGHT, ConditionRanges, Range
 
-COST_WEIGHT, BUDGET = "cost_weight", "budget"
-
-
-@struct.dataclass
-class Range:
-    """Bounds, both above zero, between which an episode's value is drawn, uniformly in the logarithm."""
-
-    DOMAINS: ClassVar[Domains] = {
-        "low": POSITIVE,
-        "high": POSITIVE,
-    }
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        check_domains(self)
-        if isinstance(self.low, int | float) and isinstance(self.high, int | float) and not self.low < self.high:
-            raise InputError(f"low is {self.low} and high {self.high}, but low must be below high")
-
-
-@struct.dataclass
-class ConditionRanges:
-    """Where training draws from; inputs are scaled by the same bounds, so values outside count as the nearest.
-
-    Attributes (defaults are ours):
-      cost_weight: lambda of the reward, per normalised cost.
-      budget: over the cost normaliser: in mean calls. What does not pay the query's cheapest call is raised to it.
-    """
-
-    cost_weight: Range = struct.field(default_factory=lambda: Range(0.001, 0.3))
-    budget: Range = struct.field(default_factory=lambda: Range(0.5, 8.0))
+jax.tree_util.register_dataclass(Range)
+jax.tree_util.register_dataclass(ConditionRanges)
 
 
 @struct.dataclass

@@ -11,12 +11,11 @@ from jaxtyping import Array, Float, Int
 
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import TWO_LAYER
 from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
 from hierrouter_jax.policies.kernels import by_vector_moves, project, project_few
 from hierrouter_jax.policies.prior import PRIOR, Prior
-
-TWO_LAYER = "two-layer"  # what configurations call `RouterNetwork`
 
 
 @struct.dataclass

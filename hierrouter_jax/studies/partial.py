@@ -3,21 +3,21 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.domains import COUNT, SEED, SHARE, Domain, Domains, check_domains
 from hierrouter_jax.evaluation.exact import reach_probability
 from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
-from hierrouter_jax.training.router import TrainedRouter
-from hierrouter_jax.training.train import TrainConfig, train_routers
+from hierrouter_jax.training.settings import TrainConfig
+
+if TYPE_CHECKING:
+    from hierrouter_jax.training.router import TrainedRouter
 
 # All routes; each model once, then along routes that did well on queries with whole trees; or only the hops after
 # nodes that policies trained on what there is visit with a probability over `PartialConfig.visited`.
@@ -118,7 +118,7 @@ def promising(table: OutcomeTable, whole: Bool[np.ndarray, " Q"], margin: float)
     return wanted
 
 
-def frontier(table: OutcomeTable, routers: Iterable[TrainedRouter], probability: float) -> Bool[np.ndarray, "Q N"]:
+def frontier(table: OutcomeTable, routers: "Iterable[TrainedRouter]", probability: float) -> Bool[np.ndarray, "Q N"]:
     """All children of collected nodes that some policy visits with more than a probability, but for the last stage.
 
     A visited node is expanded by every model, so that what is learned there is a choice between all of them. A child
@@ -131,11 +131,13 @@ def frontier(table: OutcomeTable, routers: Iterable[TrainedRouter], probability:
     return wanted
 
 
-def visits(table: OutcomeTable, routers: Iterable[TrainedRouter]) -> Float[np.ndarray, "Q N"]:
+def visits(table: OutcomeTable, routers: "Iterable[TrainedRouter]") -> Float[np.ndarray, "Q N"]:
     """The largest probability with which any seed of any router visits each node, were all hops there to be made.
 
     Meaningless below nodes that were not collected, whose contexts nobody knows.
     """
+    import jax.numpy as jnp
+
     tree, found = table.tree, np.zeros(table.quality.shape)
     for router in routers:
         device = router.features.on_device(table)
@@ -155,7 +157,11 @@ def possible(tree: HopTree, may_stop: bool) -> Bool[np.ndarray, "D A"]:
     return legal
 
 
-def _reach(logits: Float[Array, "Q D A"], legal: Bool[Array, "D A"], tree: HopTree) -> np.ndarray:
+def _reach(logits: Any, legal: Any, tree: HopTree) -> Float[np.ndarray, "Q N"]:
+    """Probability of visiting each node, of logits [Q, D, A] on a device and the actions that are legal [D, A]."""
+    import jax
+    import jax.numpy as jnp
+
     return np.asarray(reach_probability(jax.nn.softmax(jnp.where(legal, logits, -jnp.inf)), tree))
 
 
@@ -182,6 +188,8 @@ def collect_partly(
       config: its numbers.
       say: told what comes next, in a sentence.
     """
+    from hierrouter_jax.training.train import train_routers
+
     if plan == "all":
         return ask(np.ones((len(queries), tree.num_nodes), dtype=bool))
     wanted = whole_trees(queries, tree, config.whole, config.seed)

@@ -20,7 +20,8 @@ from hierrouter_jax.outcomes.coverage import evaluated_queries, opponents_train,
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import DIVERGED
-from hierrouter_jax.training.train import TrainConfig, train_routers
+from hierrouter_jax.training.settings import TrainConfig
+from hierrouter_jax.training.train import train_routers
 
 _USUAL = (*(name for name in ALWAYS if name.startswith(("best", "task"))), "knn", "linear")
 Contender = Callable[[OutcomeTable], Policy]  # fits on a table's training split, tunes on its validation split

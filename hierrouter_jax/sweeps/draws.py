@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import LearnerHyper
 from hierrouter_jax.training.settings import check_names, numbers, replaced_numbers, with_numbers
 
 

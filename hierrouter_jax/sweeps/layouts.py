@@ -9,9 +9,10 @@ from threading import BrokenBarrierError
 import jax
 from tqdm import tqdm
 
-from hierrouter_jax.agents.layout import SweepLayout, available_layouts
+from hierrouter_jax.agents.layout import available_layouts
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.learner_config import SweepLayout
 from hierrouter_jax.sweeps.members import Plan, Splits, updates_per_second
 from hierrouter_jax.sweeps.workers import WorkerError, Workers, cores
 

@@ -12,12 +12,13 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from hierrouter_jax.agents.layout import SweepLayout, replicated
+from hierrouter_jax.agents.layout import replicated
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.claims import table_identity
 from hierrouter_jax.envs.types import DeviceTable, single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import sole_writer
+from hierrouter_jax.learner_config import SweepLayout
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
@@ -126,7 +127,7 @@ class Source:
 
 
 @single_precision
-def sweep(
+def train_many(
     table: Tables | Source,
     static: LearnerStatic | Sequence[LearnerStatic] = LearnerStatic(),  # noqa: B008 (frozen)
     hypers: LearnerHyper | Sequence[LearnerHyper] = LearnerHyper(),  # noqa: B008 (frozen)

@@ -25,7 +25,11 @@ from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import FEATURES, FittedFeatures, fitted_once, load_features
 from hierrouter_jax.training.router import DIVERGED, TrainedRouter
-from hierrouter_jax.training.run_folder import IDENTITY, training_identity, training_record
+from hierrouter_jax.training.run_folder import (
+    IDENTITY,
+    training_identity,
+    training_record,
+)
 from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
 from hierrouter_jax.training.train import Progress, seed_keys
 

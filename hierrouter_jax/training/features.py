@@ -44,15 +44,14 @@ def fit_features(train: OutcomeTable, size: int, seed: int = 0) -> FittedFeature
         spread, the last ones would be mostly noise.
       seed: seed of the randomised solver.
     """
-    from sklearn.decomposition import PCA  # takes a second to import, and most commands do without
 
     decided = _reached(train)
     size = min(size, decided.shape[1], len(decided) - 1)
-    pca = PCA(n_components=size, svd_solver="randomized", random_state=seed).fit(decided)
-    spread, directions = np.sqrt(pca.explained_variance_), np.asarray(pca.components_)
+    mean, directions, variance = principal_components(decided, size, seed)
+    spread = np.sqrt(variance)
     scale = np.sqrt(spread * spread.mean())
     reduction = FeatureReduction(
-        mean=pca.mean_.astype(np.float32),
+        mean=mean.astype(np.float32),
         components=np.ascontiguousarray(directions.T, dtype=np.float32),
         scale=np.maximum(scale, 1e-3 * scale[0] + 1e-12).astype(np.float32),
     )
@@ -75,6 +74,34 @@ def load_features(path: Path) -> FittedFeatures:
     arrays = load_file(path)
     (normaliser,) = arrays.pop("cost_normaliser").ravel()  # older sweeps have it without an axis
     return FittedFeatures(FeatureReduction(**arrays), float(normaliser))
+
+
+def principal_components(
+    rows: Float[np.ndarray, "R E"], size: int, seed: int
+) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, "F E"], Float[np.ndarray, " F"]]:
+    """The mean, the leading principal directions and the variance along each, by randomised SVD.
+
+    As scikit-learn's PCA with its randomised solver, to the bit, without the second that it takes to import: ten more
+    random vectors than components, four power iterations, or seven for few components, normalised by LU (Halko,
+    Martinsson and Tropp 2011). The largest entry of each direction is positive.
+    """
+    from scipy import linalg  # only whoever fits needs it
+
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    wide = rows.shape[0] < rows.shape[1]
+    matrix = centred.T if wide else centred
+    random = np.random.RandomState(seed).normal(size=(matrix.shape[1], size + 10))
+    basis = random.astype(centred.dtype, copy=False)
+    for _ in range(7 if size < 0.1 * min(rows.shape) else 4):
+        basis, _ = linalg.lu(matrix @ basis, permute_l=True, check_finite=False)
+        basis, _ = linalg.lu(matrix.T @ basis, permute_l=True, check_finite=False)
+    basis, _ = linalg.qr(matrix @ basis, mode="economic", check_finite=False)
+    left, values, right = linalg.svd(basis.T @ matrix, full_matrices=False)
+    directions = ((basis @ left).T if wide else right)[:size]
+    largest = np.abs(directions).argmax(axis=1)
+    signs = np.sign(directions[np.arange(size), largest])
+    return mean, directions * signs[:, None], values[:size] ** 2 / (len(rows) - 1)
 
 
 def _reached(table: OutcomeTable) -> Float[np.ndarray, "R E"]:

@@ -16,10 +16,10 @@ from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.evaluation.tree_policy import run_policy
+from hierrouter_jax.learner_config import TWO_LAYER
 from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.conditions import Conditions
-from hierrouter_jax.policies.network import TWO_LAYER
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 

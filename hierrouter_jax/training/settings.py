@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
-from hierrouter_jax.agents.types import ALGORITHMS, LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domains, check_domains
 from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.learner_config import ALGORITHMS, LearnerHyper, LearnerStatic
 from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
 
 LEARNERS = tuple(algorithm + suffix for algorithm in ALGORITHMS for suffix in ("", "+stop"))

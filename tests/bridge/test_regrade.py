@@ -237,7 +237,8 @@ def test_an_outside_table_that_cannot_be_regraded_stops_before_the_other_is_touc
 def test_the_verb_says_what_would_change_then_changes_it(folder, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(  # workers are tested elsewhere, and take their time
-        "hierrouter_jax.cli.verdicts.grade_all", lambda grader, responses, asked, cache: grader(responses, asked)
+        "hierrouter_jax.bridge.grading.parallel.grade_all",
+        lambda grader, responses, asked, cache: grader(responses, asked),
     )
     before, verdicts = state(folder), len(regrade(folder, dry_run=True)[1].verdicts)
     assert main(["regrade", str(folder), "--dry_run"]) == 0

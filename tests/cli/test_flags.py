@@ -2,7 +2,7 @@
 
 import pytest
 
-from hierrouter_jax.cli.main import FLAGS, main, parse
+from hierrouter_jax.cli.main import main, parse
 
 
 @pytest.mark.parametrize(
@@ -25,15 +25,14 @@ from hierrouter_jax.cli.main import FLAGS, main, parse
 def test_a_flag_may_have_its_value_behind_it(arguments, json):
     _, options = parse("inspect", arguments)
     assert options["json"] is json
-    assert str(options["table"]) == "t"
+    assert str(options["config"].table) == "t"
 
 
 def test_every_flag_of_a_verb_takes_both():
     for flag in ("--resplit", "--public_test", "--json"):
-        assert flag in FLAGS
         for value in ("true", "false"):
             _, options = parse("import", ["long", "o.csv", flag, value])
-            assert options[flag[2:]] is (value == "true")
+            assert (options | vars(options["config"]))[flag[2:]] is (value == "true")
 
 
 def test_another_value_is_refused(capsys):

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from hierrouter_jax.cli.main import main
-from hierrouter_jax.cli.members import by_task, members_by_task, print_members
+from hierrouter_jax.cli.summary import by_task, members_by_task, print_members
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.store import EXTERNAL, save_table

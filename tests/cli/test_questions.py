@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hierrouter_jax.cli.live import _read_questions
+from hierrouter_jax.cli.route import questions_of
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
@@ -15,28 +15,28 @@ def test_a_query_a_text_file_and_standard_input(tmp_path, monkeypatch):
     lines = tmp_path / "lines.txt"
     lines.write_text("What is 2+2?\nAnd 3*3?\n")
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("one\u2028more\r\ntwo\n\n".encode())))
-    assert _read_questions("What is 2+2?") == ["What is 2+2?"]
-    assert _read_questions(str(lines)) == ["What is 2+2?", "And 3*3?"]
-    assert _read_questions("-") == ["one\u2028more", "two"]
+    assert questions_of("What is 2+2?") == ["What is 2+2?"]
+    assert questions_of(str(lines)) == ["What is 2+2?", "And 3*3?"]
+    assert questions_of("-") == ["one\u2028more", "two"]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfone\ncaf\xe9")))
     with pytest.raises(InputError, match="standard input: line 2: byte 0xe9 is not UTF-8"):
-        _read_questions("-")
+        questions_of("-")
     monkeypatch.setattr("sys.stdin", io.StringIO("one"))  # as a notebook has it
-    assert _read_questions("-") == ["one"]
+    assert questions_of("-") == ["one"]
 
 
 def test_queries_of_several_lines(tmp_path):
     path = tmp_path / "queries.jsonl"
     path.write_text("".join(json.dumps({"id": f"a{n}", "text": f"def f():\n    # {n}"}) + "\n" for n in range(2)))
     expected = [Query(f"a{n}", f"def f():\n    # {n}", "", "", "test") for n in range(2)]
-    assert list(_read_questions(str(path))) == expected
+    assert list(questions_of(str(path))) == expected
 
 
 def test_bad_files_are_named(tmp_path):
     def refused(text: str, name: str = "q.jsonl") -> str:
         (tmp_path / name).write_text(text)
         with pytest.raises(InputError) as caught:
-            _read_questions(str(tmp_path / name))
+            questions_of(str(tmp_path / name))
         return str(caught.value)
 
     assert "column 'text' is missing" in refused('{"query": "a"}\n')
@@ -49,7 +49,7 @@ def test_bad_files_are_named(tmp_path):
 def test_a_path_that_exists_is_a_file(tmp_path, name):
     text = "text\na query\n" if name == "q.csv" else '{"text": "a query"}\n'
     (tmp_path / name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
-    (question,) = _read_questions(str(tmp_path / name))
+    (question,) = questions_of(str(tmp_path / name))
     assert isinstance(question, Query)
     assert question.text == "a query"
 
@@ -73,7 +73,7 @@ def test_what_is_no_file_of_queries_is_refused(tmp_path, name, data, said):
     path = tmp_path / name
     path.mkdir() if data is None else None if data is ... else path.write_bytes(data)
     with pytest.raises(InputError) as caught:
-        _read_questions(str(path))
+        questions_of(str(path))
     assert f"{path}: {said}" in str(caught.value)
 
 
@@ -81,15 +81,15 @@ def test_what_is_no_file_of_queries_is_refused(tmp_path, name, data, said):
     "query", ["a\nb.txt", "x" * 5000, "What is 2+2?", "a\x00b", "/no/such/place", "def f():\n  .csv"]
 )
 def test_what_is_no_path_is_a_query(query):
-    assert _read_questions(query) == [query]
+    assert questions_of(query) == [query]
 
 
 def test_a_text_file_keeps_its_lines(tmp_path):
     path = tmp_path / "q.txt"
     path.write_bytes("\ufeffone\x0b\x0c\x1c\x85\u2028\u2029line\r\n \ufeffsecond\rline\n".encode())
-    assert _read_questions(str(path)) == ["one\x0b\x0c\x1c\x85\u2028\u2029line", " \ufeffsecond\rline"]
+    assert questions_of(str(path)) == ["one\x0b\x0c\x1c\x85\u2028\u2029line", " \ufeffsecond\rline"]
 
 
 def test_an_argument_of_other_bytes_is_refused():
     with pytest.raises(InputError, match="the query is not UTF-8"):
-        _read_questions(b"caf\xe9".decode("utf-8", "surrogateescape"))
+        questions_of(b"caf\xe9".decode("utf-8", "surrogateescape"))

@@ -21,7 +21,7 @@ FEW = ["--train.static.num_updates", "5", "--train.num_seeds", "1", "--train.fea
 def box(tmp_path, monkeypatch):
     """One table with two encoders and external models, packed by the verb into the package."""
     monkeypatch.setattr(shipped, "TABLES", tmp_path / "package")
-    monkeypatch.setattr("hierrouter_jax.cli.shipped.TABLES", tmp_path / "package")
+    monkeypatch.setattr("hierrouter_jax.cli.tables.TABLES", tmp_path / "package")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     for size in (8, 12):

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
+from hierrouter_jax.cli.result_tables import print_result
 from hierrouter_jax.cli.summary import pool_tables, splits_tables
-from hierrouter_jax.cli.tables import print_result
 
 NAMES = ("WizardLM/WizardLM-13B-V1.2", "meta/code-llama-instruct-34b-chat", "gpt-4-1106-preview")
 POOL = [

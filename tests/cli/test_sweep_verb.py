@@ -107,7 +107,7 @@ def test_bare_arguments_are_axes_wherever_they_stand():
     _, options = parse("sweep", command)
     config = options["config"]
     assert config.axes == ("agent.clip=log(0.1,0.2)", "learner=exact,ppo+stop")
-    assert (config.table, config.out, config.json, config.draws) == (Path("t"), Path("x=y"), True, 3)
+    assert (config.table, config.out, options["json"], config.draws) == (Path("t"), Path("x=y"), True, 3)
     assert len(config.statics) == 2
 
 

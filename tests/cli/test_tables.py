@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from hierrouter_jax.cli.leaderboard import board_table
-from hierrouter_jax.cli.tables import print_result, result_table
+from hierrouter_jax.cli.result_tables import print_result, result_table
 from tests.training.run_folder_fixture import evaluation
 
 
@@ -99,6 +99,7 @@ def test_names_that_would_read_the_same_are_folded():
 
 
 def test_printing_loads_no_plotting():
-    code = "import sys, hierrouter_jax.cli.tables; print({'matplotlib', 'torch', 'jax', 'pandas'} & set(sys.modules))"
+    heavy = "{'matplotlib', 'torch', 'jax', 'pandas'}"
+    code = f"import sys, hierrouter_jax.cli.result_tables; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -88,7 +88,7 @@ def test_a_disk_that_fills_up_on_the_way_is_one_sentence(tmp_path, table, capsys
         except OSError as error:
             raise ValueError("tensorstore: the array was not written") from error
 
-    monkeypatch.setattr("hierrouter_jax.cli.runs.train_routers", full)
+    monkeypatch.setattr("hierrouter_jax.training.train.train_routers", full)
     line = refused(capsys, "train", str(table), "--out", str(tmp_path / "run"), "--train.features", "2")
     assert line == "hierrouter: error: the output cannot be written (No space left on device)"
 

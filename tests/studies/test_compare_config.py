@@ -97,14 +97,14 @@ def test_the_costs_scale_is_tuned_by_its_own_name():
 def test_presets_load(preset):
     function, options = parse("compare", ["tables/mine", "--config", f"compare/{preset}.yaml"])
     assert function.__name__ == "compare"
-    assert options["table"] == TABLE
-    options = {name: value for name, value in options.items() if name != "json"}
-    arms = resolve(CompareConfig(**(options | {"arms": arms_from(options["arms"])})))
+    config = options["config"]
+    assert config.table == TABLE
+    arms = resolve(config)
     assert [arm.name for arm in arms] == list(load_yaml(config_path(f"compare/{preset}.yaml"))["arms"])
     if preset == "rewards":
         assert len({arm.settings.static for arm in arms}) == 1
         assert len({str(arm.at(0.1)) for arm in arms}) == 6
-        assert len(arms) * len(options["cost_weights"]) * options["seeds"] == 300
+        assert len(arms) * len(config.cost_weights) * config.seeds == 300
 
 
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):

@@ -19,7 +19,7 @@ from hierrouter_jax.studies.transfer import (
     with_new_model,
     without_task,
 )
-from hierrouter_jax.training.train import TrainConfig
+from hierrouter_jax.training.settings import TrainConfig
 from tests.baselines.known_tables import choice
 from tests.tables import random_table
 

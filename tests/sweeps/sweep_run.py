@@ -8,7 +8,7 @@ from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.sweeps.draws import grid
 from hierrouter_jax.sweeps.folder import Finished
 from hierrouter_jax.sweeps.result import SweepResult
-from hierrouter_jax.sweeps.sweep import sweep
+from hierrouter_jax.sweeps.sweep import train_many
 from tests.tables import random_table
 
 TABLE = random_table(queries=90)
@@ -18,7 +18,7 @@ HYPERS = grid({"learning_rate": [1e-3, 3e-3], "reward.hop_cost": [0.01, 0.5]})
 
 def run(seeds: Any = (3,), **options: Any) -> SweepResult:
     """All of these tests' sweeps have chunks of one size, for which their process compiles once."""
-    return sweep(TABLE, EXACT, HYPERS, seeds, **({"features": 6, "progress": False, "chunk": 3} | options))
+    return train_many(TABLE, EXACT, HYPERS, seeds, **({"features": 6, "progress": False, "chunk": 3} | options))
 
 
 def slowly(add: Any) -> Any:

@@ -13,7 +13,7 @@ from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.sweeps.search.adaptive import promoted
 from hierrouter_jax.sweeps.search.config import BaseSettings, Halving, SweepConfig
-from hierrouter_jax.sweeps.search.run import ranked, search, work
+from hierrouter_jax.sweeps.search.run import ranked, sweep, work
 from tests.sweeps.sweep_run import EXACT, TABLE
 
 
@@ -37,7 +37,7 @@ def interrupted(config: SweepConfig, after: int) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(config, watch)
+        sweep(config, watch)
 
 
 def frames_are_equal(one, other) -> None:
@@ -47,7 +47,7 @@ def frames_are_equal(one, other) -> None:
 
 def test_the_best_policies_are_exported_and_the_results_written(config):
     config = replace(config, draws=4, export=2, space=config.space | {"learner": "exact,exact+stop"})
-    result = search(config, False)
+    result = sweep(config, False)
     assert (len(result.frame), len(result.points)) == (16, 8) == (work(config)[0], result.configurations_tried)
     means = result.frame.groupby(["learner", "learning_rate"])["best_return"].mean()
     assert result.points["validation_return"].tolist() == pytest.approx(sorted(means, reverse=True))
@@ -62,7 +62,7 @@ def test_the_best_policies_are_exported_and_the_results_written(config):
     low, high = results["best"][0]["points"][0]["validation_return"]["interval"]
     assert low <= best.validation_return <= high
     before = (config.out / "run.json").read_bytes()
-    again = search(config, False)
+    again = sweep(config, False)
     frames_are_equal(again, result)
     assert (config.out / "run.json").read_bytes() == before
 
@@ -124,7 +124,7 @@ def test_the_best_of_those_measured_alike_go_on():
 
 def test_halving_gives_the_best_points_more_updates_and_goes_on(config):
     config = replace(config, out=config.out.parent / "halving", draws=4, halving=Halving(2, 2))
-    result = search(config, False)
+    result = sweep(config, False)
     rungs = result.frame.groupby("rung")
     assert rungs.size().tolist() == [8, 4]
     assert [result.sweeps[f"rung-{rung}-group-0"].plan.statics[0].num_updates for rung in (0, 1)] == [5, 10]
@@ -135,18 +135,18 @@ def test_halving_gives_the_best_points_more_updates_and_goes_on(config):
     cut = replace(config, out=config.out.parent / "cut")
     interrupted(cut, after=3)
     interrupted(cut, after=9)
-    frames_are_equal(search(cut, False), result)
+    frames_are_equal(sweep(cut, False), result)
     with pytest.raises(InputError, match=r"holds another search \(seeds is 2 there, but 3 here\)"):
-        search(replace(cut, seeds=3), False)
+        sweep(replace(cut, seeds=3), False)
     with pytest.raises(InputError, match="is not empty and holds no sweep"):
-        search(replace(cut, halving=None), False)
+        sweep(replace(cut, halving=None), False)
 
 
 def test_optuna_chooses_the_next_batch_and_goes_on_where_it_was_cut_off(config):
     pytest.importorskip("optuna", reason="optuna is not installed: pip install 'hierrouter_jax[search]'")
     space = config.space | {"learner": "exact,exact+stop", "clip": [0.1, 0.2]}
     config = replace(config, out=config.out.parent / "optuna", space=space, draw="optuna", draws=5, batch=3, seeds=1)
-    result = search(config, False)
+    result = sweep(config, False)
     assert result.frame.groupby("batch").size().tolist() == [3, 2]
     assert result.configurations_tried == 5
     assert result.frame["learning_rate"].between(3e-4, 1e-2).all()
@@ -155,7 +155,7 @@ def test_optuna_chooses_the_next_batch_and_goes_on_where_it_was_cut_off(config):
     interrupted(cut, after=2)
     interrupted(cut, after=4)
     _ask_halfway(cut)
-    frames_are_equal(search(cut, False), result)
+    frames_are_equal(sweep(cut, False), result)
 
 
 def _ask_halfway(config: SweepConfig) -> None:
@@ -169,5 +169,5 @@ def _ask_halfway(config: SweepConfig) -> None:
 def test_optuna_is_asked_for_where_it_is_missing(config, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"pip install 'hierrouter_jax\[search\]'"):
-        search(replace(config, out=config.out.parent / "none", draw="optuna"), False)
+        sweep(replace(config, out=config.out.parent / "none", draw="optuna"), False)
     assert not (config.out.parent / "none").exists()

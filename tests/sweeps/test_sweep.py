@@ -15,7 +15,7 @@ from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.sweeps import layouts
 from hierrouter_jax.sweeps.layouts import chosen_layout, chunk_size, updates_per_second
 from hierrouter_jax.sweeps.members import Plan, Splits, chunks
-from hierrouter_jax.sweeps.sweep import sweep
+from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import fit_features
 from tests.sweeps.sweep_run import EXACT, HYPERS, TABLE, run
 
@@ -75,7 +75,7 @@ def test_a_bundle_holds_the_members_policy_and_says_which_it_is(result):
 
 def test_a_sweep_of_another_size_compiles_nothing(result, caplog):
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
-        more = sweep(TABLE, EXACT, LearnerHyper(), [0, 1, 7], features=6, layout="map", chunk=3, progress=False)
+        more = train_many(TABLE, EXACT, LearnerHyper(), [0, 1, 7], features=6, layout="map", chunk=3, progress=False)
     assert not [record for record in caplog.records if "ompiling" in record.getMessage()]
     np.testing.assert_array_equal(more.frame.best_return[:2], result.frame.best_return[:2])  # whatever the company
 
@@ -83,7 +83,9 @@ def test_a_sweep_of_another_size_compiles_nothing(result, caplog):
 def test_groups_are_each_compiled_for_their_shapes_and_device_tables_serve_too(result):
     features = fit_features(TABLE.split("train"), 6)
     tables = tuple(features.on_device(TABLE.split(name)) for name in ("train", "validation", "test"))
-    both = sweep(tables, [EXACT, replace(EXACT, allow_stop=True)], HYPERS, [0], layout="map", chunk=3, progress=False)
+    both = train_many(
+        tables, [EXACT, replace(EXACT, allow_stop=True)], HYPERS, [0], layout="map", chunk=3, progress=False
+    )
     assert both.frame.group.tolist() == [0] * 4 + [1] * 4
     assert both.frame.learner.tolist() == ["exact"] * 4 + ["exact+stop"] * 4
     np.testing.assert_array_equal(both.frame.best_return[:4], result.frame.best_return[::2])
@@ -166,8 +168,8 @@ def test_wrong_arguments_are_named():
         ({"static": replace(EXACT, budgeted=True)}, "has no max_new_tokens"),
     ):
         with pytest.raises(InputError, match=message):
-            sweep(TABLE, **({"static": EXACT} | wrong))
+            train_many(TABLE, **({"static": EXACT} | wrong))
     with pytest.raises(InputError, match="device tables are three"):
-        sweep((), EXACT)
+        train_many((), EXACT)
     with pytest.raises(InputError, match="no such outcome table"):
-        sweep("nowhere", EXACT)
+        train_many("nowhere", EXACT)

@@ -20,7 +20,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.sweeps.result import load_sweep
-from hierrouter_jax.sweeps.sweep import sweep
+from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.sweeps.workers import WorkerError
 from tests.sweeps.sweep_run import EXACT, HYPERS, TABLE, run
 from tests.tables import random_table
@@ -115,14 +115,14 @@ def test_a_folder_of_another_sweep_is_refused_naming_the_difference(whole, tmp_p
         ({"table": random_table(seed=1, queries=90)}, "table.fingerprint is "),
     ):
         with pytest.raises(InputError, match=message):
-            sweep(**({"table": TABLE} | options | other))
+            train_many(**({"table": TABLE} | options | other))
     write_json(folder / "sweep.json", header | {"version": "0.0.9"})
     with pytest.raises(InputError, match=r"version is 0\.0\.9 there"):
-        sweep(TABLE, **options)
+        train_many(TABLE, **options)
     write_json(folder / "sweep.json", header)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty and holds no sweep"):
-        sweep(TABLE, **(options | {"out": tmp_path}))
+        train_many(TABLE, **(options | {"out": tmp_path}))
     with pytest.raises(InputError, match=r"sweep\.json: no such file"):
         load_sweep(tmp_path)
 
@@ -138,7 +138,7 @@ def test_a_damaged_chunk_is_named(tmp_path):
 def test_a_member_is_exported_as_a_policy(tmp_path, capsys):
     save_table(TABLE, tmp_path / "table")
     options = {"features": 6, "layout": "map", "chunk": 3, "out": tmp_path / "sweep", "progress": False}
-    result = sweep(tmp_path / "table", EXACT, HYPERS, [3], **options)
+    result = train_many(tmp_path / "table", EXACT, HYPERS, [3], **options)
     assert main(["export", str(tmp_path / "sweep"), str(tmp_path / "policy"), "--member", "2"]) == 0
     header = read_json(tmp_path / "policy" / "policy.json")
     assert header["provenance"]["member"] == 2

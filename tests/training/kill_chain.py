@@ -17,7 +17,7 @@ from typing import Any
 
 from orbax.checkpoint import v1  # noqa: F401 (this and the next for the processes to come)
 
-import hierrouter_jax.cli.runs  # noqa: F401
+import hierrouter_jax.training.train  # noqa: F401
 from hierrouter_jax.cli.main import main
 
 PATIENCE = 200  # seconds

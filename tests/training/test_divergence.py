@@ -14,7 +14,7 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
-from hierrouter_jax.sweeps.sweep import sweep
+from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import TrainedRouter
 from tests.tables import random_table
@@ -100,13 +100,13 @@ def test_validation_chooses_among_seeds_that_did_not_diverge(state, returns, los
 
 def test_members_of_a_sweep_that_diverged_come_last_and_are_not_exported(tmp_path):
     hypers = [LearnerHyper(), LearnerHyper(learning_rate=1e30)]
-    found = sweep(TABLE, STATIC, hypers, 2, features=4, layout="map", progress=False)
+    found = train_many(TABLE, STATIC, hypers, 2, features=4, layout="map", progress=False)
     assert found.frame["diverged"].tolist() == [False, False, True, True]
     assert found.best_member in (0, 1)
     assert np.isneginf(found.frame["best_return"].to_numpy()[2:]).all()
     with pytest.raises(InputError, match="training diverged"):
         found.bundle(3)
-    wild = sweep(TABLE, STATIC, hypers[1:], 2, features=4, layout="map", progress=False)
+    wild = train_many(TABLE, STATIC, hypers[1:], 2, features=4, layout="map", progress=False)
     with pytest.raises(InputError, match="every member of the sweep: training diverged"):
         _ = wild.best_member
 

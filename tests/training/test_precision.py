@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 import jax, jax.numpy as jnp
 import numpy as np
-from hierrouter_jax import LearnerHyper, LearnerStatic, TrainConfig, evaluate, load_table, sweep, train_routers
+from hierrouter_jax import LearnerHyper, LearnerStatic, TrainConfig, evaluate, load_table, train_many, train_routers
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.gym_vector import RoutingVectorEnv
 from hierrouter_jax.envs.routing import decision_masks
@@ -27,8 +27,9 @@ config = TrainConfig(("ppo+stop", "exact"), num_seeds=2, features=4, static=stat
 routers, _ = train_routers(table, config, progress=False)
 features = routers["exact"].features
 found = evaluate(table, routers, features, 0.01, "test")
-swept = sweep(table, replace(static, allow_stop=True), [LearnerHyper(entropy=e) for e in (0.1, np.float64(0.2))], 2,
-              features=4, layout="map", progress=False)
+swept = train_many(table, replace(static, allow_stop=True),
+                   [LearnerHyper(entropy=e) for e in (0.1, np.float64(0.2))], 2, features=4,
+                   layout="map", progress=False)
 device = features.on_device(table)
 env = RoutingVectorEnv(device, 4)
 env.reset(seed=3)

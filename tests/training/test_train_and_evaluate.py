@@ -15,7 +15,8 @@ from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.training.checkpoints import RunCheckpoints, load_routers
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.run_folder import RunFolder
-from hierrouter_jax.training.train import TrainConfig, train_routers
+from hierrouter_jax.training.settings import TrainConfig
+from hierrouter_jax.training.train import train_routers
 from tests.tables import random_table
 
 CONFIG = TrainConfig(

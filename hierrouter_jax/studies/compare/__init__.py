@@ -1,6 +1,4 @@
-"""Reward shapings, learners or networks compared over seeds and cost weights, by the rules of honest evaluation."""
+"""Reward shapings, learners or networks compared over seeds and cost weights, by the rules of honest evaluation.
 
-from hierrouter_jax.studies.compare.config import Arm, Base, CompareConfig, Tuning
-from hierrouter_jax.studies.compare.run import compare
-
-__all__ = ["Arm", "Base", "CompareConfig", "Tuning", "compare"]
+`run.compare` makes one of a `config.CompareConfig`. Nothing is imported here, so that a configuration needs no JAX.
+"""

@@ -7,13 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hierrouter_jax.agents.layout import SweepLayout
-from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, Domain, Domains, check_domains
-from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import RESAMPLES
+from hierrouter_jax.learner_config import LearnerHyper, RewardWeights, SweepLayout
 from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.sweeps.draws import sobol
 from hierrouter_jax.sweeps.search.space import flat, number, number_choice

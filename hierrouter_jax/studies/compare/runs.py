@@ -11,12 +11,12 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.agents.layout import SweepLayout
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.learner_config import SweepLayout
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig, ResolvedArm, drawn_settings
 from hierrouter_jax.sweeps.result import SweepResult
-from hierrouter_jax.sweeps.sweep import sweep
+from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.sweeps.workers import cores
 from hierrouter_jax.training.features import FittedFeatures
 
@@ -73,7 +73,7 @@ class Trainer:
         """Train and evaluate, going on with what the folder holds already."""
         config = self.config
         runs = len(config.arms) * len(config.cost_weights) * config.seeds
-        return sweep(
+        return train_many(
             self.table,
             static,
             hypers,

@@ -7,11 +7,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import RESAMPLES
+from hierrouter_jax.learner_config import LearnerStatic
 from hierrouter_jax.plugins import is_import_path
 from hierrouter_jax.training.settings import LearnerSettings, SharedSettings
 

@@ -23,7 +23,7 @@ from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.result import Judged, stacked
 from hierrouter_jax.sweeps.result import SweepResult
-from hierrouter_jax.sweeps.sweep import sweep
+from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import FittedFeatures, fit_features
 from hierrouter_jax.training.router import DIVERGED, router_cost
 from hierrouter_jax.training.settings import with_numbers
@@ -150,7 +150,7 @@ class _Runs:
             for point in self.points
         ]
         static, seeds = entrant.static, entrant.points[0].seeds
-        self.result: SweepResult = sweep(
+        self.result: SweepResult = train_many(
             fitter.table, static, hypers, seeds, features=self.features, layout="map", progress=False
         )
         self._device: dict[int, DeviceTable] = {}

@@ -6,10 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from hierrouter_jax.agents.layout import SweepLayout
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.domains import COUNT, NATURAL, SEED, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic, SweepLayout
 from hierrouter_jax.sweeps.draws import grid, random, sobol
 from hierrouter_jax.sweeps.search.space import LEARNER, Space, canonical, flat, space_of
 from hierrouter_jax.training.settings import SharedSettings

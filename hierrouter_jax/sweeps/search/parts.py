@@ -14,7 +14,7 @@ from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.sweeps.folder import FRAME, HEADER, kept_layout
 from hierrouter_jax.sweeps.result import SweepResult, shape_columns
 from hierrouter_jax.sweeps.search.config import SweepConfig
-from hierrouter_jax.sweeps.sweep import Source, Watcher, sweep
+from hierrouter_jax.sweeps.sweep import Source, Watcher, train_many
 
 DESCRIPTION = "search.json"
 # What changes neither the points nor how they are trained.
@@ -80,7 +80,7 @@ class Parts:
         # Measured once: a layout of its own for each of many small sweeps would take longer than it saves.
         layout = self.config.layout or (kept_layout(first) if first else None)
         options: dict[str, Any] = {"layout": layout, "chunk": self.config.chunk, "progress": self.progress}
-        result = sweep(self.source, static, hypers, self.config.seeds, out=self.config.out / name, **options)
+        result = train_many(self.source, static, hypers, self.config.seeds, out=self.config.out / name, **options)
         self.done.append(Part(name, about, result))
         return self.done[-1]
 
@@ -94,7 +94,7 @@ class Parts:
 def whole(config: SweepConfig, progress: bool | Watcher) -> list[Part]:
     """A search that is one sweep, since all its points are known beforehand."""
     options: dict[str, Any] = {"layout": config.layout, "chunk": config.chunk, "progress": progress}
-    result = sweep(
+    result = train_many(
         config.table,
         config.statics,
         config.points(),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import interquartile_mean, interquartile_mean_interval
 from hierrouter_jax.files import read_json, sole_writer
 from hierrouter_jax.sweeps.result import SweepResult
@@ -179,7 +180,7 @@ class SearchResult:
 
 
 @single_precision
-def search(config: SweepConfig, progress: bool | Watcher = True) -> SearchResult:
+def sweep(config: SweepConfig, progress: bool | Watcher = True, *others: Any, **named: Any) -> SearchResult:
     """Train and exactly evaluate a space of settings, rank them, and export the best policies.
 
     Finished runs are kept: the same search again goes on where it was cut off. The folder gets `sweep.parquet` (a row
@@ -189,10 +190,13 @@ def search(config: SweepConfig, progress: bool | Watcher = True) -> SearchResult
     Args:
       config: what is searched and how.
       progress: whether to show it, or what is to be called as runs finish.
+      others, named: nothing; they are there to tell who means `train_many`, which had this name, that it has another.
 
     Raises:
       InputError: if the table is wrong, the folder holds something else, or Optuna is wanted and not installed.
     """
+    if others or named or not isinstance(config, SweepConfig):
+        raise InputError("sweep takes a SweepConfig; settings and seeds on a table are trained by train_many")
     with sole_writer(config.out):
         return _search(RunFolder(config.out), config, progress)
 

@@ -15,9 +15,9 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic
 from hierrouter_jax.sweeps.draws import Uniform, log, uniform
 from hierrouter_jax.training.settings import SET_BY_NAME, check_names, numbers, static_of
 

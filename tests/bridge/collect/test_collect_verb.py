@@ -30,7 +30,7 @@ def collect(tmp_path, monkeypatch, programmed):
         return made
 
     monkeypatch.setattr(
-        "hierrouter_jax.cli.collect.load_backends",
+        "hierrouter_jax.cli.collection.load_backends",
         lambda config, servers: tuple(backend(m.name) for m in config.models),
     )
 

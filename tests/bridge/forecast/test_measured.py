@@ -20,7 +20,8 @@ from hierrouter_jax.bridge.forecast import (
 from hierrouter_jax.bridge.forecast.measured import Work, seconds
 from hierrouter_jax.bridge.forecast.sizes import pool_size, template_tokens
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
-from hierrouter_jax.cli.forecast import dry_run
+from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_json
@@ -155,8 +156,8 @@ def test_a_dry_run_says_what_was_measured(tmp_path, capsys):
         f"sizes: {{{sizes}}}\n"
     )
     for as_json in (False, True):
-        asked = queries(8), None, POOL, 2, {"kind": "ngrams"}, str(tmp_path / "taken.yaml"), as_json
-        dry_run(*asked, measured=tmp_path / "pilot")
+        config = CollectConfig(horizon=2, assumptions=str(tmp_path / "taken.yaml"), measured=tmp_path / "pilot")
+        print_forecast(queries(8), POOL, config, as_json)
     *text, line = capsys.readouterr().out.splitlines()
     said, printed = json.loads(line), "\n".join(text)
     assert said["measured"]["queries"] == 4

@@ -16,7 +16,8 @@ from hierrouter_jax.bridge.forecast import (
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share
-from hierrouter_jax.cli.forecast import dry_run
+from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.studies.partial import PartialConfig
@@ -90,12 +91,12 @@ def test_a_dry_run_says_what_is_bounded(tmp_path, capsys, plan, counts, grown):
         f"sizes: {{none/model: {{parameters: {10**9}, layers: 2, width: 8}}}}\n"
     )
     settings = PartialConfig(visited=0.6)
-    given = asked(train=4, test=4), None, POOL, 3, {"kind": "ngrams"}, str(tmp_path / "taken.yaml")
-    dry_run(*given, False, plan, settings)
+    config = CollectConfig(assumptions=str(tmp_path / "taken.yaml"), plan=plan, partial=settings)
+    print_forecast(asked(train=4, test=4), POOL, config, json=False)
     printed = capsys.readouterr().out
     assert counts in printed
     assert grown in printed
-    dry_run(*given, True, plan, settings)
+    print_forecast(asked(train=4, test=4), POOL, config, json=True)
     said = json.loads(capsys.readouterr().out)["trees"]
     assert said is None if plan == "all" else (said["plan"], said["partial_queries"]) == (plan, 3)
 

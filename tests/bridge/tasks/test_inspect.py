@@ -8,7 +8,7 @@ import pytest
 
 from hierrouter_jax.bridge.grading.sandbox import sandbox
 from hierrouter_jax.bridge.tasks.examples import read_responses
-from hierrouter_jax.cli import collect as collect_verb
+from hierrouter_jax.cli import collection
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_table, save_table
@@ -22,7 +22,7 @@ POOL = "prompt: {fold: false}\nmodels: [{name: a, source: none, max_new_tokens: 
 def pool(tmp_path, monkeypatch, programmed) -> str:
     """Two models in place of the pool's: one repeats the last line but one, one counts lines."""
     models = [programmed("echo", lambda text: text.splitlines()[-1][:50]), programmed("count", lambda text: "42")]
-    monkeypatch.setattr(collect_verb, "load_backends", lambda config, servers: models)
+    monkeypatch.setattr(collection, "load_backends", lambda config, servers: models)
     (tmp_path / "pool.yaml").write_text(POOL)
     return str(tmp_path / "pool.yaml")
 
@@ -148,7 +148,7 @@ def test_worked_examples_may_be_asked_for_on_the_command_line(own_task, sums, tm
 
 def test_without_a_sandbox_no_model_is_called(own_task, sums, tmp_path, monkeypatch, capsys, programmed):
     model = programmed("a", lambda text: text)
-    monkeypatch.setattr(collect_verb, "load_backends", lambda config, servers: [model])
+    monkeypatch.setattr(collection, "load_backends", lambda config, servers: [model])
     monkeypatch.setattr(sandbox, "which", lambda name: None)
     (tmp_path / "pool.yaml").write_text(POOL)
     code = TASK.replace("own.py:grade", "hierrouter_jax.bridge.grading.code:CodeGrader")
@@ -221,7 +221,7 @@ def test_worked_examples_reach_the_models_as_turns_and_the_router_not_at_all(
             return [self.answer(str(count)) for count in self.count_tokens(prompts)]
 
     model = Chatty("chatty", lambda text: text)
-    monkeypatch.setattr(collect_verb, "load_backends", lambda config, servers: [model])
+    monkeypatch.setattr(collection, "load_backends", lambda config, servers: [model])
     (tmp_path / "pool.yaml").write_text(POOL)
     task = str(own_task({"train": sums(12), "test": sums(8, 20)}, "shots: {count: 2}\n"))
     given = ["--tasks", task, "--counts", "{train: 4, validation: 2, test: 2}", "--pool", str(tmp_path / "pool.yaml")]

@@ -1,77 +1,86 @@
-"""Verbs that call models as they answer: quickstart and route."""
+"""The verb `route`: queries answered live by a policy bundle and its pool."""
 
 import json as jsonlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 from rich.text import Text
 
-from hierrouter_jax.bridge.backends import load_backends
-from hierrouter_jax.bridge.collect import CallsFailed
-from hierrouter_jax.bridge.encoders import build_encoder
-from hierrouter_jax.bridge.pool import load_pool
-from hierrouter_jax.bridge.route import Transcript
-from hierrouter_jax.bridge.route import route as route_live
-from hierrouter_jax.bridge.servers import Servers
-from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
-from hierrouter_jax.domains import NONNEGATIVE
+from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.notes import read_questions
 from hierrouter_jax.outcomes.rows import TABULAR, kind, read_text
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.outcomes.texts import decoded, lines_of
-from hierrouter_jax.quickstart import QuickstartConfig, run_quickstart
+
+if TYPE_CHECKING:
+    from hierrouter_jax.bridge.route import Transcript
 
 _MOST_NAMED = 3  # failed queries, in the message at the end
-# Verbs whose options are the fields of a configuration, not the parameters of the function.
-DOMAINS = {"route": {"cost_weight": NONNEGATIVE, "budget": NONNEGATIVE}}  # of numbers that no configuration holds
-CONFIGURED = {"quickstart": QuickstartConfig}
 
 
-def route(
-    query: str,
-    policy: Path = Path("runs/quickstart/policy"),
-    pool: str = "pool/tiny.yaml",
-    cost_weight: float | None = None,
-    budget: float | None = None,
-    task: str = "",
-    json: bool = False,
-) -> None:
-    """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
+@dataclass(frozen=True)
+class RouteConfig:
+    """Queries, and what answers them.
 
-    A query whose call fails keeps the hops before it; the others go on. Exit code 4: calls failed.
-
-    Args:
+    Attributes:
       query: a query; or a .txt file with one a line; or a .jsonl, .json, .csv or .parquet file with text
         (of any number of lines) and optionally id and task; or - for standard input, one a line.
-      policy: policy bundle, as a run's policy/ or 'hierrouter export' gives.
+      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives.
       pool: preset or YAML file of the pool that the policy was trained on.
       cost_weight: lambda that a cost-conditioned policy is to serve; by default the one of its run.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
-      task: of the queries that name none, for a policy that is told the task.
-      json: print transcripts for machines, one JSON object a line.
+      task: task of the queries that name none, for a policy that reads the task.
     """
-    bundle = PolicyBundle.load(policy)
-    config = load_pool(config_path(pool))
-    questions = _read_questions(query)
-    bundle.check_told(cost_weight, budget)
+
+    DOMAINS: ClassVar[Domains] = {"cost_weight": NONNEGATIVE, "budget": NONNEGATIVE}
+
+    query: str
+    policy: Path = Path("runs/quickstart/policy")
+    pool: str = "pool/tiny.yaml"
+    cost_weight: float | None = None
+    budget: float | None = None
+    task: str = ""
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+
+
+def route(config: RouteConfig, json: bool = False) -> None:
+    """Answer queries live: the policy chooses, the chosen model answers, hop by hop.
+
+    A query whose call fails keeps the hops before it; the others go on. Exit code 4: calls failed. With --json a
+    transcript is one JSON object a line.
+    """
+    from hierrouter_jax.bridge.backends import load_backends
+    from hierrouter_jax.bridge.collect import CallsFailed
+    from hierrouter_jax.bridge.encoders import build_encoder
+    from hierrouter_jax.bridge.pool import load_pool
+    from hierrouter_jax.bridge.route import route as route_live
+    from hierrouter_jax.bridge.servers import Servers
+    from hierrouter_jax.bundle import PolicyBundle
+
+    bundle, pool = PolicyBundle.load(config.policy), load_pool(config_path(config.pool))
+    questions = questions_of(config.query)
+    bundle.check_told(config.cost_weight, config.budget)
     with TemporaryDirectory(prefix="hierrouter-servers-") as logs, Servers(Path(logs)) as servers:
         transcripts = route_live(
             questions,
             bundle,
-            load_backends(config, servers),
+            load_backends(pool, servers),
             build_encoder(bundle.encoder),
-            config.prompt,
+            pool.prompt,
             progress=len(questions) > 64,
-            cost_weight=cost_weight,
-            budget=budget,
-            task=task,
+            cost_weight=config.cost_weight,
+            budget=config.budget,
+            task=config.task,
         )
     for transcript in transcripts:
         if json:
@@ -85,23 +94,7 @@ def route(
         raise CallsFailed(f"{len(failed):,} of {len(transcripts):,} queries have no full route ({named}{more})")
 
 
-def quickstart(config: QuickstartConfig) -> None:
-    """Collect, train, evaluate, export and route the tiny pool, end to end."""
-    console = Console(stderr=True)
-    evaluation = run_quickstart(config, console)
-    output = result_console()
-    print_result(output, result_table(evaluation))
-    live = evaluation["live"]
-    if live:
-        output.print(
-            f"live: {live['routes_equal']} of {live['queries']} routes and {live['responses_equal']} of "
-            f"{live['queries']} responses of {live['policy']} equal the table's",
-            highlight=False,
-        )
-    output.print(f"report: {config.out / 'report.html'}", highlight=False, soft_wrap=True)
-
-
-def _read_questions(query: str) -> Sequence[Query] | Sequence[str]:
+def questions_of(query: str) -> Sequence[Query] | Sequence[str]:
     """The queries of a file that exists, those of standard input, or else the one that the text itself is."""
     if query == "-":
         buffer = getattr(sys.stdin, "buffer", None)  # a notebook's input has none
@@ -134,7 +127,7 @@ def _lines(text: str, where: str) -> list[str]:
     return lines
 
 
-def _show(transcript: Transcript, money_unit: str) -> None:
+def _show(transcript: "Transcript", money_unit: str) -> None:
     """A transcript for a person: the query, each hop, the answer."""
     output = Console(soft_wrap=True, highlight=False)
     output.print(Text(transcript.query, style="bold"))

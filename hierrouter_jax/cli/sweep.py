@@ -1,46 +1,34 @@
-"""The verb that searches: sweep."""
+"""The verb `sweep`: many settings over seeds, ranked, the best exported."""
 
 import json as jsonlib
-import re
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.progress import SweepProgress, shown, told, value_text
-from hierrouter_jax.cli.tables import result_console
-from hierrouter_jax.interrupts import interrupts_put_off
-from hierrouter_jax.sweeps.folder import FRAME
+from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.sweeps.search.config import SweepConfig
-from hierrouter_jax.sweeps.search.run import SearchResult, search
-from hierrouter_jax.sweeps.workers import WorkerError
+
+if TYPE_CHECKING:
+    from hierrouter_jax.sweeps.search.run import SearchResult
 
 _ROWS, _TABLES = 5, 8
-_AXIS = re.compile(r"[A-Za-z_][\w.+:/-]*=")
-_FLAGS = ("--json", "--fresh")
 
 
-@dataclass(frozen=True)
-class SweepCommand(SweepConfig):
-    """A search, and how it is printed.
-
-    Attributes:
-      json: print the results for machines.
-    """
-
-    json: bool = False
-
-
-def sweep(config: SweepCommand) -> None:
+def sweep(config: SweepConfig, json: bool = False) -> None:
     """Train many settings over seeds, evaluate each run exactly, rank them on validation, export the best.
 
     What varies is given as name=choice, such as 'learning_rate=log(3e-4,3e-3)' (in quotes, for the shell's sake),
     reward.hop_cost=0.01,0.03 or learner=exact,ppo+stop. Run the same command again after an interruption and it goes
     on, to the same end.
     """
+    from hierrouter_jax.cli.progress import SweepProgress, shown
+    from hierrouter_jax.interrupts import interrupts_put_off
+    from hierrouter_jax.sweeps.search.run import sweep as run_sweep
+    from hierrouter_jax.sweeps.workers import WorkerError
+
     progress, console = SweepProgress(config), Console(stderr=True)
     try:
         with shown(progress, console) as (watch, say):
@@ -51,33 +39,21 @@ def sweep(config: SweepCommand) -> None:
                     watch(*finished)
                     check_interrupt()
 
-                result = search(config, watching)
+                result = run_sweep(config, watching)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{config.out} keeps {progress.done} of {progress.total} runs") from None
     except WorkerError as error:
         raise SystemExit(f"hierrouter: error: {error}") from None
     results = result.to_dict()
-    if config.json:
+    if json:
         print(jsonlib.dumps(results))
     else:
         _show(results, result)
 
 
-def axes_gathered(arguments: list[str]) -> list[str]:
-    """Bare `name=choice` arguments, gathered into `--axes`."""
-    axes, others, value_follows = [], [], False
-    for argument in arguments:
-        (axes if _AXIS.match(argument) and not value_follows else others).append(argument)
-        value_follows = argument.startswith("--") and "=" not in argument and argument not in _FLAGS
-    return [*others, f"--axes={jsonlib.dumps(axes)}"] if axes else others
+def _show(results: dict[str, Any], found: "SearchResult") -> None:
+    from hierrouter_jax.sweeps.folder import FRAME
 
-
-# Verbs whose options are the fields of a configuration; and whose arguments are brought into shape first.
-CONFIGURED = {"sweep": SweepCommand}
-ARGUMENTS = {"sweep": axes_gathered}
-
-
-def _show(results: dict[str, Any], found: SearchResult) -> None:
     output = result_console()
     for ranked in results["best"][:_TABLES]:
         output.print(points_table(ranked, results))
@@ -95,6 +71,8 @@ def _show(results: dict[str, Any], found: SearchResult) -> None:
 
 def points_table(ranked: dict[str, Any], results: dict[str, Any]) -> Table:
     """The best points of one reward, best first."""
+    from hierrouter_jax.cli.progress import told, value_text
+
     title = told(ranked["equal"])
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title or None, title_justify="left")
     points = ranked["points"][:_ROWS]
@@ -119,7 +97,7 @@ def points_table(ranked: dict[str, Any], results: dict[str, Any]) -> Table:
     return table
 
 
-def caption(results: dict[str, Any], found: SearchResult) -> str:
+def caption(results: dict[str, Any], found: "SearchResult") -> str:
     """What the numbers are, and how points were ranked."""
     table, seeds = results["table"], results["seeds"]
     rung = " in the last rung" if found.config.halving else ""

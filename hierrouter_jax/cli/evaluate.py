@@ -1,0 +1,76 @@
+"""The verb `evaluate`: a run's routers beside their opponents; and where the table of a run is."""
+
+import json as jsonlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from hierrouter_jax.cli.result_tables import print_result, result_console, result_table
+from hierrouter_jax.config import load_yaml
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import existing
+from hierrouter_jax.outcomes.table import SPLITS
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """An evaluation of a run.
+
+    Attributes:
+      run: folder that 'hierrouter train' or 'quickstart' wrote.
+      table: folder of the outcome table, if it is no longer where the run found it.
+      split: part of the table to evaluate on: train, validation or test.
+    """
+
+    run: Path
+    table: Path | None = None
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise InputError(f"--split is {self.split!r}, but must be one of {', '.join(SPLITS)}")
+
+    @property
+    def written(self) -> Path | None:
+        return existing(self.run)
+
+
+def evaluate(config: EvaluateConfig, json: bool = False) -> None:
+    """Evaluate a run's routers exactly, beside the opponents and oracles; writes evaluation.json into the run."""
+    from hierrouter_jax.outcomes.store import load_external, load_table
+    from hierrouter_jax.studies.evaluate import behaviour
+    from hierrouter_jax.studies.evaluate import evaluate as evaluate_routers
+    from hierrouter_jax.training.checkpoints import load_routers, read_train_config
+    from hierrouter_jax.training.router import DIVERGED
+    from hierrouter_jax.training.run_folder import RunFolder
+
+    source = table_folder(config.run, config.table)
+    table = load_table(source)
+    routers = load_routers(config.run, table)
+    trained = read_train_config(config.run)
+    for name in (name for name in trained.learners if name not in routers):
+        print(f"{name}: left out, as {DIVERGED}", file=sys.stderr)
+    features, hop_cost = next(iter(routers.values())).features, trained.hyper.reward.hop_cost
+    evaluation = evaluate_routers(table, routers, features, hop_cost, config.split, load_external(source))
+    folder = RunFolder(config.run)
+    folder.write_json("evaluation.json", evaluation)
+    folder.write_json("behaviour.json", behaviour(table, routers, config.split))
+    if json:
+        print(jsonlib.dumps(evaluation))
+        return
+    output = result_console()
+    print_result(output, result_table(evaluation))
+    for note in evaluation["table"]["notes"]:
+        output.print(note, style="dim", soft_wrap=True, markup=False)
+
+
+def table_folder(run: Path, table: Path | None = None) -> Path:
+    """The outcome table of a run: the one that is named, the one that the run names, or the one that it collected.
+
+    Raises:
+      InputError: if there is no such run folder.
+    """
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run folder")
+    recorded = load_yaml(run / "config.yaml").get("table")
+    return table or (Path(recorded) if recorded else run / "table")

@@ -1,0 +1,99 @@
+"""The verb `export`: a trained router as a policy bundle."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from hierrouter_jax.cli.evaluate import table_folder
+from hierrouter_jax.domains import NATURAL, Domains, check_domains
+from hierrouter_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from hierrouter_jax.bundle import PolicyBundle
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """A router of a run, and where it is written.
+
+    Attributes:
+      run: folder that 'hierrouter train' or 'quickstart' wrote, or a sweep.
+      out: folder of the bundle, which is written.
+      learner: name of the learner; by default the run's only one, or the best of them on validation.
+      seed: index of the seed; by default the best on validation.
+      checkpoint: number of updates after which the router is taken; by default that of the best validation.
+      member: number of a sweep's run; by default the best on validation.
+      table: folder of the outcome table, if it is no longer where the run found it.
+    """
+
+    DOMAINS: ClassVar[Domains] = {"seed": NATURAL, "checkpoint": NATURAL, "member": NATURAL}
+
+    run: Path
+    out: Path
+    learner: str | None = None
+    seed: int | None = None
+    checkpoint: int | None = None
+    member: int | None = None
+    table: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+
+    @property
+    def written(self) -> Path:
+        return self.out
+
+
+def export(config: ExportConfig) -> None:
+    """Write a trained router as a policy bundle."""
+    write_bundle(config)
+    print(config.out)
+
+
+def write_bundle(config: ExportConfig) -> "PolicyBundle":
+    """Write a trained router as a policy bundle, and return it.
+
+    Raises:
+      InputError: naming the option that the run does not hold.
+    """
+    from hierrouter_jax.sweeps.folder import HEADER
+
+    if (config.run / HEADER).is_file():
+        bundle = _sweep_bundle(config)
+    elif config.member is not None:
+        raise InputError(f"--member is {config.member}, but {config.run} holds no sweep")
+    else:
+        bundle = _run_bundle(config)
+    bundle.save(config.out)
+    return bundle
+
+
+def _sweep_bundle(config: ExportConfig) -> "PolicyBundle":
+    from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.sweeps.result import load_sweep
+
+    if config.checkpoint is not None:
+        raise InputError(f"--checkpoint is {config.checkpoint}, but {config.run} is a sweep, which keeps none")
+    result = load_sweep(config.run, None if config.table is None else load_table(config.table))
+    return result.bundle(result.best_member if config.member is None else config.member)
+
+
+def _run_bundle(config: ExportConfig) -> "PolicyBundle":
+    from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.training.checkpoints import load_routers, read_train_config
+
+    table = load_table(table_folder(config.run, config.table))
+    trained = read_train_config(config.run)
+    if config.learner is not None and config.learner not in trained.learners:
+        raise InputError(f"--learner is {config.learner!r}, but {config.run} holds {', '.join(trained.learners)}")
+    if config.seed is not None and not 0 <= config.seed < trained.num_seeds:
+        raise InputError(f"--seed is {config.seed}, but {config.run} holds seeds 0..{trained.num_seeds - 1}")
+    routers = load_routers(config.run, table, config.checkpoint, (config.learner,) if config.learner else ())
+    learner = max(routers, key=lambda name: float(routers[name].state.best_return[routers[name].chosen_seed]))
+    if len(trained.learners) > 1 and config.learner is None:
+        print(f"{learner}: the best of {', '.join(routers)} on validation; --learner takes another", file=sys.stderr)
+    bundle = routers[learner].bundle(table, config.seed)
+    if config.checkpoint is not None:
+        bundle = replace(bundle, provenance=bundle.provenance | {"checkpoint": config.checkpoint})
+    return bundle

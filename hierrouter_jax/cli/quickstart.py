@@ -1,0 +1,24 @@
+"""The verb `quickstart`: the main job end to end, on the tiny pool."""
+
+from rich.console import Console
+
+from hierrouter_jax.cli.result_tables import print_result, result_console, result_table
+from hierrouter_jax.quickstart_config import QuickstartConfig
+
+
+def quickstart(config: QuickstartConfig) -> None:
+    """Collect, train, evaluate, export and route the tiny pool, end to end."""
+    from hierrouter_jax.quickstart import run_quickstart
+
+    console = Console(stderr=True)
+    evaluation = run_quickstart(config, console)
+    output = result_console()
+    print_result(output, result_table(evaluation))
+    live = evaluation["live"]
+    if live:
+        output.print(
+            f"live: {live['routes_equal']} of {live['queries']} routes and {live['responses_equal']} of "
+            f"{live['queries']} responses of {live['policy']} equal the table's",
+            highlight=False,
+        )
+    output.print(f"report: {config.out / 'report.html'}", highlight=False, soft_wrap=True)
