@@ -22,7 +22,9 @@ ALGORITHMS = ("ppo", "all-actions", "exact")
 class LearnerStatic:
     """Everything that fixes shapes or the number of steps: one compilation each.
 
-    Attributes (defaults are ours; the paper gives none):
+    The defaults are ours; the paper gives none.
+
+    Attributes:
       algorithm: `ppo` as in the paper; `all-actions`, PPO's clipped objective summed over all actions of the whole
         hop tree with exact advantages; `exact`, ascent on the closed-form expected return; or the import path of
         an update of yours. Set by the learner's name.
@@ -114,13 +116,16 @@ class LearnerStatic:
 class LearnerHyper:
     """Every number of the learner, as leaves: a sweep is the same function over stacked arrays in their place.
 
-    Attributes (defaults are ours):
+    The defaults are ours.
+
+    Attributes:
       learning_rate: at the start.
       learning_rate_end: what it falls to, as a share of itself; 1 keeps it constant.
       learning_rate_cosine: 0 falls linearly, 1 along half a cosine.
       clip: of the probability ratio, epsilon of PPO.
-      entropy, entropy_end: bonus at the start and at the end, linear in between. A high start keeps the
-        router from settling on one specialist before it has seen what two hops can do.
+      entropy: bonus at the start. A high start keeps the router from settling on one specialist before it has seen
+        what two hops can do.
+      entropy_end: bonus at the end; it changes linearly in between.
       value_coefficient: of the value loss (PPO).
       gamma: discount.
       gae_lambda: of generalised advantage estimation (PPO).

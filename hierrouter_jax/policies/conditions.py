@@ -35,7 +35,9 @@ class Range:
 class ConditionRanges:
     """Where training draws from; inputs are scaled by the same bounds, so values outside count as the nearest.
 
-    Attributes (defaults are ours):
+    The defaults are ours.
+
+    Attributes:
       cost_weight: lambda of the reward, per normalised cost.
       budget: over the cost normaliser: in mean calls. What does not pay the query's cheapest call is raised to it.
     """
