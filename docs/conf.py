@@ -34,6 +34,8 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_preprocess_types = False
+napoleon_attr_annotations = False
+toc_object_entries_show_parents = "hide"
 default_role = "code"
 
 html_theme = "sphinx_book_theme"
@@ -45,6 +47,7 @@ html_show_copyright = False
 html_copy_source = False
 html_theme_options = {
     "home_page_in_toc": True,
+    "navbar_persistent": [],
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "use_download_button": False,

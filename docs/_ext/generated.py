@@ -66,5 +66,9 @@ def setup(app: Any) -> dict[str, bool]:
     def read(app: Any, name: str, source: list[str]) -> None:
         source[0] = fill(source[0])
 
+    def markdown(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+        lines[:] = public_names.as_rst(lines)
+
     app.connect("source-read", read)
+    app.connect("autodoc-process-docstring", markdown, priority=100)  # before napoleon reads the sections
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -116,8 +116,8 @@ def svg(edges: Edges) -> str:
     spots = places(edges)
     bottom = max(row for _, row in spots.values()) + BAR
     lines = [
-        f'<path class="import" data-from="{one}" data-to="{other}" d="{curve(spots[one], spots[other], other == GROUND)}" '
-        f'fill="none" stroke="#8a8f98" stroke-width="1.4" marker-end="url(#tip)"/>'
+        f'<path class="import" data-from="{one}" data-to="{other}" fill="none" stroke="#8a8f98" stroke-width="1.4" '
+        f'd="{curve(spots[one], spots[other], other == GROUND)}" marker-end="url(#tip)"/>'
         for one, other in sorted(drawn_edges(edges))
     ]
     boxes = [box(name, *spots[name]) for name in sorted(spots, key=order)]
@@ -154,7 +154,8 @@ def box(name: str, x: float, y: float) -> str:
         label = "outcomes/, bundle, hop_tree, config, files and the like"
     return (
         f'<g><rect x="{x - width / 2:g}" y="{y - BAR / 2:g}" width="{width}" height="{BAR}" rx="6" '
-        f'fill="{COLOURS[wing(name)]}"/><text x="{x:g}" y="{y + 5:g}" text-anchor="middle" fill="#fff">{label}</text></g>'
+        f'fill="{COLOURS[wing(name)]}"/>'
+        f'<text x="{x:g}" y="{y + 5:g}" text-anchor="middle" fill="#fff">{label}</text></g>'
     )
 
 

@@ -1,5 +1,6 @@
 """The reference of the command line, from the parsers that read it."""
 
+import re
 from argparse import SUPPRESS, Action
 from collections.abc import Iterator
 from unittest.mock import patch
@@ -31,33 +32,48 @@ def parser_of(verb: str, view: str | None = None) -> ArgumentParser:
 
 def reference() -> str:
     """A section for each verb and each view: what it does, an example, and its options by group."""
-    parts = []
+    parts: list[str] = []
     for verb, (_, summary, example) in VERBS.items():
-        parts += [f"## {verb}", section(parser_of(verb), summary, example)]
+        parts += [f"## {verb}", section(parser_of(verb), summary, example, whole=verb == "train")]
         for of, view in VIEWS:
             if of == verb:
-                parts += [f"### {verb} {view}", section(parser_of(verb, view), None, None)]
+                parts += [f"### `{verb} {view}`", section(parser_of(verb, view), None, None, whole=True)]
     return "\n\n".join(parts)
 
 
-def section(parser: ArgumentParser, summary: str | None, example: str | None) -> str:
+def section(parser: ArgumentParser, summary: str | None, example: str | None, whole: bool) -> str:
+    """What a verb does and its options; a learner's shapes and numbers, the same for all verbs, if `whole`."""
     parts = [paragraphs(parser.description or f"{summary}.")]
     if example:
         parts.append(f"```text\n$ hierrouter {example}\n```")
-    for title, rows in groups(parser):
+    prefixes = set()
+    for title, actions in groups(parser):
+        hidden = None if whole else learner_prefix(actions)
+        if hidden:
+            prefixes.add(hidden)
+            continue
         if title:
             parts.append(f"**{title}**")
-        parts.append("| option | meaning | default |\n| --- | --- | --- |\n" + "\n".join(rows))
+        parts.append("| option | meaning | default |\n| --- | --- | --- |\n" + "\n".join(map(row, actions)))
+    if prefixes:
+        names = " and ".join(f"`--{prefix}`" for prefix in sorted(prefixes))
+        parts.append(f"Below {names} stand a learner's shapes and numbers, as in [train](#train).")
     return "\n\n".join(parts)
 
 
-def groups(parser: ArgumentParser) -> Iterator[tuple[str, list[str]]]:
-    """The title of each group of options, empty for the first, with the rows of its table."""
-    yield "", [row(action) for action in shown(parser._actions) if action.container in own_groups(parser)]
+def groups(parser: ArgumentParser) -> Iterator[tuple[str, list[Action]]]:
+    """The title of each group of options, empty for the first, with what it holds."""
+    yield "", [action for action in shown(parser._actions) if action.container in own_groups(parser)]
     for group in parser._action_groups:
-        rows = [row(action) for action in shown(group._group_actions)]
-        if group not in own_groups(parser) and rows:
-            yield first_upper(" ".join((group.title or "").split())), rows
+        actions = list(shown(group._group_actions))
+        if group not in own_groups(parser) and actions:
+            yield first_upper(" ".join((group.title or "").split())), actions
+
+
+def learner_prefix(actions: list[Action]) -> str | None:
+    """The dotted name down to `static` or `hyper`, where a group holds what lies below it."""
+    found = re.match(r"((?:\w+\.)*(?:static|hyper))\.", actions[0].dest) if actions else None
+    return found[1] if found else None
 
 
 def own_groups(parser: ArgumentParser) -> list[object]:

@@ -25,6 +25,7 @@ def main(folder: Path, out: Path, num_updates: int = 40) -> dict:
     keys = jax.random.split(jax.random.key(0), 2)
     run = jax.jit(jax.vmap(lambda key, *splits: hr.train(key, *splits, static, hyper), in_axes=(0, None, None)))
     state, metrics = run(keys, train, validation)
+    print("training return of the last update:", metrics["train_return"][:, -1])
     router = hr.TrainedRouter("ppo+stop", static, hyper, state, features)
     print(f"validation return of seed {router.chosen_seed}: {state.best_return[router.chosen_seed]:.3f}")
 
