@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-CODE = ("python", "bash", "yaml", "json")
+CODE = ("python", "bash", "yaml", "json", "text")
 REASONS = ("needs a GPU", "needs a hub", "takes over five minutes")
 _BLOCK = re.compile(
     r"(?:^<!--(?P<comment>.*?)-->\n+)?^(?P<fence>`{3,})(?P<language>.*?)\n(?P<text>.*?)^(?P=fence)$",
@@ -61,7 +61,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The blocks of code of a page, in order; what programs print, in fences of `text`, is none."""
+    """The blocks of a page, in order; what programs print, in fences of `text` that are no file, is none."""
     source = page.read_text(encoding="utf-8")
     found = []
     for match in _BLOCK.finditer(source):
@@ -70,7 +70,7 @@ def blocks(page: Path) -> list[Block]:
         if included:
             path = page.parent / included[1]
             language, text = "python", f"# {path.name}\n{path.read_text(encoding='utf-8')}"
-        if language.startswith("{") or language == "text":
+        if language.startswith("{") or (language == "text" and "file: " not in (match["comment"] or "")):
             continue
         name = str(page.relative_to(ROOT))
         line = source.count("\n", 0, match.start("fence")) + 2
@@ -79,7 +79,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def block(page: str, line: int, language: str, text: str, comment: str) -> Block:
-    assert language in CODE, f"{page}:{line}: a block is in {', '.join(CODE)} or text, not in {language!r}"
+    assert language in CODE, f"{page}:{line}: a block is in one of {', '.join(CODE)}, not in {language!r}"
     told: dict = {"before": [], "swaps": []}
     for instruction in filter(None, (part.strip() for part in comment.splitlines())):
         key, colon, value = instruction.partition(": ")

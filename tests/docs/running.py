@@ -21,7 +21,7 @@ SMALL: dict[str, dict[str, str]] = {
         **{f"--train.static.{name}": value for name, value in LEARNER.items()},
         "--train.num_seeds": "2",
         "--train.features": "8",
-        "--queries": "{train: 40, validation: 16, test: 16}",
+        "--queries": "{train: 24, validation: 9, test: 9}",
         "--horizon": "2",
     },
     "train": {
