@@ -11,7 +11,13 @@ from hierrouter_jax.training.settings import TrainConfig
 
 @dataclass(frozen=True)
 class QueryCounts:
-    """Queries made for each split."""
+    """Queries made for each split.
+
+    Attributes:
+      train: number of training queries.
+      validation: number of validation queries.
+      test: number of test queries.
+    """
 
     DOMAINS: ClassVar[Domains] = {
         "train": Domain(8, whole=True),
@@ -35,16 +41,16 @@ class QuickstartConfig:
     """The quickstart.
 
     Attributes:
-      out: run folder.
-      table: outcome table to use instead of collecting one.
-      seed: of the queries and of training.
-      pool: preset or file.
-      queries: how many to make for each split.
+      out: run folder, which is written.
+      table: folder of an outcome table to use instead of collecting one.
+      seed: seed of the queries and of training.
+      pool: preset or YAML file of the pool.
+      queries: number of queries made for each split.
       horizon: largest number of hops, L.
       encoder: kind and settings of the context encoder.
-      batch_size: calls generated at once.
-      transcripts: live transcripts kept for the report.
-      train: of the routers. Its seed is the quickstart's.
+      batch_size: number of calls generated at once.
+      transcripts: number of live transcripts kept for the report.
+      train: settings of the routers' training; its seed is the quickstart's.
       track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
     """
 

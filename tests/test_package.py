@@ -13,7 +13,9 @@ from zipfile import ZipFile
 
 import pytest
 
+import hierrouter_jax as hr
 from hierrouter_jax._version import __version__
+from hierrouter_jax.cli.main import VERBS
 from hierrouter_jax.config import config_path
 
 ROOT = Path(__file__).parent.parent
@@ -160,3 +162,20 @@ def test_the_version_is_the_same_everywhere(metadata):
 
 def test_a_preset_is_found_where_this_package_runs():
     assert config_path("pool/tiny.yaml").is_file()
+
+
+def test_every_public_name_is_there():
+    assert list(hr.__all__) == sorted(set(hr.__all__))
+    for name in hr.__all__:
+        assert getattr(hr, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        hr.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_a_verb_has_a_function_of_its_name(verb):
+    names = {"import": "import_outcomes", "train": "train_routers"}  # a keyword of Python; the pure function of one run
+    without = {"calls", "convert", "inspect", "pack"}  # they only show or write what others hold
+    name = names.get(verb, verb)
+    assert (verb not in without) == (name in hr.__all__)
+    assert verb in without or callable(getattr(hr, name))

@@ -103,10 +103,7 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
       InputError, ArgumentError: if the verb or an option is unknown or mistyped.
     """
     function, config, kinds = function_of(verb), config_of(verb), kinds_of(verb)
-    several = next(
-        (name for name in _fields(config) if _required(config, name) and get_origin(kinds[name]) is tuple), ""
-    )
-    arguments = normalized(arguments, kinds, VERBS[verb], several)
+    arguments = normalized(arguments, kinds, VERBS[verb], _several(config))
     check_options({*kinds, "help", "print_config"}, arguments)
     parser = parser_of(verb)
     try:

@@ -68,6 +68,25 @@ def test_evaluate_report_and_export(run, tmp_path, capsys):
     assert read_json(tmp_path / "policy" / "policy.json")["provenance"]["seed"] == 1
 
 
+def test_export_takes_the_learner_that_the_run_answers(run, tmp_path, capsys):
+    folder, bundle = str(run / "run"), str(tmp_path / "best")
+    assert main(["export", folder, bundle]) == 0
+    (told,) = capsys.readouterr().err.splitlines()
+    best = told.partition(":")[0]
+    assert told == f"{best}: the best of ppo, ppo+stop on validation; --learner takes another"
+    metrics = pd.read_parquet(run / "run" / "metrics.parquet")
+    assert metrics.groupby("learner")["validation_return"].max().idxmax() == best
+    assert read_json(tmp_path / "best" / "policy.json")["provenance"]["learner"] == best
+    out = str(tmp_path / "run")
+    command = ["train", str(run / "table"), "--config=train/fast.yaml", "--out", out, "--train.features", "4"]
+    assert main([*command, "--train.num_seeds=1", "--train.static.num_updates=5", "--train.static.num_envs=64"]) == 0
+    capsys.readouterr()
+    assert main(["export", out, str(tmp_path / "only")]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (f"{tmp_path / 'only'}\n", "")
+    assert read_json(tmp_path / "only" / "policy.json")["provenance"]["learner"] == "exact"
+
+
 def test_two_policies_of_a_run_are_compared_as_they_were_evaluated(run):
     folder = str(run / "run")
     assert main(["evaluate", folder]) == 0
@@ -90,6 +109,14 @@ def test_inspect_shows_the_table_and_one_query(run, capsys):
     assert "m1" in capsys.readouterr().out
     assert main(["inspect", str(run / "table"), "--query", "q3"]) == 0
     assert capsys.readouterr().out.count("r3.") == 39
+
+
+def test_inspect_refuses_what_belongs_to_another_view(run, capsys):
+    table = str(run / "table")
+    assert "the following arguments are required: table" in refused(capsys, "inspect")
+    assert "--shots is of the view of --task, not of a table" in refused(capsys, "inspect", table, "--shots", "2")
+    assert "--query is of the view of a table, not of --mix" in refused(capsys, "inspect", "--mix", "m", "--query", "q")
+    assert "--task and --mix are views of inspect" in refused(capsys, "inspect", "--task", "arc", "--mix", "m.yaml")
 
 
 def test_a_config_file_and_an_override(run, tmp_path):
