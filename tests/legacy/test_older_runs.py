@@ -20,7 +20,7 @@ from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig
 from hierrouter_jax.studies.leaderboard.run import leaderboard
 from hierrouter_jax.sweeps.result import load_sweep
 from hierrouter_jax.sweeps.search.config import SweepConfig
-from hierrouter_jax.sweeps.search.run import search
+from hierrouter_jax.sweeps.search.run import sweep
 from hierrouter_jax.training.checkpoints import load_routers
 
 ARCHIVES = sorted(Path(__file__).parent.glob("*.tar.gz"))
@@ -99,7 +99,7 @@ def test_a_sweep_loads_exports_and_is_not_trained_again(older, tmp_path, capsys)
     pd.testing.assert_frame_equal(loaded.frame.drop(columns="diverged"), before[loaded.frame.columns.drop("diverged")])
     assert main(["export", str(folder), str(tmp_path / "policy"), "--table", str(older / "table")]) == 0
     assert PolicyBundle.load(tmp_path / "policy").provenance["member"] == loaded.best_member
-    result = search(config(SweepConfig, older, "sweep", table=str(older / "table"), out=str(folder)), progress=False)
+    result = sweep(config(SweepConfig, older, "sweep", table=str(older / "table"), out=str(folder)), progress=False)
     pd.testing.assert_frame_equal(result.frame[loaded.frame.columns], loaded.frame)
     assert written(folder).items() >= chunks.items()
 
@@ -107,7 +107,7 @@ def test_a_sweep_loads_exports_and_is_not_trained_again(older, tmp_path, capsys)
 def test_a_cut_off_sweep_goes_on_to_the_end_of_the_whole_one(older, tmp_path):
     folder = copied(older, "cut-sweep", tmp_path)
     chunks = written(folder)
-    result = search(config(SweepConfig, older, "sweep", table=str(older / "table"), out=str(folder)), progress=False)
+    result = sweep(config(SweepConfig, older, "sweep", table=str(older / "table"), out=str(folder)), progress=False)
     whole = pd.read_parquet(older / "sweep" / "sweep.parquet")
     np.testing.assert_allclose(result.frame[SCORES], whole[SCORES], atol=1e-3)
     assert len(chunks) == 2  # one of them the features
@@ -119,8 +119,8 @@ def test_a_cut_off_search_of_several_parts_goes_on(older, tmp_path):
     chunks = written(folder)
     options = {"table": str(older / "table"), "out": str(folder)}
     with pytest.raises(InputError, match=r"holds another search \(seeds is 2 there, but 3 here\)"):
-        search(config(SweepConfig, older, "halving", seeds=3, **options), progress=False)
-    result = search(config(SweepConfig, older, "halving", **options), progress=False)
+        sweep(config(SweepConfig, older, "halving", seeds=3, **options), progress=False)
+    result = sweep(config(SweepConfig, older, "halving", **options), progress=False)
     assert sorted(result.sweeps) == ["rung-0-group-0", "rung-1-group-0"]
     assert written(folder).items() >= chunks.items()
 

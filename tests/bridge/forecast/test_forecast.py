@@ -11,7 +11,8 @@ from hierrouter_jax.bridge.forecast import (
 )
 from hierrouter_jax.bridge.pool import ModelConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.cli.forecast import dry_run
+from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.outcomes.table import Turn
 from tests.bridge.forecast.pools import POOL, QUERIES, TAKEN
 
@@ -77,7 +78,7 @@ def test_a_dry_run_prints_its_numbers_and_all_that_they_rest_on(tmp_path, capsys
         f"sizes: {{{sizes}}}\n"
     )
     for as_json in (False, True):
-        dry_run(QUERIES, None, POOL, 2, {"kind": "ngrams"}, str(tmp_path / "taken.yaml"), as_json)
+        print_forecast(QUERIES, POOL, CollectConfig(horizon=2, assumptions=str(tmp_path / "taken.yaml")), as_json)
     *text, line = capsys.readouterr().out.splitlines()
     said = json.loads(line)
     assert said["total"]["most"] == 12
