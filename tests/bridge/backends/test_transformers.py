@@ -10,8 +10,10 @@ from transformers.utils import logging
 
 from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding
+from hierrouter_jax.bridge.backends.transformers import as_messages
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.table import Turn
 
 LIMIT = 12
 END_TOKENS = [2, *range(80, 90)]
@@ -170,3 +172,12 @@ def test_a_model_without_end_token_runs_to_the_limit(model_folder, tmp_path):
         path.write_text(path.read_text().replace(key, key.split(":")[0] + ": null"))
     endless = TransformersBackend(replace(config(tmp_path / "endless"), max_new_tokens=30), PoolConfig((config("x"),)))
     assert {(g.finish_reason, g.tokens_out) for g in endless.generate(PROMPTS)} == {("length", 30)}
+
+
+def test_the_turns_of_a_prompt_by_hand():
+    assert as_messages("q") == [{"role": "user", "content": "q"}]
+    assert as_messages((Turn("user", "1?"), Turn("assistant", "2")), "Be brief.") == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "1?"},
+        {"role": "assistant", "content": "2"},
+    ]
