@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
-from hierrouter_jax.bridge.grading.number_words import words_value
 from hierrouter_jax.bridge.grading.quantities import decimal, quantities
 from hierrouter_jax.outcomes.table import Query
 
@@ -107,25 +106,6 @@ def test_what_is_no_single_number_is_no_part_of_it(answer):
 )
 def test_the_numbers_of_a_text(text, values):
     assert [one.value for one in quantities(text)] == [Fraction(value) for value in values]
-
-
-@pytest.mark.parametrize(
-    ("words", "value"),
-    [
-        ("zero", 0),
-        ("twelve hundred", 1200),
-        ("one million two hundred thousand and three", 1_200_003),
-        ("one half", Fraction(1, 2)),
-        ("two thirds", Fraction(2, 3)),
-        ("five six", None),
-        ("thousand million", None),
-        ("ten five", None),
-        ("twenty twelve", None),
-        ("hundred", 100),
-    ],
-)
-def test_numbers_in_words(words, value):
-    assert words_value(words) == value
 
 
 @given(SMALL, st.sampled_from(["{:d}", "{:,d}", "{:,d}.00"]))

@@ -12,7 +12,8 @@ from hierrouter_jax.cli import collect as collect_verb
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_table, save_table
-from tests.bridge.tasks.conftest import ROOT, TASK
+from tests.bridge.benchmarks import ROOT
+from tests.bridge.tasks.conftest import TASK
 from tests.tables import random_table
 
 POOL = "prompt: {fold: false}\nmodels: [{name: a, source: none, max_new_tokens: 9, base_rate: 1}]\n"

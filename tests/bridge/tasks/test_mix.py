@@ -12,7 +12,7 @@ from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Turn
 from hierrouter_jax.plugins import load_object
-from tests.bridge.tasks.conftest import ROOT
+from tests.bridge.benchmarks import ROOT
 
 TASKS = ("arc", "gsm8k", "humaneval", "math", "mbpp", "mmlu")
 
