@@ -4,8 +4,12 @@ import pytest
 
 from hierrouter_jax.bridge.grading.markup import (
     IN_CODE,
+    IN_PROSE,
     boxes,
+    braces_end,
     is_item,
+    last_box,
+    names_box,
     starts_list,
     tags,
     unfinished,
@@ -58,3 +62,36 @@ def test_reasoning_by_hand():
     assert without_thinking("a\n<think>b</think>c", IN_CODE) == "a\nc"
     assert without_thinking("a <think>b</think> c", IN_CODE) == "a <think>b</think> c"  # within a line
     assert without_thinking("a\n</think>\nb", IN_CODE) == "\nb"
+
+
+def test_boxes_and_tags_by_hand():
+    assert boxes(r"$x = \boxed{2}$ or \boxed{3}. So \fbox{7}.") == [(5, "2, 3"), (33, "7")]
+    assert boxes("\\boxed{2}\n\nNo: \\boxed{{a}}") == [(0, "2"), (15, "{a}")]
+    assert tags("<answer>7</answer> [answer]8\n\n9") == [(0, "7"), (19, "8")]
+    assert last_box(r"\boxed{1}, \boxed{2}, \boxed{}") == "2"
+    assert last_box("none") is None
+    assert names_box(r"in a \boxed{}")
+    assert not names_box("boxed")
+
+
+def test_braces_by_hand():
+    assert braces_end("a{b{c}}d", 1) == 7
+    assert braces_end(r"{a\}b}", 0) == 6
+    assert braces_end("{a", 0) == braces_end("a", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("response", "prose", "code"),
+    [
+        ("a\n<think>b</think>\nc", "\nc", "a\n\nc"),
+        ("a <think>b</think> c", " c", "a <think>b</think> c"),
+        ("a\n<think>b", "a\n", "a\n"),
+        ("a\n</think>\nb", "\nb", "\nb"),
+        ("a\n[THINK]b[/THINK]\nc", "a\n[THINK]b[/THINK]\nc", "a\n\nc"),
+        ("<scratchpad>a</scratchpad>b", "b", "<scratchpad>a</scratchpad>b"),
+        ("a", "a", "a"),
+    ],
+)
+def test_prose_ends_with_its_answer_and_code_stands_at_both_ends_of_a_thought(response, prose, code):
+    assert without_thinking(response, IN_PROSE) == prose
+    assert without_thinking(response, IN_CODE) == code

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from hierrouter_jax.bridge.grading.number_words import words_value
+from hierrouter_jax.bridge.grading.number_words import small_words, word_pattern, words_value
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,14 @@ from hierrouter_jax.bridge.grading.number_words import words_value
 )
 def test_numbers_in_words(words, value):
     assert words_value(words) == value
+
+
+def test_words_that_are_numbers():
+    assert small_words()["seventy"] == 70
+    assert len(small_words()) == 28  # 0 to 19, and eight tens
+    assert word_pattern().findall("two and a half, twenty-one or a hundred and three eggs") == [
+        "two and a half",
+        "twenty-one",
+        "a hundred and three",
+    ]
+    assert word_pattern().findall("and a man") == []

@@ -1,6 +1,8 @@
 """The pieces of a response that may be code."""
 
-from hierrouter_jax.bridge.grading.pieces import pieces
+import pytest
+
+from hierrouter_jax.bridge.grading.pieces import parts, pieces
 
 
 def test_pieces_of_a_response_by_hand():
@@ -11,3 +13,21 @@ def test_pieces_of_a_response_by_hand():
         ("z = 3", "OTHER"),
         ("w = 4", "OUTSIDE"),
     ]
+
+
+def test_parts_by_hand():
+    assert parts("a\n[DONE]\nb") == ["a\n", "\nb", "a\n[DONE]\nb"]
+    assert parts("a") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("response", "ends"),
+    [
+        ("```python\nx = 1\n```", ["CLOSED"]),
+        ("```python\ndef f():\n    return 1", ["OPEN"]),
+        ("def f():\n    return 1\n    and more", ["CUT"]),
+        ("x = 1\nreturn x", ["BODY"]),
+    ],
+)
+def test_how_a_piece_ends(response, ends):
+    assert [piece.end.name for piece in pieces(response)] == ends

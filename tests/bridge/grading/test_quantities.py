@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
-from hierrouter_jax.bridge.grading.quantities import decimal, quantities
+from hierrouter_jax.bridge.grading.quantities import decimal, quantities, word_quantities
 from hierrouter_jax.outcomes.table import Query
 
 SMALL = st.integers(min_value=2, max_value=10**40 - 1)
@@ -130,3 +130,11 @@ def test_scale_words_multiply(number, scale):
     word = {10**3: "thousand", 10**6: "million", 10**9: "billion"}[scale]
     assert right(f"The answer is {number} {word}.", number * scale)
     assert not right(f"The answer is {number} {word}.", number)
+
+
+def test_numbers_in_words_have_their_sign():
+    words = word_quantities("minus two and a half, then twenty-one")
+    assert [(one.written, one.value) for one in words] == [
+        ("minus two and a half", Fraction(-5, 2)),
+        ("twenty one", Fraction(21)),
+    ]

@@ -130,12 +130,6 @@ def test_inspect_refuses(own_task, sums, tmp_path, capsys):
         read_responses(tmp_path / "r.csv")
 
 
-def test_a_response_need_not_say_whose_it_is(tmp_path):
-    lines = [{"id": "x", "response": "4", "model": "m"}, {"id": "x", "response": "5"}]
-    (tmp_path / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert read_responses(tmp_path / "r.jsonl") == {"x": [("m", "4"), ("", "5")]}
-
-
 def test_worked_examples_may_be_asked_for_on_the_command_line(own_task, sums, tmp_path, capsys):
     task = str(own_task({"train": sums(6), "test": sums(3, 20)}))
     assert main(["inspect", "--task", task, "--shots", "2", "--limit", "1", "--json"]) == 0
