@@ -29,7 +29,8 @@ from hierrouter_jax.config import config_path
 from hierrouter_jax.domains import COUNT, NATURAL, POSITIVE, SEED
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.notes import read_queries, table_notes
+from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.rows import read_queries
 from hierrouter_jax.outcomes.store import EXTERNAL, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.studies.partial import PartialConfig, PlanKind, collect_partly

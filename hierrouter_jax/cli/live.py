@@ -22,8 +22,7 @@ from hierrouter_jax.cli.tables import print_result, result_console, result_table
 from hierrouter_jax.config import config_path
 from hierrouter_jax.domains import NONNEGATIVE
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.notes import read_questions
-from hierrouter_jax.outcomes.rows import TABULAR, kind, read_text
+from hierrouter_jax.outcomes.rows import TABULAR, kind, read_questions, read_text
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.outcomes.texts import decoded, lines_of
 from hierrouter_jax.quickstart import QuickstartConfig, run_quickstart
