@@ -1,12 +1,13 @@
 """Tokens, stated costs and price lists."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hierrouter_jax.cli.provenance import import_notes
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import build_table, read_format
-from hierrouter_jax.outcomes.importers.costs import WordCounter, read_prices
+from hierrouter_jax.outcomes.importers.costs import WordCounter, check_prices, cost_meaning, fill_tokens, read_prices
 from hierrouter_jax.outcomes.importers.records import Price
 from tests.outcomes.outcome_files import SUM, LengthEncoder, long_rows, table_of, write
 
@@ -53,3 +54,47 @@ def test_costs_of_zero_are_said(tmp_path):
 def test_a_price_list_is_whole_or_refused(tmp_path, text, said):
     with pytest.raises(InputError, match=said):
         read_prices(write(tmp_path / "prices.yaml", text))
+
+
+def test_prices_by_hand(tmp_path):
+    """Prices are of `per_tokens` tokens; LLMRouter's of a million."""
+    text = "money_unit: cents\nper_tokens: 100\nmodels: {a: {base_rate: 5}, b: {price_in: 1, price_out: 2}}"
+    assert read_prices(write(tmp_path / "own.yaml", text)) == (
+        {"a": Price(0.05, 0.05), "b": Price(0.01, 0.02)},
+        "cents",
+    )
+    path = write(tmp_path / "default_llm.json", {"a": {"input_price": 2, "output_price": 4}})
+    assert read_prices(path) == ({"a": Price(2e-6, 4e-6)}, "US dollars")
+
+
+def test_every_model_needs_a_price():
+    check_prices({"a": Price(1, 1)}, ["a"], "the pool")
+    with pytest.raises(InputError, match=r"the pool: model 'b' has no price \(it states those of a\)"):
+        check_prices({"a": Price(1, 1)}, ["a", "b"], "the pool")
+
+
+def test_words_and_marks_are_counted():
+    assert WordCounter().count(["What is 2 + 2?", "", "don't"]) == [6, 0, 3]
+
+
+def test_tokens_that_are_not_given_are_counted_and_reported():
+    columns = ["query_id", "model", "query", "response", "tokens_in", "tokens_out"]
+    rows = [("q", "a", "one two", "three", None, 7), ("q", "b", "one two", "three four", None, None)]
+    frame, report = fill_tokens(pd.DataFrame(rows, columns=columns, dtype=object), WordCounter(), None)
+    assert frame["tokens_in"].tolist() == [2, 2]
+    assert frame["tokens_out"].tolist() == [7, 2]
+    expected = {"tokenizer": "words", "counted_in": 2, "counted_out": 1, "stated_out": None, "without_out": 0}
+    assert report == expected
+    assert cost_meaning(report, costs_stated=False) == (
+        "cost is tokens read and written, counted by words, at the stated prices"
+    )
+
+
+def test_responses_that_are_not_there_take_the_stated_number():
+    columns = ["query_id", "model", "query", "response", "tokens_in", "tokens_out"]
+    frame = pd.DataFrame([("q", "a", "one", None, 1, None)], columns=columns, dtype=object)
+    filled, report = fill_tokens(frame, None, 9)
+    assert filled["tokens_out"].tolist() == [9]
+    assert "an assumed 9 tokens written where there is no response (1 outcomes)" in cost_meaning(report, False)
+    assert "of tokens read alone, as given" in cost_meaning(fill_tokens(frame, None, None)[1], False)
+    assert cost_meaning(report, True) == "cost is as the source states it for each outcome"

@@ -5,7 +5,7 @@ import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import read_format
-from hierrouter_jax.outcomes.importers.scales import Scales, suspicious
+from hierrouter_jax.outcomes.importers.scales import Scales, number_of, suspicious
 from tests.outcomes import outcome_files as made
 from tests.outcomes.outcome_files import CITY, COLOUR, SUM, write
 
@@ -127,3 +127,11 @@ def test_what_is_no_number_is_no_score(tmp_path, score):
     path = write(tmp_path / "o.csv", f'query,model,score,cost\n{SUM},m,1,1\n{CITY},m,"{score}",1\n')
     (rejected,) = read_format("long", path).rejected
     assert rejected.reason == f"score is '{score}', but must be a number in [0, 1]"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("1.5", (1.5, False)), ("50%", (50.0, True)), ("x", (None, False)), ("inf", (None, False)), (2, (2.0, False))],
+)
+def test_numbers_are_finite_and_may_be_percentages(value, number):
+    assert number_of(value) == number
