@@ -136,6 +136,7 @@ def _load(path: str, settings: str) -> Grader:
             grader = grader(**json.loads(settings or "{}"))
         except (TypeError, ValueError) as error:
             raise InputError(f"{path}: cannot be made ({error})") from None
-    if not callable(grader):
-        raise InputError(f"{path}: is no grader, for it cannot be called")
-    return grader
+    if callable(grader):
+        loaded: Any = grader
+        return loaded
+    raise InputError(f"{path}: is no grader, for it cannot be called")
