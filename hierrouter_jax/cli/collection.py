@@ -27,7 +27,8 @@ from hierrouter_jax.cli.collect import CollectConfig
 from hierrouter_jax.cli.inspect_tasks import split_names
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.notes import read_queries, table_notes
+from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.rows import read_queries
 from hierrouter_jax.outcomes.store import EXTERNAL, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.studies.partial import PartialConfig, PlanKind, collect_partly

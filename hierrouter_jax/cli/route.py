@@ -15,8 +15,7 @@ from rich.text import Text
 from hierrouter_jax.config import config_path
 from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.notes import read_questions
-from hierrouter_jax.outcomes.rows import TABULAR, kind, read_text
+from hierrouter_jax.outcomes.rows import TABULAR, kind, read_questions, read_text
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.outcomes.texts import decoded, lines_of
 

@@ -1,4 +1,4 @@
-"""Files of rows (JSON lines, JSON, CSV, Parquet, gzipped or not): the one reader that every verb's files go through."""
+"""Files of rows (JSON lines, JSON, CSV, Parquet, gzipped or not): the one reader of every verb, and queries by it."""
 
 import csv
 import gzip
@@ -15,10 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.texts import decoded, json_value, lines_of
+from hierrouter_jax.outcomes.table import SPLITS, Query
+from hierrouter_jax.outcomes.texts import NotText, as_text, decoded, gold_text, json_value, lines_of, unknown
 
 TABULAR = (".jsonl", ".json", ".csv", ".parquet")
 _RETURN = "\udc0d"  # stands for a carriage return inside a CSV: no decoded text holds half a surrogate pair
+
+_WHOLE = ("text", "gold", "split")
+_TEXTS = ("id", "text", "task", "split", "group")
+_TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 Reject = Callable[[int, str], None]
 
@@ -122,6 +127,31 @@ def read_rows(path: Path, reject: Reject | None = None) -> Rows:
     return Rows(tuple(dict.fromkeys(name for _, row in rows for name in row)), rows)
 
 
+def read_queries(path: Path) -> tuple[Query, ...]:
+    """Read queries with columns `text`, `gold` and `split`, and optionally `id`, `task`, `group` and `unseen`.
+
+    Raises:
+      InputError: naming the file, and the row and column at fault.
+    """
+    return _queries(path, _WHOLE, {"task": "queries", "group": "", "unseen": False}, (*_TEXTS, "gold", "unseen"))
+
+
+def read_questions(path: Path) -> tuple[Query, ...]:
+    """Read queries that only want an answer: column `text`, and optionally `id` and `task` ("" where it is
+    not said); they have no gold answer.
+
+    Raises:
+      InputError: naming the file, and the row and column at fault.
+    """
+    defaults = {"task": "", "gold": "", "split": "test", "group": "", "unseen": False}
+    queries, seen = _queries(path, ("text",), defaults, ("id", "text", "task")), set()
+    for row, query in enumerate(queries):
+        if query.id in seen:
+            raise InputError(f"{path}: row {row}: id {query.id!r} occurs twice")
+        seen.add(query.id)
+    return queries
+
+
 def _json_lines(path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines_of(read_text(path))):
         if not line.strip():
@@ -188,3 +218,44 @@ def _refuse_twice(path: Path, names: list[str]) -> None:
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"{path}: column {twice!r} occurs twice")
+
+
+def _queries(
+    path: Path, needed: tuple[str, ...], defaults: dict[str, Any], known: tuple[str, ...]
+) -> tuple[Query, ...]:
+    table = read_rows(path)
+    if not table.rows:
+        raise InputError(f"{path}: holds no queries")
+    table.need(path, *needed)
+    return tuple(
+        _query(
+            f"{path}: row {row}",
+            {name: record.get(name) for name in known},
+            needed,
+            defaults | {"id": f"query-{row:05d}"},
+        )
+        for row, record in table.rows
+    )
+
+
+def _query(where: str, record: dict[str, Any], needed: tuple[str, ...], defaults: dict[str, Any]) -> Query:
+    """A row's query; what a row leaves out is as `defaults` say."""
+    values: dict[str, Any] = dict(defaults)
+    for name, value in record.items():
+        if unknown(value):
+            if name in needed:
+                raise InputError(f"{where}: {name} is {'empty' if name == 'text' else 'missing'}")
+            continue
+        try:
+            values[name] = gold_text(value) if name == "gold" else as_text(value)
+        except NotText as error:
+            raise InputError(f"{where}: {name} {error}") from None
+    if not values["text"].strip():
+        raise InputError(f"{where}: text is empty")
+    if values["split"] not in SPLITS:
+        raise InputError(f"{where}: split is {values['split']!r}, but must be one of {', '.join(SPLITS)}")
+    unseen = str(values["unseen"]).strip().lower()
+    if unseen not in _TRUTH:
+        raise InputError(f"{where}: unseen is {values['unseen']!r}, but must be true or false")
+    values["unseen"] = _TRUTH[unseen]
+    return Query(**values)

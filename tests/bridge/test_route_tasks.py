@@ -15,7 +15,7 @@ from hierrouter_jax.bridge.route import route
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.notes import read_questions
+from hierrouter_jax.outcomes.rows import read_questions
 from hierrouter_jax.outcomes.table import Context
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
+from hierrouter_jax.outcomes.importers.costs import WordCounter
+from hierrouter_jax.outcomes.table import OutcomeTable
+
 SUM, COLOUR, CITY = "What is 2 + 2?", "Name a colour of the rainbow, please.", "Which city is the capital of Peru?"
 
 
@@ -25,6 +29,25 @@ def write(path: Path, content: Any) -> Path:
         content = "".join(json.dumps(row) + "\n" for row in content)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
+
+
+def table_of(format, path, counter=WordCounter(), prices=None, columns=None, **options) -> OutcomeTable:  # noqa: B008
+    records = read_format(format, path, columns)
+    return build_table(records, LengthEncoder(), counter, prices, options=ImportOptions(**options))
+
+
+def provenance(table: OutcomeTable) -> dict:
+    """What an imported table says of where it comes from, as its header on disk does."""
+    return json.loads(json.dumps(table.settings))["import"]
+
+
+def long_rows(query, response) -> list[dict]:
+    """Two models' outcomes of a query and of COLOUR, each with its cost."""
+    return [
+        {"query": text, "model": model, "score": 1, "cost": 1, "response": response}
+        for text in (query, COLOUR)
+        for model in "ab"
+    ]
 
 
 LONG = f"""query,task,model,score,response,split

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hierrouter_jax.outcomes.duplicates import find_duplicates, normalise
+from hierrouter_jax.outcomes.duplicates import Duplicates, Pair, find_duplicates, normalise
 
 
 def texts(count: int, words: int = 30, seed: int = 0) -> list[str]:
@@ -100,3 +100,10 @@ def test_one_problem_with_other_numbers_is_one():
 def test_many_questions_behind_one_prompt_stay_apart():
     found = find_duplicates([f"{RULES} {text}" for text in texts(300, 12, seed=6)])
     assert not found.pairs
+
+
+def test_pairs_and_groups_are_counted():
+    """Positions 0, 1 and 2 are one group of an exact and a near pair; 3 and 4 are alone."""
+    alike = Duplicates((Pair(0, 1, 1.0), Pair(1, 2, 0.9)), 5)
+    assert alike.counts == {"exact_pairs": 1, "near_pairs": 1, "groups": 1}
+    assert Duplicates((), 2).counts == {"exact_pairs": 0, "near_pairs": 0, "groups": 0}

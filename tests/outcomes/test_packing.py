@@ -96,17 +96,6 @@ def test_others_can_read_it(two, tmp_path):
     np.testing.assert_array_equal(pieces[index["context"][2, 3]].ravel(), held[2, 3].astype(np.float16))
 
 
-def test_pieces_by_hand():
-    """Two parts an embedding: the query's comes back in each context, so three embeddings are of four pieces."""
-    query, draft, empty = [1.0, 2.0], [3.0, 0.1], [0.0, -0.0]
-    whole = np.array([[query + empty, query + draft], [draft + empty, query + empty]], dtype=np.float32)
-    held = Embeddings.of({"context": whole}, 2)
-    assert held.pieces.dtype == np.float16
-    assert held.pieces.tolist() == [query, [0.0, 0.0], np.float16(draft).tolist()]
-    assert held.places["context"].tolist() == [[[0, 1], [0, 2]], [[2, 1], [0, 1]]]
-    np.testing.assert_array_equal(held.whole("context"), whole.astype(np.float16).astype("f4"))
-
-
 def test_an_encoder_of_two_parts_takes_less_room(tmp_path):
     table = random_table(queries=40, embedding=64)
     table.context_embedding[:, :, :32] = table.context_embedding[:, :1, :32]  # the query's part

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import build_table, read_format
-from hierrouter_jax.outcomes.notes import read_queries, read_questions
-from hierrouter_jax.outcomes.rows import read_rows
+from hierrouter_jax.outcomes.rows import read_queries, read_questions, read_rows
 from hierrouter_jax.outcomes.store import load_table, save_table
 from tests.outcomes.outcome_files import LengthEncoder
 
@@ -110,15 +109,6 @@ def test_what_a_row_leaves_out_is_as_if_no_row_had_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "unseen"),
-    [("true", True), ("no", False), ("false", False), ("YES", True), ("0", False), ("1", True), ("", False)],
-)
-def test_unseen_is_read_as_it_is_said(tmp_path, said, unseen):
-    (tmp_path / "q.csv").write_text(f"text,gold,split,unseen\na,x,test,{said}\n")
-    assert read_queries(tmp_path / "q.csv")[0].unseen is unseen
-
-
-@pytest.mark.parametrize(
     ("name", "data", "said"),
     [
         ("q.csv", b"text\ncaf\xe9\n", "line 2: byte 0xe9 is not UTF-8"),
@@ -151,6 +141,29 @@ def test_what_cannot_be_read_is_named(tmp_path, name, data, said):
     assert "\n" not in str(caught.value)
 
 
+def test_rejected_rows_leave_the_others(tmp_path):
+    (tmp_path / "o.csv").write_text(",a,b\n0,1,2\n1,1,2,3\n2,4\n")
+    seen: list[tuple[int, str]] = []
+    rows = read_rows(tmp_path / "o.csv", lambda row, reason: seen.append((row, reason)))
+    assert rows.columns == ("a", "b")
+    assert rows.rows == ((0, {"a": "1", "b": "2"}), (2, {"a": "4"}))
+    assert seen == [(1, "has 4 values, but the header names 3 columns")]
+
+
+def test_an_object_a_line_is_read_from_json_too(tmp_path):
+    (tmp_path / "q.json").write_text('{"text": "a"}\n{"text": "b"}\n')
+    assert [query.text for query in read_questions(tmp_path / "q.json")] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("said", "unseen"),
+    [("true", True), ("no", False), ("false", False), ("YES", True), ("0", False), ("1", True), ("", False)],
+)
+def test_unseen_is_read_as_it_is_said(tmp_path, said, unseen):
+    (tmp_path / "q.csv").write_text(f"text,gold,split,unseen\na,x,test,{said}\n")
+    assert read_queries(tmp_path / "q.csv")[0].unseen is unseen
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -165,17 +178,3 @@ def test_a_query_that_is_not_whole_is_refused(tmp_path, row, said):
     (tmp_path / "q.jsonl").write_text(f'{whole}{{"text": "a", {row}}}\n')
     with pytest.raises(InputError, match=f"row 1: {said}"):
         read_queries(tmp_path / "q.jsonl")
-
-
-def test_rejected_rows_leave_the_others(tmp_path):
-    (tmp_path / "o.csv").write_text(",a,b\n0,1,2\n1,1,2,3\n2,4\n")
-    seen: list[tuple[int, str]] = []
-    rows = read_rows(tmp_path / "o.csv", lambda row, reason: seen.append((row, reason)))
-    assert rows.columns == ("a", "b")
-    assert rows.rows == ((0, {"a": "1", "b": "2"}), (2, {"a": "4"}))
-    assert seen == [(1, "has 4 values, but the header names 3 columns")]
-
-
-def test_an_object_a_line_is_read_from_json_too(tmp_path):
-    (tmp_path / "q.json").write_text('{"text": "a"}\n{"text": "b"}\n')
-    assert [query.text for query in read_questions(tmp_path / "q.json")] == ["a", "b"]

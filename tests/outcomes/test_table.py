@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import Query
 from tests.tables import random_table
 
@@ -66,20 +65,6 @@ def test_bad_queries_are_named(change, message):
     with pytest.raises(InputError) as caught:
         replace(table, queries=queries)
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf"), None])
-def test_unknown_prices_are_refused(price):
-    with pytest.raises(InputError, match="a price is a number of at least 0"):
-        PricedModel("m", price, 1.0)
-
-
-def test_cost_is_tokens_times_prices_by_hand():
-    """Node 2 of q0 calls m1 at .2 a token read and .4 a token written."""
-    table = random_table()
-    by_hand = table.tokens_in[0, 2] * 0.2 + table.tokens_out[0, 2] * 0.4
-    assert table.cost[0, 2] == pytest.approx(by_hand)
-    assert (table.cost[:, 0] == 0).all()
 
 
 def test_the_fingerprint_follows_outcomes_and_not_prices_or_splits():

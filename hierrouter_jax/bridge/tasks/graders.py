@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.tasks.config import TaskConfig
@@ -136,6 +136,7 @@ def _load(path: str, settings: str) -> Grader:
             grader = grader(**json.loads(settings or "{}"))
         except (TypeError, ValueError) as error:
             raise InputError(f"{path}: cannot be made ({error})") from None
-    if not callable(grader):
-        raise InputError(f"{path}: is no grader, for it cannot be called")
-    return cast(Grader, grader)
+    if callable(grader):
+        loaded: Any = grader
+        return loaded
+    raise InputError(f"{path}: is no grader, for it cannot be called")

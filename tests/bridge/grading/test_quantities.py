@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
-from hierrouter_jax.bridge.grading.number_words import words_value
-from hierrouter_jax.bridge.grading.quantities import decimal, quantities
+from hierrouter_jax.bridge.grading.quantities import decimal, quantities, word_quantities
 from hierrouter_jax.outcomes.table import Query
 
 SMALL = st.integers(min_value=2, max_value=10**40 - 1)
@@ -109,25 +108,6 @@ def test_the_numbers_of_a_text(text, values):
     assert [one.value for one in quantities(text)] == [Fraction(value) for value in values]
 
 
-@pytest.mark.parametrize(
-    ("words", "value"),
-    [
-        ("zero", 0),
-        ("twelve hundred", 1200),
-        ("one million two hundred thousand and three", 1_200_003),
-        ("one half", Fraction(1, 2)),
-        ("two thirds", Fraction(2, 3)),
-        ("five six", None),
-        ("thousand million", None),
-        ("ten five", None),
-        ("twenty twelve", None),
-        ("hundred", 100),
-    ],
-)
-def test_numbers_in_words(words, value):
-    assert words_value(words) == value
-
-
 @given(SMALL, st.sampled_from(["{:d}", "{:,d}", "{:,d}.00"]))
 def test_a_whole_number_is_itself_and_not_its_neighbours(number, form):
     text = form.format(number)
@@ -150,3 +130,11 @@ def test_scale_words_multiply(number, scale):
     word = {10**3: "thousand", 10**6: "million", 10**9: "billion"}[scale]
     assert right(f"The answer is {number} {word}.", number * scale)
     assert not right(f"The answer is {number} {word}.", number)
+
+
+def test_numbers_in_words_have_their_sign():
+    words = word_quantities("minus two and a half, then twenty-one")
+    assert [(one.written, one.value) for one in words] == [
+        ("minus two and a half", Fraction(-5, 2)),
+        ("twenty one", Fraction(21)),
+    ]

@@ -1,14 +1,12 @@
 """A small task of six countries' capitals, two of them asked twice, and where the benchmarks' local copy lies."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-BENCHMARKS = Path(os.environ.get("HIERROUTER_DATA", ROOT.parent / "shared" / "data")) / "benchmarks"
+from tests.bridge.benchmarks import BENCHMARKS
 
 GRADER = """
 from hierrouter_jax.bridge.grading import Verdict

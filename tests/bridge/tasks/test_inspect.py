@@ -12,7 +12,8 @@ from hierrouter_jax.cli import collection
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_table, save_table
-from tests.bridge.tasks.conftest import ROOT, TASK
+from tests.bridge.benchmarks import ROOT
+from tests.bridge.tasks.conftest import TASK
 from tests.tables import random_table
 
 POOL = "prompt: {fold: false}\nmodels: [{name: a, source: none, max_new_tokens: 9, base_rate: 1}]\n"
@@ -127,12 +128,6 @@ def test_inspect_refuses(own_task, sums, tmp_path, capsys):
     (tmp_path / "r.csv").write_text("id,text\nx,4\n")
     with pytest.raises(InputError, match="column 'response' is missing"):
         read_responses(tmp_path / "r.csv")
-
-
-def test_a_response_need_not_say_whose_it_is(tmp_path):
-    lines = [{"id": "x", "response": "4", "model": "m"}, {"id": "x", "response": "5"}]
-    (tmp_path / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert read_responses(tmp_path / "r.jsonl") == {"x": [("m", "4"), ("", "5")]}
 
 
 def test_worked_examples_may_be_asked_for_on_the_command_line(own_task, sums, tmp_path, capsys):

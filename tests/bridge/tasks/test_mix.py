@@ -7,12 +7,9 @@ import pytest
 
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix, load_task
 from hierrouter_jax.bridge.tasks.config import Share
-from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
-from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Turn
 from hierrouter_jax.plugins import load_object
-from tests.bridge.tasks.conftest import ROOT
 
 TASKS = ("arc", "gsm8k", "humaneval", "math", "mbpp", "mmlu")
 
@@ -151,22 +148,6 @@ def test_files_that_are_none_are_named(own_task):
         draw_mix(mix(task, test=1))
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_every_task_preset_loads(name):
-    task = load_task(name)
-    assert task.name == name
-    assert task.license
-    assert isinstance(task.prompt, TaskPrompt)
-    assert config_path(f"task/{name}.yaml").read_text().startswith("# ")
-
-
-def test_the_papers_mix_holds_1800_training_queries():
-    paper = load_mix("mix/paper.yaml")
-    assert sorted(paper.tasks) == sorted(TASKS)
-    assert sum(share.train for share in paper.tasks.values()) == 1800
-    assert sum(share.test for share in paper.tasks.values()) >= 500
-
-
 def test_the_local_copies_give_a_mix_of_six(benchmarks, monkeypatch):
     monkeypatch.setattr("hierrouter_jax.bridge.tasks.mix.make_grader", lambda *_: None)
     drawn = draw_mix(load_mix("mix/test-files.yaml"), benchmarks)
@@ -178,21 +159,6 @@ def test_the_local_copies_give_a_mix_of_six(benchmarks, monkeypatch):
     assert labelled == ["math", "mbpp", "humaneval", "arc", "mmlu"]
     subjects = Counter(q.text.partition("Question (")[2].partition(")")[0] for q in drawn.queries if q.task == "mmlu")
     assert len(subjects) > 20
-
-
-def test_presets_are_where_the_wheel_takes_them_from():
-    assert {path.stem for path in (ROOT / "configs" / "task").glob("*.yaml")} == set(TASKS)
-
-
-def test_a_mix_may_be_narrowed(own_task):
-    whole = load_mix("mix/paper.yaml")
-    assert list(whole.only(("math", "arc"), None).tasks) == ["math", "arc"]
-    other = whole.only(("math", "own.yaml"), {"test": 5})
-    assert [share.counts for share in other.tasks.values()] == [{"train": 0, "validation": 0, "test": 5}] * 2
-    with pytest.raises(InputError, match=r"'own.yaml' is not in the mix .*say how many with --counts"):
-        whole.only(("own.yaml",), None)
-    with pytest.raises(InputError, match="'dev' is no split"):
-        whole.only(("math",), {"dev": 5})
 
 
 def test_a_question_in_two_orders_is_one_group(benchmarks):

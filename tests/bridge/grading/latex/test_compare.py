@@ -1,14 +1,8 @@
 """Equality of mathematical answers: exact for numbers, by meaning for equations, inequalities, sets and fonts."""
 
-from fractions import Fraction
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from hierrouter_jax.bridge.grading.latex.clean import clean
 from hierrouter_jax.bridge.grading.latex.compare import asks_for, judge, no_algebra
-from hierrouter_jax.bridge.grading.latex.numbers import Number, read_number, same_number
 from hierrouter_jax.bridge.grading.math import MathGrader
 from hierrouter_jax.outcomes.table import Query
 
@@ -126,57 +120,3 @@ def test_an_equation_states_what_the_question_asks_for():
     assert judge("14", "a^2+b^2 = 14", no_algebra) == "wrong: equation"
     query = Query("q", question, "math", "14", "test")
     assert MathGrader(workers=0)([r"\boxed{a^2+b^2=14}"], [query])[0].quality == 1
-
-
-def number(text: str) -> Number:
-    read = read_number(clean(text))
-    assert read is not None, text
-    return read
-
-
-BIG = st.integers(min_value=1, max_value=10**40 - 1)
-
-
-def forms(top: int, bottom: int) -> list[str]:
-    """A positive rational as it may be written."""
-    whole, rest = divmod(top, bottom)
-    texts = [
-        f"{top}/{bottom}",
-        rf"\frac{{{top}}}{{{bottom}}}",
-        rf"\dfrac{{{top:,}}}{{{bottom:,}}}",
-        rf"\text{{{top}/{bottom}}}",
-    ]
-    texts += [rf"{whole}\frac{{{rest}}}{{{bottom}}}", f"{whole} {rest}/{bottom}"] if whole and rest else []
-    texts += [f"{whole}", f"{whole:,}", f"{whole:,}".replace(",", " "), rf"\mathbf{{{whole}}}"] if not rest else []
-    digits, power = bottom, 0
-    while digits % 10 == 0:
-        digits, power = digits // 10, power + 1
-    if digits == 1 and power:
-        text = f"{top:0{power + 1}d}"
-        texts += [f"{text[:-power]}.{text[-power:]}", rf"{top} \times 10^{{-{power}}}", f"{top}e-{power}"]
-    if digits == 1 and power and set(str(top)) != {"9"}:
-        value = top + Fraction(1, 3)
-        assert number(rf"{text[:-power]}.{text[-power:]}\overline{{3}}").value == value / bottom
-    return texts
-
-
-@given(BIG, st.one_of(BIG, st.integers(0, 39).map(lambda power: 10**power)), BIG, BIG)
-@settings(max_examples=200)
-def test_equal_rationals_are_equal_and_different_ones_differ(top, bottom, other_top, other_bottom):
-    others = [(other_top, other_bottom), (top + 1, bottom), (top, bottom + 1), (bottom, top)]
-    numbers = [number(text) for text in forms(top, bottom)]
-    for one in numbers:
-        assert one.value == Fraction(top, bottom)
-        assert same_number(numbers[0], one)
-        assert number(f"-{top}/{bottom}").value == -one.value
-    for pair in others:
-        different = number(rf"\frac{{{pair[0]}}}{{{pair[1]}}}")
-        assert same_number(numbers[0], different) == (Fraction(top, bottom) == Fraction(*pair))
-
-
-@given(BIG, BIG, st.integers(-2, 2))
-@settings(max_examples=25, deadline=None)
-def test_the_grader_tells_neighbours_among_rationals_apart(top, bottom, step):
-    gold, answer = rf"\frac{{{top}}}{{{bottom}}}", rf"\boxed{{\frac{{{top + step}}}{{{bottom}}}}}"
-    verdict = MathGrader(workers=0)([answer], [Query("q", "?", "math", gold, "test")])[0]
-    assert (verdict.quality == 1) == (step == 0)

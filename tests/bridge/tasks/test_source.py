@@ -13,7 +13,10 @@ import pytest
 
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix
 from hierrouter_jax.bridge.tasks.config import Share, load_task
+from hierrouter_jax.bridge.tasks.source import pinned, read_items, read_rows
 from hierrouter_jax.config import to_dict
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.duplicates import find_duplicates
 from tests.bridge.hub import Hub, serve
 
 Row = dict[str, Any]
@@ -177,3 +180,33 @@ def test_out_of_the_hubs_reach_a_copy_serves_for_its_own_revision_only(places, t
     assert codes == [0, 2]
     assert f"the copy in the cache is of commit {commit}, not of revision {other}" in said
     assert len(hub.asked) == asked
+
+
+@pytest.mark.parametrize(("name", "pairs"), [("gsm8k", 0), ("mbpp", 25)])
+def test_the_local_copies_hold_few(name, pairs, benchmarks):
+    """MBPP asks for the volume of a cube, and of a cone; GSM8K's test file holds no near-duplicate."""
+    items = read_items(load_task(name), "test", benchmarks)
+    found = find_duplicates([item.item.content for item in items])
+    assert pairs <= len(found.pairs) <= pairs + 10
+
+
+def test_items_of_a_file_by_hand(own_task):
+    task = load_task(
+        str(own_task({"train": [{"question": "a", "gold": "1"}, {"question": "b", "gold": "2", "key": "x"}]}))
+    )
+    items = read_items(task, "train")
+    assert [(item.id, item.task, item.split, item.item.gold) for item in items] == [
+        ("own-train-00000", "own", "train", "1"),
+        ("own-train-x", "own", "train", "2"),
+    ]
+    assert read_rows(task.source, "train", None, "here")[1]["question"] == "b"
+    assert pinned(task) is task, "files have no commit"
+
+
+def test_a_key_that_occurs_twice_and_a_split_that_is_none_are_named(own_task):
+    row = {"question": "a", "gold": "1", "key": "x"}
+    task = load_task(str(own_task({"train": [row, row]})))
+    with pytest.raises(InputError, match=r"task own, split train: 'own-train-x' occurs twice"):
+        read_items(task, "train")
+    with pytest.raises(InputError, match=r"split dev: the source has no such split; its splits are train, test"):
+        read_items(task, "dev")

@@ -3,12 +3,16 @@
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hierrouter_jax.bridge.grading.final_answer import final_answer
+from hierrouter_jax.bridge.grading.markup import boxes
 from hierrouter_jax.bridge.grading.math import MathGrader
 from hierrouter_jax.bridge.grading.parallel import grade_all
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
+from tests.bridge.answer_rewritings import OTHER, SAME, Rewrite
+from tests.bridge.benchmarks import benchmark
 
 CASES = [  # gold, answer in the box, reason
     (r"\frac{3}{4}", "0.75", "right"),
@@ -97,34 +101,6 @@ def test_verdict_by_careful_reading(graded, row):
     assert graded[row].extracted == answer
 
 
-@pytest.mark.parametrize(
-    ("response", "text", "marker"),
-    [
-        (r"First \boxed{3}. Wait, \boxed{\frac{1}{\sqrt{2}}}", r"\frac{1}{\sqrt{2}}", "boxed"),
-        (r"$x = \boxed{2}$ or $x = \boxed{3}$", "2, 3", "boxed"),
-        (r"\boxed{2}, as said. The answer is in 3 units.", "2", "boxed"),
-        (r"\boxed{2}. Correction: the final answer is $4$.", "4", "phrase"),
-        (r"\boxed{\{1, 2\}}", r"\{1, 2\}", "boxed"),
-        (r"\fbox{7}", "7", "boxed"),
-        (r"It is $\boxed 5$.", "5", "boxed"),
-        (r"It is \boxed{12", "12", "boxed"),
-        ("so 3+4=7\n#### 7", "7", "hashes"),
-        (r"The answer is $\frac{1}{2}$.", r"\frac{1}{2}", "phrase"),
-        (r"The answer is $x=2$ or $x=3$. Done.", "x=2, x=3", "phrase"),
-        (r"**Final Answer:** $\sqrt{2}$", r"\sqrt{2}", "phrase"),
-        ("The answer is 3.5 metres. It is long.", "3.5 metres", "phrase"),
-        ("The answer is east.", "east", "phrase"),
-        (r"Hence \[ x = 4 \]", "x = 4", "line"),
-        ("It must be **42**.\n\nLet me know if you need more help!", "42", "bold"),
-        (r"<think>\boxed{1}</think>\boxed{2}", "2", "boxed"),
-        ("", "", ""),
-    ],
-)
-def test_where_the_final_answer_stands(response, text, marker):
-    found = final_answer(response)
-    assert (found.text, found.marker) == (text, marker)
-
-
 def test_an_endless_comparison_is_killed_and_its_neighbours_are_graded():
     """Towers of powers keep sympy in one C loop that no signal reaches."""
     pairs = [(r"\sqrt{2}", r"9^{9^{9^{9^{9}}}}"), (r"\sqrt{8}", r"2\sqrt{2}"), (r"\sqrt{3}", r"\sqrt{2}")]
@@ -148,3 +124,34 @@ def test_a_query_without_a_gold_answer_is_refused():
         MathGrader()(["1"], [Query("q", "?", "math", " ", "test")])
     with pytest.raises(InputError, match="1 responses for 0 queries"):
         MathGrader()(["1"], [])
+
+
+def unexpected(golds: list[str], rewrites: dict[str, Rewrite], right: bool) -> list[str]:
+    """Which rewritings of which golds are graded the other way."""
+    cases = [(name, gold, text) for gold in golds for name, rewrite in rewrites.items() if (text := rewrite(gold))]
+    queries = [Query(str(row), "?", "math", gold, "test") for row, (_, gold, _) in enumerate(cases)]
+    verdicts = MathGrader()([rf"Hence \boxed{{{text}}}" for _, _, text in cases], queries)
+    assert len(cases) > len(golds)
+    return [
+        f"{name}: {gold} ~ {text}: {verdict.reason}"
+        for (name, gold, text), verdict in zip(cases, verdicts, strict=True)
+        if (verdict.quality == 1) != right
+    ]
+
+
+@pytest.mark.parametrize(("rewrites", "right"), [(SAME, True), (OTHER, False)], ids=["same", "other"])
+def test_math_references_in_other_words(rewrites, right):
+    golds = sorted({boxes(solution)[-1][1] for solution in benchmark("math").solution})
+    assert len(golds) > 250
+    assert unexpected(golds, rewrites, right) == []
+
+
+BIG = st.integers(min_value=1, max_value=10**40 - 1)
+
+
+@given(BIG, BIG, st.integers(-2, 2))
+@settings(max_examples=25, deadline=None)
+def test_the_grader_tells_neighbours_among_rationals_apart(top, bottom, step):
+    gold, answer = rf"\frac{{{top}}}{{{bottom}}}", rf"\boxed{{\frac{{{top + step}}}{{{bottom}}}}}"
+    verdict = MathGrader(workers=0)([answer], [Query("q", "?", "math", gold, "test")])[0]
+    assert (verdict.quality == 1) == (step == 0)

@@ -1,12 +1,32 @@
-"""Scores on other scales than 0 to 1: refused with their column, or mapped where the scale is stated."""
+"""Scores on the scale that is stated, or on 0 to 1; and models that are far below what they promise."""
 
+import pandas as pd
 import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import read_format
-from hierrouter_jax.outcomes.importers.scales import Scales
+from hierrouter_jax.outcomes.importers.scales import Scales, number_of, suspicious
 from tests.outcomes import outcome_files as made
 from tests.outcomes.outcome_files import CITY, COLOUR, SUM, write
+
+
+def test_suspicious_columns_by_hand():
+    """On b the others' median is .8; z has 0, and y .3 though it lies .1 behind the median elsewhere."""
+    means = {(task, model): mean for task in "acd" for model, mean in zip("wxyz", (0.6, 0.6, 0.5, 0.6), strict=True)}
+    means |= {("b", "w"): 0.8, ("b", "x"): 0.8, ("b", "y"): 0.3, ("b", "z"): 0.0}
+    rows = [
+        {"task": task, "model": model, "score": float(number < 10 * mean)}
+        for (task, model), mean in means.items()
+        for number in [*range(10), *range(10)]
+    ]
+    flags = {(flag["task"], flag["model"]): flag for flag in suspicious(pd.DataFrame(rows))}
+    assert set(flags) == {("b", "y"), ("b", "z")}
+    assert "about 0, while the other models' median is 0.80" in flags["b", "z"]["reason"]
+    assert "far below the 0.70 that its other tasks promise" in flags["b", "y"]["reason"]
+    few = [row for row in rows if row["task"] not in "cd"]
+    assert {flag["model"] for flag in suspicious(pd.DataFrame(few))} == {"z"}, "one other task promises nothing"
+    assert not suspicious(pd.DataFrame(rows[::3])), "too few outcomes tell nothing"
+
 
 SCORES = {  # on a scale: what they are in [0, 1]
     "percent": ([0, 100], ["0", "87.5", "100"], [0, 0.875, 1]),
@@ -107,3 +127,11 @@ def test_what_is_no_number_is_no_score(tmp_path, score):
     path = write(tmp_path / "o.csv", f'query,model,score,cost\n{SUM},m,1,1\n{CITY},m,"{score}",1\n')
     (rejected,) = read_format("long", path).rejected
     assert rejected.reason == f"score is '{score}', but must be a number in [0, 1]"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("1.5", (1.5, False)), ("50%", (50.0, True)), ("x", (None, False)), ("inf", (None, False)), (2, (2.0, False))],
+)
+def test_numbers_are_finite_and_may_be_percentages(value, number):
+    assert number_of(value) == number

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.duplicates import Duplicates, Pair, find_duplicates
-from hierrouter_jax.outcomes.importers.scales import suspicious
 from hierrouter_jax.outcomes.importers.splits import draw, draw_validation, leak_report, leaked
 from hierrouter_jax.outcomes.table import SPLITS
 
@@ -103,21 +102,3 @@ def test_a_planted_copy_with_an_instruction_behind_it_is_near():
     pairs = find_duplicates([text, text + " Put your final answer in a box."]).pairs
     assert len(pairs) == 1
     assert pairs[0].similarity < 1
-
-
-def test_suspicious_columns_by_hand():
-    """On b the others' median is .8; z has 0, and y .3 though it lies .1 behind the median elsewhere."""
-    means = {(task, model): mean for task in "acd" for model, mean in zip("wxyz", (0.6, 0.6, 0.5, 0.6), strict=True)}
-    means |= {("b", "w"): 0.8, ("b", "x"): 0.8, ("b", "y"): 0.3, ("b", "z"): 0.0}
-    rows = [
-        {"task": task, "model": model, "score": float(number < 10 * mean)}
-        for (task, model), mean in means.items()
-        for number in [*range(10), *range(10)]
-    ]
-    flags = {(flag["task"], flag["model"]): flag for flag in suspicious(pd.DataFrame(rows))}
-    assert set(flags) == {("b", "y"), ("b", "z")}
-    assert "about 0, while the other models' median is 0.80" in flags["b", "z"]["reason"]
-    assert "far below the 0.70 that its other tasks promise" in flags["b", "y"]["reason"]
-    few = [row for row in rows if row["task"] not in "cd"]
-    assert {flag["model"] for flag in suspicious(pd.DataFrame(few))} == {"z"}, "one other task promises nothing"
-    assert not suspicious(pd.DataFrame(rows[::3])), "too few outcomes tell nothing"

@@ -7,19 +7,8 @@ import pytest
 
 from hierrouter_jax.bridge.grading.code import CodeGrader
 from hierrouter_jax.bridge.grading.extraction import extract_program
-from hierrouter_jax.bridge.grading.markup import IN_CODE, without_thinking
-from hierrouter_jax.bridge.grading.pieces import pieces
-from hierrouter_jax.bridge.grading.sandbox.sandbox import find_sandbox
-from hierrouter_jax.bridge.grading.source import missing_names, without_demonstration
-from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
-
-try:
-    find_sandbox()
-    WITHOUT = ""
-except InputError as error:
-    WITHOUT = str(error)
-needs_sandbox = pytest.mark.skipif(bool(WITHOUT), reason=WITHOUT)
+from tests.bridge.grading.sandbox.programs import needs_sandbox
 
 PROMPT = 'def area(w: int, h: int) -> int:\n    """Area of a rectangle."""\n'
 BODY = "    return w * h\n"
@@ -227,42 +216,6 @@ def test_what_a_set_up_uses_stays():
     function = "def area(box):\n    return box.w * box.h\n"
     for response in (f"{box}{function}", f"{function}\n{box}", f"```python\n{box}```\n```python\n{function}```"):
         assert quality(response, gold) == 1.0
-
-
-def test_without_demonstration_by_hand():
-    source = (
-        "word\n[BEGIN]\nimport sys\nprint('kept: it stands before')\ndef f(n):\n    return g(n) + TABLE[n]\n"
-        "def g(n):\n    return n\nTABLE = []\nfor i in range(9):\n    TABLE.append(i)\nsys.setrecursionlimit(9999)\n"
-        "def h(n):\n    return n\nprint(f(1))\nassert f(1) == 3\nresult = f(2)\n"
-    )
-    assert without_demonstration(source, ["f"], []) == (
-        "import sys\nprint('kept: it stands before')\ndef f(n):\n    return g(n) + TABLE[n]\n"
-        "def g(n):\n    return n\nTABLE = []\nfor i in range(9):\n    TABLE.append(i)\nsys.setrecursionlimit(9999)\n"
-    )
-    assert "result = f(2)" in without_demonstration(source, ["f"], ["result"])
-    assert without_demonstration("def f(:", ["f"], []) == "def f(:"
-    assert without_demonstration("Sure\n", ["f"], []) == ""
-
-
-def test_missing_names_by_hand():
-    source = "import a\nx: int = 1\ndef f(y, z=w):\n    global v\n    v = 1\n    return [u for u in y] + b(z, x, v)"
-    assert missing_names(source) == {"w", "b"}
-
-
-def test_pieces_of_a_response_by_hand():
-    found = pieces("x = 1\n```python\ny = 2\n```\nNow:\n```text\nz = 3\n```\nand\nw = 4")
-    assert [(piece.source.strip(), piece.place.name) for piece in found] == [
-        ("x = 1", "OUTSIDE"),
-        ("y = 2", "PYTHON"),
-        ("z = 3", "OTHER"),
-        ("w = 4", "OUTSIDE"),
-    ]
-
-
-def test_reasoning_by_hand():
-    assert without_thinking("a\n<think>b</think>c", IN_CODE) == "a\nc"
-    assert without_thinking("a <think>b</think> c", IN_CODE) == "a <think>b</think> c"  # within a line
-    assert without_thinking("a\n</think>\nb", IN_CODE) == "\nb"
 
 
 @pytest.mark.parametrize(

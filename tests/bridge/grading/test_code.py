@@ -1,9 +1,7 @@
 """Code in responses is found, run and judged as the field does."""
 
 import json
-import os
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,15 +11,8 @@ from hierrouter_jax.bridge.grading.sandbox.sandbox import find_sandbox
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 from scripts.bench_grading import benchmark_programs, negated
-
-SHARED = Path(os.environ.get("HIERROUTER_DATA", Path(__file__).parents[3] / "shared" / "data"))
-
-try:
-    find_sandbox()
-    WITHOUT = ""
-except InputError as error:
-    WITHOUT = str(error)
-needs_sandbox = pytest.mark.skipif(bool(WITHOUT), reason=WITHOUT)
+from tests.bridge.benchmarks import BENCHMARKS
+from tests.bridge.grading.sandbox.programs import needs_sandbox
 
 PROMPT = 'from typing import List\n\ndef double(xs: List[int]) -> List[int]:\n    """Doubles."""\n'
 TEST = "def check(candidate):\n    assert candidate([1, 2]) == [2, 4]\n    assert candidate([]) == []\n"
@@ -143,10 +134,10 @@ def test_bad_gold_is_refused_by_the_querys_name(gold, message):
 
 
 @needs_sandbox
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"no benchmarks at {SHARED}")
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason=f"no benchmarks at {BENCHMARKS}")
 def test_reference_solutions_pass_and_fail_with_their_last_assert_negated():
     """Every sixteenth; `python -m scripts.bench_grading` runs all."""
     sandbox = find_sandbox()
-    for name, program, tests in benchmark_programs(SHARED / "benchmarks")[::16]:
+    for name, program, tests in benchmark_programs(BENCHMARKS)[::16]:
         assert sandbox.run(program, tests).passed, name
         assert sandbox.run(program, negated(tests)).reason.startswith("wrong"), name

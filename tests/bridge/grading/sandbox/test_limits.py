@@ -1,14 +1,15 @@
 """The limit on the memory of a program's processes together: it ends the many, and never a program that is one."""
 
+import os
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from hierrouter_jax.bridge.grading.sandbox.limits import address_space
+from hierrouter_jax.bridge.grading.sandbox.limits import address_space, filter_pipe, filter_program
 from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, Outcome, ProgramTests, Sandbox
-from tests.bridge.test_sandbox import RIGHT, names_of_processes, needs_sandbox, run
+from tests.bridge.grading.sandbox.programs import RIGHT, names_of_processes, needs_sandbox, run, sees
 
 MIB = 1 << 20
 # Each of the program's processes may take far more than one of these children does.
@@ -73,3 +74,20 @@ def test_without_a_sandbox_it_holds_too():
 
 def test_a_process_that_has_ended_takes_nothing():
     assert address_space(2**22 + 1) == 0
+
+
+@needs_sandbox
+@pytest.mark.skipif(filter_program() is None, reason="libseccomp or its binding is missing")
+def test_forbidden_calls_fail():
+    before = "import ctypes\nlibc = ctypes.CDLL(None)"
+    assert sees(
+        "[libc.unshare(0x10000000), libc.memfd_create(b'x', 0), libc.mount(0, 0, 0, 0, 0)]", "[-1, -1, -1]", before
+    ).passed
+
+
+@pytest.mark.skipif(filter_program() is None, reason="libseccomp or its binding is missing")
+def test_the_filter_is_read_from_its_pipe_once():
+    with filter_pipe() as descriptor:
+        assert descriptor is not None
+        assert os.read(descriptor, 1 << 16) == filter_program()
+        assert os.read(descriptor, 1) == b""

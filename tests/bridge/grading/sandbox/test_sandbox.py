@@ -7,79 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from hierrouter_jax.bridge.grading.sandbox import limits as limits_module
 from hierrouter_jax.bridge.grading.sandbox import sandbox as sandboxes
-from hierrouter_jax.bridge.grading.sandbox.limits import filter_program
-from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, Outcome, ProgramTests, find_sandbox
+from hierrouter_jax.bridge.grading.sandbox.sandbox import Outcome, ProgramTests, find_sandbox
 from hierrouter_jax.errors import InputError
-
-try:
-    find_sandbox()
-    WITHOUT = ""
-except InputError as error:
-    WITHOUT = str(error)
-needs_sandbox = pytest.mark.skipif(bool(WITHOUT), reason=WITHOUT)
-
-SHORT = Limits(cpu_seconds=1, wall_seconds=2, memory_bytes=1 << 28, file_bytes=1 << 20, tmp_bytes=1 << 22)
-SECRET = 918273645
-TESTS = ProgramTests("", (), (("assert 1", f"assert f(1) == {SECRET}"), ("assert 2", "assert f(2) == [3, (4.5, 'x')]")))
-RIGHT = f"def f(x): return {SECRET} if x == 1 else [3, (4.5, 'x')]"
-
-
-def run(program: str, tests: ProgramTests = TESTS, limits: Limits = SHORT) -> Outcome:
-    return find_sandbox().run(program, tests, limits)
-
-
-def sees(expression: str, expected: str, before: str = "") -> Outcome:
-    """Whether a program inside finds `expression` to equal `expected`."""
-    program = f"{before}\ndef f():\n    import os, sys, socket\n    return {expression}"
-    return run(program, ProgramTests("", (), (("it", f"assert f() == {expected}, f()"),)))
-
-
-def raises(statement: str, kind: str = "OSError") -> Outcome:
-    indented = "\n    ".join(statement.splitlines())
-    program = f"import os, socket\ntry:\n    {indented}\nexcept {kind}:\n    caught = 1\ndef f(): return caught"
-    return run(program, ProgramTests("", (), (("it", "assert f() == 1"),)))
+from tests.bridge.grading.sandbox.programs import (
+    RIGHT,
+    SHORT,
+    TESTS,
+    names_of_processes,
+    needs_sandbox,
+    raises,
+    run,
+    sees,
+)
 
 
 @needs_sandbox
 def test_a_right_program_passes():
     assert run(RIGHT) == Outcome(True, "right")
-
-
-@needs_sandbox
-@pytest.mark.parametrize(
-    "kind", ["-5", "2**70", "1.5", "float('inf')", "'é\\ud800'", "b'x'", "bytearray(b'x')", "None"]
-)
-def test_plain_values_cross_as_they_are(kind):
-    program = f"def f(x): return x, type(x).__name__, {kind}"
-    step = f"x = {kind}\nassert f(x) == (x, type(x).__name__, x), f(x)"
-    assert run(program, ProgramTests("", (), (("it", step),))).passed
-
-
-@needs_sandbox
-def test_compound_values_cross_as_they_are():
-    value = "[(1, {'a': {2, 3}}), frozenset([4]), range(3), 1j, Counter('aab'), deque([1]), Fraction(1, 3), date(2024, 2, 29)]"
-    imports = "from collections import *\nfrom fractions import *\nfrom datetime import *"
-    step = f"x = {value}\nassert f(x) == x and [type(v) for v in f(x)] == [type(v) for v in x]"
-    assert run(f"{imports}\ndef f(x): return x", ProgramTests(imports, (), (("it", step),))) == Outcome(True, "right")
-
-
-@needs_sandbox
-def test_objects_of_the_programs_own_classes_are_reached_attribute_by_attribute():
-    program = "class Node:\n    def __init__(self, v): self.v, self.left = v, None\ndef f(n): return n.v + n.left.v"
-    steps = (("set-up", "root = Node(1)\nroot.left = Node(2)"), ("it", "assert f(root) == 3 and root.left.v == 2"))
-    assert run(program, ProgramTests("", (), steps)).passed
-
-
-@needs_sandbox
-def test_generators_and_errors_behave_in_the_tests_as_in_the_program():
-    program = "def f(n):\n    yield from range(n)\ndef g(): return [][0]"
-    steps = (
-        ("generator", "assert list(f(3)) == [0, 1, 2]"),
-        ("error", "try:\n    g()\n    assert False\nexcept IndexError:\n    pass"),
-    )
-    assert run(program, ProgramTests("", (), steps)).passed
 
 
 FORGERIES = {
@@ -110,87 +55,6 @@ def test_a_verdict_cannot_be_forged(name):
     outcome = run(FORGERIES[name])
     assert not outcome.passed
     assert not outcome.reason.startswith("right")
-
-
-@needs_sandbox
-def test_what_the_tests_compare_with_is_not_the_programs():
-    forged = "def f(x): return [9]\ndef sorted(x): return 0\ndef set(x): return 0\nfrom math import *\nisclose = lambda *a: True"
-    for check in ("sorted(f(1)) == sorted([1])", "set(f(1)) == set([1])", "isclose(f(1)[0], 1)"):
-        assert not run(forged, ProgramTests("from math import isclose", (), (("it", f"assert {check}"),))).passed
-
-
-@needs_sandbox
-def test_a_function_may_be_named_as_one_of_pythons_own():
-    assert run("def sum(a, b): return a + b", ProgramTests("", (), (("it", "assert sum(10, 15) == 25"),))).passed
-
-
-SEARCH = f"""
-import gc, os, sys
-def holds(thing, depth=3):
-    if isinstance(thing, (str, bytes)):
-        return "".join(["9182", "73645"]) in (thing if isinstance(thing, str) else thing.decode("latin1"))
-    if isinstance(thing, int):
-        return thing * 2 == {SECRET * 2}
-    if isinstance(thing, dict):
-        return depth > 0 and any(holds(part, depth - 1) for item in list(thing.items()) for part in item)
-    return depth > 0 and isinstance(thing, (list, tuple, set)) and any(holds(part, depth - 1) for part in list(thing))
-def readable():
-    yield from gc.get_objects()
-    frame = sys._getframe()
-    while frame:
-        yield from (frame.f_globals, frame.f_locals, frame.f_code.co_consts)
-        frame = frame.f_back
-    yield from (dict(os.environ), sys.argv, sys.orig_argv)
-    for pid in ("self", "1", "2", str(os.getppid())):
-        for name in ("environ", "cmdline", "mem", "fd/0", "fd/1"):
-            try:
-                yield open(f"/proc/{{pid}}/{{name}}", "rb").read(1 << 20)
-            except OSError:
-                pass
-    for descriptor in range(100):
-        try:
-            yield os.read(descriptor, 1 << 20)
-        except OSError:
-            pass
-def f(x):
-    return any(holds(thing) for thing in readable())
-"""
-
-
-@needs_sandbox
-@pytest.mark.parametrize("held", [True, False])
-def test_the_expected_values_are_nowhere_in_reach(held):
-    """The search finds the secret where the program itself holds it, and not where only the tests do."""
-    program = SEARCH + (f"mine = [{SECRET}]\n" if held else "")
-    tests = ProgramTests("", (), (("search", f"secret = {SECRET}\nassert f(1) is {held}"),))
-    assert run(program, tests, Limits(wall_seconds=20)) == Outcome(True, "right")
-
-
-TRACE = """
-import ctypes, os
-libc = ctypes.CDLL(None, use_errno=True)
-def refused(call, *arguments):
-    return libc[call](*arguments) == -1
-def f():
-    parent, buffer = os.getppid(), ctypes.create_string_buffer(8)
-    class Part(ctypes.Structure):
-        _fields_ = [("at", ctypes.c_void_p), ("size", ctypes.c_size_t)]
-    here, there = Part(ctypes.addressof(buffer), 8), Part(ctypes.addressof(buffer), 8)
-    read = libc.process_vm_readv(parent, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
-    attach = libc.ptrace(16, parent, 0, 0)
-    descriptor = libc.syscall(434, parent, 0)
-    stolen = libc.syscall(438, descriptor, 1, 0) if descriptor >= 0 else -1
-    return [read, attach, stolen]
-"""
-
-
-@needs_sandbox
-@pytest.mark.parametrize("filtered", [True, False])
-def test_the_tests_process_can_be_neither_read_nor_traced(monkeypatch, filtered):
-    if not filtered:
-        monkeypatch.setattr(limits_module, "filter_program", lambda: None)
-    outcome = run(TRACE, ProgramTests("", (), (("refused", "assert f() == [-1, -1, -1], f()"),)))
-    assert outcome == Outcome(True, "right")
 
 
 HARM = {
@@ -239,16 +103,6 @@ def test_nothing_outlives_its_program(kind):
     assert not left
 
 
-def names_of_processes() -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/task/[0-9]*/comm"):
-        try:
-            found.append(path.read_text().strip())
-        except OSError:
-            continue
-    return found
-
-
 @needs_sandbox
 def test_the_machine_is_out_of_sight(monkeypatch, tmp_path):
     monkeypatch.setenv("API_TOKEN", "secret")
@@ -295,15 +149,6 @@ def test_limits_by_hand():
     ).passed
     assert raises("bytearray(1 << 28)", "MemoryError").passed
     assert sees("len(bytearray(1 << 26))", "1 << 26").passed
-
-
-@needs_sandbox
-@pytest.mark.skipif(filter_program() is None, reason="libseccomp or its binding is missing")
-def test_forbidden_calls_fail():
-    before = "import ctypes\nlibc = ctypes.CDLL(None)"
-    assert sees(
-        "[libc.unshare(0x10000000), libc.memfd_create(b'x', 0), libc.mount(0, 0, 0, 0, 0)]", "[-1, -1, -1]", before
-    ).passed
 
 
 def test_without_bubblewrap_no_code_is_run(monkeypatch):
