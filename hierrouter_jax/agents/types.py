@@ -22,27 +22,28 @@ ALGORITHMS = ("ppo", "all-actions", "exact")
 class LearnerStatic:
     """Everything that fixes shapes or the number of steps: one compilation each.
 
-    Attributes (defaults are ours; the paper gives none):
+    Attributes (the defaults are this project's; the paper gives none):
       algorithm: `ppo` as in the paper; `all-actions`, PPO's clipped objective summed over all actions of the whole
         hop tree with exact advantages; `exact`, ascent on the closed-form expected return; or the import path of
-        an update of yours. Set by the learner's name.
-      num_envs: episodes an update: sampled ones for PPO, queries with their whole trees for the other two.
-      num_updates: updates in all.
-      epochs: passes over each update's episodes.
-      minibatches: gradient steps a pass.
-      network: `two-layer`, or the import path of a Flax module of yours.
-      hidden: widths of the network's layers.
+        an update of your own. The learner's name sets it.
+      num_envs: episodes in each update: sampled ones for PPO, queries with their whole trees for the other two.
+      num_updates: number of updates in all.
+      epochs: number of passes over each update's episodes.
+      minibatches: number of gradient steps in each pass.
+      network: `two-layer`, or the import path of a Flax module of your own.
+      hidden: widths of the network's hidden layers.
       stage_size: width of the learned stage embedding.
-      allow_stop: whether STOP may be chosen after the first hop. The paper's router has no STOP. Set by the name.
-      evaluate_every: updates between two exact evaluations on the validation split.
-      warm_start: epochs of imitating the best actions, which backward induction over the table gives for free,
-        before the first update.
+      allow_stop: whether STOP may be chosen after the first hop. The paper's router has no STOP. The
+        learner's name sets it.
+      evaluate_every: number of updates between two exact evaluations on the validation split.
+      warm_start: number of epochs, before the first update, of imitating the best actions, which backward induction
+        over the table gives for free.
       cost_conditioned: whether a cost weight is drawn for each episode and shown to the network, so that one
         policy serves them all.
       budgeted: whether a budget is drawn for each episode, never to be passed, and what is left of it shown to the
         network. Under a budget STOP is always allowed once there is an answer.
       lagrangian: whether the cost weight is adapted until a query costs `LearnerHyper.mean_cost` on average.
-      prior: whether the policy is what the network adds to a fitted plan's scores (`agents/prior.py`).
+      prior: whether the policy is what the network adds to a fitted plan's scores (`agents/fit_prior.py`).
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -95,9 +96,9 @@ class LearnerStatic:
             raise ValueError(f"prior goes with the {TWO_LAYER} network only, not with {self.network}")
 
     def transitions(self, tree: HopTree) -> int:
-        """Of an update: sampled ones, or, of learners on whole trees, all hops of the trees that it looks at.
+        """Number of transitions in an update: sampled ones, or all hops of the trees that a learner on trees looks at.
 
-        An imported learner's are counted as sampled ones.
+        Those of an imported learner are counted as sampled ones.
         """
         whole_trees = self.algorithm in ("all-actions", "exact")
         hops = tree.num_nodes - 1 if whole_trees else tree.horizon
@@ -106,36 +107,36 @@ class LearnerStatic:
     @property
     def conditions(self) -> tuple[str, ...]:
         """What the policy is conditioned on."""
-        told = {COST_WEIGHT: self.cost_conditioned, BUDGET: self.budgeted}
-        return tuple(name for name, yes in told.items() if yes)
+        conditioned = {COST_WEIGHT: self.cost_conditioned, BUDGET: self.budgeted}
+        return tuple(name for name, yes in conditioned.items() if yes)
 
 
 @struct.dataclass
 class LearnerHyper:
     """Every number of the learner, as leaves: a sweep is the same function over stacked arrays in their place.
 
-    Attributes (defaults are ours):
-      learning_rate: at the start.
-      learning_rate_end: what it falls to, as a share of itself; 1 keeps it constant.
-      learning_rate_cosine: 0 falls linearly, 1 along half a cosine.
-      clip: of the probability ratio, epsilon of PPO.
-      entropy, entropy_end: bonus at the start and at the end, linear in between. A high start keeps the
-        router from settling on one specialist before it has seen what two hops can do.
-      value_coefficient: of the value loss (PPO).
-      gamma: discount.
-      gae_lambda: of generalised advantage estimation (PPO).
-      weight_decay: decoupled (AdamW), times the learning rate.
-      dropout: share of the network's input features dropped in the loss (not while acting), against learning the
-        training queries' wording by heart.
-      max_grad_norm: of the global gradient norm.
+    Attributes (the defaults are this project's):
+      learning_rate: step size at the start of training.
+      learning_rate_end: what the learning rate falls to, as a share of its start; 1 keeps it constant.
+      learning_rate_cosine: shape of that fall: 0 is linear, 1 is half a cosine.
+      clip: largest change of the probability ratio that is rewarded, epsilon of PPO.
+      entropy, entropy_end: weight of the entropy bonus at the start and at the end, linear in between. A high start
+        keeps the router from settling on one specialist before it has seen what two hops can do.
+      value_coefficient: weight of the value loss (PPO).
+      gamma: discount of later rewards, in [0, 1].
+      gae_lambda: lambda of generalised advantage estimation (PPO), in [0, 1].
+      weight_decay: decoupled weight decay (AdamW), times the learning rate.
+      dropout: share of the network's input features that is dropped in the loss (not while acting), against learning
+        the training queries' wording by heart.
+      max_grad_norm: largest global norm of a gradient; a longer one is scaled down to it.
       reward: weights of the reward terms.
-      ranges: that a conditioned policy's conditions are drawn from.
-      mean_cost: of a query, over the cost normaliser, that `LearnerStatic.lagrangian` aims at.
-      cost_weight_rate: of its ascent: what the cost weight grows by an update for every unit of cost too many.
-      prior_temperature: of the prior's policy, in units of return: what a difference in predicted return counts.
+      ranges: bounds from which a conditioned policy's conditions are drawn.
+      mean_cost: mean cost of a query, over the cost normaliser, that `LearnerStatic.lagrangian` aims at.
+      cost_weight_rate: rate of its ascent: what the cost weight grows by in an update for every unit of cost too many.
+      prior_temperature: difference in predicted return that changes the prior's odds by a factor e.
       prior_caution: standard errors of return that are given up for a prior that is drawn closer to each task's best.
       prior_evidence: standard errors of the paired difference by which parameters must beat the prior on the
-        validation queries to be kept in its place.
+        validation queries to take its place.
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -187,14 +188,14 @@ class LearnerState:
     """The learner's state; save all of it and an interrupted run goes on bit for bit.
 
     Attributes:
-      params: of the network.
-      optimizer: optax state.
-      key: of the next update.
-      update: updates done.
-      best_params: those with the best validation return so far.
-      best_return: that return, of the greedy policy; -inf where no update had finite parameters.
-      best_update: when.
-      cost_weight: of the reward, where `LearnerStatic.lagrangian` adapts it.
+      params: the network's parameters, of any shapes.
+      optimizer: state of the optax optimiser.
+      key: random key of the next update.
+      update: number of updates done, int32.
+      best_params: parameters with the best validation return so far.
+      best_return: best validation return of the greedy policy; -inf where no update had finite parameters.
+      best_update: number of updates after which that return was reached, int32.
+      cost_weight: cost weight of the reward, where `LearnerStatic.lagrangian` adapts it.
     """
 
     params: dict

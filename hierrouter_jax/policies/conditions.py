@@ -1,4 +1,4 @@
-"""What a conditioned policy is told beside its state: the cost weight it is to serve and the budget it has."""
+"""What a conditioned policy knows beside its state: the cost weight that it serves and the budget that it has."""
 
 from typing import ClassVar
 
@@ -35,9 +35,10 @@ class Range:
 class ConditionRanges:
     """Where training draws from; inputs are scaled by the same bounds, so values outside count as the nearest.
 
-    Attributes (defaults are ours):
-      cost_weight: lambda of the reward, per normalised cost.
-      budget: over the cost normaliser: in mean calls. What does not pay the query's cheapest call is raised to it.
+    Attributes (the defaults are this project's):
+      cost_weight: cost weight of the reward (lambda), per normalised cost.
+      budget: largest cost of a route over the cost normaliser, so in mean calls. A budget that does not pay the query's
+        cheapest call is raised to it.
     """
 
     cost_weight: Range = struct.field(default_factory=lambda: Range(0.001, 0.3))
