@@ -36,7 +36,7 @@ class Module:
       members: a module's path and a name of it, by the names that they are imported as.
     """
 
-    bodies: dict[str, ast.AST]
+    bodies: dict[str, ast.stmt]
     modules: dict[str, str]
     members: dict[str, Place]
 
@@ -52,7 +52,7 @@ def read_module(text: str, files: set[str]) -> Module:
     bodies = {name: node for node in tree.body for name in defined(node)}
     modules, members = {}, {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
             inside = node.module.split(".")[1:]
             for alias in node.names:
                 whole = "/".join([*inside, alias.name]) + ".py"
@@ -132,7 +132,7 @@ def test_a_reader_meets_the_listed_files_alone():
 WAY = {
     "cli/train.py": "def train():\n    from hierrouter_jax.training.train import run\n    run()",
     "training/train.py": "from hierrouter_jax.agents import learner\nrun = lambda: jit(lambda: learner.update())",
-    "agents/learner.py": "from hierrouter_jax.agents import ppo\nA = {'ppo': ppo.update}\ndef update():\n    A[0]()",
+    "agents/learner.py": "from hierrouter_jax.agents import ppo\nALL = [ppo.update]\ndef update():\n    ALL[0]()",
     "agents/ppo.py": "from hierrouter_jax.aside import rest\ndef loss(): ...\ndef update():\n    rest(), grad(loss)",
     "aside.py": "def rest():\n    pass",
 }

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = "hierrouter_jax"
-MAX_LINES = 400
+from tests.import_graph import PACKAGE, ROOT, build, imported_names, module_name
 
 JAX = {"jax", "jaxlib", "flax", "optax", "chex", "distrax", "orbax", "tensorflow_probability", "tensorstore"}
 LIVE = {"torch", "transformers", "tokenizers", "datasets", "accelerate", "num2words", "fastapi", "starlette", "uvicorn"}
@@ -23,7 +21,6 @@ HOST_CALLS = {"open", "print", "input", "io_callback", "pure_callback", "jax.deb
     f"{module}.{name}" for module in ("np", "numpy", "jnp") for name in ("load", "save", "savez", "loadtxt", "memmap")
 }
 IO_MODULES = {"files", "outcomes.store", "outcomes.importers"}
-RUNNING = {"build_network", "decision_masks", "end_probability"}  # the parts of running a policy on a table
 
 
 @dataclass(frozen=True)
@@ -104,11 +101,6 @@ def read_package(folder: Path) -> dict[str, Module]:
     return {name: read_module(name, path, set(paths)) for name, path in paths.items()}
 
 
-def module_name(path: Path, folder: Path) -> str:
-    parts = path.relative_to(folder).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
 def read_module(name: str, path: Path, known: set[str]) -> Module:
     """Imports at any depth of the file: in functions, under TYPE_CHECKING and by `import_module("...")` too.
 
@@ -127,21 +119,6 @@ def read_module(name: str, path: Path, known: set[str]) -> Module:
     handed_on = {full for full in inside - folders - {"", "__version__"} if "." not in full}
     found = with_parents(inside, known) - {name}
     return Module(name, frozenset(found), frozenset(outside), frozenset(handed_on), host_calls(tree))
-
-
-def imported_names(tree: ast.AST, here: str) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = ".".join(here.split(".")[: len(here.split(".")) - node.level + 1]) if node.level else ""
-            base = ".".join(filter(None, (above, node.module)))
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = ast.unparse(node.func).rpartition(".")[2]
-            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
-                yield node.args[0].value
 
 
 def with_parents(names: set[str], known: set[str]) -> set[str]:
@@ -215,43 +192,8 @@ def impurities(module: Module) -> Iterator[str]:
             yield f"{module.name} is not pure: {', '.join(sorted(touched))}"
 
 
-def overlong(folders: list[Path]) -> list[str]:
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
-    return [f"{path} has {length} lines" for path, length in lengths.items() if length > MAX_LINES]
-
-
-def runners(folders: list[Path]) -> list[str]:
-    """Files that put together what running a policy on a table takes: those that call at least two of its parts."""
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    return [str(path) for path in files if len(called_names(path) & RUNNING) > 1]
-
-
-def called_names(path: Path) -> set[str]:
-    """Names of what a file calls, without what stands before their last dot."""
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    return {ast.unparse(function).rpartition(".")[2] for function in calls}
-
-
-def test_a_policy_is_run_on_a_table_in_one_place_only():
-    place = ROOT / PACKAGE / "evaluation" / "tree_policy.py"
-    assert runners([ROOT / PACKAGE, ROOT / "scripts", ROOT / "docs"]) == [str(place)]
-    assert called_names(place) >= RUNNING
-
-
-def test_a_second_place_that_runs_policies_is_caught(tmp_path):
-    one = "def ends(table):\n    return exact.end_probability(probs, table.tree)"
-    two = one + "\n\nmask = routing.decision_masks(table, True)"
-    build(tmp_path, {"studies/one.py": one, "studies/two.py": two})
-    assert [Path(path).name for path in runners([tmp_path])] == ["two.py"]
-
-
 def test_no_wall_is_crossed():
     assert crossings(ROOT / PACKAGE) == []
-
-
-def test_no_file_passes_four_hundred_lines():
-    assert overlong([ROOT / PACKAGE, ROOT / "scripts", ROOT / "tests"]) == []
 
 
 def test_the_quickstart_and_the_command_line_alone_see_both_wings():
@@ -283,14 +225,6 @@ CLEAN = {
     "cli/__init__.py": "",
     "cli/main.py": "def main():\n    from .. import serve\n    from .. import quickstart",
 }
-
-
-def build(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = folder / PACKAGE / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder / PACKAGE
 
 
 def test_a_clean_house_passes(tmp_path):
@@ -335,11 +269,6 @@ def test_whoever_crosses_a_wall_is_caught(tmp_path, name, text, sentence):
     assert any(sentence in crossing for crossing in found), found
 
 
-def test_an_overlong_file_is_caught(tmp_path):
-    build(tmp_path, {"long.py": "\n" * (MAX_LINES + 1), "short.py": "\n" * MAX_LINES})
-    assert [line.rpartition("/")[2] for line in overlong([tmp_path])] == ["long.py has 401 lines"]
-
-
 def run_python(code: str, *arguments: str) -> dict:
     """What a fresh interpreter prints as JSON on its last line."""
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
@@ -376,3 +305,16 @@ def test_a_running_process_loads_nothing_of_the_wrong_side(wing):
     names = [f"{PACKAGE}.{name}".rstrip(".") for name, module in modules.items() if module.room == GROUND]
     names += [f"{PACKAGE}.{name}" for name, module in modules.items() if module.room.wing == wing != "ground"]
     assert run_python(IMPORT_EACH, ",".join(FORBIDDEN[wing]), *names) == {}
+
+
+def test_slow_libraries_wait_until_something_needs_them():
+    """Importing learners, opponents and statistics loads nothing that only sampling, fitting or a test uses."""
+    code = """if True:
+        import json, sys
+        from hierrouter_jax.agents import learner
+        from hierrouter_jax.baselines import registry
+        from hierrouter_jax.evaluation import metrics, paired, policy_outcome
+        slow = ("distrax", "tensorflow_probability", "sklearn", "scipy.stats", "pandas", "matplotlib")
+        print(json.dumps({"loaded": [name for name in slow if name in sys.modules]}))
+    """
+    assert run_python(code)["loaded"] == []

@@ -16,23 +16,24 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStati
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import action_values, reach_probability
-from hierrouter_jax.evaluation.tree_policy import entropies, run_network
+from hierrouter_jax.evaluation.tree_policy import run_network
 from hierrouter_jax.policies.conditions import Conditions
+from hierrouter_jax.policies.masking import entropies
 from hierrouter_jax.policies.network import RouterNetwork
 
 
 @struct.dataclass
-class Acted:
-    """The policy that acted, over the trees of Q queries.
+class OldPolicy:
+    """The policy before the update, over the trees of Q queries.
 
     Attributes:
-      conditions: [Q] conditions.
-      log_probs: [Q, D, A].
-      advantage: [Q, D, A], exact.
-      weight: [Q, D, A], discounted probability of coming to the node and taking the action; 0 where there is no
+      conditions: cost weight and budget of each query [Q].
+      log_probs: logarithm of each action's probability [Q, D, A].
+      advantage: exact advantage of each action [Q, D, A].
+      weight: discounted probability of coming to the node and taking the action [Q, D, A]; 0 where there is no
         choice.
-      root_value: [Q], expected return.
-      cost: [Q], expected, over the cost normaliser.
+      root_value: expected return of each query [Q].
+      cost: expected cost of each query's route [Q], over the cost normaliser.
     """
 
     conditions: Conditions
@@ -55,7 +56,7 @@ def update(
     progress = state.update / static.num_updates
     query = spread(routing.draw_queries(query_key, table, static.num_envs))
     conditions = draw_conditions(condition_key, query, table, static, hyper)
-    old = gather(acted(state.params, table.take(query), conditions, network, static, hyper))
+    old = gather(old_policy(state.params, table.take(query), conditions, network, static, hyper))
     query = gather(query)
 
     def epoch(carry, keys):
@@ -78,14 +79,14 @@ def update(
     return replace(state, params=params, optimizer=optimizer, key=key, update=state.update + 1), metrics
 
 
-def acted(
+def old_policy(
     params: Any,
     trees: DeviceTable,
     conditions: Conditions,
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,
-) -> Acted:
+) -> OldPolicy:
     """What the policy does on whole trees, and how good each action is."""
     policy = run_network(network, params, trees, conditions, static.allow_stop, hyper.ranges)
     log_probs, mask = policy.log_probs(), policy.mask
@@ -99,13 +100,13 @@ def acted(
     # Where nothing can be decided there is nothing to learn, and STOP's value at a leaf is meaningless.
     weight = weight * (jnp.sum(mask, axis=-1, keepdims=True) > 1)
     cost = jnp.sum(reach * trees.cost, axis=1)
-    return Acted(conditions, log_probs, values - baseline, weight, baseline[:, 0, 0], cost)
+    return OldPolicy(conditions, log_probs, values - baseline, weight, baseline[:, 0, 0], cost)
 
 
 def loss(
     params: Any,
     trees: DeviceTable,
-    old: Acted,
+    old: OldPolicy,
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,

@@ -12,8 +12,9 @@ from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import expected_return, reach_probability
-from hierrouter_jax.evaluation.tree_policy import entropies, run_network
+from hierrouter_jax.evaluation.tree_policy import run_network
 from hierrouter_jax.policies.conditions import Conditions
+from hierrouter_jax.policies.masking import entropies
 from hierrouter_jax.policies.network import RouterNetwork
 
 

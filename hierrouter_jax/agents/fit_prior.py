@@ -34,10 +34,10 @@ class Design(NamedTuple):
     """A stage's rows: S nodes of Q queries.
 
     Attributes:
-      rows: [Q, S, F + T] features, and how likely each task is.
-      mask: [Q, S, A] legal actions.
-      gram: [K, A, F + T, F + T] of each fold's rows for which the action is legal.
-      task_kernel, task_bias: of the classifier.
+      rows: features and the probability of each task [Q, S, F + T].
+      mask: whether each action is legal [Q, S, A], bool.
+      gram: products X^T X of each fold's rows for which the action is legal [K, A, F + T, F + T].
+      task_kernel, task_bias: weights [F, T] and bias [T] of the task classifier.
     """
 
     rows: Float[Array, "Q S G"]
@@ -54,7 +54,7 @@ def fit_prior(table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper) ->
     penalties whose mean return is within `prior_caution` paired standard errors of the best, the largest is taken
     (Breiman et al. 1984), and the plan fitted again on all. Scores are over `prior_temperature`.
     """
-    designs = [_design(table, static, stage) for stage in range(table.tree.horizon)]
+    designs = [stage_design(table, static, stage) for stage in range(table.tree.horizon)]
     fold = jnp.arange(table.num_queries) % FOLDS
     everyone = jnp.ones(FOLDS)
 
@@ -88,8 +88,8 @@ def plan(
     What is passed on is the outcome of the chosen action, not its prediction, so that no optimism adds up on the way.
 
     Args:
-      fold_weight: 0 for folds of queries that are not to be seen.
-      ridge: penalty per training row.
+      fold_weight: weight of each of the K folds of queries; 0 hides a fold from the fit.
+      ridge: ridge penalty per training row.
 
     Returns:
       Weights, and the return of following the plan from every query's root.
@@ -151,7 +151,8 @@ def _ridge(
     return solution.at[size - tasks :].add(mean)
 
 
-def _design(table: DeviceTable, static: LearnerStatic, stage: int) -> Design:
+def stage_design(table: DeviceTable, static: LearnerStatic, stage: int) -> Design:
+    """The rows of a stage, and what of them no penalty changes."""
     nodes = table.tree.stage_slice(stage)
     features = table.features[:, nodes].astype(jnp.float32)
     mask = decision_masks(table, static.allow_stop)[:, nodes]

@@ -21,10 +21,10 @@ def lay(function: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
     table would be compiled into the program as a constant. The result is a pure function; `jit` it.
 
     Args:
-      function: of a key, a pytree of numbers, and what all runs share; returns any pytree.
+      function: a function of a key, a pytree of numbers, and what all runs share; it returns any pytree.
       layout: `map` runs one after the other in one program, each bit-equal to a run alone; `vmap` all at once;
         `devices` and `devices-vmap` share the runs out among the local devices and go on in that way on each.
-        Runs that are wanting to fill the devices are repeated, and cut off again.
+        Runs are repeated to fill the devices, and cut off again.
 
     Raises:
       ValueError: if there is no such layout.
@@ -61,15 +61,15 @@ def _at_once(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _over_devices(local: Callable[..., Any]) -> Callable[..., Any]:
     mesh = _mesh()
-    ours, everyones = PartitionSpec(_AXIS), PartitionSpec()
+    by_run, whole = PartitionSpec(_AXIS), PartitionSpec()
 
     def run(keys: jax.Array, hypers: Any, *shared: Any) -> Any:
-        specs = (ours, ours, *[everyones] * len(shared))
-        # Scans inside start from constants, which the check of replication would have to be told are ours.
-        sharded = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=ours, check_vma=False)
+        specs = (by_run, by_run, *[whole] * len(shared))
+        # Scans inside start from constants, which the check of replication takes for replicated.
+        sharded = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=by_run, check_vma=False)
         runs = len(keys)
-        wanting = -runs % mesh.size
-        padded = jax.tree.map(lambda leaf: _pad(leaf, wanting), (keys, hypers))
+        missing = -runs % mesh.size
+        padded = jax.tree.map(lambda leaf: _pad(leaf, missing), (keys, hypers))
         return jax.tree.map(lambda leaf: leaf[:runs], sharded(*padded, *shared))
 
     return run
@@ -80,6 +80,6 @@ def _mesh() -> Mesh:
     return jax.make_mesh((len(devices),), (_AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def _pad(leaf: jax.Array, wanting: int) -> jax.Array:
-    """`wanting` more rows, each the last one again."""
-    return leaf if not wanting else leaf[jnp.minimum(jnp.arange(len(leaf) + wanting), len(leaf) - 1)]
+def _pad(leaf: jax.Array, missing: int) -> jax.Array:
+    """`missing` more rows, each the last one again."""
+    return leaf if not missing else leaf[jnp.minimum(jnp.arange(len(leaf) + missing), len(leaf) - 1)]

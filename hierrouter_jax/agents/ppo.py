@@ -33,7 +33,7 @@ def generalised_advantages(
     Episodes end within the L steps: the value after the last step, and after an episode's end, is 0.
 
     Args:
-      alive: whether the episode was going before each step; finished steps get advantage 0.
+      alive: whether the episode was still going before each step; finished steps get advantage 0.
     """
     chex.assert_equal_shape([rewards, values, alive])
     alive = alive.astype(rewards.dtype)
@@ -80,14 +80,14 @@ class Rollout:
     """L steps of B episodes; ids and no observations, whose rows are gathered in the minibatch.
 
     Attributes:
-      query, node: [L, B] where the action was taken.
-      conditions: [L, B] of the episode.
-      mask: [L, B, A] bool, the legal actions.
-      action: [L, B].
-      log_prob: [L, B] of the action when it was taken.
-      value: [L, B] estimated then.
-      reward: [L, B].
-      alive: [L, B] bool, whether the episode was still going before the step.
+      query, node: row of the table and node of its tree at which the action was taken [L, B].
+      conditions: cost weight and budget of the episode [L, B].
+      mask: whether each action was legal [L, B, A], bool.
+      action: index of the action that was taken [L, B].
+      log_prob: log probability of that action when it was taken [L, B].
+      value: the network's estimate of the node's value then [L, B].
+      reward: reward of the step [L, B].
+      alive: whether the episode was still going before the step [L, B], bool.
     """
 
     query: Int[Array, "L B"]
@@ -106,10 +106,10 @@ class Batch:
     """Steps to learn from, [B].
 
     Attributes:
-      query, node, conditions, mask, action, log_prob: as in the rollout.
-      advantage: of the action; in a minibatch of zero mean and unit variance.
-      target: of the value.
-      weight: 1 for steps of episodes that were going, else 0; in a minibatch adding up to 1.
+      query, node, conditions, mask, action, log_prob: the same fields of the rollout, its steps in one row.
+      advantage: advantage of the action; in a minibatch of zero mean and unit variance.
+      target: return that the value estimate is fitted to.
+      weight: 1 for steps of episodes that were still going, else 0; in a minibatch they add up to 1.
     """
 
     query: Int[Array, " B"]
@@ -129,7 +129,7 @@ def update(
     """One rollout of `num_envs` whole episodes, then epochs of minibatch steps over it."""
     rollout_key, shuffle_key, key = jax.random.split(state.key, 3)
     rollout, end = collect(rollout_key, state.params, table, network, static, hyper)
-    batch = gather(to_learn_from(rollout, hyper))
+    batch = gather(to_batch(rollout, hyper))
     progress = state.update / static.num_updates
     gradient_of = jax.grad(partial(loss, network=network), has_aux=True)
 
@@ -182,15 +182,15 @@ def collect(
         log_prob: Any
         action, log_prob = policy.sample_and_log_prob(seed=step_key)
         next_state, result = routing.step(state, action, table, weights, static.allow_stop, hyper.gamma)
-        taken = Rollout(state.query, node, conditions, mask, action, log_prob, value, result.reward, alive=~state.done)
-        return next_state, taken
+        step = Rollout(state.query, node, conditions, mask, action, log_prob, value, result.reward, alive=~state.done)
+        return next_state, step
 
     start = routing.start(query, conditions.budget)
     end, rollout = jax.lax.scan(advance, start, jax.random.split(key, table.tree.horizon))
     return rollout, end
 
 
-def to_learn_from(rollout: Rollout, hyper: LearnerHyper) -> Batch:
+def to_batch(rollout: Rollout, hyper: LearnerHyper) -> Batch:
     """All steps of a rollout, one after the other [L * B], with their advantages."""
     advantage = generalised_advantages(rollout.reward, rollout.value, rollout.alive, hyper.gamma, hyper.gae_lambda)
     batch = Batch(

@@ -18,14 +18,14 @@ class LearnerState:
     """The learner's state; save all of it and an interrupted run goes on bit for bit.
 
     Attributes:
-      params: of the network.
-      optimizer: optax state.
-      key: of the next update.
-      update: updates done.
-      best_params: those with the best validation return so far.
-      best_return: that return, of the greedy policy; -inf where no update had finite parameters.
-      best_update: when.
-      cost_weight: of the reward, where `LearnerStatic.lagrangian` adapts it.
+      params: the network's parameters, of any shapes.
+      optimizer: state of the optax optimiser.
+      key: random key of the next update.
+      update: number of updates done, int32.
+      best_params: parameters with the best validation return so far.
+      best_return: best validation return of the greedy policy; -inf where no update had finite parameters.
+      best_update: number of updates after which that return was reached, int32.
+      cost_weight: cost weight of the reward, where `LearnerStatic.lagrangian` adapts it.
     """
 
     params: dict

@@ -49,7 +49,7 @@ def fit_chains(problem: Problem, chains: Sequence[Chain]) -> Policy:
     """The best chain for each threshold on training, and the best threshold on validation.
 
     Args:
-      chains: models in order of calling, no longer than the horizon.
+      chains: candidate sequences of models in order of calling, no longer than the horizon.
     """
     policies = []
     for threshold in THRESHOLDS:
@@ -106,13 +106,13 @@ def _follow(problem: Problem, chain: Chain, threshold: float, table: OutcomeTabl
     following = {tree.node(chain[:hop]): model for hop, model in enumerate(chain)}
 
     def scores(node: int, rows: Int[np.ndarray, " R"]) -> Float[np.ndarray, "R A"]:
-        found = np.full((len(rows), tree.num_models + 1), -2.0)
-        found[:, -1] = 0.0
+        preference = np.full((len(rows), tree.num_models + 1), -2.0)
+        preference[:, -1] = 0.0
         if node in following:
-            found[:, following[node]] = 1.0
+            preference[:, following[node]] = 1.0
             if node:
                 confidence = _confidence(problem, node).predict(problem.features(table, node, rows))[:, 0]
-                found[:, -1] = np.where(confidence >= threshold, 2.0, 0.0)
-        return found
+                preference[:, -1] = np.where(confidence >= threshold, 2.0, 0.0)
+        return preference
 
     return walk(table, scores, allow_stop=True)

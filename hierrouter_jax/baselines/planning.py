@@ -61,9 +61,9 @@ def fit_predicted_best(problem: Problem, family: str) -> Policy:
 
     def scores(predict, table: OutcomeTable) -> Float[np.ndarray, "Q N"]:
         x = problem.features(table)
-        found = np.full(table.quality.shape, -np.inf)
-        found[:, first] = predict(x) - problem.weight * np.maximum(predict_cost(x), 0.0)
-        return np.nan_to_num(found, nan=-np.inf)
+        values = np.full(table.quality.shape, -np.inf)
+        values[:, first] = predict(x) - problem.weight * np.maximum(predict_cost(x), 0.0)
+        return np.nan_to_num(values, nan=-np.inf)
 
     calls = train.tree.stages == 1
     return chosen_on_validation(
@@ -184,14 +184,14 @@ def fit_cascade_routing(problem: Problem) -> Policy:
 
 def _sequence_estimates(problem: Problem, regressor: Regressor) -> dict[int, Predict]:
     """For each decision node, a predictor of quality and cost to come of ending at every node from it on."""
-    train, found = problem.train, {}
+    train, estimates = problem.train, {}
     spent = accumulate_cost(train.cost.astype(np.float64), train.tree)
     for node in range(train.tree.num_decision_nodes):
         below = _below(train.tree, node)
         y = np.concatenate([train.quality[:, below], spent[:, below] - spent[:, node, None]], axis=1)
         known = np.tile(train.available[:, below], 2)
-        found[node] = regressor(problem.features(train, node), y, known).predict
-    return found
+        estimates[node] = regressor(problem.features(train, node), y, known).predict
+    return estimates
 
 
 def _route(problem: Problem, estimates: dict[int, Predict], table: OutcomeTable) -> Float[np.ndarray, "Q N"]:

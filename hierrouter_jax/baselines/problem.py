@@ -1,4 +1,4 @@
-"""What an opponent is given and what it gives back: the problem, the policy, and a row of the registry."""
+"""What an opponent gets and what it gives back: the problem, the policy, and a row of the registry."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,9 +22,9 @@ class Problem:
       train: queries that it learns from.
       validation: queries that its hyperparameters are chosen on.
       transform: the run's feature reduction [.., E] -> [.., F], so that an opponent sees what the router sees.
-      weight: of cost, per money unit.
-      seed: of whatever an opponent draws.
-      fitted: what `once` has made, shared by the same problem at every cost weight.
+      weight: cost weight of the return, per money unit.
+      seed: seed of whatever an opponent draws.
+      fitted: results of `once`, shared by the same problem at every cost weight.
     """
 
     train: OutcomeTable
@@ -51,7 +51,7 @@ class Problem:
         cost of a call.
 
         Args:
-          rows: of the table, by default all.
+          rows: rows of the table, by default all.
         """
         scale = self.once("scale", lambda: _spread(self.transform(self.train.context_embedding[:, 0])))
         query = self.transform(table.context_embedding[rows, 0]) / scale
@@ -67,10 +67,10 @@ class Opponent:
     """A row of the registry.
 
     Attributes:
-      kind: as in `evaluation.json`: single, sequence, supervised, cascade, random or oracle.
+      kind: its kind in `evaluation.json`: single, sequence, supervised, cascade, random or oracle.
       may_stop: whether its routes may end before the horizon.
-      fit: makes the policy; chosen on training and tuned on validation.
-      tried: configurations that it compares on validation, 1 where it has nothing to tune.
+      fit: function that makes the policy, fitted on training and tuned on validation.
+      tried: number of configurations that it compares on validation, 1 where it has nothing to tune.
       weighted: whether the cost weight changes it.
       shallowest: the smallest horizon at which it is an opponent of its own.
       same_as: what it comes to below that horizon, for the reader.
@@ -93,8 +93,8 @@ def best_available(
     Where the table holds no candidate for a query, the deepest and best of its other nodes.
 
     Args:
-      scores: of ending at each node; one row serves all queries.
-      candidates: nodes that the policy may end at; the root never is one.
+      scores: preference for ending at each node; one row serves all queries.
+      candidates: whether the policy may end at each node; at the root it never may.
     """
     scores = np.broadcast_to(scores, table.quality.shape)
     legal = table.available & candidates & (table.tree.stages > 0)
@@ -134,8 +134,8 @@ def walk(
     """End probabilities of going to the best legal action at every hop, ties to the lowest index.
 
     Args:
-      scores: of the M models and STOP, at a decision node for the queries (rows of the table) that reach it; NaN is
-        preferred to nothing.
+      scores: function of a decision node and of the R queries (rows of the table) that reach it, which gives the
+        preference for the M models and STOP; NaN is preferred to nothing.
       allow_stop: whether STOP is legal while a model is; once none is, nothing else is.
     """
     tree, at = table.tree, np.zeros(table.num_queries, dtype=int)
@@ -147,8 +147,8 @@ def walk(
         models = table.available[rows][:, tree.child(node, np.arange(tree.num_models))]
         stop = ~models.any(axis=1, keepdims=True) | (allow_stop and node > 0)
         legal = np.concatenate([models, stop], axis=1)
-        found = np.maximum(np.nan_to_num(scores(node, rows), nan=-np.inf), -1e30)
-        action = np.where(legal, found, -np.inf).argmax(axis=1)
+        preference = np.maximum(np.nan_to_num(scores(node, rows), nan=-np.inf), -1e30)
+        action = np.where(legal, preference, -np.inf).argmax(axis=1)
         stopped = np.equal(action, tree.num_models)
         done[rows] = stopped
         at[rows] = np.where(stopped, node, tree.child(node, action))

@@ -90,8 +90,7 @@ def opponents_of(table: OutcomeTable, names: tuple[str, ...] | None = None) -> d
 
     Args:
       table: any split; its pool and horizon say which there are.
-      names: of the registry's, to take just these however shallow the table; by default all but those that are
-        `left_out`.
+      names: names of the registry to take, however shallow the table; by default all but those that are `left_out`.
     """
     horizon, models = table.tree.horizon, {}
     for model, name in enumerate(table.model_names):

@@ -1,7 +1,7 @@
 """Regressors of several outcomes at once that leave out what is missing: ridge, neighbours, perceptron, logistic.
 
 Each is a function `(x, y, known, ...) -> Fitted` of S rows, F features and K outcomes. An outcome that no row knows is
-predicted as NaN, which no opponent prefers to anything.
+predicted as NaN, which no opponent prefers to anything. scikit-learn, slow to load, is imported where it is used.
 """
 
 import warnings
@@ -12,10 +12,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.linalg import cho_factor, cho_solve
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestNeighbors
-from sklearn.neural_network import MLPRegressor
 
 _FOLDS = 3
 _MANY = 5_000  # rows from which on a network takes larger batches
@@ -48,7 +44,7 @@ def ridge(
     A row's prediction without itself is y - (y - fitted) / (1 - leverage) (Allen, 1974).
 
     Args:
-      alpha: strength; x is best of unit spread.
+      alpha: strength of the penalty; x is best of unit spread.
     """
     slope, intercept = np.zeros((x.shape[1], y.shape[1])), np.full(y.shape[1], np.nan)
     held_out = np.full(y.shape, np.nan)
@@ -77,6 +73,8 @@ def neighbours(
     rows = known.any(axis=1)
     if rows.sum() < 2:
         return constant(y, known)
+    from sklearn.neighbors import NearestNeighbors
+
     there, seen, level = np.where(known, y, 0.0)[rows], known[rows], level_of(y, known)
     index = NearestNeighbors(n_neighbors=min(k, int(rows.sum()) - 1), algorithm="brute").fit(x[rows])
 
@@ -108,11 +106,13 @@ def perceptron(
     """A network of one hidden layer for all outcomes together; a missing one is filled by ridge's prediction.
 
     Args:
-      width: of the hidden layer.
-      alpha: weight decay.
-      passes: over the rows at most; it stops early on a tenth of them.
-      group: rows that are held out together, by default each row alone.
+      width: width of the hidden layer.
+      alpha: strength of the weight decay.
+      passes: largest number of passes over the rows; it stops early on a tenth of them.
+      group: group of each row, held out together; by default each row alone.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
 
     def predictor(x: np.ndarray, y: np.ndarray, known: np.ndarray) -> Predict:
         rows, level = known.any(axis=1), level_of(y, known)
@@ -146,7 +146,7 @@ def logistic(
     """Logistic regression of each outcome in [0, 1]; one between counts as right with that weight.
 
     Args:
-      inverse: of the regularisation's strength.
+      inverse: inverse of the regularisation's strength.
     """
 
     def predictor(x: np.ndarray, y: np.ndarray, known: np.ndarray) -> Predict:
@@ -167,13 +167,13 @@ def reduced_rank(
     full = ridge(x, y, known, alpha)
     fitted = full.predict(x)
     level = fitted.mean(axis=0)
-    told = np.isfinite(level)
-    directions = np.linalg.svd(fitted[:, told] - level[told], full_matrices=False)[2][:rank]
+    finite = np.isfinite(level)
+    directions = np.linalg.svd(fitted[:, finite] - level[finite], full_matrices=False)[2][:rank]
 
     def project(predicted: Float[np.ndarray, "R K"]) -> Float[np.ndarray, "R K"]:
-        kept = predicted.copy()
-        kept[:, told] = level[told] + (predicted[:, told] - level[told]) @ directions.T @ directions
-        return kept
+        projected = predicted.copy()
+        projected[:, finite] = level[finite] + (predicted[:, finite] - level[finite]) @ directions.T @ directions
+        return projected
 
     return Fitted(lambda new: project(full.predict(new)), lambda: project(full.held_out()))
 
@@ -218,11 +218,13 @@ def _logistic_column(
     x: Float[np.ndarray, "S F"], y: Float[np.ndarray, " S"], inverse: float
 ) -> Callable[[np.ndarray], Float[np.ndarray, " R"]]:
     weight = np.concatenate([y, 1 - y])
-    told = weight > 0
-    label = np.repeat([1, 0], len(y))[told]
+    counts = weight > 0
+    label = np.repeat([1, 0], len(y))[counts]
     if len(np.unique(label)) < 2:
         level = y.mean() if len(y) else np.nan
         return lambda new: np.full(len(new), level)
+    from sklearn.linear_model import LogisticRegression
+
     fitted = LogisticRegression(C=inverse, max_iter=300, tol=1e-3)
-    fitted.fit(np.concatenate([x, x])[told], label, weight[told])
+    fitted.fit(np.concatenate([x, x])[counts], label, weight[counts])
     return lambda new: fitted.predict_proba(new)[:, 1]

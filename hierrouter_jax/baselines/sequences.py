@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from sklearn.linear_model import LogisticRegression
 
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.baselines.problem import Policy, Problem, ending_best
@@ -26,9 +25,9 @@ def best_sequence(train: OutcomeTable, fixed_length: bool, cost_weight: float, h
     """Node of the route with the best mean return on the training queries.
 
     Args:
-      fixed_length: only routes of exactly L hops; otherwise 1..L.
-      cost_weight: per money unit.
-      hops: only routes of this many hops (1 for the best single model).
+      fixed_length: whether only routes of exactly L hops count; otherwise those of 1..L.
+      cost_weight: cost weight of the return, per money unit.
+      hops: number of hops of the routes that count (1 for the best single model); by default any.
     """
     mean = mean_returns(train, fixed_length, cost_weight)
     if hops is not None:
@@ -82,6 +81,8 @@ def fit_task_classifier(
 
     if len(np.unique(train.task)) == 1:
         return lambda table: np.full(table.num_queries, train.task[0])
+    from sklearn.linear_model import LogisticRegression  # slow to load
+
     fitted = [
         LogisticRegression(C=strength, max_iter=2000).fit(features(train), train.task)
         for strength in INVERSE_REGULARISATION
@@ -120,7 +121,7 @@ def fit_best_sequence(problem: Problem, fixed_length: bool, hops: int | None = N
 
 
 def fit_best_single_per_task(problem: Problem) -> Policy:
-    """The best single model of the task that the query is of: it is told the task, as no deployed router is."""
+    """The best single model of the query's task: it knows the task, as no deployed router does."""
     scores = task_scores(problem, fixed_length=False)
     return lambda table: ending_best(scores[table.task], table, candidates(table.tree, False, hops=1))
 

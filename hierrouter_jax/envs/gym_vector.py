@@ -41,12 +41,12 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Make the spaces; `reset` starts the episodes.
 
         Args:
-          table: the outcomes.
-          num_envs: B, episodes in parallel.
-          weights: of the reward terms.
+          table: outcome table on the device.
+          num_envs: number of episodes in parallel, B.
+          weights: weights of the reward terms.
           allow_stop: whether STOP is an action, the last one.
-          seed: of the queries, until `reset` is given another.
-          gamma: the learner's discount; the reward's `potential` needs it.
+          seed: seed of the drawn queries, until `reset` gets another.
+          gamma: discount of the learner's return; the reward's `potential` needs it.
         """
         self.num_envs = num_envs
         self.single_observation_space = _observation_space(table)
@@ -98,11 +98,11 @@ def _as_actions(actions: Any, num_envs: int, count: int) -> Int[np.ndarray, " B"
     Raises:
       ValueError: if they are no whole numbers, one an environment.
     """
-    given = np.asarray(actions)
-    if given.shape != (num_envs,) or not (given.dtype == object or np.issubdtype(given.dtype, np.integer)):
-        raise ValueError(f"actions are {given.dtype} {given.shape}, but must be {num_envs} whole numbers")
-    legal = np.array([0 <= action < count for action in given], bool)
-    return np.where(legal, given, -1).astype(np.int32)
+    array = np.asarray(actions)
+    if array.shape != (num_envs,) or not (array.dtype == object or np.issubdtype(array.dtype, np.integer)):
+        raise ValueError(f"actions are {array.dtype} {array.shape}, but must be {num_envs} whole numbers")
+    legal = np.array([0 <= action < count for action in array], bool)
+    return np.where(legal, array, -1).astype(np.int32)
 
 
 def _observation_space(table: DeviceTable) -> spaces.Box:

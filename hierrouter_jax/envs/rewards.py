@@ -2,7 +2,7 @@
 
 A term is a pure function of a `Hop`; the reward is the dot product of all terms and their weights. STOP is a hop that
 calls no model: it costs nothing, leaves the answer as it is and ends the episode. A term of one's own is named by
-import path in `RewardWeights.custom`.
+import path in `RewardWeights.custom`. A term without a source is this project's own.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,18 @@ class Hop:
     """What a term may look at: one hop, or any batch of them; every array broadcasts to [*B].
 
     Attributes:
-      quality_before, quality_after: of answering before and after it, in [0, 1]; 0 where there is no answer yet.
-      cost: of it, over the cost normaliser; 0 for STOP.
-      spent: on the route with it, over the cost normaliser.
+      quality_before, quality_after: quality of answering before and after the hop, in [0, 1]; 0 where there is no
+        answer yet.
+      cost: cost of the hop, over the cost normaliser; 0 for STOP.
+      spent: cost of the route up to and with the hop, over the cost normaliser.
       cheapest_right: cost of the query's cheapest right route, over the cost normaliser; of its cheapest route at
         all where none is right.
-      tokens: that the model wrote; 0 for STOP.
-      seconds: that it took; 0 for STOP, and where the table holds no latencies.
-      first: bool, whether it is the first of its route.
-      terminal: bool, whether it ends the episode.
-      stop: bool, whether it is STOP.
-      overrun_limit: over the cost normaliser.
+      tokens: number of tokens that the model wrote; 0 for STOP.
+      seconds: time that the hop took, in seconds; 0 for STOP, and where the table holds no latencies.
+      first: whether it is the first hop of its route, bool.
+      terminal: whether the hop ends the episode, bool.
+      stop: whether the hop is STOP, bool.
+      overrun_limit: cost of a route that `overrun` and `overrun_once` count from, over the cost normaliser.
       gamma: discount of the return that is to be shaped.
     """
 
@@ -88,7 +89,7 @@ def potential(hop: Hop) -> Float[Array, "*B"]:
 
 
 def quality_gain(hop: Hop) -> Float[Array, "*B"]:
-    """q(after) - q(before), 0 before the first hop; quality. Ours.
+    """q(after) - q(before), 0 before the first hop; quality.
 
     Not policy-invariant: over an episode it adds up to the final quality, so it rescales quality against cost.
     """
@@ -108,23 +109,23 @@ def hop_quality(hop: Hop) -> Float[Array, "*B"]:
 def verdict(hop: Hop) -> Float[Array, "*B"]:
     """+1 for ending with a right answer, -1 with a wrong one. DER's terminal bonus (arXiv 2412.07448), there times 2.
 
-    DER calls an answer right from a score of .73; we from .5, as everywhere.
+    DER calls an answer right from a score of .73; this project does from `RIGHT`, as everywhere.
     """
     return jnp.where(hop.terminal, jnp.where(hop.quality_after >= RIGHT, 1.0, -1.0), 0.0)
 
 
 def damage(hop: Hop) -> Float[Array, "*B"]:
-    """-1 for a hop that turns a right answer wrong. Ours."""
+    """-1 for a hop that turns a right answer wrong."""
     return -((hop.quality_before >= RIGHT) & (hop.quality_after < RIGHT)).astype(jnp.float32)
 
 
 def log_cost(hop: Hop) -> Float[Array, "*B"]:
-    """-log(1 + c) of every hop: a dear call hurts less than in proportion; nats. Ours."""
+    """-log(1 + c) of every hop: a dear call hurts less than in proportion; nats."""
     return -jnp.log1p(hop.cost)
 
 
 def relative_cost(hop: Hop) -> Float[Array, "*B"]:
-    """-c over the cost of the query's cheapest right route: what was wasted, the same for easy and hard queries. Ours.
+    """-c over the cost of the query's cheapest right route: what was wasted, the same for easy and hard queries.
 
     Where no route is right, over that of the cheapest route.
     """
@@ -132,12 +133,12 @@ def relative_cost(hop: Hop) -> Float[Array, "*B"]:
 
 
 def overrun(hop: Hop) -> Float[Array, "*B"]:
-    """-(cost of the route beyond the limit), as it grows; over the cost normaliser. A soft budget; ours."""
+    """-(cost of the route beyond the limit), as it grows; over the cost normaliser. A soft budget."""
     return jnp.maximum(hop.spent - hop.cost - hop.overrun_limit, 0.0) - jnp.maximum(hop.spent - hop.overrun_limit, 0.0)
 
 
 def overrun_once(hop: Hop) -> Float[Array, "*B"]:
-    """-1 for the hop that passes the limit: a hard line, though one that can be crossed at a price; ours.
+    """-1 for the hop that passes the limit: a hard line, though one that can be crossed at a price.
 
     A budget that is never crossed is `LearnerStatic.budgeted`.
     """
@@ -145,17 +146,17 @@ def overrun_once(hop: Hop) -> Float[Array, "*B"]:
 
 
 def stage(hop: Hop) -> Float[Array, "*B"]:
-    """+1 for every model called, whatever it costs: a bonus on long routes, or a toll below 0. Ours."""
+    """+1 for every model called, whatever it costs: a bonus on long routes, or a toll below 0."""
     return jnp.where(hop.stop, 0.0, 1.0)
 
 
 def length(hop: Hop) -> Float[Array, "*B"]:
-    """-tokens written, in hundreds. Ours."""
+    """-tokens written, in hundreds."""
     return -hop.tokens / 100.0
 
 
 def latency(hop: Hop) -> Float[Array, "*B"]:
-    """-seconds that the hop took. Ours."""
+    """-seconds that the hop took."""
     return -hop.seconds
 
 

@@ -86,7 +86,8 @@ def decision_masks(
     """Legal actions at every decision node of every query; nodes that cannot be decided at allow only STOP.
 
     Args:
-      budget: of each query, over the cost normaliser; under one, STOP is always allowed once there is an answer.
+      budget: largest cost of each query's route [Q], over the cost normaliser; under a budget STOP is always allowed
+        once there is an answer.
     """
     nodes = jnp.arange(table.tree.num_decision_nodes)
     query = jnp.arange(table.num_queries)[:, None]
@@ -109,7 +110,7 @@ def step(
     An illegal action ends the episode with reward 0; a masked policy never takes one.
 
     Args:
-      gamma: discount of the return; the reward's `potential` needs it.
+      gamma: discount of the learner's return; the reward's `potential` needs it.
 
     Raises:
       AssertionError: if `action` and `state` have different shapes.

@@ -37,20 +37,20 @@ class DeviceTable:
     """The outcome table as a pytree. Pass it as an argument of a jitted function, never closed over.
 
     Attributes:
-      features: [Q, D, F] float32 or float16, context embeddings after the run's feature reduction.
-      quality: [Q, N] float32, score of answering with the node's response.
-      cost: [Q, N] float32, cost of entering the node over the cost normaliser.
-      spent: [Q, N] float32, accumulated cost of the route to the node over the cost normaliser.
-      available: [Q, N] bool.
-      task: [Q] int32.
-      tree: static.
-      charge: [Q, N] float32, the most that entering the node can cost, over the cost normaliser; None where the
-        pool's limits are unknown. A budget needs it.
-      cheapest_right: [Q] float32, cost of the query's cheapest right route (of its cheapest at all, where none is
-        right), over the cost normaliser.
-      tokens: [Q, N] float32, that the hop into the node wrote.
-      seconds: [Q, N] float32, that it took; None where the table holds no latencies.
-      num_tasks: static; how many `task` may name.
+      features: context embeddings after the run's feature reduction [Q, D, F], float32 or float16.
+      quality: score of answering with the node's response [Q, N], float32 in [0, 1].
+      cost: cost of entering the node over the cost normaliser [Q, N], float32.
+      spent: accumulated cost of the route to the node over the cost normaliser [Q, N], float32.
+      available: whether the table holds the node [Q, N], bool.
+      task: index of the query's task [Q], int32.
+      tree: the hop tree that nodes belong to; static.
+      charge: largest cost of entering the node, over the cost normaliser [Q, N], float32; None where the pool's
+        limits are unknown. A budget needs it.
+      cheapest_right: cost of the query's cheapest right route (of its cheapest at all, where none is right), over
+        the cost normaliser [Q], float32.
+      tokens: number of tokens that the hop into the node wrote [Q, N], float32.
+      seconds: time that this hop took, in seconds [Q, N], float32; None where the table holds no latencies.
+      num_tasks: number of tasks that `task` may name; static.
 
     `cheapest_right`, `tokens` and `seconds` are only for reward terms that look at them; where None, these are 0.
     """
@@ -82,10 +82,10 @@ class RoutingState:
     """State of one episode, or of a batch of them under any leading axes.
 
     Attributes:
-      query: int32 row of the table.
-      node: int32 node of the hop tree.
-      done: bool, whether the episode has ended; a finished episode stays where it is.
-      budget: float32, the most that the whole route may cost, over the cost normaliser; None where there is none.
+      query: row of the table, int32.
+      node: node of the hop tree, int32.
+      done: whether the episode has ended, bool; a finished episode stays where it is.
+      budget: largest cost of the whole route, over the cost normaliser, float32; None where there is no budget.
     """
 
     query: Int[Array, "*B"]
@@ -96,11 +96,11 @@ class RoutingState:
 
 @struct.dataclass
 class Step:
-    """What one step gave.
+    """The result of one step.
 
     Attributes:
-      reward: float32, 0 for an episode that had ended before.
-      terminated: bool, whether the episode has ended by now. Episodes are never truncated.
+      reward: reward of the step, float32; 0 for an episode that had ended before.
+      terminated: whether the episode has ended by now, bool. Episodes are never truncated.
     """
 
     reward: Float[Array, "*B"]
@@ -120,7 +120,7 @@ def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost
     """Put a host table on the device.
 
     Args:
-      table: the outcomes.
+      table: outcome table on the host.
       features: its context embeddings after the run's feature reduction; float16 stays so, to halve the memory.
       cost_normaliser: mean cost of one call on the training split, in the table's money unit.
     """

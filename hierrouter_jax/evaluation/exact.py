@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import chex
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from hierrouter_jax.envs.rewards import RewardWeights, Scalar
 from hierrouter_jax.envs.routing import entering_rewards, leaves, stopping_rewards
@@ -21,7 +21,7 @@ def expected_return(
     V(n) = sum_a pi(a | n) * (r(child(n, a)) + gamma * V(child(n, a))) + pi(STOP | n) * r_stop(n), V = 0 at leaves.
 
     Args:
-      action_probs: pi(a | n) at the D decision nodes, breadth-first, STOP last; rows sum to 1.
+      action_probs: probabilities pi(a | n) at the D decision nodes, breadth-first, STOP last; rows sum to 1.
 
     Raises:
       AssertionError: if shapes disagree with the table's tree.
@@ -33,12 +33,7 @@ def node_values(
     action_probs: Float[Array, "Q D A"], table: DeviceTable, weights: RewardWeights, gamma: Scalar = 1.0
 ) -> Float[Array, "Q D"]:
     """V(n) of a stochastic policy at every decision node; 0 at leaves."""
-    chex.assert_shape(action_probs, (table.num_queries, table.tree.num_decision_nodes, table.tree.num_models + 1))
-
-    def mean(per_action: Float[Array, "Q S A"], nodes: slice) -> Float[Array, "Q S"]:
-        return jnp.sum(action_probs[:, nodes] * per_action, axis=-1)
-
-    return _backward(table, weights, gamma, mean)[0]
+    return _backward(table, weights, gamma, _mean_by(action_probs, table))[0]
 
 
 def action_values(
@@ -48,12 +43,7 @@ def action_values(
 
     Q(n, a) = r(child(n, a)) + gamma * V(child(n, a)), Q(n, STOP) = r_stop(n); meaningless for illegal actions.
     """
-    chex.assert_shape(action_probs, (table.num_queries, table.tree.num_decision_nodes, table.tree.num_models + 1))
-
-    def mean(per_action: Float[Array, "Q S A"], nodes: slice) -> Float[Array, "Q S"]:
-        return jnp.sum(action_probs[:, nodes] * per_action, axis=-1)
-
-    return _backward(table, weights, gamma, mean)[1]
+    return _backward(table, weights, gamma, _mean_by(action_probs, table))[1]
 
 
 def optimal_action_values(
@@ -70,11 +60,17 @@ def optimal_action_values(
     return jnp.where(mask, _backward(table, weights, gamma, best)[1], -jnp.inf)
 
 
+Summary = Callable[[Float[Array, "Q S A"], slice], Float[Array, "Q S"]]  # of the actions at a stage's nodes
+
+
+def _mean_by(action_probs: Float[Array, "Q D A"], table: DeviceTable) -> Summary:
+    """The mean over actions by their probabilities."""
+    chex.assert_shape(action_probs, (table.num_queries, table.tree.num_decision_nodes, table.tree.num_models + 1))
+    return lambda per_action, nodes: jnp.sum(action_probs[:, nodes] * per_action, axis=-1)
+
+
 def _backward(
-    table: DeviceTable,
-    weights: RewardWeights,
-    gamma: Scalar,
-    summarise: Callable[[Float[Array, "Q S A"], slice], Float[Array, "Q S"]],
+    table: DeviceTable, weights: RewardWeights, gamma: Scalar, summarise: Summary
 ) -> tuple[Float[Array, "Q D"], Float[Array, "Q D A"]]:
     """Values and action values, stage by stage from the last; `summarise` makes a node's value of its actions'."""
     tree = table.tree
@@ -109,8 +105,3 @@ def end_probability(action_probs: Float[Array, "Q D A"], tree: HopTree) -> Float
     reach = reach_probability(action_probs, tree)
     decided = tree.num_decision_nodes
     return jnp.concatenate([reach[:, :decided] * action_probs[..., -1], reach[:, decided:]], axis=1)
-
-
-def end_nodes(action_probs: Float[Array, "Q D A"], tree: HopTree) -> Int[Array, " Q"]:
-    """Where a deterministic policy's episode ends."""
-    return jnp.argmax(end_probability(action_probs, tree), axis=-1)

@@ -92,15 +92,13 @@ def interquartile_mean_estimate(
     return Estimate(middle, *percentile_interval(means))
 
 
-def probability_of_improvement(x: Float[np.ndarray, "S K"], y: Float[np.ndarray, "T K"]) -> float:
-    """P(X > Y) + P(X = Y) / 2 for a run of each drawn at random, averaged over the strata: Mann-Whitney's U / (S T)."""
-    return float(_improvement(x, y))
-
-
 def probability_of_improvement_estimate(
     x: Float[np.ndarray, "S K"], y: Float[np.ndarray, "T K"], resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
-    """Probability of improvement with its interval: runs of both are redrawn independently within each stratum."""
+    """P(X > Y) + P(X = Y) / 2 for a run of each drawn at random, averaged over the strata: Mann-Whitney's U / (S T).
+
+    For its interval, runs of both are redrawn independently within each stratum.
+    """
     rng = np.random.default_rng(seed)
     strata = np.arange(x.shape[1])
     drawn = [scores[_redrawn(scores.shape, resamples, rng), strata] for scores in (x, y)]

@@ -1,7 +1,7 @@
 """What the field reports of a router: gains, the oracle gap, cost saved at equal quality, and two models' APGR and CPT.
 
-Areas under a cost-quality front (AIQ, hypervolume) are in `front.py`. Leading axes are so many bootstrap resamples.
-`docs/metrics.md` has every definition with its source.
+Among them are fronts of cost and quality and the areas under them (AIQ, hypervolume). Leading axes are so many
+bootstrap resamples. `docs/metrics.md` has every definition with its source.
 """
 
 import numpy as np
@@ -67,8 +67,8 @@ def threshold_curve(
     """Share of calls to the strong model and mean quality at every threshold of a score, P = Q + 1.
 
     Args:
-      score: of each query, higher where the strong model is wanted; the k highest get it, equal ones in their order.
-      weak, strong: quality of either model's answer.
+      score: preference of each query for the strong model; the k highest get it, equal ones in their order.
+      weak, strong: quality of the weak and of the strong model's answers.
     """
     order = np.argsort(-score, kind="stable")
     gained = np.concatenate([[0.0], np.cumsum((strong - weak)[order])])
@@ -101,9 +101,9 @@ def apgr(share: Float[np.ndarray, " P"], quality: Float[np.ndarray, " P"], weak:
     """Average performance gap recovered (Ong et al., RouteLLM): the mean PGR over ten shares of strong calls.
 
     Args:
-      share: of calls that go to the strong model, of each operating point.
-      quality: its mean quality.
-      weak, strong: mean quality of either model alone.
+      share: share of calls that go to the strong model, at each operating point.
+      quality: mean quality at each operating point.
+      weak, strong: mean quality of the weak and of the strong model alone.
     """
     return float(gap_recovered_at(share, quality, weak, strong).mean())
 
@@ -117,15 +117,15 @@ def cpt(
     """
     if not 0 < percent <= 100:
         raise InputError(f"CPT is of a percentage above 0 and up to 100, not {percent:g}")
-    wanted = weak + percent / 100 * (strong - weak)
+    target = weak + percent / 100 * (strong - weak)
     at = np.concatenate([[0.0], share, [1.0]])
     reached = np.concatenate([[weak], quality, [strong]])
     order = np.lexsort((-reached, at))
     at, reached = at[order], np.maximum.accumulate(reached[order])
-    point = int(np.argmax(reached >= wanted - 1e-12))
+    point = int(np.argmax(reached >= target - 1e-12))
     if point == 0:
         return float(at[0])
-    part = (wanted - reached[point - 1]) / (reached[point] - reached[point - 1])
+    part = (target - reached[point - 1]) / (reached[point] - reached[point - 1])
     return float(at[point - 1] + part * (at[point] - at[point - 1]))
 
 

@@ -112,8 +112,8 @@ class Resamples(NamedTuple):
     """Bootstrap weights, each row adding up to 1.
 
     Attributes:
-      seeds: [R, S].
-      queries: [R, Q].
+      seeds: weight of each of S seeds in each of R resamples [R, S].
+      queries: weight of each of Q queries in each of R resamples [R, Q].
     """
 
     seeds: Float[np.ndarray, "R S"]
@@ -165,10 +165,11 @@ class Repeats:
     """S splits over Q queries, and how both are redrawn.
 
     Attributes:
-      tested: whether a query is in a split's test part.
-      cluster: queries of one cluster (duplicates of each other) are redrawn and flipped together; 0..C-1.
-      resamples: R, of every bootstrap.
-      seed: of the draws; one draw serves every policy, so that differences are paired.
+      tested: whether each query is in each split's test part [S, Q].
+      cluster: cluster of each query [Q], 0..C-1; queries of one cluster (duplicates of each other) are redrawn and
+        flipped together.
+      resamples: number of resamples of every bootstrap, R.
+      seed: seed of the random draws; one draw serves every policy, so that differences are paired.
     """
 
     tested: Bool[np.ndarray, "S Q"]

@@ -15,9 +15,9 @@ class PolicyOutcome:
     """Per-query expectations of one policy, each [Q].
 
     Attributes:
-      quality: of the final answer.
-      cost: money spent on the whole route.
-      hops: model calls made.
+      quality: quality of the final answer, in [0, 1].
+      cost: cost of the whole route, in the table's money unit.
+      hops: number of model calls.
       repaired: probability that some hop turned a wrong answer right.
       damaged: probability that some hop turned a right answer wrong.
     """

@@ -113,11 +113,6 @@ def greedy(logits: Float[Array, "Q D A"], mask: Bool[Array, "Q D A"]) -> Float[A
     return (best[..., None] == jnp.arange(logits.shape[-1])).astype(jnp.float32)
 
 
-def entropies(log_probs: Float[Array, "Q D A"], mask: Bool[Array, "Q D A"]) -> Float[Array, "Q D"]:
-    """Entropy of the policy at every decision node, in nats."""
-    return -jnp.sum(jnp.where(mask, jnp.exp(log_probs) * log_probs, 0.0), axis=-1)
-
-
 def mean_scores(ends: Float[Array, "Q N"], table: DeviceTable) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Mean accuracy, and mean cost over the normaliser, of a policy that answers at node n with probability `ends`."""
     return jnp.mean(jnp.sum(ends * table.quality, axis=1)), jnp.mean(jnp.sum(ends * table.spent, axis=1))

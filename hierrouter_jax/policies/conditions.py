@@ -1,4 +1,4 @@
-"""What a conditioned policy is told beside its state: the cost weight it is to serve and the budget it has."""
+"""What a conditioned policy knows beside its state: the cost weight that it serves and the budget that it has."""
 
 import jax
 import jax.numpy as jnp

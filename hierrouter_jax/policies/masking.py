@@ -24,6 +24,11 @@ def masked_log_probs(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"], ax
     """Logarithms of the same probabilities, of all actions; about `IMPOSSIBLE` where an action is illegal.
 
     Args:
-      axis: of the actions.
+      axis: axis of the actions.
     """
     return jax.nn.log_softmax(jnp.where(mask, logits, IMPOSSIBLE), axis=axis)
+
+
+def entropies(log_probs: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) -> Float[Array, "*B"]:
+    """Entropy of a policy over its legal actions, in nats."""
+    return -jnp.sum(jnp.where(mask, jnp.exp(log_probs) * log_probs, 0.0), axis=-1)

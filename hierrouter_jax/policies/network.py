@@ -23,10 +23,10 @@ class PolicyInputs:
     """What the network sees of a state.
 
     Attributes:
-      features: [*B, F].
-      stage: [*B] hops done.
-      spent: [*B] cost so far, over the cost normaliser.
-      conditions: [*B, K], K = 0 for a policy that is not conditioned.
+      features: context embedding after the run's feature reduction [*B, F].
+      stage: number of hops done [*B].
+      spent: cost so far, over the cost normaliser [*B].
+      conditions: scaled conditions of the policy [*B, K]; K = 0 for a policy that has none.
     """
 
     features: Float[Array, "*B F"]
@@ -38,15 +38,15 @@ class PolicyInputs:
 class RouterNetwork(nn.Module):
     """Shared two-layer trunk with a head for logits over M models and STOP, and a head for the value.
 
-    The paper names a two-layer feed-forward router and a learned stage embedding; widths are ours.
+    The paper names a two-layer feed-forward router and a learned stage embedding; the widths are this project's.
 
     Attributes:
-      num_actions: M + 1.
-      horizon: L, rows of the stage embedding.
-      hidden: widths of the trunk.
-      stage_size: S, width of the stage embedding.
-      prior_tasks: T of a fitted prior, whose scores the logits are added to; 0 for a network without one. With one,
-        the network starts from zero: the policy is the prior's.
+      num_actions: number of actions, M models and STOP.
+      horizon: largest number of hops, L; also the rows of the stage embedding.
+      hidden: widths of the trunk's layers.
+      stage_size: width of the stage embedding, S.
+      prior_tasks: number of tasks T of a fitted prior, whose scores the logits are added to; 0 for a network without
+        one. With one, the network starts from zero: the policy is the prior's.
     """
 
     num_actions: int
@@ -175,11 +175,11 @@ def check_network(name: str, network: Network, params: Any, seen: PolicyInputs) 
     if set(params) != {"params"}:
         raise InputError(f"network {name} keeps {', '.join(sorted(params))}, but may keep parameters (params) only")
     outputs = jax.eval_shape(network.apply, params, seen)
-    wanted = ((*seen.stage.shape, network.num_actions), seen.stage.shape)
-    found = tuple(leaf.shape for leaf in jax.tree.leaves(outputs))
-    if found != wanted:
+    expected = ((*seen.stage.shape, network.num_actions), seen.stage.shape)
+    shapes = tuple(leaf.shape for leaf in jax.tree.leaves(outputs))
+    if shapes != expected:
         raise InputError(
-            f"network {name} gives outputs of shapes {found}, but should give logits and value of shapes {wanted}"
+            f"network {name} gives outputs of shapes {shapes}, but should give logits and value of shapes {expected}"
         )
 
 
@@ -201,7 +201,7 @@ def gather_inputs(
     """The network's inputs at decision nodes, gathered where the network runs.
 
     Args:
-      conditions: of each episode, if the policy is conditioned; then `ranges` scale them.
+      conditions: conditions of each episode, if the policy has any; then `ranges` scale them.
     """
     spent = table.spent[query, node]
     return PolicyInputs(

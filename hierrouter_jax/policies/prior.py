@@ -14,10 +14,9 @@ class PriorWeights:
     """What is fitted, for L stages, T tasks, F features and A actions.
 
     Attributes:
-      kernel: [L, F, A] scores by feature.
-      means: [L, T, A] scores by task.
-      task_kernel: [L, F, T] and
-      task_bias: [L, T], whose softmax is how likely each task is.
+      kernel: scores of each action by feature [L, F, A].
+      means: scores of each action by task [L, T, A].
+      task_kernel, task_bias: weights [L, F, T] and bias [L, T] whose softmax is the probability of each task.
     """
 
     kernel: Float[Array, "L F A"]

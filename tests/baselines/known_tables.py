@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from hierrouter_jax.baselines.problem import Problem
+from hierrouter_jax.baselines.registry import OPPONENTS
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.tables import random_table
 
@@ -75,3 +77,18 @@ def doubt(queries: int = 160) -> OutcomeTable:
     for route, rows in (((0,), right), ((0, 1), every), ((0, 0), every)):
         table = right_at(table, route, rows)
     return told_at(table, (0,), right)
+
+
+def outcome(name: str, table: OutcomeTable, weight: float = 0.0) -> PolicyOutcome:
+    """What an opponent reaches on the test queries."""
+    test = table.split("test")
+    return policy_outcome(test, OPPONENTS[name].fit(problem_of(table, weight))(test))
+
+
+def with_quality(table: OutcomeTable, right: dict[int, list[tuple[int, ...]]]) -> OutcomeTable:
+    """Quality 1 exactly at the given routes of each task index, 0 elsewhere."""
+    quality = np.zeros_like(table.quality)
+    for task, routes in right.items():
+        for route in routes:
+            quality[table.task == task, table.tree.node(route)] = 1.0
+    return replace(table, quality=quality)

@@ -100,7 +100,11 @@ class Reader:
             return
         environment = os.environ | {"PATH": f"{self.tools()}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
-            ["bash", "-e", "-o", "pipefail", "-c", line], cwd=self.folder, env=environment, capture_output=True, text=True
+            ["bash", "-e", "-o", "pipefail", "-c", line],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, f"{block}: {line} ended with {done.returncode}\n{done.stdout}{done.stderr}"
 

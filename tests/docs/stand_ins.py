@@ -28,10 +28,17 @@ def make(folder: Path) -> None:
     (folder / "questions.txt").write_text("".join(f"{row['text']}\n" for row in rows[-3:]))
     for place, name in enumerate(ONE_HOP):
         save_table(one_hop(place), folder / name)
-    (folder / "prices.yaml").write_text("money_unit: US dollars\nmodels: {small: {base_rate: 1}, large: {base_rate: 2}}\n")
+    (folder / "prices.yaml").write_text(
+        "money_unit: US dollars\nmodels: {small: {base_rate: 1}, large: {base_rate: 2}}\n"
+    )
 
 
 def one_hop(seed: int):
     """Outcomes of six models, each asked once."""
     table = random_table(seed=seed, queries=120, models=6, horizon=1)
-    return replace(table, queries=tuple(replace(query, text=f"{query.text} {'abcdefgh'[i % 8] * 9} {i}") for i, query in enumerate(table.queries)))
+    return replace(
+        table,
+        queries=tuple(
+            replace(query, text=f"{query.text} {'abcdefgh'[i % 8] * 9} {i}") for i, query in enumerate(table.queries)
+        ),
+    )

@@ -137,3 +137,31 @@ def test_shapes_are_checked():
     device = on_device(random_table())
     with pytest.raises(AssertionError):
         routing.step(routing.start(jnp.arange(3)), jnp.zeros(2, int), device, WEIGHTS, True)
+
+
+def test_masks_at_all_decision_nodes_by_hand():
+    """M = 2, L = 2: node 3 below 1 was not run, nothing below 2 was; at the root STOP is illegal."""
+    table = random_table(queries=1, models=2, horizon=2)
+    available = np.array([[True, True, True, False, True, False, False]])
+    device = on_device(table).replace(available=jnp.asarray(available))
+    for allow_stop in (False, True):
+        mask = routing.decision_masks(device, allow_stop)
+        assert mask[0].tolist() == [[True, True, False], [False, True, allow_stop], [False, False, True]]
+    assert routing.leaves(device)[0].tolist() == [False, False, True, True, True, True, True]
+
+
+def test_stopping_earns_the_answer_and_costs_nothing():
+    table = random_table(queries=3, models=2, horizon=2)
+    device = on_device(table)
+    earned = routing.stopping_rewards(device, RewardWeights(terminal_quality=2.0, hop_cost=5.0))
+    np.testing.assert_allclose(earned[:, 1:], 2 * table.quality[:, 1:])
+
+
+def test_episodes_start_at_the_root_of_drawn_queries():
+    device = on_device(random_table(queries=5, models=2, horizon=2))
+    query = routing.draw_queries(jax.random.key(0), device, 500)
+    assert set(np.asarray(query).tolist()) == set(range(5))
+    state = routing.start(query)
+    assert not state.node.any()
+    assert not state.done.any()
+    assert routing.stage(state.replace(node=query), device).tolist() == device.tree.stages[np.asarray(query)].tolist()

@@ -13,7 +13,7 @@ from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import DeviceTable, device_table
-from hierrouter_jax.evaluation.exact import end_nodes, end_probability, expected_return
+from hierrouter_jax.evaluation.exact import end_probability, expected_return
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.evaluation.tree_policy import greedy
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -128,12 +128,12 @@ def test_greedy_breaks_ties_to_the_lowest_index_and_obeys_the_mask():
     assert greedy(logits, mask).tolist() == [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
 
 
-def test_end_nodes_follow_the_greedy_path():
+def test_ends_follow_the_greedy_path():
     table = random_table(queries=4)
     device = on_device(table)
     mask = decision_masks(device, False)
     logits = jax.random.normal(jax.random.key(0), mask.shape)
-    ends = end_nodes(greedy(logits, mask), device.tree)
+    ends = end_probability(greedy(logits, mask), device.tree).argmax(axis=1)
     for query in range(4):
         node = 0
         while node < device.tree.num_decision_nodes:

@@ -8,7 +8,7 @@ import pytest
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable, device_table
 from hierrouter_jax.evaluation import tree_policy
-from hierrouter_jax.evaluation.tree_policy import TreePolicy, entropies, mean_scores, run_network, run_policy
+from hierrouter_jax.evaluation.tree_policy import TreePolicy, mean_scores, run_network, run_policy
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
 from hierrouter_jax.policies.network import RouterNetwork, build_network, gather_inputs, network_outputs
@@ -46,11 +46,6 @@ def test_probabilities_are_a_softmax_over_legal_actions(policy):
     probs = np.exp(policy.log_probs())
     np.testing.assert_allclose(probs[0, 0], [1 / (1 + np.e), np.e / (1 + np.e), 0], rtol=1e-6)
     np.testing.assert_allclose(probs[0, 2], np.array([1, 1, np.e]) / (2 + np.e), rtol=1e-6)
-
-
-def test_the_entropy_of_two_legal_actions_that_are_alike_is_log_two():
-    policy = TreePolicy(jnp.zeros((1, 3, 3)), MASK, HopTree(2, 2))
-    np.testing.assert_allclose(entropies(policy.log_probs(), MASK)[0], np.log([2, 3, 3]), rtol=1e-6)
 
 
 def test_scores_are_means_over_queries_of_what_the_ends_give():

@@ -1,12 +1,23 @@
 """The network is the plain one of its paper, however its products are arranged."""
 
+from contextlib import nullcontext
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.envs.types import device_table
-from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, gather_inputs, network_outputs
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.policies.network import (
+    PolicyInputs,
+    RouterNetwork,
+    build_network,
+    check_network,
+    gather_inputs,
+    network_outputs,
+)
 from tests.tables import random_table
 
 
@@ -58,3 +69,48 @@ def test_gathered_features_are_the_tables(dtype):
     query, node = jnp.array([0, 6, 0]), jnp.array([0, 2, 1])
     gathered = jax.jit(gather_inputs)(table, query, node).features
     np.testing.assert_array_equal(gathered, features[query, node])
+
+
+def test_a_network_fits_the_tables_pool_and_horizon():
+    host = random_table(queries=4, models=3, horizon=2, tasks=2)
+    table = device_table(host, host.context_embedding, 5.0)
+    network = build_network(table, LearnerStatic(hidden=(16, 8), stage_size=5, prior=True))
+    assert network == RouterNetwork(4, 2, (16, 8), 5, prior_tasks=2)
+    assert build_network(table, LearnerStatic(hidden=(16,))).prior_tasks == 0
+
+
+OWN = """
+from flax import linen as nn
+import jax.numpy as jnp
+
+class Net(nn.Module):
+    num_actions: int
+    horizon: int
+    hidden: tuple
+    stage_size: int
+
+    @nn.compact
+    def __call__(self, seen):
+        logits = nn.Dense(self.num_actions)(seen.features)
+        return logits, OUTPUT
+
+class Bare(nn.Module):
+    num_actions: int
+"""
+
+
+def test_a_network_of_ones_own_takes_the_same_fields_and_gives_the_same_shapes(tmp_path):
+    host = random_table(queries=4)
+    table = device_table(host, host.context_embedding, 5.0)
+    seen = gather_inputs(table, jnp.zeros(2, int), jnp.zeros(2, int))
+    for file, output in (("right.py", "logits[..., 0]"), ("wrong.py", "logits")):
+        name = f"{tmp_path / file}:Net"
+        (tmp_path / file).write_text(OWN.replace("OUTPUT", output))
+        network = build_network(table, LearnerStatic(network=name))
+        params = network.init(jax.random.key(0), seen)
+        with nullcontext() if file == "right.py" else pytest.raises(InputError, match="gives outputs of shapes"):
+            check_network(name, network, params, seen)
+    with pytest.raises(InputError, match="must be a Flax module with num_actions, horizon, hidden, stage_size"):
+        build_network(table, LearnerStatic(network=name.replace(":Net", ":Bare")))
+    with pytest.raises(InputError, match="may keep parameters"):
+        check_network(name, network, {"params": {}, "batch_stats": {}}, seen)

@@ -1,4 +1,4 @@
-"""The fitted prior: what the plan knows, what it is when there is nothing to know, and that a policy starts from it."""
+"""The fitted prior: what the plan knows, that a policy starts from it; and the warm start's imitation."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.fit_prior import FOLDS, _design, classifier, fit_prior, plan
+from hierrouter_jax.agents.fit_prior import FOLDS, classifier, fit_prior, imitation_loss, plan, stage_design
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.baselines.sequences import best_per_task
@@ -16,17 +16,23 @@ from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import DeviceTable, accumulate_cost, device_table
-from hierrouter_jax.evaluation.exact import expected_return
+from hierrouter_jax.evaluation.exact import (
+    expected_return,
+)
 from hierrouter_jax.evaluation.tree_policy import decision_logits, greedy
+from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import build_network
 from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import TrainedRouter
+from tests.agents.trees import FIXED, SMALL, on_device
 from tests.tables import random_table
 
 STATIC = LearnerStatic(
     algorithm="exact", num_envs=16, num_updates=2, epochs=1, minibatches=1, hidden=(8,), evaluate_every=1, prior=True
 )
+
+
 QUALITY = LearnerHyper(reward=RewardWeights(hop_cost=0.0))
 
 
@@ -75,7 +81,7 @@ def test_what_the_plan_says_it_earns_is_what_its_greedy_policy_earns():
     table = random_table(1, queries=40, models=3, horizon=2, embedding=5, missing=0.3)
     device, stops = device_table(table, table.context_embedding, 5.0), replace(STATIC, allow_stop=True)
     hyper = LearnerHyper(reward=RewardWeights(hop_cost=0.3))
-    designs = [_design(device, stops, stage) for stage in range(2)]
+    designs = [stage_design(device, stops, stage) for stage in range(2)]
     weights, returns = plan(device, designs, jnp.ones(FOLDS), 0.1, hyper)
     policy = greedy(all_logits(weights, device), decision_masks(device, True))
     np.testing.assert_allclose(returns, expected_return(policy, device, hyper.reward), atol=1e-5)
@@ -123,7 +129,30 @@ def test_the_numpy_reader_adds_the_prior_too(started, tmp_path):
         np.testing.assert_allclose(ours[:, :-1], logits[:, node, :-1], rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("other", [{"cost_conditioned": True}, {"budgeted": True}, {"network": "mine.py:Net"}])
-def test_what_a_prior_does_not_go_with_is_refused(other):
-    with pytest.raises(ValueError, match="prior"):
-        LearnerStatic(prior=True, **other)
+def test_the_warm_start_imitates_the_best_actions_by_hand():
+    """One query, M = 2, L = 1, qualities 1 and .25: at even odds the cross-entropy to the first is log 2."""
+    table = random_table(queries=1, models=2, horizon=1, splits=("train",))
+    table = replace(table, quality=np.array([[0.0, 1.0, 0.25]], np.float32))
+    device = on_device(table)
+    static = replace(SMALL, hidden=(4,))
+    state = learner.init(jax.random.key(0), device, static, FIXED)
+    even = jax.tree.map(jnp.zeros_like, state.params)
+    network = build_network(device, static)
+    loss = imitation_loss(even, device, Conditions(), network, static, FIXED)
+    assert float(loss) == pytest.approx(np.log(2), abs=1e-6)
+    same = replace(device, quality=jnp.array([[0.0, 1.0, 1.0]]), cost=jnp.zeros((1, 3)))
+    shared = imitation_loss(even, same, Conditions(), network, static, FIXED)
+    assert float(shared) == pytest.approx(np.log(2), abs=1e-6)  # the entropy of two equally good actions
+
+
+def test_a_warm_start_is_nearly_there_before_the_first_update():
+    table = random_table(seed=3, queries=16, embedding=16, splits=("train",))
+    device = on_device(table)
+    hyper = LearnerHyper(reward=RewardWeights(hop_cost=0.0), weight_decay=0.0, learning_rate=3e-3)
+    returns = {}
+    for epochs in (0, 100):
+        static = LearnerStatic(num_envs=32, hidden=(64, 64), warm_start=epochs)
+        state = jax.jit(lambda key, t, s=static: learner.init(key, t, s, hyper))(jax.random.key(0), device)
+        returns[epochs] = float(learner.validate(state, device, static, hyper)[0].best_return)
+    best = table.quality[np.arange(16), oracle_fixed(table)].mean()
+    assert returns[100] > 0.9 * best > 1.3 * returns[0]

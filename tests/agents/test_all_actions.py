@@ -1,0 +1,34 @@
+"""PPO's objective over all actions against the exact gradient, and that it learns."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from hierrouter_jax.agents import all_actions, learner
+from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.policies.conditions import Conditions
+from tests.agents.trees import FIXED, SMALL, loss_of, on_device, reached_share
+from tests.tables import random_table
+
+
+def test_all_actions_first_step_is_the_exact_gradients_but_for_a_factor():
+    """At ratio 1 the clipped objective's gradient is the policy gradient, divided by the advantages' spread."""
+    device = on_device(random_table(seed=4, queries=16, missing=0.2))
+    static = replace(SMALL, algorithm="all-actions", allow_stop=True)
+    hyper = replace(FIXED, gamma=0.9, reward=RewardWeights(hop_cost=0.05, damage=0.3))
+    params = learner.init(jax.random.key(0), device, static, hyper).params
+    network, whole = loss_of(static, hyper, device, Conditions())
+    old = all_actions.old_policy(params, device, Conditions(), network, static, hyper)
+    zero = jnp.zeros(())
+    ours, theirs = (
+        jax.flatten_util.ravel_pytree(jax.jit(jax.grad(f))(params))[0]
+        for f in (lambda p: all_actions.loss(p, device, old, network, static, hyper, zero)[0], whole)
+    )
+    assert float(jnp.dot(ours, theirs) / (jnp.linalg.norm(ours) * jnp.linalg.norm(theirs))) > 0.9999
+
+
+@pytest.mark.parametrize("allow_stop", [False, True])
+def test_it_reaches_the_oracle_where_every_query_can_be_told_apart(allow_stop):
+    assert reached_share("all-actions", allow_stop) >= 0.97

@@ -1,0 +1,83 @@
+"""Oracles on tables whose right answer is known, and against brute force."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hierrouter_jax.baselines import oracle
+from hierrouter_jax.envs.types import accumulate_cost
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.table import OutcomeTable
+from tests.baselines.known_tables import (
+    with_quality,
+)
+from tests.tables import random_table, tables
+
+
+@given(table=tables(missing=0.0), cost_weight=st.sampled_from([0.0, 0.01, 1.0]))
+def test_oracles_are_the_best_of_all_routes(table, cost_weight):
+    rows = np.arange(table.num_queries)
+    values = table.quality - cost_weight * accumulate_cost(table.cost, table.tree)
+    leaves = table.tree.stage_start(table.tree.horizon)
+    for nodes, candidates, best in (
+        (oracle.oracle_fixed(table), table.quality[:, leaves:], table.quality),
+        (oracle.oracle_stop(table), table.quality[:, 1:], table.quality),
+        (oracle.oracle_return(table, cost_weight, True), values[:, 1:], values),
+        (oracle.oracle_return(table, cost_weight, False), values[:, leaves:], values),
+    ):
+        np.testing.assert_allclose(best[rows, nodes], candidates.max(axis=1), atol=1e-6)
+
+
+def test_the_oracle_takes_the_cheapest_of_equals():
+    table = with_quality(random_table(queries=3, tasks=1), {0: [(2,), (2, 0), (0, 1, 2)]})
+    cost = accumulate_cost(table.cost, table.tree)
+    nodes = [table.tree.node(route) for route in ([2], [2, 0], [0, 1, 2])]
+    assert oracle.oracle_stop(table).tolist() == [nodes[i] for i in cost[:, nodes].argmin(axis=1)]
+
+
+def test_co_failure_counts_queries_that_no_model_answers_alone():
+    table = with_quality(random_table(queries=10, tasks=2), {0: [(1,)], 1: [(0, 1), (2, 2, 2)]})
+    assert oracle.co_failure(table) == (5, 10)
+
+
+def gaps() -> OutcomeTable:
+    """M = 2, L = 2: nodes 1 and 2, then 3, 4 after 1 and 5, 6 after 2; those of `held` were run, of `right` well."""
+    held = {0: (1, 2), 1: (1,), 2: (), 3: (1, 3, 4)}
+    right = {0: (2,), 3: (4,)}
+    table = random_table(queries=4, models=2, horizon=2, tasks=1, splits=("test",))
+    available, quality = np.zeros_like(table.available), np.zeros_like(table.quality)
+    available[:, 0] = True
+    for query in range(4):
+        available[query, list(held[query])] = True
+        quality[query, list(right.get(query, ()))] = 1.0
+    return replace(table, available=available, quality=quality)
+
+
+def test_what_was_not_run_is_no_wrong_answer():
+    """Query 0 ends after one hop, for there is no more; 1 is the only one asked, and wrong; of 2 nothing is known."""
+    table = gaps()
+    assert oracle.oracle_fixed(table).tolist() == [2, 1, 0, 4]
+    assert oracle.oracle_stop(table).tolist() == [2, 1, 0, 4]
+    assert oracle.co_failure(table) == (2, 3)
+    part = evaluated_queries(table, "test")
+    assert [query.id for query in part.queries] == ["q0", "q1", "q3"]
+    assert part.quality[np.arange(3), oracle.oracle_stop(part)].tolist() == [1, 0, 1]
+    with pytest.raises(InputError, match="holds no hop of any test query"):
+        evaluated_queries(table.select(np.array([2])), "test")
+
+
+def test_where_routes_can_end_and_what_they_are_worth():
+    """As in `gaps`: without STOP a route ends where the table holds no further hop; exactly two hops end at 3 and 4."""
+    table = gaps()
+    ends = oracle.endings(table, fixed_length=True)
+    assert [np.flatnonzero(row).tolist() for row in ends] == [[1, 2], [1], [], [3, 4]]
+    assert [np.flatnonzero(row).tolist() for row in oracle.endings(table, False)] == [[1, 2], [1], [], [1, 3, 4]]
+    whole = oracle.route_values(table, fixed_length=True, cost_weight=0.5)
+    spent = table.cost[3, 1] + table.cost[3, 4]
+    assert np.isfinite(whole).sum() == 2
+    assert whole[3, 4] == pytest.approx(1 - 0.5 * spent)
+    assert np.isfinite(oracle.route_values(table, False, 0.5)).sum() == 6

@@ -1,0 +1,37 @@
+"""A fitted prior's scores by hand, and that no gradient reaches its weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hierrouter_jax.policies.prior import Prior, PriorWeights, prior_logits
+
+# Two stages, one feature, two tasks, two actions; the second stage's weights are ten times the first's.
+WEIGHTS = PriorWeights(
+    kernel=jnp.array([[[1.0, 2.0]], [[10.0, 20.0]]]),
+    means=jnp.array([[[0.5, 0.0], [0.0, 0.5]], [[5.0, 0.0], [0.0, 5.0]]]),
+    task_kernel=jnp.zeros((2, 1, 2)),
+    task_bias=jnp.log(jnp.array([[1.0, 3.0], [1.0, 1.0]])),
+)
+
+
+def test_scores_are_features_and_task_means_by_hand():
+    """Feature 2 at stage 0, tasks 1 to 3: 2 x (1, 2) + (.125, .375); feature 1 at stage 1, tasks alike."""
+    logits = prior_logits(WEIGHTS, jnp.array([[2.0], [1.0]]), jnp.array([0, 1]))
+    np.testing.assert_allclose(logits, [[2.125, 4.375], [12.5, 22.5]], rtol=1e-6)
+
+
+def test_blank_weights_score_nothing():
+    blank = PriorWeights.zeros(2, 1, 2, 2)
+    assert jax.tree.map(jnp.shape, blank) == jax.tree.map(jnp.shape, WEIGHTS)
+    np.testing.assert_array_equal(prior_logits(blank, jnp.ones((3, 1)), jnp.zeros(3, int)), np.zeros((3, 2)))
+
+
+def test_the_networks_prior_is_set_and_never_learned():
+    prior, features, stage = Prior(2, 2, 2), jnp.array([[2.0]]), jnp.array([0])
+    names = PriorWeights.__dataclass_fields__
+    params = {"params": {name: getattr(WEIGHTS, name) for name in names}}
+    assert set(prior.init(jax.random.key(0), features, stage)["params"]) == set(names)
+    scores, gradient = jax.value_and_grad(lambda params: jnp.sum(prior.apply(params, features, stage)))(params)
+    assert float(scores) == 6.5
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(gradient))
