@@ -12,6 +12,7 @@ import pandas as pd
 
 from hierrouter_jax.agents.types import LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.claims import refuse_other_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.shipped import is_table
 from hierrouter_jax.outcomes.store import load_table
@@ -184,13 +185,11 @@ def load_sweep(folder: Path | str, table: OutcomeTable | None = None) -> SweepRe
     """
     folder = Path(folder)
     header = sweep_folder.read_header(folder)
-    recorded, fingerprint = header["table_path"], header["table"]["fingerprint"]
+    recorded = header["table_path"]
     if table is None and recorded and is_table(recorded):
         table = load_table(recorded)
-    if table is not None and table.fingerprint != fingerprint:
-        raise InputError(
-            f"{folder}: is a sweep on the outcome table {fingerprint}, but this one is {table.fingerprint}"
-        )
+    if table is not None:
+        refuse_other_table(folder, header["table"], table)
     plan = sweep_folder.planned(header, folder / sweep_folder.HEADER)
     finished = Finished(folder / sweep_folder.CHUNKS)
     features = load_features(folder / FEATURES) if (folder / FEATURES).is_file() else None

@@ -1,5 +1,6 @@
 """Training, checkpoints and evaluation of a run, on a table that is small and learnable."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed
+from hierrouter_jax.claims import table_identity
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import ending_at, policy_outcome
+from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.studies.calibrate import calibrate
 from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.training.checkpoints import RunCheckpoints, load_routers
 from hierrouter_jax.training.features import fit_features
@@ -163,13 +167,51 @@ def test_a_run_folder_without_training_is_named(run, tmp_path):
         load_routers(tmp_path, table)
 
 
+def with_prices(table, price: float):
+    return replace(table, pool=tuple(replace(member, price_in=price) for member in table.pool))
+
+
 @pytest.mark.parametrize(
-    ("other", "name"), [({"models": 2}, "logits"), ({"horizon": 2}, "stage_embedding"), ({"embedding": 9}, "mean")]
+    ("changed", "named"),
+    [
+        ({"models": 2}, r"pool is \['m0', 'm1', 'm2'\] there, but \['m0', 'm1'\] here"),
+        ({"horizon": 2}, r"embedding\.shape is \[90, 13, 8\] there, but \[90, 4, 8\] here"),
+        ({"embedding": 9}, "encoder.size is 8 there, but 9 here"),
+        ({"seed": 1}, r"embedding\.sha256 is \w+ there"),
+        ({"splits": ("test", "validation", "train")}, r"splits\.sha256 is \w+ there"),
+    ],
 )
-def test_checkpoints_of_another_pool_horizon_or_embedding_are_refused(run, folder, other, name):
-    with pytest.raises(InputError, match="does not fit the table's pool, horizon and embedding") as refusal:
-        load_routers(folder, random_table(queries=9, **other))
-    assert name in str(refusal.value)
+def test_the_routers_of_a_run_are_not_loaded_on_another_table(run, folder, changed, named):
+    other = random_table(**({"queries": 90, "tasks": 3} | changed))
+    with pytest.raises(InputError, match=rf"^{folder}: is of another outcome table \({named}.*\); name the one that"):
+        load_routers(folder, other)
+
+
+def test_one_outcome_that_differs_makes_another_table_and_a_price_does_not(run, folder):
+    table, *_ = run
+    quality = table.quality.copy()
+    quality[7, 3] = 0.75  # which no outcome of a random table is
+    with pytest.raises(InputError, match=r"is of another outcome table \(fingerprint is \w+ there, but \w+ here\)"):
+        load_routers(folder, replace(table, quality=quality))
+    assert list(load_routers(folder, with_prices(table, 7.0))) == ["ppo", "ppo+stop"]
+
+
+def test_runs_on_different_tables_are_not_calibrated_together(run, folder, tmp_path):
+    table, *_ = run
+    other = random_table(queries=90, tasks=3, seed=1)
+    RunFolder(tmp_path).write_config({"train": to_dict(CONFIG)})
+    with RunCheckpoints(tmp_path, other, CONFIG) as checkpoints:
+        train_routers(other, CONFIG, progress=False, keeper=checkpoints)
+    with pytest.raises(InputError, match=rf"^{tmp_path}: is of another outcome table"):
+        calibrate([folder, tmp_path], table, accuracy=0.1)
+
+
+def test_checkpoints_that_do_not_fit_their_own_record_are_refused(run, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    other, record = random_table(queries=90, tasks=3, models=2), tmp_path / "run" / "checkpoints" / "identity.json"
+    write_json(record, read_json(record) | {"table": table_identity(other)})
+    with pytest.raises(InputError, match=r"does not fit the table's pool, horizon and embedding \(.*logits"):
+        load_routers(tmp_path / "run", other)
 
 
 def test_a_query_of_which_the_table_holds_no_hop_is_left_out_for_everybody():
