@@ -80,7 +80,7 @@ def train_routers(
     """
 
     def fit() -> FittedFeatures:
-        return fit_features(table.split("train"), config.features, config.seed)
+        return fit_features(table.split("train"), config.features)  # the same for every seed, as in a sweep
 
     check_reward(table, config.hyper.reward)
     features = keeper.features(fit) if keeper else fit()

@@ -17,7 +17,10 @@ from hierrouter_jax.sweeps.layouts import chosen_layout, chunk_size, updates_per
 from hierrouter_jax.sweeps.members import Plan, Splits, chunks
 from hierrouter_jax.sweeps.sweep import sweep
 from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.training.settings import TrainConfig
+from hierrouter_jax.training.train import train_routers
 from tests.sweeps.sweep_run import EXACT, HYPERS, TABLE, run
+from tests.tables import random_table
 
 PPO = LearnerStatic(num_envs=64)
 
@@ -171,3 +174,16 @@ def test_wrong_arguments_are_named():
         sweep((), EXACT)
     with pytest.raises(InputError, match="no such outcome table"):
         sweep("nowhere", EXACT)
+
+
+def test_a_seed_in_a_sweep_is_that_seed_in_training():
+    """With more dimensions than features the solver is a random one, whose seed must not be the run's."""
+    table = random_table(queries=60, models=2, horizon=1, embedding=600)
+    config = TrainConfig(("exact",), 1, 7, features=6, static=EXACT, checkpoint_every=5)
+    router = train_routers(table, config, progress=False)[0]["exact"]
+    member = sweep(table, config.of("exact").static, config.hyper, [7], features=6, layout="map", progress=False)
+    np.testing.assert_array_equal(member.features.reduction.components, router.features.reduction.components)
+    chex.assert_trees_all_close(member.params(0), router.params(0), atol=1e-6)
+    _, both = train_routers(table, replace(config, seed=6, num_seeds=2), progress=False)
+    _, alone = train_routers(table, config, progress=False)
+    np.testing.assert_allclose(both[both.seed == 1].validation_return, alone.validation_return, atol=1e-6)
