@@ -79,8 +79,7 @@ class SweepResult:
         Raises:
           InputError: if there is no such member, or it is not finished.
         """
-        if member not in self.finished:
-            raise InputError(f"member is {member}, but the sweep's finished members are {self._members()}")
+        self._check(member)
         return self.finished.params(member)
 
     def curves(self, member: int) -> dict[str, np.ndarray]:
@@ -91,8 +90,7 @@ class SweepResult:
         Raises:
           InputError: if there is no such member, or it is not finished.
         """
-        if member not in self.finished:
-            raise InputError(f"member is {member}, but the sweep's finished members are {self._members()}")
+        self._check(member)
         return self.finished.curves(member)
 
     def router(self, member: int) -> TrainedRouter:
@@ -133,8 +131,11 @@ class SweepResult:
         own = {"seed": int(self.plan.seed(member)), "member": member}
         return replace(bundle, provenance=bundle.provenance | own)
 
-    def _members(self) -> str:
-        return f"0..{len(self.plan) - 1}" if len(self.finished) == len(self.plan) else str(self.frame.member.tolist())
+    def _check(self, member: int) -> None:
+        if member not in self.finished:
+            whole = len(self.finished) == len(self.plan)
+            members = f"0..{len(self.plan) - 1}" if whole else self.frame.member.tolist()
+            raise InputError(f"member is {member}, but the sweep's finished members are {members}")
 
 
 def varied_shapes(statics: Sequence[LearnerStatic]) -> list[str]:

@@ -3,14 +3,18 @@
 import shutil
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 
-from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.claims import table_identity
 from hierrouter_jax.config import to_dict
+from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import ending_at, policy_outcome
 from hierrouter_jax.files import read_json, write_json
@@ -19,7 +23,8 @@ from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.training.checkpoints import RunCheckpoints, load_routers
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.run_folder import RunFolder
-from hierrouter_jax.training.train import TrainConfig, train_routers
+from hierrouter_jax.training.settings import TrainConfig
+from hierrouter_jax.training.train import train_routers
 from tests.tables import random_table
 
 CONFIG = TrainConfig(
@@ -44,18 +49,6 @@ def run(folder):
 
 def row(evaluation: dict, name: str) -> dict:
     return next(policy for policy in evaluation["policies"] if policy["name"] == name)
-
-
-def test_features_are_fitted_on_training_alone():
-    table = random_table(queries=60)
-    fitted = fit_features(table.split("train"), 6)
-    moved = table.context_embedding.copy()
-    held_out = np.array([query.split != "train" for query in table.queries])
-    moved[held_out] += 100.0
-    again = fit_features(replace(table, context_embedding=moved).split("train"), 6)
-    np.testing.assert_array_equal(fitted.reduction.components, again.reduction.components)
-    train = table.split("train")
-    assert fitted.cost_normaliser == pytest.approx(train.cost[:, 1:].mean())
 
 
 def test_metrics_have_a_row_per_learner_seed_and_update(run):
@@ -228,3 +221,29 @@ def test_a_query_of_which_the_table_holds_no_hop_is_left_out_for_everybody():
     assert expected["table"]["left_out"] == 0
     assert told["policies"] == expected["policies"]
     assert told["ceiling"] == expected["ceiling"]
+
+
+@pytest.mark.parametrize("algorithm", ["exact", "ppo"])
+def test_the_cost_weight_adapts_until_the_mean_cost_is_met(algorithm):
+    """Half way between the cheapest and the dearest routes of two hops; without a price, quality would take more."""
+    table = random_table(queries=12, models=2, horizon=2)
+    device = device_table(table, table.context_embedding, 5.0)
+    mean_cost = 0.5 * float(device.spent[:, -4:].min(axis=1).mean() + device.spent[:, -4:].max(axis=1).mean())
+    static = LearnerStatic(
+        algorithm=algorithm, num_envs=64, num_updates=60, evaluate_every=5, hidden=(16, 16), lagrangian=True
+    )
+    hyper = LearnerHyper(
+        learning_rate=1e-2,
+        learning_rate_end=1.0,
+        entropy=0.0,
+        mean_cost=mean_cost,
+        cost_weight_rate=0.03,
+        reward=RewardWeights(hop_cost=0.0),
+    )
+    state, metrics = jax.jit(lambda key: learner.train(key, device, device, static, hyper))(jax.random.key(0))
+    assert float(state.cost_weight) > 0  # the constraint binds
+    assert np.asarray(metrics["train_cost"])[-4:].mean() == pytest.approx(mean_cost, rel=0.1)
+    excess = np.asarray(metrics["validation_cost"]) - mean_cost
+    kept = np.where(excess > 0, -excess, metrics["validation_accuracy"])
+    np.testing.assert_allclose(metrics["validation_return"], kept, rtol=1e-6)
+    assert float(state.best_return) == kept.max()
