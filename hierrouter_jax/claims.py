@@ -79,6 +79,28 @@ def table_identity(table: OutcomeTable) -> dict[str, Any]:
     return json.loads(json.dumps(identity))
 
 
+def refuse_other_table(folder: Path, there: Mapping[str, Any], table: OutcomeTable) -> None:
+    """Refuse a table that what lies in a folder is not of; new prices make no other table of it.
+
+    Args:
+      folder: path of the folder.
+      there: identity of the table that it is of, from its record.
+      table: outcome table at hand.
+
+    Raises:
+      InputError: naming what differs.
+    """
+    differs = difference(_without_prices(there), _without_prices(table_identity(table)))
+    if differs:
+        raise InputError(f"{folder}: is of another outcome table ({differs}); name the one that it is of")
+
+
+def _without_prices(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What a policy depends on, that which says most to a reader first."""
+    fields = {name: identity.get(name) for name in ("encoder", "embedding", "splits", "fingerprint")}
+    return {"pool": list(identity.get("pool", ())), **fields}
+
+
 def _fields(record: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
     """Every value of nested mappings by its dotted name."""
     for name, value in record.items():

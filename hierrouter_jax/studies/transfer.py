@@ -39,7 +39,7 @@ def opponent(name: str, cost_weight: float, features: int = 96, seed: int = 0) -
         known = opponents_of(table)
         if name not in known:
             raise InputError(f"opponent {name!r} is none of this table's; {nearest(name, known)}")
-        fitted = fit_features(table.split("train"), features, seed)
+        fitted = fit_features(table.split("train"), features)
         weight = cost_weight / fitted.cost_normaliser
         return known[name].fit(
             Problem(opponents_train(table), table.split("validation"), fitted.reduction, weight, seed)

@@ -92,23 +92,18 @@ def describe(plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
       data: what tells its table, features and split from others.
     """
     hypers = {name: leaf.tolist() for name, leaf in numbers(plan.hypers).items()}
+    paths = [name for static in plan.statics for name in (static.network, static.algorithm)]
     return {
         "schema_version": SCHEMA_VERSION,
         "version": __version__,
         **data,
         "statics": {str(group): to_dict(static) for group, static in enumerate(plan.statics)},
-        SOURCES: _sources(plan),
+        SOURCES: digests(*paths, *plan.hypers.reward.custom),
         "hypers": {name: leaf[0] if len(set(leaf)) == 1 else leaf for name, leaf in hypers.items()},
         "points": plan.points,
         "seeds": list(plan.seeds),
         "members": len(plan),
     }
-
-
-def _sources(plan: Plan) -> dict[str, str | None]:
-    """Digests of the files that the sweep takes from its user."""
-    statics = [name for static in plan.statics for name in (static.network, static.algorithm)]
-    return digests(*statics, *plan.hypers.reward.custom)
 
 
 def planned(header: dict[str, Any], path: Path) -> Plan:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from hierrouter_jax.agents.types import LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.claims import refuse_other_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.shipped import is_table
 from hierrouter_jax.outcomes.store import load_table
@@ -78,8 +79,7 @@ class SweepResult:
         Raises:
           InputError: if there is no such member, or it is not finished.
         """
-        if member not in self.finished:
-            raise InputError(f"member is {member}, but the sweep's finished members are {self._members()}")
+        self._check(member)
         return self.finished.params(member)
 
     def curves(self, member: int) -> dict[str, np.ndarray]:
@@ -90,8 +90,7 @@ class SweepResult:
         Raises:
           InputError: if there is no such member, or it is not finished.
         """
-        if member not in self.finished:
-            raise InputError(f"member is {member}, but the sweep's finished members are {self._members()}")
+        self._check(member)
         return self.finished.curves(member)
 
     def router(self, member: int) -> TrainedRouter:
@@ -132,8 +131,11 @@ class SweepResult:
         own = {"seed": int(self.plan.seed(member)), "member": member}
         return replace(bundle, provenance=bundle.provenance | own)
 
-    def _members(self) -> str:
-        return f"0..{len(self.plan) - 1}" if len(self.finished) == len(self.plan) else str(self.frame.member.tolist())
+    def _check(self, member: int) -> None:
+        if member not in self.finished:
+            whole = len(self.finished) == len(self.plan)
+            members = f"0..{len(self.plan) - 1}" if whole else self.frame.member.tolist()
+            raise InputError(f"member is {member}, but the sweep's finished members are {members}")
 
 
 def varied_shapes(statics: Sequence[LearnerStatic]) -> list[str]:
@@ -184,13 +186,11 @@ def load_sweep(folder: Path | str, table: OutcomeTable | None = None) -> SweepRe
     """
     folder = Path(folder)
     header = sweep_folder.read_header(folder)
-    recorded, fingerprint = header["table_path"], header["table"]["fingerprint"]
+    recorded = header["table_path"]
     if table is None and recorded and is_table(recorded):
         table = load_table(recorded)
-    if table is not None and table.fingerprint != fingerprint:
-        raise InputError(
-            f"{folder}: is a sweep on the outcome table {fingerprint}, but this one is {table.fingerprint}"
-        )
+    if table is not None:
+        refuse_other_table(folder, header["table"], table)
     plan = sweep_folder.planned(header, folder / sweep_folder.HEADER)
     finished = Finished(folder / sweep_folder.CHUNKS)
     features = load_features(folder / FEATURES) if (folder / FEATURES).is_file() else None

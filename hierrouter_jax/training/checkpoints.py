@@ -16,11 +16,11 @@ from flax.traverse_util import flatten_dict
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerState
-from hierrouter_jax.claims import claim
+from hierrouter_jax.claims import claim, refuse_other_table
 from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.types import device_table, single_precision
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import file_name, write_json
+from hierrouter_jax.files import file_name, read_json, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import FEATURES, FittedFeatures, fitted_once, load_features
@@ -194,16 +194,18 @@ def load_routers(
     """Read the routers of a run folder back.
 
     Args:
-      table: the outcome table of the run, whose pool and horizon fix the shapes.
+      table: outcome table of the run, perhaps with new prices.
       step: updates done; the routers have the parameters of that update. By default training must have finished,
         and every seed has its best on validation.
       learners: names of the learners; by default all that did not diverge in every seed.
 
     Raises:
-      InputError: if the folder holds no finished training, one of another pool or horizon, did not keep the step, or
-        a learner that is asked for, or every one, diverged.
+      InputError: if the folder holds no finished training, one on another table, did not keep the step, or a learner
+        that is asked for, or every one, diverged.
     """
     config = read_train_config(run)
+    if (run / FOLDER / FEATURES).is_file():
+        refuse_other_table(run, read_json(run / FOLDER / IDENTITY)["table"], table)
     features = _features(run / FOLDER / FEATURES, table)
     update = config.static.num_updates if step is None else step
     template, routers = _blank_state(table, config.of(config.learners[0]), features), {}

@@ -95,7 +95,7 @@ class TrainConfig(SharedSettings):
         return instead, and `all-actions` PPO's objective over whole hop trees; or the import path of an update of
         yours. With `+stop` they may stop after any call, which is the project's extension.
       num_seeds: number of independent runs of each learner; the best on validation is the policy.
-      seed: seed of the first run; also of the features' solver.
+      seed: seed of the first run; the others count up from it.
       checkpoint_every: updates between two checkpoints, where training keeps any; there is one at the end in any case.
       keep_every: updates between two checkpoints that stay for good; 0: only the latest and the best do.
     """

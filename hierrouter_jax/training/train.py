@@ -80,7 +80,7 @@ def train_routers(
     """
 
     def fit() -> FittedFeatures:
-        return fit_features(table.split("train"), config.features, config.seed)
+        return fit_features(table.split("train"), config.features)  # the same for every seed, as in a sweep
 
     check_reward(table, config.hyper.reward)
     features = keeper.features(fit) if keeper else fit()
@@ -130,13 +130,13 @@ def _train_seeds(
     transitions = static.transitions(train.tree)
     if tracking:
         for block, metrics in enumerate(blocks):
-            tracking.log(_block_rows(name, block, metrics, transitions))
+            tracking.log(block_rows(name, block, metrics, transitions))
     with interrupts_put_off() as check_interrupt:
         for updates in _bar(name, len(blocks) * static.evaluate_every, static, progress):
             state, metrics = advance(state, train, validation)
             blocks.append(jax.device_get(metrics))
             if tracking:
-                tracking.log(_block_rows(name, len(blocks) - 1, blocks[-1], transitions))
+                tracking.log(block_rows(name, len(blocks) - 1, blocks[-1], transitions))
             if keeper and (updates % checkpoint_every == 0 or updates == static.num_updates):
                 keeper.keep(name, _packed(state, blocks))
             check_interrupt()
@@ -169,10 +169,10 @@ def _bar(name: str, done: int, static: LearnerStatic, progress: bool) -> Iterato
 def _rows(name: str, metrics: dict[str, np.ndarray], steps_per_update: int) -> Iterator[pd.DataFrame]:
     """Every block's metrics as rows; validation stands in the row of the block's last update."""
     for block in range(len(metrics["train_return"])):
-        yield _block_rows(name, block, {key: value[block] for key, value in metrics.items()}, steps_per_update)
+        yield block_rows(name, block, {key: value[block] for key, value in metrics.items()}, steps_per_update)
 
 
-def _block_rows(name: str, block: int, metrics: dict[str, np.ndarray], steps_per_update: int) -> pd.DataFrame:
+def block_rows(name: str, block: int, metrics: dict[str, np.ndarray], steps_per_update: int) -> pd.DataFrame:
     """A row a seed and update of one block, whose metrics are [S, U], and [S] for validation."""
     seeds, updates = metrics["train_return"].shape
     update = np.tile(1 + block * updates + np.arange(updates), seeds)

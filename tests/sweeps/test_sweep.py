@@ -11,13 +11,12 @@ import pytest
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.policy_outcome import policy_outcome
-from hierrouter_jax.sweeps import layouts
-from hierrouter_jax.sweeps.layouts import chosen_layout, chunk_size, updates_per_second
-from hierrouter_jax.sweeps.members import Plan, Splits, chunks
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.training.settings import TrainConfig
+from hierrouter_jax.training.train import train_routers
 from tests.sweeps.sweep_run import EXACT, HYPERS, TABLE, run
+from tests.tables import random_table
 
 PPO = LearnerStatic(num_envs=64)
 
@@ -52,27 +51,6 @@ def test_a_member_is_bit_equal_to_the_same_run_alone(result):
     chex.assert_trees_all_equal(stacked, result.params(5))
 
 
-@pytest.mark.parametrize("member", [0, 3])
-def test_the_exact_evaluation_is_that_of_the_members_router(result, member):
-    test, router = TABLE.split("test"), result.router(member)
-    outcome = policy_outcome(test, router.end_probability(test, 0))
-    row = result.frame.loc[member]
-    assert row.accuracy == pytest.approx(outcome.quality.mean(), abs=1e-6)
-    assert row.cost == pytest.approx(outcome.cost.mean(), rel=1e-5)
-    returns = outcome.returns(router.hyper.reward.hop_cost, router.features.cost_normaliser)
-    assert row["return"] == pytest.approx(returns.mean(), abs=1e-5)
-    validation = TABLE.split("validation")
-    chosen_on = policy_outcome(validation, router.end_probability(validation, 0))
-    assert row.best_accuracy == pytest.approx(chosen_on.quality.mean(), abs=1e-6)
-
-
-def test_a_bundle_holds_the_members_policy_and_says_which_it_is(result):
-    bundle = result.bundle(3)
-    assert bundle.provenance | {"learner": "exact", "seed": 1, "member": 3} == bundle.provenance
-    assert bundle.table_fingerprint == TABLE.fingerprint
-    np.testing.assert_array_equal(bundle.weights["logits/kernel"], result.params(3)["params"]["logits"]["kernel"])
-
-
 def test_a_sweep_of_another_size_compiles_nothing(result, caplog):
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
         more = train_many(TABLE, EXACT, LearnerHyper(), [0, 1, 7], features=6, layout="map", chunk=3, progress=False)
@@ -96,64 +74,6 @@ def test_groups_are_each_compiled_for_their_shapes_and_device_tables_serve_too(r
         both.router(0)
 
 
-def test_chunks_have_one_size_and_every_member_once():
-    plan = Plan((PPO, EXACT), HYPERS, (0, 1, 2))
-    parts = list(chunks(plan, [0, 1, 2, 3, 5, 7, 11, 12, 20], lambda members: 4))
-    assert [part.members.tolist() for part in parts] == [[0, 1, 2, 3], [5, 7, 11], [12, 20]]
-    assert {len(part.seeds) for part in parts} == {4}
-    assert parts[1].seeds.tolist() == [2, 1, 2, 2]
-    assert parts[1].hypers.learning_rate.tolist() == [1e-3, 3e-3, 3e-3, 3e-3]
-    assert parts[2].static is EXACT
-
-
-def test_a_vmapped_chunk_is_a_power_of_two_and_others_are_trained_in_turn():
-    assert [chunk_size("vmap", members) for members in (1, 2, 3, 5, 8, 9, 1000)] == [1, 2, 4, 8, 8, 8, 8]
-    assert chunk_size("map", 1000) == chunk_size("processes", 1000) == 1
-
-
-def test_the_fastest_layout_is_chosen_and_said_in_one_line(monkeypatch, capsys):
-    features = fit_features(TABLE.split("train"), 6)
-    splits = Splits(*[features.on_device(TABLE.split(name)) for name in ("train", "validation", "test")])
-    plan = Plan((EXACT,), HYPERS, (0,))
-    rate = updates_per_second(EXACT, plan.hyper(0), splits.train, "map", 1)
-    assert 1 < rate < 1e6
-    with chosen_layout(splits, plan, 4) as (layout, workers):  # too small to be timed
-        assert (layout, workers) == ("map", None)
-    assert capsys.readouterr().err == ""
-    rates = {"map": 30.0, "vmap": 40.0}
-    monkeypatch.setattr(layouts, "_WORTH_MEASURING", 0)
-    monkeypatch.setattr(layouts, "updates_per_second", lambda static, hyper, table, layout, runs: rates[layout])
-    monkeypatch.setattr(layouts, "cores", lambda: (0,))
-    monkeypatch.setenv("NPROC", "4")
-    with chosen_layout(splits, plan, 4) as (layout, workers):
-        assert (layout, workers) == ("vmap", None)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["layout vmap (updates/s of all members together: map 30, vmap 40)"]
-    monkeypatch.delenv("NPROC")  # vmapped runs may hang on one thread
-    with chosen_layout(splits, plan, 4) as (layout, workers):
-        assert (layout, workers) == ("map", None)
-    monkeypatch.setenv("NPROC", "4")
-    rates |= {"map": 39.0}  # about as fast, and simpler
-    with chosen_layout(splits, plan, 4) as (layout, workers):
-        assert (layout, workers) == ("map", None)
-    rates["map"] = 5.0  # one run fills the machine
-    with chosen_layout(splits, plan, 4) as (layout, workers):
-        assert (layout, workers) == ("map", None)
-
-
-def test_who_asks_for_a_layout_that_may_hang_is_warned(monkeypatch, capsys):
-    monkeypatch.setattr(layouts, "cores", lambda: (0, 1))
-    monkeypatch.delenv("NPROC", raising=False)
-    for layout, warned in (("vmap", True), ("devices-vmap", True), ("map", False), ("processes", False)):
-        layouts.warn_of_vmap(layout)
-        assert capsys.readouterr().err.startswith(f"warning: layout {layout} may hang") == warned
-    monkeypatch.setenv("NPROC", "many")  # which XLA passes over too
-    assert layouts.vmap_may_hang()
-    monkeypatch.setenv("NPROC", "4")
-    layouts.warn_of_vmap("vmap")
-    assert capsys.readouterr().err == ""
-
-
 def test_wrong_arguments_are_named():
     for wrong, message in (
         ({"layout": "grid"}, "layout is 'grid', but must be one of map, vmap, devices, devices-vmap, processes"),
@@ -173,3 +93,16 @@ def test_wrong_arguments_are_named():
         train_many((), EXACT)
     with pytest.raises(InputError, match="no such outcome table"):
         train_many("nowhere", EXACT)
+
+
+def test_a_seed_in_a_sweep_is_that_seed_in_training():
+    """With more dimensions than features the solver is a random one, whose seed must not be the run's."""
+    table = random_table(queries=60, models=2, horizon=1, embedding=600)
+    config = TrainConfig(("exact",), 1, 7, features=6, static=EXACT, checkpoint_every=5)
+    router = train_routers(table, config, progress=False)[0]["exact"]
+    member = train_many(table, config.of("exact").static, config.hyper, [7], features=6, layout="map", progress=False)
+    np.testing.assert_array_equal(member.features.reduction.components, router.features.reduction.components)
+    chex.assert_trees_all_close(member.params(0), router.params(0), atol=1e-6)
+    _, both = train_routers(table, replace(config, seed=6, num_seeds=2), progress=False)
+    _, alone = train_routers(table, config, progress=False)
+    np.testing.assert_allclose(both[both.seed == 1].validation_return, alone.validation_return, atol=1e-6)

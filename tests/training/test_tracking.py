@@ -12,7 +12,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import file_name
 from hierrouter_jax.training import tracking
 from hierrouter_jax.training.tracking import tracked
-from hierrouter_jax.training.train import _block_rows
+from hierrouter_jax.training.train import block_rows
 from tests.events import event_values, metric_values
 
 needs_tensorboard, needs_wandb, needs_mlflow = (
@@ -28,7 +28,7 @@ def rows(block: int) -> pd.DataFrame:
     metrics = {"train_return": rng.random((2, 3)), "entropy": rng.random((2, 3))}
     validation = {f"validation_{name}": rng.random(2) for name in ("return", "accuracy", "cost")}
     measured = {name: array.astype(np.float32) for name, array in (metrics | validation).items()}
-    return _block_rows(LEARNER, block, measured, 12)
+    return block_rows(LEARNER, block, measured, 12)
 
 
 def track(name: str, folder: Path) -> pd.DataFrame:

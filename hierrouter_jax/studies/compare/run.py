@@ -51,7 +51,7 @@ def _compare(run: RunFolder, config: CompareConfig, arms: Any, progress: bool) -
     with run.timed("table"):
         table = load_table(config.table)
         _begin(run, config, table)
-        features = _features(config, table)
+        features = fitted_once(config.out / FEATURES, lambda: fit_features(table.split("train"), config.base.features))
     with run.timed("train"):
         trained = run_arms(Trainer(config, config.table, features, config.out, progress), arms)
     with run.timed("evaluate"):
@@ -86,11 +86,6 @@ def _identity(written: dict[str, Any]) -> dict[str, Any]:
     """What makes a comparison the one it is; the order of the arms counts, because the first is the baseline."""
     fields = {name: value for name, value in (written.get("compare") or {}).items() if name not in _FREE}
     return {"fingerprint": written.get("fingerprint"), "order": list(fields.get("arms") or {}), **fields}
-
-
-def _features(config: CompareConfig, table: OutcomeTable) -> FittedFeatures:
-    """Fitted once for all arms, and kept."""
-    return fitted_once(config.out / FEATURES, lambda: fit_features(table.split("train"), config.base.features))
 
 
 def _result(

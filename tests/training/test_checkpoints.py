@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +21,6 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_json, write_text
-from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.training import run_folder
 from hierrouter_jax.training.checkpoints import RunCheckpoints, Steps, load_routers
@@ -288,35 +286,3 @@ def test_a_step_that_a_killed_process_half_removed_is_gone(tmp_path, lost):
         assert steps.on_disk() == [2, 3]
     with Steps(tmp_path, 0, writes=True):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3"]
-
-
-def test_checkpoints_come_with_whole_blocks():
-    with pytest.raises(InputError, match=r"checkpoint_every \(3\) must be a multiple of static.evaluate_every \(2\)"):
-        replace(CONFIG, checkpoint_every=3)
-    with pytest.raises(InputError, match=r"keep_every \(3\) must be 0 or a multiple of checkpoint_every \(2\)"):
-        replace(CONFIG, keep_every=3)
-
-
-def interrupted(times: int, asked: bool) -> list[str]:
-    """What is reached when interrupts come."""
-    reached = []
-    try:
-        with interrupts_put_off() as check:
-            for _ in range(times):
-                signal.raise_signal(signal.SIGINT)
-                reached.append("past the signal")
-            if asked:
-                check()
-            reached.append("past the question")
-        reached.append("past the end")
-    except KeyboardInterrupt:
-        reached.append("interrupt")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    return reached
-
-
-def test_an_interrupt_waits_until_it_is_asked_for():
-    assert interrupted(0, asked=True) == ["past the question", "past the end"]
-    assert interrupted(1, asked=True) == ["past the signal", "interrupt"]
-    assert interrupted(1, asked=False) == ["past the signal", "past the question", "interrupt"]
-    assert interrupted(2, asked=False) == ["past the signal", "interrupt"]

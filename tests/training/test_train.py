@@ -1,16 +1,24 @@
 """Training, checkpoints and evaluation of a run, on a table that is small and learnable."""
 
+import shutil
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 
-from hierrouter_jax.agents.types import LearnerStatic
+from hierrouter_jax.agents import learner
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed
+from hierrouter_jax.claims import table_identity
 from hierrouter_jax.config import to_dict
+from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import ending_at, policy_outcome
+from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.studies.calibrate import calibrate
 from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.training.checkpoints import RunCheckpoints, load_routers
 from hierrouter_jax.training.features import fit_features
@@ -41,18 +49,6 @@ def run(folder):
 
 def row(evaluation: dict, name: str) -> dict:
     return next(policy for policy in evaluation["policies"] if policy["name"] == name)
-
-
-def test_features_are_fitted_on_training_alone():
-    table = random_table(queries=60)
-    fitted = fit_features(table.split("train"), 6)
-    moved = table.context_embedding.copy()
-    held_out = np.array([query.split != "train" for query in table.queries])
-    moved[held_out] += 100.0
-    again = fit_features(replace(table, context_embedding=moved).split("train"), 6)
-    np.testing.assert_array_equal(fitted.reduction.components, again.reduction.components)
-    train = table.split("train")
-    assert fitted.cost_normaliser == pytest.approx(train.cost[:, 1:].mean())
 
 
 def test_metrics_have_a_row_per_learner_seed_and_update(run):
@@ -164,13 +160,51 @@ def test_a_run_folder_without_training_is_named(run, tmp_path):
         load_routers(tmp_path, table)
 
 
+def with_prices(table, price: float):
+    return replace(table, pool=tuple(replace(member, price_in=price) for member in table.pool))
+
+
 @pytest.mark.parametrize(
-    ("other", "name"), [({"models": 2}, "logits"), ({"horizon": 2}, "stage_embedding"), ({"embedding": 9}, "mean")]
+    ("changed", "named"),
+    [
+        ({"models": 2}, r"pool is \['m0', 'm1', 'm2'\] there, but \['m0', 'm1'\] here"),
+        ({"horizon": 2}, r"embedding\.shape is \[90, 13, 8\] there, but \[90, 4, 8\] here"),
+        ({"embedding": 9}, "encoder.size is 8 there, but 9 here"),
+        ({"seed": 1}, r"embedding\.sha256 is \w+ there"),
+        ({"splits": ("test", "validation", "train")}, r"splits\.sha256 is \w+ there"),
+    ],
 )
-def test_checkpoints_of_another_pool_horizon_or_embedding_are_refused(run, folder, other, name):
-    with pytest.raises(InputError, match="does not fit the table's pool, horizon and embedding") as refusal:
-        load_routers(folder, random_table(queries=9, **other))
-    assert name in str(refusal.value)
+def test_the_routers_of_a_run_are_not_loaded_on_another_table(run, folder, changed, named):
+    other = random_table(**({"queries": 90, "tasks": 3} | changed))
+    with pytest.raises(InputError, match=rf"^{folder}: is of another outcome table \({named}.*\); name the one that"):
+        load_routers(folder, other)
+
+
+def test_one_outcome_that_differs_makes_another_table_and_a_price_does_not(run, folder):
+    table, *_ = run
+    quality = table.quality.copy()
+    quality[7, 3] = 0.75  # which no outcome of a random table is
+    with pytest.raises(InputError, match=r"is of another outcome table \(fingerprint is \w+ there, but \w+ here\)"):
+        load_routers(folder, replace(table, quality=quality))
+    assert list(load_routers(folder, with_prices(table, 7.0))) == ["ppo", "ppo+stop"]
+
+
+def test_runs_on_different_tables_are_not_calibrated_together(run, folder, tmp_path):
+    table, *_ = run
+    other = random_table(queries=90, tasks=3, seed=1)
+    RunFolder(tmp_path).write_config({"train": to_dict(CONFIG)})
+    with RunCheckpoints(tmp_path, other, CONFIG) as checkpoints:
+        train_routers(other, CONFIG, progress=False, keeper=checkpoints)
+    with pytest.raises(InputError, match=rf"^{tmp_path}: is of another outcome table"):
+        calibrate([folder, tmp_path], table, accuracy=0.1)
+
+
+def test_checkpoints_that_do_not_fit_their_own_record_are_refused(run, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    other, record = random_table(queries=90, tasks=3, models=2), tmp_path / "run" / "checkpoints" / "identity.json"
+    write_json(record, read_json(record) | {"table": table_identity(other)})
+    with pytest.raises(InputError, match=r"does not fit the table's pool, horizon and embedding \(.*logits"):
+        load_routers(tmp_path / "run", other)
 
 
 def test_a_query_of_which_the_table_holds_no_hop_is_left_out_for_everybody():
@@ -187,3 +221,29 @@ def test_a_query_of_which_the_table_holds_no_hop_is_left_out_for_everybody():
     assert expected["table"]["left_out"] == 0
     assert told["policies"] == expected["policies"]
     assert told["ceiling"] == expected["ceiling"]
+
+
+@pytest.mark.parametrize("algorithm", ["exact", "ppo"])
+def test_the_cost_weight_adapts_until_the_mean_cost_is_met(algorithm):
+    """Half way between the cheapest and the dearest routes of two hops; without a price, quality would take more."""
+    table = random_table(queries=12, models=2, horizon=2)
+    device = device_table(table, table.context_embedding, 5.0)
+    mean_cost = 0.5 * float(device.spent[:, -4:].min(axis=1).mean() + device.spent[:, -4:].max(axis=1).mean())
+    static = LearnerStatic(
+        algorithm=algorithm, num_envs=64, num_updates=60, evaluate_every=5, hidden=(16, 16), lagrangian=True
+    )
+    hyper = LearnerHyper(
+        learning_rate=1e-2,
+        learning_rate_end=1.0,
+        entropy=0.0,
+        mean_cost=mean_cost,
+        cost_weight_rate=0.03,
+        reward=RewardWeights(hop_cost=0.0),
+    )
+    state, metrics = jax.jit(lambda key: learner.train(key, device, device, static, hyper))(jax.random.key(0))
+    assert float(state.cost_weight) > 0  # the constraint binds
+    assert np.asarray(metrics["train_cost"])[-4:].mean() == pytest.approx(mean_cost, rel=0.1)
+    excess = np.asarray(metrics["validation_cost"]) - mean_cost
+    kept = np.where(excess > 0, -excess, metrics["validation_accuracy"])
+    np.testing.assert_allclose(metrics["validation_return"], kept, rtol=1e-6)
+    assert float(state.best_return) == kept.max()

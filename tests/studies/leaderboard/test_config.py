@@ -1,0 +1,83 @@
+"""Who takes part in a leaderboard, with everything filled in."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec, entrant, entrants, learners_from
+from hierrouter_jax.training.settings import static_of
+
+CONFIG = LeaderboardConfig(
+    (Path("table"),),
+    learners={"exact": LearnerSpec()},
+    seed=5,
+    seeds=2,
+    features=4,
+    static=LearnerStatic(num_envs=64),
+    hyper=LearnerHyper(clip=0.3),
+)
+
+
+def test_a_learner_is_what_all_share_with_what_it_says():
+    plain = entrant(CONFIG, "exact+stop", LearnerSpec())
+    (point,) = plain.points
+    assert point.static == plain.static == static_of("exact+stop", CONFIG.static)
+    assert (point.hyper.clip, point.features, point.seeds, plain.tried) == (0.3, 4, (5, 6), 2)
+    own = entrant(CONFIG, "mine", LearnerSpec("ppo", 7, {"num_envs": 32}, {"clip": 0.1}, seeds=3, ensemble=True))
+    (point,) = own.points
+    assert (point.learner, point.static.num_envs, point.hyper.clip, point.features) == ("ppo", 32, 0.1, 7)
+    assert (own.seeds, own.ensemble, own.tried) == (3, True, 1)
+
+
+def test_every_combination_of_a_grid_is_a_point_and_the_last_varies_fastest():
+    spec = LearnerSpec(hyper={"entropy": 0.5, "clip": 0.9}, tune={"features": [2, 3], "clip": [0.1, 0.2]})
+    grid = entrant(CONFIG, "exact", spec)
+    points = [(point.features, point.hyper.clip, point.hyper.entropy) for point in grid.points]
+    assert points == [(2, 0.1, 0.5), (2, 0.2, 0.5), (3, 0.1, 0.5), (3, 0.2, 0.5)]
+    assert grid.tried == 8
+
+
+def test_a_function_of_the_users_own_takes_part_as_it_is():
+    own = entrant(CONFIG, "mine", LearnerSpec(fit="mine.py:fit"))
+    assert (own.fit, own.seeds, own.tried, own.points[0].features) == ("mine.py:fit", 1, 1, 4)
+
+
+def test_stop_makes_a_learner_of_its_own_where_there_is_something_to_stop():
+    both = replace(CONFIG, learners={"exact": LearnerSpec(), "exact+stop": LearnerSpec()})
+    assert list(entrants(both, 2)[0]) == ["exact", "exact+stop"]
+    taking, left = entrants(both, 1)
+    assert list(taking) == ["exact"]
+    assert left["exact+stop"].endswith("nothing to stop; it would be exact")
+    other = replace(both, learners={"exact": LearnerSpec(), "exact+stop": LearnerSpec(hyper={"clip": 0.1})})
+    assert list(entrants(other, 1)[0]) == ["exact", "exact+stop"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (LearnerSpec(static={"algorithm": "ppo"}), "learners.exact: static.algorithm is set by the learner's name"),
+        (
+            LearnerSpec(static={"num_env": 3}),
+            r"learners.exact: static: num_env is not a field; did you mean num_envs\?",
+        ),
+        (LearnerSpec(hyper={"features": 3}), "learners.exact: features is not a number of the learner"),
+        (LearnerSpec(tune={"reward.hop_cost": [1.0]}), "learners.exact: reward.hop_cost is set by cost_weights"),
+        (LearnerSpec(static={"budgeted": True}), "learners.exact: a leaderboard compares at cost weights"),
+        (LearnerSpec("exat"), r"learners.exact: learner 'exat' is unknown; did you mean exact\?"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_learner(spec, message):
+    with pytest.raises(InputError, match=message):
+        entrant(CONFIG, "exact", spec)
+
+
+def test_learners_are_read_from_plain_data():
+    assert learners_from({"exact": None, "mine": {"learner": "ppo", "seeds": 2}}) == {
+        "exact": LearnerSpec(),
+        "mine": LearnerSpec("ppo", seeds=2),
+    }
+    with pytest.raises(InputError, match=r"learners.mine: seds is not a field; did you mean seeds\?"):
+        learners_from({"mine": {"seds": 2}})
