@@ -23,7 +23,7 @@ class ImportConfig:
       format: format of the outcomes: long, llmrouter, llmrouterbench, opencompass, routellm or routerbench.
       path: file or folder of the outcomes.
       out: folder of the table, which is written.
-      columns: of the long format, the names that the file has for those of the format, as in '{score: correct}'.
+      columns: names that the file has for those of the long format, as in '{score: correct}'.
       prices: YAML or JSON file of every model's price, or a preset; by default what the format brings.
       tokenizer: what counts tokens that are not given: a hub id, a folder, a tokenizer.json, or words, which counts
         words and punctuation marks.
@@ -34,8 +34,8 @@ class ImportConfig:
       encoder: kind and settings of the query encoder.
       shares: weights of train, validation and test, where the source gives no splits; counts will do.
       seed: seed of the splits that are drawn.
-      leaks: where a duplicate group lies in two given splits, which side loses it: train (as in decontamination), test,
-        or neither (keep).
+      leaks: side that loses a duplicate group that lies in two given splits: train (as in decontamination), test, or
+        neither (keep).
       similarity: Jaccard similarity of 5-grams from which two queries are near-duplicates.
       resplit: draw splits anew, though the source gives some.
       public_test: say that the queries come from public test files, so that splits are for development only.

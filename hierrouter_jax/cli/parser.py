@@ -172,13 +172,13 @@ def _mappings(config: Any) -> dict[str, type]:
     return {name: kind for name, kind in inside.items() if isinstance(kind, type) and is_dataclass(kind)}
 
 
-def _filled(name: str, inside: type, given: Any) -> dict[str, Any]:
+def _filled(name: str, inside: type, value: Any) -> dict[str, Any]:
     """A mapping of dataclasses from plain data, under its name; names alone stand for all defaults."""
-    if given is None:
+    if value is None:
         return {}
-    if not isinstance(given, dict | list):
-        raise InputError(f"{name} is {given!r}, but must be fields (name: value), or names in brackets")
-    named = dict.fromkeys(given) if isinstance(given, list) else given
+    if not isinstance(value, dict | list):
+        raise InputError(f"{name} is {value!r}, but must be fields (name: value), or names in brackets")
+    named = dict.fromkeys(value) if isinstance(value, list) else value
     return {name: {str(key): from_dict(inside, data or {}, f"{name}.{key}") for key, data in named.items()}}
 
 

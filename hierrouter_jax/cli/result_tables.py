@@ -28,7 +28,8 @@ class Name:
     """A cell that leaves its room to numbers: shortened in its middle, or folded where another then reads the same.
 
     Attributes:
-      names: of all rows.
+      text: name of the row.
+      names: names of all rows.
     """
 
     text: str
@@ -105,8 +106,8 @@ def _shortened(name: str, width: int) -> str:
     """The ends of a name that is too long, with what tells versions apart rather than a family."""
     if len(name) <= width:
         return name
-    kept = max(width - 1, 0)
-    return f"{name[: kept // 3]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (kept - kept // 3) :]}"
+    letters = max(width - 1, 0)
+    return f"{name[: letters // 3]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (letters - letters // 3) :]}"
 
 
 def _numbers(row: dict[str, Any], evaluation: dict[str, Any], width: int) -> list[str | Text]:
