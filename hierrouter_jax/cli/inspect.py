@@ -97,7 +97,7 @@ def inspect(config: InspectConfig, json: bool = False) -> None:
 
 
 def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
-    from hierrouter_jax.cli.provenance import import_notes
+    from hierrouter_jax.cli.import_ import import_notes
     from hierrouter_jax.cli.summary import members_by_task, pool_tables, print_members, splits_tables, table_summary
     from hierrouter_jax.outcomes.notes import table_notes
     from hierrouter_jax.outcomes.store import load_external, load_table

@@ -78,7 +78,7 @@ def parser_of(verb: str) -> ArgumentParser:
         _describe(action, kinds)
     for group in parser._action_groups:
         group.title = " ".join((group.title or "").split())
-    parser._action_groups.sort(key=_learners)
+    parser._action_groups = sorted(parser._action_groups, key=_learners)
     return parser
 
 

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from hierrouter_jax.cli.result_tables import in_words, value_text
 from hierrouter_jax.sweeps.draws import numbers
 from hierrouter_jax.sweeps.members import Plan
 from hierrouter_jax.sweeps.result import learner_name
@@ -144,17 +145,6 @@ def best_table(progress: SweepProgress) -> Table:
     if len(progress.best) > _MOST_ROWS:
         table.add_row(f"and {len(progress.best) - _MOST_ROWS} more")
     return table if progress.best else Table(box=None)
-
-
-def in_words(settings: dict[str, Any]) -> str:
-    """Settings in words."""
-    return ", ".join(f"{name} {value_text(value)}" for name, value in settings.items())
-
-
-def value_text(value: Any) -> str:
-    if isinstance(value, float | np.floating):
-        return f"{value:.3g}"
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _lines(progress: SweepProgress, console: Console) -> Callable[..., None]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
@@ -89,6 +90,18 @@ def result_table(evaluation: dict[str, Any]) -> Table:
     if ceiling is not None:
         table.add_row("co-failure ceiling", _accuracy(*ceiling, width))
     return table
+
+
+def in_words(settings: dict[str, Any]) -> str:
+    """Settings in words."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in settings.items())
+
+
+def value_text(value: Any) -> str:
+    """A setting's value in few letters."""
+    if isinstance(value, float | np.floating):
+        return f"{value:.3g}"
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def marked(row: dict[str, Any]) -> str:

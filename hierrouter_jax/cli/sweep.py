@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import result_console
+from hierrouter_jax.cli.result_tables import in_words, result_console, value_text
 from hierrouter_jax.sweeps.search.config import SweepConfig
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def sweep(config: SweepConfig, json: bool = False) -> None:
 
 
 def _show(results: dict[str, Any], search: "SearchResult") -> None:
+    from hierrouter_jax.sweeps.folder import FRAME
+
     output = result_console()
     for ranked in results["best"][:_TABLES]:
         output.print(points_table(ranked, results))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hierrouter_jax.cli.provenance import import_notes
+from hierrouter_jax.cli.import_ import import_notes
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
 from hierrouter_jax.outcomes.importers.records import Price
