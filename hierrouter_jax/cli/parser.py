@@ -17,6 +17,7 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from hierrouter_jax.cli.options import check_options, explain, normalized
 from hierrouter_jax.cli.verbs import VERBS
 from hierrouter_jax.config import from_dict
+from hierrouter_jax.domains import check_values
 from hierrouter_jax.errors import InputError
 
 JSON_HELP = "print the result as JSON, for machines."
@@ -112,6 +113,8 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         values.pop("config", None)
         for name, inside in _mappings(config).items():
             values |= _filled(name, inside, values.pop(name) or ({} if _required(config, name) else None))
+        domains = getattr(config, "DOMAINS", {})
+        check_values({f"--{key}": values.get(key) for key in domains}, {f"--{key}": domains[key] for key in domains})
         return function, {"config": config(**values)} | keywords
     except (ArgumentError, ValueError) as error:  # the parser, or a configuration, refuses a value
         raise InputError(explain(error, arguments)) from None
