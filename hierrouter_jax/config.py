@@ -66,7 +66,7 @@ def from_dict(cls: type[T], data: Mapping[str, Any], where: Path | str) -> T:
     Any, or a union of them. Fields that are left out take their defaults.
 
     Args:
-      cls: the dataclass.
+      cls: dataclass to build.
       data: names to values, as YAML gives them.
       where: the file or option that `data` came from, for messages.
     Raises:

@@ -225,8 +225,8 @@ class LearnerStatic:
     @property
     def conditions(self) -> tuple[str, ...]:
         """What the policy is conditioned on."""
-        conditioned = {COST_WEIGHT: self.cost_conditioned, BUDGET: self.budgeted}
-        return tuple(name for name, yes in conditioned.items() if yes)
+        conditions = {COST_WEIGHT: self.cost_conditioned, BUDGET: self.budgeted}
+        return tuple(name for name, yes in conditions.items() if yes)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def test_every_way_to_import_an_old_name_says_the_new_one():
     with pytest.raises(ImportError, match=r"experiments.sweep is now hierrouter_jax.sweeps.sweep"):
         from hierrouter_jax.experiments import sweep  # noqa: F401
     with pytest.raises(ImportError, match=r"experiments.compare is now hierrouter_jax.studies.compare"):
-        pass
+        import_module("hierrouter_jax.experiments.compare.config")
     with pytest.raises(ImportError, match=r"hierrouter_jax.search is now hierrouter_jax.sweep"):
         from hierrouter_jax import search  # noqa: F401
     with pytest.raises(AttributeError, match=r"hierrouter_jax.search is now hierrouter_jax.sweep"):

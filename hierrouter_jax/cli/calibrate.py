@@ -64,21 +64,21 @@ def calibrate(config: CalibrateConfig, json: bool = False) -> None:
     console = result_console()
     for sentence in calibrated(result):
         console.print(sentence, soft_wrap=True, markup=False)
-    told = f"all {result['settings_tried']} settings: {runs[0] / CALIBRATION}"
-    console.print(told, style="dim", soft_wrap=True, markup=False)
+    files = f"all {result['settings_tried']} settings: {runs[0] / CALIBRATION}"
+    console.print(files, style="dim", soft_wrap=True, markup=False)
 
 
-def calibrated(found: dict[str, Any]) -> list[str]:
+def calibrated(result: dict[str, Any]) -> list[str]:
     """What was found, in sentences."""
-    setting, off, target = found["setting"], found["off"], found["target"]
-    validation, checked, unit = found["validation"], found[off["split"]], target["money_unit"]
+    setting, off, target = result["setting"], result["off"], result["target"]
+    validation, checked, unit = result["validation"], result[off["split"]], target["money_unit"]
     value = "" if setting["value"] is None else f"{setting['value']:.3g}"
     knobs = {
         "cost_weight": f"told the cost weight {value}",
         "stop_threshold": f"stopping from a probability of STOP of {value} on",
         "none": "as it was trained",
     }
-    wanted = (
+    goal = (
         f"a mean cost of {target['budget']:g} {unit}"
         if target["budget"]
         else f"an accuracy of {target['accuracy']:.1%}"
@@ -94,11 +94,11 @@ def calibrated(found: dict[str, Any]) -> list[str]:
     else:
         difference = f"{formats.signed_points(off['from_target'])} points"
         ends = [formats.signed_points(end) for end in off["from_target_ci"]]
-    kept = "meets" if off["met"] else "misses"
+    verdict = "meets" if off["met"] else "misses"
     doubt = "; the interval holds 0, so more queries could turn this" if off["undecided"] else ""
     return [
-        f"For {wanted}: {setting['learner']} of {setting['run']}, {knobs[setting['knob']]}.",
+        f"For {goal}: {setting['learner']} of {setting['run']}, {knobs[setting['knob']]}.",
         f"On validation: {reached(validation)}.",
         f"On {off['split']}: {reached(checked)}.",
-        f"On {off['split']} it {kept} the target, off by {difference} ({ends[0]} to {ends[1]}){doubt}.",
+        f"On {off['split']} it {verdict} the target, off by {difference} ({ends[0]} to {ends[1]}){doubt}.",
     ]

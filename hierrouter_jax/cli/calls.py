@@ -50,35 +50,35 @@ def calls(config: CallsConfig) -> None:
     print(f"{folder}: {new:,} new calls" if new else f"{folder}: holds all of them already, nothing is written")
 
 
-def take_over(kept: Path, cache: "CallCache", backends: "Sequence[Backend]") -> None:
+def take_over(source: Path, cache: "CallCache", backends: "Sequence[Backend]") -> None:
     """Add calls to a cache and say on stderr how many.
 
     Args:
-      kept: folder of shards; folder or name of a collected table.
-      cache: of the collection that begins.
+      source: folder of shards; folder or name of a collected table.
+      cache: call cache of the collection that begins.
       backends: all that may be called.
 
     Raises:
-      InputError: if `kept` is neither, or damaged.
+      InputError: if `source` is neither, or damaged.
     """
     from hierrouter_jax.bridge.paid_calls import calls_of_table, other_models, read_calls
     from hierrouter_jax.outcomes.shipped import is_table
     from hierrouter_jax.outcomes.store import load_external, load_table
 
-    if not is_table(kept):
-        held, new = read_calls(kept, cache)
-        print(f"{kept}: {held:,} calls, {new:,} of them new to {cache.path}", file=sys.stderr)
+    if not is_table(source):
+        held, new = read_calls(source, cache)
+        print(f"{source}: {held:,} calls, {new:,} of them new to {cache.path}", file=sys.stderr)
         return
-    for table in (load_table(kept), load_external(kept)):
+    for table in (load_table(source), load_external(source)):
         if table is None:
             continue
         for name in other_models(table, backends):
             print(
-                f"{kept}: its calls of {name!r} are left out, as its weights or settings are not this pool's",
+                f"{source}: its calls of {name!r} are left out, as its weights or settings are not this pool's",
                 file=sys.stderr,
             )
         try:
             new = cache.keep(calls_of_table(table, backends))
         except InputError as error:
-            raise InputError(f"{kept}: {error}") from None
-        print(f"{kept}: {new:,} calls of the table are new to {cache.path}", file=sys.stderr)
+            raise InputError(f"{source}: {error}") from None
+        print(f"{source}: {new:,} calls of the table are new to {cache.path}", file=sys.stderr)

@@ -36,8 +36,8 @@ class CollectConfig:
       calls: folder of calls that 'hierrouter calls' wrote, or a collected table: none of its calls is made again.
       unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox.
       dry_run: only print what a collection would take, at most; no model is loaded and nothing is written.
-      assumptions: of a dry run: preset or YAML file of response lengths and of the machine.
-      measured: of a dry run: folder of a table of the same pool, a pilot, whose lengths and times count instead.
+      assumptions: preset or YAML file of response lengths and of the machine, for a dry run.
+      measured: folder of a table of the same pool, a pilot, whose lengths and times count instead in a dry run.
     """
 
     DOMAINS: ClassVar[Domains] = {

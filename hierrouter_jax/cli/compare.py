@@ -41,19 +41,20 @@ def compare(config: CompareConfig, json: bool = False) -> None:
     console.print(files, style="dim", soft_wrap=True, markup=False)
 
 
-def comparison_table(found: dict[str, Any]) -> Table:
+def comparison_table(result: dict[str, Any]) -> Table:
     """A row an arm and cost weight, then opponents that do not learn.
 
     Accuracy and return are in points, cost is in mean calls; intervals are 95 %, over seeds and queries at once; the
     verdict is on return, beside the first arm at the same cost weight, after correction.
     """
-    unit = found["cost_normaliser"]
-    said = {(row["a"], row["cost_weight"]): row["verdict"] for row in found["comparisons"] if row["metric"] == "return"}
+    unit = result["cost_normaliser"]
+    on_return = [row for row in result["comparisons"] if row["metric"] == "return"]
+    verdicts = {(row["a"], row["cost_weight"]): row["verdict"] for row in on_return}
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        caption=_caption(found),
+        caption=_caption(result),
         caption_justify="left",
         caption_style="dim",
     )
@@ -61,12 +62,12 @@ def comparison_table(found: dict[str, Any]) -> Table:
     for header in ("cost weight", "accuracy %", "cost", "return"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    shown = [row for row in found["opponents"] if row["name"] in _SHOWN]
-    names = tuple(row["name"] for row in [*found["arms"], *shown])
-    for arm in found["arms"]:
+    shown = [row for row in result["opponents"] if row["name"] in _SHOWN]
+    names = tuple(row["name"] for row in [*result["arms"], *shown])
+    for arm in result["arms"]:
         for point in arm["points"]:
             last = point is arm["points"][-1]
-            verdict = said.get((arm["name"], point["cost_weight"]), "")
+            verdict = verdicts.get((arm["name"], point["cost_weight"]), "")
             table.add_row(
                 Name(arm["name"], names) if point is arm["points"][0] else "",
                 f"{point['cost_weight']:g}",
@@ -89,9 +90,9 @@ def _cell(measure: dict[str, Any], scale: float, digits: int) -> Text:
     return Text.assemble(f"{scale * measure['mean']:.{digits}f}", (f" {low}–{high}", "dim not bold default"))
 
 
-def _caption(found: dict[str, Any]) -> str:
-    table = found["table"]
+def _caption(result: dict[str, Any]) -> str:
+    table = result["table"]
     return (
-        f"{table['queries']} queries of the {table['split']} split, {len(found['seeds'])} seeds; 95 % intervals over "
-        f"both; cost 1 = {found['cost_normaliser']:.4g} {found['money_unit']}, a mean call"
+        f"{table['queries']} queries of the {table['split']} split, {len(result['seeds'])} seeds; 95 % intervals over "
+        f"both; cost 1 = {result['cost_normaliser']:.4g} {result['money_unit']}, a mean call"
     )

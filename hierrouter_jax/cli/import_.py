@@ -1,6 +1,7 @@
 """The verb `import`: outcomes that others published, as a table."""
 
 import json as jsonlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from hierrouter_jax.outcomes.table import OutcomeTable
 
 REJECTED = "rejected.jsonl"
+_MOST = 8  # of one kind of line
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class ImportConfig:
       format: format of the outcomes: long, llmrouter, llmrouterbench, opencompass, routellm or routerbench.
       path: file or folder of the outcomes.
       out: folder of the table, which is written.
-      columns: of the long format, the names that the file has for those of the format, as in '{score: correct}'.
+      columns: names that the file has for those of the long format, as in '{score: correct}'.
       prices: YAML or JSON file of every model's price, or a preset; by default what the format brings.
       tokenizer: what counts tokens that are not given: a hub id, a folder, a tokenizer.json, or words, which counts
         words and punctuation marks.
@@ -34,8 +36,8 @@ class ImportConfig:
       encoder: kind and settings of the query encoder.
       shares: weights of train, validation and test, where the source gives no splits; counts will do.
       seed: seed of the splits that are drawn.
-      leaks: where a duplicate group lies in two given splits, which side loses it: train (as in decontamination), test,
-        or neither (keep).
+      leaks: side that loses a duplicate group that lies in two given splits: train (as in decontamination), test, or
+        neither (keep).
       similarity: Jaccard similarity of 5-grams from which two queries are near-duplicates.
       resplit: draw splits anew, though the source gives some.
       public_test: say that the queries come from public test files, so that splits are for development only.
@@ -78,8 +80,6 @@ def import_(config: ImportConfig, json: bool = False) -> None:
 
     No model is called and no pickle is read. Rows that cannot be read are listed in OUT/rejected.jsonl.
     """
-    from hierrouter_jax.cli.provenance import import_notes
-
     table, out = import_outcomes(config), config.out
     if json:
         print(jsonlib.dumps({"table": str(out), "fingerprint": table.fingerprint, **table.settings}))
@@ -152,3 +152,74 @@ def _encoder(spec: dict[str, Any]) -> "QueryEncoder":
     from hierrouter_jax.bridge.encoders import build_encoder
 
     return build_encoder(spec)
+
+
+def import_notes(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Lines of `settings["import"]`: splits, leaks, oddities, what cost means, and what was not read."""
+    from hierrouter_jax.outcomes.importers.records import place
+    from hierrouter_jax.outcomes.notes import DEV_ONLY
+
+    counts = settings["counts"]
+    splits = ", ".join(f"{name} {counts['splits'][name]:,}" for name in sorted(counts["splits"], key=_order))
+    drawn = f"drawn with seed {settings['options']['seed']}" if settings["splits"] == "drawn" else "as given"
+    if settings["splits"] == "given" and settings["validation_drawn"]:
+        drawn = f"train and test as given, validation drawn from train with seed {settings['options']['seed']}"
+    yield f"splits: {splits} ({drawn})"
+    if empty := settings.get("empty_splits"):
+        group = empty["largest_group"]
+        why = f", {group:,} of which are one duplicate group" if group > 1 else ""
+        yield f"warning: {' and '.join(empty['splits'])} got none of the {counts['queries']:,} queries{why}"
+    if settings["dev_only"]:
+        yield DEV_ONLY
+    if counts["missing"]:
+        partial = sum(counts["partial_queries"].values())
+        yield f"missing: {counts['missing']:,} outcomes of {partial:,} queries, masked"
+        later = {name: count for name, count in counts["partial_queries"].items() if name != "train"}
+        if later:
+            yield f"warning: partial queries outside train ({_listed(later)}): every model should answer those"
+    yield from _leaks(settings)
+    for flag in settings["suspicious"][:_MOST]:
+        yield f"suspicious: {flag['model']} scores {flag['mean']:.2f} on {flag['task']}, {flag['reason']}"
+    if len(settings["suspicious"]) > _MOST:
+        yield f"suspicious: {len(settings['suspicious']) - _MOST} more in table.json"
+    rejected = settings["rejected"]
+    if rejected["count"]:
+        yield f"not read: {rejected['count']:,} rows, all of them in rejected.jsonl; the first:"
+        for row in rejected["rows"][:3]:
+            yield f"  {place(row['file'], row['row'])}: {row['reason']}"
+    yield settings["cost"]
+    if settings.get("costless"):
+        yield "warning: every cost is 0, so no policy is cheaper than another and a cost weight changes nothing"
+    ratios = {name: ratio for name, ratio in (settings["billed_over_priced"] or {}).items() if round(ratio, 2) != 1}
+    if ratios:  # prices that the costs imply agree with them
+        shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in list(ratios.items())[:_MOST])
+        more = f", {len(ratios) - _MOST} more in table.json" if len(ratios) > _MOST else ""
+        yield f"stated costs over tokens times the pool's prices, where they differ: {shown}{more}"
+    yield from (f"note: {note}" for note in settings["notes"])
+
+
+def _leaks(settings: Mapping[str, Any]) -> Iterator[str]:
+    duplicates = settings["duplicates"]
+    exact, near, groups = (duplicates[name] for name in ("exact_pairs", "near_pairs", "groups"))
+    yield f"duplicates: {exact:,} exact and {near:,} near pairs, in {groups:,} groups"
+    for split, tasks in duplicates["leaked"].items():
+        for task, counts in tasks.items():
+            if counts["exact"] or counts["near"]:
+                near = f", and {counts['near']} nearly" if counts["near"] else ""
+                yield (
+                    f"leak: {counts['exact']} of {counts['queries']} {split} queries of {task} stand in an earlier "
+                    f"split{near}"
+                )
+    for split, tasks in duplicates["dropped"].items():
+        yield f"dropped from {split} for it: {_listed(tasks)}"
+    leaking = any(counts["exact"] or counts["near"] for t in duplicates["leaked"].values() for counts in t.values())
+    if leaking and not duplicates["dropped"]:
+        yield "warning: leaked queries are kept (--leaks keep): test accuracy flatters whoever remembers training"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _order(name: str) -> int:
+    return ("train", "validation", "test").index(name)

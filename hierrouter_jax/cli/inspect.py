@@ -34,20 +34,20 @@ class InspectConfig:
       query: id of one query, whose whole hop tree is shown instead.
       task: show a task's prompts, and what its grader says of responses: name of a preset (gsm8k, math, mbpp,
         humaneval, arc, mmlu), or a YAML file; with --table, of any of its tasks.
-      responses: with --task: .jsonl, .csv or .parquet with id and response (and model), to judge; without it and
+      responses: .jsonl, .csv or .parquet file with id and response (and model), to judge with --task; without it and
         --table the data set's own solutions are judged.
-      split: with --task: the source's split to read; by default the one that test queries are drawn from.
-      data: with --task and --mix: folder of a local copy of the benchmarks, DATA/gsm8k/test.parquet and so on, to read
-        instead of the hub.
-      shots: with --task: worked examples in front of each question, in place of the task's own number.
-      limit: with --task: most questions shown.
-      reason: with --task: show only questions with a verdict of this class (wrong, no answer, timeout, ...).
-      chat: with --task: show prompts as chat turns.
-      full: with --task: show every line of long prompts and responses.
-      unsafe_no_sandbox: with --task: run programs in responses unprotected where there is no sandbox.
+      split: split of the source to read with --task; by default the one that test queries are drawn from.
+      data: folder of a local copy of the benchmarks, DATA/gsm8k/test.parquet and so on, to read instead of the hub with
+        --task and --mix.
+      shots: number of worked examples in front of each question with --task, in place of the task's own.
+      limit: largest number of questions shown with --task.
+      reason: class of verdict (wrong, no answer, timeout, ...) of the only questions shown with --task.
+      chat: show prompts as chat turns with --task.
+      full: show every line of long prompts and responses with --task.
+      unsafe_no_sandbox: run programs in responses unprotected where there is no sandbox, with --task.
       mix: show what a mix draws from its tasks, and duplicates among their files: a preset (mix/paper.yaml) or YAML
         file.
-      tasks: with --mix: only these tasks of it, by name, commas between.
+      tasks: names of the only tasks shown with --mix, commas between.
     """
 
     DOMAINS: ClassVar[Domains] = {"shots": NATURAL, "limit": COUNT}
@@ -72,8 +72,8 @@ class InspectConfig:
         if self.task is not None and self.mix is not None:
             raise InputError("--task and --mix are views of inspect by themselves: give one of them")
         view = "--task" if self.task is not None else "--mix" if self.mix is not None else ""
-        given = {field.name for field in fields(self) if getattr(self, field.name) != field.default} - {"task", "mix"}
-        for name in sorted(given - _VIEWS[view]):
+        options = {field.name for field in fields(self) if getattr(self, field.name) != field.default} - {"task", "mix"}
+        for name in sorted(options - _VIEWS[view]):
             homes = " or ".join(home or "a table" for home, names in _VIEWS.items() if name in names)
             raise InputError(f"--{name} is of the view of {homes}, not of {view or 'a table'}")
         if not view and self.table is None:
@@ -97,7 +97,7 @@ def inspect(config: InspectConfig, json: bool = False) -> None:
 
 
 def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
-    from hierrouter_jax.cli.provenance import import_notes
+    from hierrouter_jax.cli.import_ import import_notes
     from hierrouter_jax.cli.summary import members_by_task, pool_tables, print_members, splits_tables, table_summary
     from hierrouter_jax.outcomes.notes import table_notes
     from hierrouter_jax.outcomes.store import load_external, load_table

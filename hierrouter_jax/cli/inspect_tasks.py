@@ -37,7 +37,7 @@ def inspect_task(config: InspectConfig, task: str, json: bool) -> None:
     """Show a task's prompts, and what its grader takes from responses and says of them.
 
     Args:
-      config: what to show, and of which data.
+      config: everything else about what is shown.
       task: name of a preset, or a YAML file; with a table, the name of any of its tasks.
       json: print for machines.
     """
@@ -54,7 +54,7 @@ def inspect_task(config: InspectConfig, task: str, json: bool) -> None:
         responses = None if config.responses is None else read_responses(config.responses)
         grading = _grading(settings, config.unsafe_no_sandbox)
         examples = read_examples(settings, split, config.data, grading, responses, first)
-    matching = [e for e in examples if reason is None or any(_class(judged) == reason for judged in e.responses)]
+    matching = [e for e in examples if reason is None or any(_class(answer) == reason for answer in e.responses)]
     shown = matching[:limit]
     if json:
         print(jsonlib.dumps([_plain(example) for example in shown]))
@@ -62,7 +62,7 @@ def inspect_task(config: InspectConfig, task: str, json: bool) -> None:
     output = Console(highlight=False, width=min(_WIDTH, Console().width))
     for example in shown:
         _show(example, output, config.chat, None if config.full else _LINES)
-    counts = Counter(_class(judged) for example in examples for judged in example.responses)
+    counts = Counter(_class(answer) for example in examples for answer in example.responses)
     verdicts = ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "none"
     output.print(Rule(style="dim"))
     if reason is None:
@@ -77,7 +77,7 @@ def inspect_mix(config: InspectConfig, mix: str, json: bool) -> None:
     """Show what a mix draws from its tasks, and the duplicates among and across their files, without running a model.
 
     Args:
-      config: which tasks of it, and of which data.
+      config: names of the tasks to show, and where their data is.
       mix: preset or YAML file.
       json: print for machines, every pair across files included.
     """
@@ -149,12 +149,12 @@ def _show(example: Example, output: Console, chat: bool, lines: int | None) -> N
     else:
         _part(output, "prompt", as_text((*query.shots, Turn("user", query.text))), lines)
     _part(output, "gold", _gold(query.gold), lines)
-    for judged in example.responses:
-        _part(output, judged.by or "response", judged.response, lines)
-        if judged.verdict.extracted.strip() != judged.response.strip():
-            _part(output, "extracted", judged.verdict.extracted or "(nothing)", lines)
-        style = "green" if judged.verdict.quality >= 0.5 else "red"
-        quality = Text(f"{judged.verdict.quality:g}  {judged.verdict.reason}", style=f"bold {style}")
+    for answer in example.responses:
+        _part(output, answer.by or "response", answer.response, lines)
+        if answer.verdict.extracted.strip() != answer.response.strip():
+            _part(output, "extracted", answer.verdict.extracted or "(nothing)", lines)
+        style = "green" if answer.verdict.quality >= 0.5 else "red"
+        quality = Text(f"{answer.verdict.quality:g}  {answer.verdict.reason}", style=f"bold {style}")
         _part(output, "verdict", quality, lines)
 
 
@@ -191,5 +191,5 @@ def _gold(gold: str) -> str:
     return gold
 
 
-def _class(judged: GradedResponse) -> str:
-    return judged.verdict.reason.partition(":")[0]
+def _class(answer: GradedResponse) -> str:
+    return answer.verdict.reason.partition(":")[0]

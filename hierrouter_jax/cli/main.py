@@ -27,8 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         verb, *options = arguments
-        if asked := {"-h", "--help", "--help-all", "--help_all"} & set(options):
-            print(help_of(verb, everything=bool(asked & {"--help-all", "--help_all"})))
+        if help_asked := {"-h", "--help", "--help-all", "--help_all"} & set(options):
+            print(help_of(verb, everything=bool(help_asked & {"--help-all", "--help_all"})))
             return 0
         _prepare_environment()
         function, keywords = parse(verb, options)
@@ -43,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"hierrouter: {_one_line(stopped)}", file=sys.stderr)
         return stopped.code
     except KeyboardInterrupt as interrupt:
-        kept = str(interrupt) or "finished model calls are kept"
-        print(f"hierrouter: interrupted; {kept}, run the same command again to go on", file=sys.stderr)
+        progress = str(interrupt) or "finished model calls are kept"
+        print(f"hierrouter: interrupted; {progress}, run the same command again to go on", file=sys.stderr)
         return 130
     except Exception as error:
         trouble = trouble_of_place(error)

@@ -38,8 +38,8 @@ def normalized(arguments: Sequence[str], kinds: Mapping[str, Any], verb: Verb, s
     """Arguments as the parser takes them: options as `--name=value` with underscores, then what has no name.
 
     Args:
-      arguments: as the shell gives them: hyphens will do for underscores, a bare flag for true, `--no-flag` for
-        false, the name of a preset for its file.
+      arguments: command line as the shell gives it: hyphens will do for underscores, a bare flag for true, `--no-flag`
+        for false, the name of a preset for its file.
       kinds: dotted names of all options, and their types.
       verb: what its arguments without a name stand for.
       several: the argument that takes one or more values, if there is one.
@@ -92,7 +92,7 @@ def check_options(names: set[str], arguments: list[str]) -> None:
 
     Args:
       names: dotted names of all options; below a name without further names under it, anything goes.
-      arguments: as parsed.
+      arguments: command line in the form that the parser takes.
 
     Raises:
       InputError: naming the file or option, and the nearest right name.
@@ -109,14 +109,14 @@ def check_options(names: set[str], arguments: list[str]) -> None:
 def explain(error: Exception, arguments: list[str]) -> str:
     """The sentence for a value that the parser refused, with the file that it stands in."""
     text = " ".join(str(error).split())
-    if found := _MISTYPED.fullmatch(text):
-        name, kinds, value = found[1], [found[2]], found[3]
-    elif found := _NOT_IN_UNION.fullmatch(text):
-        name, kinds, value = found[1], re.findall(_CLASS, found[2]), found[3]
+    if match := _MISTYPED.fullmatch(text):
+        name, kinds, value = match[1], [match[2]], match[3]
+    elif match := _NOT_IN_UNION.fullmatch(text):
+        name, kinds, value = match[1], re.findall(_CLASS, match[2]), match[3]
     else:
         return text
-    given = dict(_given(arguments))
-    where = "--" if name in given else f"{given['config']}: " if given.get("config") else ""
+    options = dict(_given(arguments))
+    where = "--" if name in options else f"{options['config']}: " if options.get("config") else ""
     right = " or ".join(_KINDS.get(kind, kind) for kind in kinds if kind != "NoneType") or "as --help says"
     return f"{where}{name} is {value!r}, but must be {right}"
 

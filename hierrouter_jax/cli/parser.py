@@ -17,6 +17,7 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from hierrouter_jax.cli.options import check_options, explain, normalized
 from hierrouter_jax.cli.verbs import VERBS
 from hierrouter_jax.config import from_dict
+from hierrouter_jax.domains import check_values
 from hierrouter_jax.errors import InputError
 
 JSON_HELP = "print the result as JSON, for machines."
@@ -78,7 +79,7 @@ def parser_of(verb: str) -> ArgumentParser:
         _describe(action, kinds)
     for group in parser._action_groups:
         group.title = " ".join((group.title or "").split())
-    parser._action_groups[:] = sorted(parser._action_groups, key=_learners)  # type: ignore[index]
+    parser._action_groups = sorted(parser._action_groups, key=_learners)
     return parser
 
 
@@ -112,6 +113,8 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         values.pop("config", None)
         for name, inside in _mappings(config).items():
             values |= _filled(name, inside, values.pop(name) or ({} if _required(config, name) else None))
+        domains = getattr(config, "DOMAINS", {})
+        check_values({f"--{key}": values.get(key) for key in domains}, {f"--{key}": domains[key] for key in domains})
         return function, {"config": config(**values)} | keywords
     except (ArgumentError, ValueError) as error:  # the parser, or a configuration, refuses a value
         raise InputError(explain(error, arguments)) from None
@@ -172,13 +175,13 @@ def _mappings(config: Any) -> dict[str, type]:
     return {name: kind for name, kind in inside.items() if isinstance(kind, type) and is_dataclass(kind)}
 
 
-def _filled(name: str, inside: type, given: Any) -> dict[str, Any]:
+def _filled(name: str, inside: type, value: Any) -> dict[str, Any]:
     """A mapping of dataclasses from plain data, under its name; names alone stand for all defaults."""
-    if given is None:
+    if value is None:
         return {}
-    if not isinstance(given, dict | list):
-        raise InputError(f"{name} is {given!r}, but must be fields (name: value), or names in brackets")
-    named = dict.fromkeys(given) if isinstance(given, list) else given
+    if not isinstance(value, dict | list):
+        raise InputError(f"{name} is {value!r}, but must be fields (name: value), or names in brackets")
+    named = dict.fromkeys(value) if isinstance(value, list) else value
     return {name: {str(key): from_dict(inside, data or {}, f"{name}.{key}") for key, data in named.items()}}
 
 

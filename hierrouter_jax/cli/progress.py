@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from hierrouter_jax.cli.result_tables import in_words, value_text
 from hierrouter_jax.sweeps.members import Plan
 from hierrouter_jax.sweeps.search.config import SweepConfig
 from hierrouter_jax.sweeps.search.run import comparison, work
@@ -28,7 +29,7 @@ class SweepProgress:
     """How far a search has come, and its best run so far among equals in what makes scores comparable.
 
     Attributes:
-      config: of the search.
+      config: configuration of the search.
       now: clock, in seconds.
       done: runs finished, those of an earlier call among them.
       best: score and settings, by what is equal.
@@ -89,12 +90,13 @@ class SweepProgress:
 
     def _note_best(self, plan: Plan, member: int, score: float) -> None:
         static = plan.statics[int(plan.group(member))]
-        told = {"learner": learner_name(static), **vars(static), **numbers(plan.hyper(member))}
-        key = tuple(told[name].item() if isinstance(told[name], np.generic) else told[name] for name in self._within)
+        point = {"learner": learner_name(static), **vars(static), **numbers(plan.hyper(member))}
+        point = {name: value.item() if isinstance(value, np.generic) else value for name, value in point.items()}
+        key = tuple(point[name] for name in self._within)
         if score > self.best.get(key, (-np.inf, {}))[0]:
             learner = ("learner",) if len({learner_name(one) for one in self.config.statics}) > 1 else ()
             names = [name for name in dict.fromkeys(learner + self.config.searched.varied) if name not in self._within]
-            settings = {name: told[name] for name in names} | {"seed": int(plan.seed(member))}
+            settings = {name: point[name] for name in names} | {"seed": int(plan.seed(member))}
             self.best[key] = (score, settings)
 
 
@@ -137,38 +139,27 @@ def best_table(progress: SweepProgress) -> Table:
     for header in (*names, f"best {progress.score_name}", "with"):
         table.add_column(header, no_wrap=True)
     for key, (score, settings) in sorted(progress.best.items())[:_MOST_ROWS]:
-        table.add_row(*map(value_text, progress.equal(key).values()), f"{score:.4f}", told(settings))
+        table.add_row(*map(value_text, progress.equal(key).values()), f"{score:.4f}", in_words(settings))
     if len(progress.best) > _MOST_ROWS:
         table.add_row(f"and {len(progress.best) - _MOST_ROWS} more")
     return table if progress.best else Table(box=None)
 
 
-def told(settings: dict[str, Any]) -> str:
-    """Settings in words."""
-    return ", ".join(f"{name} {value_text(value)}" for name, value in settings.items())
-
-
-def value_text(value: Any) -> str:
-    if isinstance(value, float | np.floating):
-        return f"{value:.3g}"
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
 def _lines(progress: SweepProgress, console: Console) -> Callable[..., None]:
     """A line now and then, and one at the end."""
-    first, said = _First(), -np.inf
+    first, last_line = _First(), -np.inf
 
     def watch(plan: Plan, members: np.ndarray, scores: dict[str, Any]) -> None:
-        nonlocal said
+        nonlocal last_line
         progress.note(plan, members, scores, first.trained(plan))
-        if progress.now() - said < _BETWEEN_LINES and progress.done < progress.total:
+        if progress.now() - last_line < _BETWEEN_LINES and progress.done < progress.total:
             return
-        said = progress.now()
+        last_line = progress.now()
         speed = f" ({progress.speed})" if progress.speed else ""
         best = ""
         for key, (score, settings) in sorted(progress.best.items())[:_MOST_ROWS]:
-            at = f" at {told(progress.equal(key))}" if key else ""
-            best += f"; best {progress.score_name} {score:.4f}{at}: {told(settings)}"
+            at = f" at {in_words(progress.equal(key))}" if key else ""
+            best += f"; best {progress.score_name} {score:.4f}{at}: {in_words(settings)}"
         console.print(f"sweep: {progress.done} of {progress.total} runs{speed}{best}", highlight=False, soft_wrap=True)
 
     return watch

@@ -76,10 +76,11 @@ def _plain(one: "Regrade") -> dict[str, Any]:
 
 
 def _tell(one: "Regrade", dry_run: bool) -> None:
-    judged, verdicts = int(one.old.available[:, 1:].sum()), one.verdicts
+    outcomes, verdicts = int(one.old.available[:, 1:].sum()), one.verdicts
+    changed = "would change" if dry_run else "changed"
     up = sum(change.new_quality > change.old_quality for change in verdicts)
     print(
-        f"{one.folder}: {len(verdicts):,} of {judged:,} verdicts {'would change' if dry_run else 'changed'}, {up:,} of "
+        f"{one.folder}: {len(verdicts):,} of {outcomes:,} verdicts {changed}, {up:,} of "
         f"them to a higher quality; {len(one.changes) - len(verdicts):,} more by their reason or extracted answer alone"
     )
     for task, count in Counter(change.task for change in verdicts).most_common():

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
@@ -28,7 +29,8 @@ class Name:
     """A cell that leaves its room to numbers: shortened in its middle, or folded where another then reads the same.
 
     Attributes:
-      names: of all rows.
+      text: name of the row.
+      names: names of all rows.
     """
 
     text: str
@@ -90,6 +92,18 @@ def result_table(evaluation: dict[str, Any]) -> Table:
     return table
 
 
+def in_words(settings: dict[str, Any]) -> str:
+    """Settings in words."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in settings.items())
+
+
+def value_text(value: Any) -> str:
+    """A setting's value in few letters."""
+    if isinstance(value, float | np.floating):
+        return f"{value:.3g}"
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def marked(row: dict[str, Any]) -> str:
     """The name; a learned row carries a mark besides its colour, for terminals and files that have none."""
     return f"{row['name']} *" if row["kind"] == "learned" else row["name"]
@@ -105,8 +119,8 @@ def _shortened(name: str, width: int) -> str:
     """The ends of a name that is too long, with what tells versions apart rather than a family."""
     if len(name) <= width:
         return name
-    kept = max(width - 1, 0)
-    return f"{name[: kept // 3]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (kept - kept // 3) :]}"
+    letters = max(width - 1, 0)
+    return f"{name[: letters // 3]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (letters - letters // 3) :]}"
 
 
 def _numbers(row: dict[str, Any], evaluation: dict[str, Any], width: int) -> list[str | Text]:

@@ -70,7 +70,7 @@ def pool_tables(rows: list[dict[str, Any]], money_unit: str) -> Iterator[Table]:
 
     Args:
       rows: a summary's `pool`.
-      money_unit: of prices and costs.
+      money_unit: unit of prices and costs.
     """
     yield from (_pool_table(rows, money_unit, _POOL[:count]) for count in range(len(_POOL), 1, -1))
 
@@ -89,8 +89,8 @@ def _pool_table(rows: list[dict[str, Any]], money_unit: str, columns: tuple[str,
     """The pool with whole names, the columns that no model fills left out.
 
     Args:
-      rows: of a summary's `pool`.
-      money_unit: of prices and costs.
+      rows: rows of a summary's `pool`.
+      money_unit: unit of prices and costs.
       columns: names of values; money is counted by the million tokens and the thousand calls where one costs little.
     """
     tokens, per_tokens = _by(rows, ("price_in", "price_out"), 1_000_000, "token", "million tokens")
@@ -116,7 +116,7 @@ def _splits_table(rows: list[dict[str, Any]], columns: tuple[str, ...], hidden: 
     """The splits; shares are percent.
 
     Args:
-      rows: of a summary's `splits`.
+      rows: rows of a summary's `splits`.
       columns: names of values.
       hidden: names of those that there is no room for.
     """
@@ -213,7 +213,7 @@ def by_task_table(rows: Sequence[Mapping[str, Any]], part: str, title: str) -> T
     A name that there is no room for goes on in the next line, and no number is cut.
 
     Args:
-      rows: of `by_task`.
+      rows: rows that `by_task` gives.
       part: `first_hop` or `all_hops`.
       title: above the table.
     """
@@ -246,12 +246,12 @@ def _short(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     return [row for row in rows if row["task"] == ALL_TASKS], len(tasks)
 
 
-def _outcomes(table: OutcomeTable, wanted: Bool[np.ndarray, "Q N"]) -> dict[str, Any]:
+def _outcomes(table: OutcomeTable, nodes: Bool[np.ndarray, "Q N"]) -> dict[str, Any]:
     """Of the wanted hops that the table holds: their number, and means; None where there is no hop.
 
     `truncated` is the share that ended at the longest response, None where the table does not say how hops ended.
     """
-    held = wanted & table.available
+    held = nodes & table.available
     hops = int(held.sum())
     columns = {"accuracy": table.quality, "tokens_in": table.tokens_in, "tokens_out": table.tokens_out}
     if "finish_reason" in table.details:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import result_console
+from hierrouter_jax.cli.result_tables import in_words, result_console, value_text
 from hierrouter_jax.sweeps.search.config import SweepConfig
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def sweep(config: SweepConfig, json: bool = False) -> None:
         _show(results, result)
 
 
-def _show(results: dict[str, Any], found: "SearchResult") -> None:
+def _show(results: dict[str, Any], search: "SearchResult") -> None:
     from hierrouter_jax.sweeps.folder import FRAME
 
     output = result_console()
@@ -59,21 +59,19 @@ def _show(results: dict[str, Any], found: "SearchResult") -> None:
         output.print(points_table(ranked, results))
         output.print()
     if len(results["best"]) > _TABLES:
-        output.print(f"and {len(results['best']) - _TABLES} more rewards in {found.config.out / 'results.json'}\n")
-    output.print(Text(caption(results, found), style="dim"))
-    lost = int(found.frame["diverged"].sum())
+        output.print(f"and {len(results['best']) - _TABLES} more rewards in {search.config.out / 'results.json'}\n")
+    output.print(Text(caption(results, search), style="dim"))
+    lost = int(search.frame["diverged"].sum())
     if lost:
-        output.print(f"{lost} of {len(found.frame)} runs diverged: they are last in every rank, and never exported")
-    output.print(f"all runs: {found.config.out / FRAME}", soft_wrap=True)
+        output.print(f"{lost} of {len(search.frame)} runs diverged: they are last in every rank, and never exported")
+    output.print(f"all runs: {search.config.out / FRAME}", soft_wrap=True)
     for path in results["policies"]:
         output.print(f"policy: {path}", soft_wrap=True)
 
 
 def points_table(ranked: dict[str, Any], results: dict[str, Any]) -> Table:
     """The best points of one reward, best first."""
-    from hierrouter_jax.cli.progress import told, value_text
-
-    title = told(ranked["equal"])
+    title = in_words(ranked["equal"])
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title or None, title_justify="left")
     points = ranked["points"][:_ROWS]
     split, by = results["table"]["split"], results["ranked_by"]
@@ -97,10 +95,10 @@ def points_table(ranked: dict[str, Any], results: dict[str, Any]) -> Table:
     return table
 
 
-def caption(results: dict[str, Any], found: "SearchResult") -> str:
+def caption(results: dict[str, Any], search: "SearchResult") -> str:
     """What the numbers are, and how points were ranked."""
     table, seeds = results["table"], results["seeds"]
-    rung = " in the last rung" if found.config.halving else ""
+    rung = " in the last rung" if search.config.halving else ""
     spread = (
         f"Interquartile means over {seeds} seeds with 95 % intervals; where those overlap, points are not told apart."
         if seeds > 1
@@ -108,7 +106,7 @@ def caption(results: dict[str, Any], found: "SearchResult") -> str:
     )
     return (
         f"{results['configurations_tried']} configurations, {results['runs']} runs, "
-        f"{found.ranking.explanation}{rung}.\n{spread}\n"
+        f"{search.ranking.explanation}{rung}.\n{spread}\n"
         f"{table['split']}: {table['queries']} queries; cost in {table['money_unit']}; "
         "best member: the seed that is best on validation."
     )

@@ -23,14 +23,14 @@ def tables(config: TablesConfig, json: bool = False) -> None:
     """
     from hierrouter_jax.outcomes.packing import DATASHEET, describe_table
 
-    found = [describe_table(folder) for folder in shipped_tables().values()]
+    shipped = [describe_table(folder) for folder in shipped_tables().values()]
     if json:
-        print(jsonlib.dumps({"tables": found}))
+        print(jsonlib.dumps({"tables": shipped}))
         return
     output = Console(highlight=False)
-    if not found:
+    if not shipped:
         output.print(f"no table ships with this version; they would lie in {TABLES}", soft_wrap=True, markup=False)
-    for table in found:
+    for table in shipped:
         grid = Table(box=None, show_header=False, title=table["name"], title_justify="left", title_style="bold")
         grid.add_column(style="dim")
         grid.add_column(overflow="fold")

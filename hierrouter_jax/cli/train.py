@@ -70,9 +70,9 @@ def train(config: RunConfig) -> None:
             print(f"{name}: {best}")
         stranded = np.flatnonzero(router.stranded)
         if len(stranded):
-            kept = "nothing of them is kept" if router.diverged[stranded].all() else "what was best before that is kept"
+            left = "nothing of them is kept" if router.diverged[stranded].all() else "what was best before that is kept"
             seeds = f"{len(stranded)} of {len(router.stranded)} seeds ({', '.join(map(str, stranded))})"
-            print(f"{name}: diverged in {seeds}: their parameters are not finite; {kept}", file=sys.stderr)
+            print(f"{name}: diverged in {seeds}: their parameters are not finite; {left}", file=sys.stderr)
     lost = [name for name, router in routers.items() if router.diverged.all()]
     if lost:
         raise Diverged(f"{out}: {', '.join(lost)}: {DIVERGED}")

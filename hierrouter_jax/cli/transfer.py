@@ -79,22 +79,22 @@ def transfer(config: TransferConfig, json: bool = False) -> None:
     console.print(f"numbers: {config.out / RESULT}", style="dim", soft_wrap=True, markup=False)
 
 
-def left_out_table(found: dict[str, Any]) -> Table:
+def left_out_table(result: dict[str, Any]) -> Table:
     """A row a task and policy: accuracy without and with the task in training, and the paired difference."""
     table = _table("95 % intervals over the task's test queries, the same with and without; * learned")
-    names = tuple(_marked(row, found) for row in found["left_out_task"])
+    names = tuple(_marked(row, result) for row in result["left_out_task"])
     for header in ("queries", "without it %", "with it %", "difference"):
         table.add_column(header, justify="right", no_wrap=True)
     table.columns[0].header = "benchmark left out"
-    for task in found["table"]["tasks"]:
-        some = [row for row in found["left_out_task"] if row["task"] == task]
+    for task in result["table"]["tasks"]:
+        some = [row for row in result["left_out_task"] if row["task"] == task]
         table.add_row(Text(task, "bold"))
         for row in some:
-            learned = row["policy"] in found["learners"]
+            learned = row["policy"] in result["learners"]
             lost = "red" if row["ci"][1] < 0 else "green" if row["ci"][0] > 0 else ""
             low, high = (formats.signed_points(end) for end in row["ci"])
             table.add_row(
-                Name(_marked(row, found), names),
+                Name(_marked(row, result), names),
                 str(row["queries"]),
                 _accuracy(row),
                 formats.percent(row["in_distribution"]),
@@ -105,11 +105,11 @@ def left_out_table(found: dict[str, Any]) -> Table:
     return table
 
 
-def added_table(found: dict[str, Any]) -> Table:
+def added_table(result: dict[str, Any]) -> Table:
     """A row a number of known outcomes and policy: accuracy, cost, and how often the new model is called."""
-    rows, unit = found["added_model"], found["cheapest_cost"]
+    rows, unit = result["added_model"], result["cheapest_cost"]
     table = _table(f"{rows[0]['model']} is new in the pool; cost 1 is the cheapest model; * learned")
-    names = tuple(_marked(row, found) for row in rows)
+    names = tuple(_marked(row, result) for row in rows)
     table.columns[0].header = f"outcomes known of {rows[0]['model']}"
     for header in ("accuracy %", "cost", "calls it %"):
         table.add_column(header, justify="right", no_wrap=True)
@@ -117,28 +117,28 @@ def added_table(found: dict[str, Any]) -> Table:
         some = [row for row in rows if row["known"] == number]
         table.add_row(Text(f"{number}", "bold"))
         for row in some:
-            learned = row["policy"] in found["learners"]
+            learned = row["policy"] in result["learners"]
             cells = _accuracy(row), formats.multiple(row["cost"] / unit if unit else None), formats.percent(row["used"])
             style = "magenta" if learned else ""
-            table.add_row(Name(_marked(row, found), names), *cells, style=style, end_section=row is some[-1])
+            table.add_row(Name(_marked(row, result), names), *cells, style=style, end_section=row is some[-1])
     return table
 
 
-def sentences(found: dict[str, Any]) -> list[str]:
+def sentences(result: dict[str, Any]) -> list[str]:
     """What each learner loses, by the mean of the tasks and at worst; and what could not be asked."""
-    said = []
-    for name in found["learners"]:
-        rows = [row for row in found["left_out_task"] if row["policy"] == name]
+    lines = []
+    for name in result["learners"]:
+        rows = [row for row in result["left_out_task"] if row["policy"] == name]
         mean = sum(row["difference"] for row in rows) / len(rows)
         worst = min(rows, key=lambda row: row["difference"])
         off, low, high = map(formats.signed_points, (worst["difference"], *worst["ci"]))
-        said.append(
+        lines.append(
             f"Not trained on the benchmark, {name} is off by {formats.signed_points(mean)} points in the mean of "
             f"{len(rows)}, at worst by {off} ({low} to {high}) on {worst['task']}."
         )
-    if found["untested_tasks"]:
-        said.append(f"Without test queries, and so never left out: {', '.join(found['untested_tasks'])}.")
-    return said
+    if result["untested_tasks"]:
+        lines.append(f"Without test queries, and so never left out: {', '.join(result['untested_tasks'])}.")
+    return lines
 
 
 _DIM = "dim not bold default"
@@ -151,8 +151,8 @@ def _table(caption: str) -> Table:
     return table
 
 
-def _marked(row: dict[str, Any], found: dict[str, Any]) -> str:
-    return f"  {row['policy']} *" if row["policy"] in found["learners"] else f"  {row['policy']}"
+def _marked(row: dict[str, Any], result: dict[str, Any]) -> str:
+    return f"  {row['policy']} *" if row["policy"] in result["learners"] else f"  {row['policy']}"
 
 
 def _accuracy(row: dict[str, Any]) -> Text:

@@ -87,7 +87,7 @@ def sentences(report: dict[str, Any]) -> list[str]:
     single, task = report["best_single"]["model"], _points(report["task_sequence"]["headroom"])
     oracle, queries = _points(report["oracle"]["headroom"]), report["queries"]
     routing = _ROUTING[report["answers"]["routing"]].format(single=single, task=task, oracle=oracle, queries=queries)
-    said = [f"Routing: {routing}"]
+    lines = [f"Routing: {routing}"]
     for depth in report["depth"][1:]:
         answer, gain = report["answers"][f"hop_{depth['hops']}"], depth.get("gain")
         why = (
@@ -100,7 +100,7 @@ def sentences(report: dict[str, Any]) -> list[str]:
             if depth["hops"] == 2 or report["answers"]["hop_2"] == "go"
             else "see first what the second hop brings"
         )
-        said.append(
+        lines.append(
             f"Hop {depth['hops']}: "
             + _HOP[answer].format(
                 hops=depth["hops"],
@@ -111,7 +111,7 @@ def sentences(report: dict[str, Any]) -> list[str]:
                 why=why,
             )
         )
-    return said
+    return lines
 
 
 def _policies(report: dict[str, Any]) -> Table:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -85,7 +86,9 @@ def principal_components(
     random vectors than components, four power iterations, or seven for few components, normalised by LU (Halko,
     Martinsson and Tropp 2011). The largest entry of each direction is positive.
     """
-    from scipy import linalg  # only whoever fits needs it
+    import scipy.linalg  # only whoever fits needs it
+
+    linalg: Any = scipy.linalg  # whose stubs have no fixed number of results
 
     mean = rows.mean(axis=0)
     centred = rows - mean

@@ -9,7 +9,7 @@ import pytest
 from hierrouter_jax.cli.main import VERBS, main
 from hierrouter_jax.files import LOCK
 from hierrouter_jax.outcomes.store import save_table
-from tests.cli.test_cli import refused
+from tests.cli.small_run import refused
 from tests.tables import random_table
 from tests.test_files import holder
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hierrouter_jax.cli.provenance import import_notes
+from hierrouter_jax.cli.import_ import import_notes
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.importers import build_table, read_format
 from hierrouter_jax.outcomes.importers.costs import WordCounter, check_prices, cost_meaning, fill_tokens, read_prices

@@ -1,0 +1,28 @@
+"""Where the queries of a collection come from."""
+
+import pytest
+
+from hierrouter_jax.bridge.tasks import MixConfig
+from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.collection import source_of
+from hierrouter_jax.errors import InputError
+
+
+def test_without_a_source_the_tiny_tasks_are_made():
+    queries = source_of(CollectConfig(counts={"train": 16, "validation": 8, "test": 8}, seed=3))
+    assert [query.split for query in queries].count("train") == 16
+    assert len(queries) == 32
+    assert queries != source_of(CollectConfig(counts={"train": 16, "validation": 8, "test": 8}, seed=4))
+
+
+def test_a_mix_is_cut_to_tasks_and_counts():
+    mix = source_of(CollectConfig(mix="mix/paper.yaml", tasks="arc", counts={"test": 3}, seed=7))
+    assert isinstance(mix, MixConfig)
+    assert (list(mix.tasks), mix.tasks["arc"].test, mix.seed) == (["arc"], 3, 7)
+
+
+def test_sources_that_exclude_one_another_are_refused(tmp_path):
+    with pytest.raises(InputError, match="--data is a copy of the benchmarks"):
+        source_of(CollectConfig(data=tmp_path))
+    with pytest.raises(InputError, match="--queries brings its own queries"):
+        source_of(CollectConfig(queries=tmp_path, tasks="arc"))

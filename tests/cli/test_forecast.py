@@ -1,0 +1,22 @@
+"""What `collect --dry-run` prints, by hand."""
+
+import json
+
+from hierrouter_jax.cli.main import main
+
+COMMAND = ["collect", "--dry-run", "--counts", "{train: 8, validation: 8, test: 8}", "--horizon", "1"]
+
+
+def test_one_hop_of_three_models_is_a_call_a_query_and_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*COMMAND, "--json"]) == 0
+    forecast = json.loads(capsys.readouterr().out)
+    assert forecast["queries"] == 24
+    assert forecast["total"]["most"] == forecast["total"]["hops"] == 24 * 3
+    assert main(COMMAND) == 0
+    printed = capsys.readouterr().out
+    assert "24 queries, 1 hops, every route: 72 hops from at most 72 calls" in " ".join(printed.split())
+    assert [line.split()[:3] for line in printed.splitlines() if line.startswith("1 ")] == [
+        ["1", name, "24"] for name in ("reader", "calculator", "speller")
+    ]
+    assert list(tmp_path.iterdir()) == []

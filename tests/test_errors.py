@@ -1,0 +1,22 @@
+"""The way out of a mistyped name, and what a library says of its own failure."""
+
+from hierrouter_jax.errors import InputError, Unfinished, nearest, reason_of
+
+
+def test_the_nearest_name_or_all_of_them():
+    assert nearest("lerner", ["learner", "seed"]) == "did you mean learner?"
+    assert nearest("zzz", iter(["learner", "seed"])) == "known are learner, seed"
+
+
+def test_a_reason_is_one_line_of_at_most_400_letters():
+    assert reason_of(ValueError("a\n  b")) == "a b"
+    assert reason_of(KeyError()) == "KeyError"
+    long = reason_of(ValueError("word " * 200))
+    assert len(long) <= 400
+    assert long.endswith("word ...")
+
+
+def test_bad_input_is_a_value_error_and_a_stop_is_not():
+    assert issubclass(InputError, ValueError)
+    assert not issubclass(Unfinished, ValueError)
+    assert Unfinished.code == 3
