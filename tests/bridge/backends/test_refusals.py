@@ -11,6 +11,7 @@ from hierrouter_jax.bridge.backends.refusals import (
     Retries,
     as_failure,
     dispensable,
+    read_key,
     refused,
     retry_after,
     wants_other_limit,
@@ -260,3 +261,9 @@ def test_a_call_takes_no_longer_than_its_timeout_however_the_reply_trickles(serv
     assert "gave no answer in time" in made["slow"].reason
     assert isinstance(made["quick"], Generation)
     assert time.monotonic() - started < 15
+
+
+def test_a_key_is_what_its_variable_holds(monkeypatch):
+    monkeypatch.setenv("MY_KEY", " sk-abc\n")
+    assert read_key("model", Endpoint(URL, "m", api_key_env="MY_KEY")) == "sk-abc"
+    assert read_key("model", Endpoint(URL, "m")) is None

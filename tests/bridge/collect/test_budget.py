@@ -7,6 +7,7 @@ import pytest
 from hierrouter_jax.bridge.backends import NoTokenizer
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, BudgetReached, CallsFailed, Meter
+from hierrouter_jax.bridge.collect.budget import charged_tokens, counts_tokens
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.notes import table_notes
 from tests.bridge.collect.conftest import failing
@@ -95,3 +96,17 @@ def test_a_failed_call_without_a_tokenizer_is_charged_an_estimate(run_pair, pair
     assert table.tokens_in[at] == math.ceil(len("Is it validation?\nok\n") / 4) == 6
     (note,) = [note for note in table_notes(table.settings) if "calls failed" in note]
     assert "with their prompts charged (estimated for ok, which has no tokenizer)" in note
+
+
+def test_failed_calls_are_charged_their_prompts_counted_or_estimated(pair):
+    """A token is a character where it can be counted, and else a quarter of one, rounded up."""
+    assert counts_tokens(pair[0])
+    assert charged_tokens(pair[0], ["abcde", "f"]) == [5, 1]
+
+    def count_tokens(prompts):
+        raise NoTokenizer("name a source")
+
+    pair[0].count_tokens = count_tokens
+    assert not counts_tokens(pair[0])
+    assert charged_tokens(pair[0], ["abcde", "f"]) == [2, 1]
+    assert charged_tokens(pair[0], []) == []
