@@ -142,3 +142,12 @@ def test_a_bundle_of_another_pool_size_is_refused(trained):
     table, routers = trained
     with pytest.raises(InputError, match="but must be"):
         replace(routers["ppo"].bundle(table), pool=table.pool[:2])
+
+
+def test_a_condition_that_the_policy_was_not_trained_on_is_refused(saved):
+    bundle = PolicyBundle.load(saved)
+    bundle.check_told(None, None)
+    with pytest.raises(InputError, match=r"a cost weight is given, but .*--train.static.cost_conditioned true"):
+        bundle.check_told(0.1, None)
+    with pytest.raises(InputError, match=r"a budget is given, but .*--train.static.budgeted true"):
+        bundle.check_told(None, 2.0)

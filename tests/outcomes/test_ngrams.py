@@ -46,3 +46,7 @@ def test_the_spec_builds_the_same_encoder_again():
 def test_a_size_that_four_parts_do_not_fit_is_refused(size):
     with pytest.raises(ValueError, match="multiple of 4"):
         NGramEncoder(size=size)
+
+
+def test_nothing_is_left_out_of_any_context():
+    assert NGramEncoder(size=16).truncated([Context("a" * 100_000), Context("b")]).tolist() == [False, False]
