@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
     from hierrouter_jax.hop_tree import HopTree
     from hierrouter_jax.outcomes.store import load_table, save_table
-    from hierrouter_jax.outcomes.table import OutcomeTable, Query
+    from hierrouter_jax.outcomes.table import Context, OutcomeTable, Query
     from hierrouter_jax.processor import use_wide_vectors
     from hierrouter_jax.report.pages.run import build_report
     from hierrouter_jax.studies.compare import Arm, CompareConfig, compare
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Arm": "studies.compare",
     "CompareConfig": "studies.compare",
+    "Context": "outcomes.table",
     "HopTree": "hop_tree",
     "InputError": "errors",
     "Item": "bridge.tasks",
@@ -93,6 +94,7 @@ _HOME = {
 __all__ = [
     "Arm",
     "CompareConfig",
+    "Context",
     "HopTree",
     "InputError",
     "Item",
