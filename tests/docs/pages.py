@@ -4,7 +4,7 @@ A comment on lines of its own right above a block (HTML, so that no reader sees 
 
 - `not run: REASON`: the block is left out. REASON begins with one of `REASONS`.
 - `file: NAME`: the block is written to a file of that name, for later blocks to use.
-- `check: KIND`: the file is read as such a file is, a pool or queries.
+- `check: KIND`: the file is read as such a file is: a pool, queries, or what `--config` of a verb reads.
 - `swap: X => Y`, on each line one: the block runs with Y where it says X, as X would take long.
 - `before: COMMAND`, on each line one: what runs first, as a reader would have done it already.
 """

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import yaml
 
 from hierrouter_jax.bridge.pool import load_pool
-from hierrouter_jax.cli.main import main
+from hierrouter_jax.cli.main import main, parse
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.notes import read_queries
 from tests.docs.pages import ROOT, Block
@@ -141,7 +141,7 @@ def ending(command: Callable[[], int]) -> int:
         return int(stopped.code or 0)
 
 
-# How a file is read that no later block uses.
+# How a file is read that no later block uses; the configuration of a verb is read by its parser.
 CHECKS: dict[str, Callable[[Path], Any]] = {"pool": load_pool, "queries": read_queries, "json": read_json}
 
 
@@ -151,8 +151,11 @@ def check_file(path: Path, block: Block) -> None:
         compile(block.run_text, str(block), "exec")
     elif block.language == "yaml":
         yaml.safe_load(block.run_text)
-    if block.check:
+    if block.check in CHECKS:
         assert CHECKS[block.check](path), f"{block}: nothing is in it"
+    elif block.check:
+        verb, *arguments = block.check.split()
+        assert parse(verb, [*arguments, "--config", str(path)]), f"{block}: is no configuration of {verb}"
 
 
 def logical_lines(text: str) -> list[str]:

@@ -23,7 +23,7 @@ from tests.docs.running import small
 from tests.tables import random_table
 
 ONE_HOP = ("tables/lookahead", "tables/llmrouter", "tables/llmrouter-told", "tables/published", "tables/first")
-ROWS = {"train": 12, "validation": 8, "test": 10}
+ROWS = {"train": 24, "validation": 12, "test": 24}
 POSITIONS = 4096
 TASK_POOL = """
 money_unit: US cents
@@ -31,6 +31,12 @@ models:
   - {name: one, source: models/random, max_new_tokens: 8, base_rate: 1.0e-6}
   - {name: two, source: models/random, max_new_tokens: 4, base_rate: 0.5e-6}
 prompt: {fold: false}
+"""
+MIX = """
+seed: 0
+tasks:
+  gsm8k: {train: 4, validation: 2, test: 2}
+  humaneval: {train: 4, validation: 2, test: 2}
 """
 
 
@@ -53,6 +59,8 @@ def make(folder: Path) -> None:
     write_benchmarks(folder / "benchmarks")
     write_language_model(folder / "models/random")
     write_sentence_model(folder / "sentence-transformers/all-mpnet-base-v2")
+    (folder / "small-mix.yaml").write_text(MIX)
+    write_lines(folder / "capitals.jsonl", [capital(number) for number in range(60)])
     write_gguf(folder / "made.gguf")
     (folder / "task-pool.yaml").write_text(TASK_POOL)
 
@@ -88,6 +96,15 @@ def sums(number: int) -> tuple[str, int]:
         f"{names[number % 10]} has {first} shells in box {number} and finds {second} more. How many in all?",
         first + second,
     )
+
+
+def capital(number: int) -> dict[str, str]:
+    first, second = "bdfgklmnprst"[number % 12], "aeiou"[number // 12]
+    return {
+        "country": f"{first}{second}land{number}".title(),
+        "capital": f"{first}{second}{first}ville{number * 7}".title(),
+        "continent": ("north", "south")[number % 2],
+    }
 
 
 def gsm8k(number: int) -> dict[str, Any]:
