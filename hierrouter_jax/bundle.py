@@ -195,8 +195,9 @@ class PolicyBundle(PolicyFields):
         prior = sum(self.weights[name][0].size for name in PRIOR[:3] if name in self.weights)
         return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `policy.safetensors` and `policy.json`."""
+        folder = Path(folder)
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
         header = {
@@ -208,12 +209,13 @@ class PolicyBundle(PolicyFields):
         write_json(folder / HEADER, header)
 
     @classmethod
-    def load(cls, folder: Path) -> "PolicyBundle":
+    def load(cls, folder: Path | str) -> "PolicyBundle":
         """Read and check a bundle.
 
         Raises:
           InputError: if a file is missing, of another schema, or its shapes disagree.
         """
+        folder = Path(folder)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such policy bundle (a folder with {HEADER} and {WEIGHTS} is needed)")
         path = folder / HEADER

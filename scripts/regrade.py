@@ -2,16 +2,18 @@
 
 The published verdicts are laid into a table, and that is regraded as `hierrouter regrade` does a table of one's own.
 
-python -m scripts.regrade                      # every benchmark; writes docs/grading-disagreements.md
+python -m scripts.regrade       # every benchmark; docs/grading-disagreements.md, docs/data/grading-disagreements.csv
 python -m scripts.regrade --benchmarks '[mbpp]' --out runs/regrade.md
 
 The data are the responses of six models under `outcomes/lookahead` (see the README there) beside the repository. A
 benchmark is one entry of `BENCHMARKS`: where its cases come from, its grader, and the rules that judge a disagreement.
 """
 
+import csv
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from jsonargparse import auto_cli
@@ -27,12 +29,14 @@ from scripts.regrade_cases import MODELS, Case, Judgement, Rules, published_tabl
 from scripts.regrade_code import code_grader, code_rules, humaneval_cases, mbpp_cases
 from scripts.regrade_gsm8k import boxed_grader, gsm8k_cases, gsm8k_rules
 
-PREAMBLE = """# Where our graders disagree with published verdicts
+COLUMNS = ("benchmark", "query", "model", "verdict", "published", "class", "right")
+PREAMBLE = """# Where graders and published verdicts disagree
 
 Written by `python -m scripts.regrade`; do not edit. The responses are those of six models in the test outcomes of
-[lookahead-routing](https://github.com/huangcb01/lookahead-routing) (MIT). A row of the last table of each benchmark is
-one response on which our verdict and the published one differ. Classes and judgements are assigned by rules beside the
-script and were checked by reading.
+[lookahead-routing](https://github.com/huangcb01/lookahead-routing) (MIT). *Ours* are the verdicts of this project's
+graders. Each response on which the two differ is a row of [LISTING](data/LISTING): benchmark, query, model, our
+verdict, the published one, the class of the disagreement, and who is right. Classes and judgements are assigned by
+rules beside the script and were checked by reading.
 """
 
 
@@ -65,7 +69,7 @@ def main(
     out: Path = Path("docs/grading-disagreements.md"),
     cache: Path | None = Path("runs/regrade.sqlite"),
 ) -> None:
-    """Regrade and write the page.
+    """Regrade; write the page, and beside it in `data/` the list of all disagreements as CSV.
 
     Args:
       data: folder with `benchmarks` and `outcomes`.
@@ -74,13 +78,19 @@ def main(
       cache: verdicts of earlier runs.
     """
     kept = VerdictCache(cache)
-    sections = [section(name, BENCHMARKS[name], data, kept) for name in benchmarks]
-    write_text(out, "\n".join([PREAMBLE, *sections]))
-    print(out)
+    listing = out.parent / "data" / f"{out.stem}.csv"
+    rows: list[Sequence[str]] = [COLUMNS]
+    sections = [section(name, BENCHMARKS[name], data, kept, rows) for name in benchmarks]
+    write_text(out, "\n".join([PREAMBLE.replace("LISTING", listing.name), *sections]))
+    with StringIO(newline="") as text:
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        listing.parent.mkdir(exist_ok=True)
+        write_text(listing, text.getvalue())
+    print(out, listing)
 
 
-def section(name: str, benchmark: Benchmark, data: Path, cache: VerdictCache) -> str:
-    """One benchmark's part of the page: agreement per model, classes, every disagreement."""
+def section(name: str, benchmark: Benchmark, data: Path, cache: VerdictCache, listed: list[Sequence[str]]) -> str:
+    """One benchmark's part of the page: agreement per model and classes; every disagreement is added to `listed`."""
     cases = {model: benchmark.cases(data, model) for model in MODELS}
     table = published_table(name, cases)
     grader = ByTask({name: benchmark.grader()}, lambda one, responses, asked: grade_all(one, responses, asked, cache))
@@ -99,7 +109,11 @@ def section(name: str, benchmark: Benchmark, data: Path, cache: VerdictCache) ->
             case = cases[change.route[0]][index[change.query]]
             verdict = Verdict(change.new_quality, change.new_extracted, change.new_reason)
             rows.append((case, verdict, benchmark.judge(case, verdict)))
-    return "\n".join([f"## {name}", "", *agreement, "", *classes(rows), "", *listing(rows), ""])
+    listed += [
+        (name, case.query.id, case.model, cell(verdict.reason), cell(case.note), judged.reason, judged.right)
+        for case, verdict, judged in rows
+    ]
+    return "\n".join([f"## {name}", "", *agreement, "", *classes(rows), ""])
 
 
 def classes(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
@@ -108,22 +122,9 @@ def classes(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
     return ["| class | who is right | responses |", "| --- | --- | ---: |", *lines]
 
 
-def listing(rows: Sequence[tuple[Case, Verdict, Judgement]]) -> list[str]:
-    lines = [
-        f"| {case.query.id} | {case.model} | {cell(verdict.reason)} | {cell(case.note)} | {judged.reason} "
-        f"| {judged.right} |"
-        for case, verdict, judged in rows
-    ]
-    return [
-        "| query | model | ours | published | class | who is right |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *lines,
-    ]
-
-
 def cell(text: str) -> str:
-    """Short, on one line, and without what a table would take for its own."""
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")[:80]
+    """Short and on one line."""
+    return " ".join(text.split()).replace("`", "'")[:80]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""What users bring by import path works everywhere; the examples of docs/extend.md are the ones that run here."""
+"""What users bring by import path works everywhere; the examples of the documentation are the ones that run here."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hierrouter_jax.outcomes.table import Context
 from tests.conditioned import random_router
 from tests.tables import random_table
 
-PAGE = (Path(__file__).parents[1] / "docs" / "extend.md").read_text()
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 OWN = "my_learner.py:reinforce+stop"
 SMALL = [
     *("--train.num_seeds", "2", "--train.features", "6", "--train.checkpoint_every", "5"),
@@ -27,9 +28,9 @@ SMALL = [
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with the page's files and a small table where the page has the quickstart's."""
-    for name, code in re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL):
-        (tmp_path / name).write_text(code)
+    """A folder with the examples and a small table where the pages have the quickstart's."""
+    for path in EXAMPLES.glob("my_*.py"):
+        shutil.copy(path, tmp_path)
     save_table(random_table(queries=60, models=2, horizon=2), tmp_path / "runs" / "quickstart" / "table")
     monkeypatch.chdir(tmp_path)
     return tmp_path

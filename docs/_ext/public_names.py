@@ -9,7 +9,15 @@ import hierrouter_jax.envs
 
 GROUPS = {
     "Outcome tables": ("OutcomeTable", "Query", "HopTree", "load_table", "save_table"),
-    "Collecting and routing live": ("collect", "route", "Item", "Verdict", "build_encoder", "count_truncated"),
+    "Collecting and routing live": (
+        "collect",
+        "route",
+        "Context",
+        "Item",
+        "Verdict",
+        "build_encoder",
+        "count_truncated",
+    ),
     "Training": (
         "train_routers",
         "TrainConfig",

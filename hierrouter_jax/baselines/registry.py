@@ -56,7 +56,7 @@ OPPONENTS: dict[str, Opponent] = {
     "oracle_stop": Opponent("oracle", True, partial(fit_oracle, fixed_length=False), weighted=False),
 }
 
-ALWAYS = tuple(OPPONENTS)  # EVALUATION's list, cheap enough for every evaluation
+ALWAYS = tuple(OPPONENTS)  # docs/rules.md: those that stand in every evaluation; all are cheap enough
 
 OPPONENTS |= {
     family: Opponent("supervised", True, partial(fit_predicted_best, family=family), tried=len(configurations))

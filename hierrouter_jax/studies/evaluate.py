@@ -50,7 +50,7 @@ def evaluate(
     split: str,
     external: OutcomeTable | None = None,
 ) -> dict[str, Any]:
-    """Everything about a split as plain data, in the form that ARCHITECTURE's contract for `evaluation.json` gives.
+    """Everything about a split as plain data, in the form that docs/files.md gives for `evaluation.json`.
 
     Args:
       table: the whole outcome table; opponents choose on its training and tune on its validation split.

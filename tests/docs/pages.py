@@ -4,6 +4,7 @@ A comment on lines of its own right above a block (HTML, so that no reader sees 
 
 - `not run: REASON`: the block is left out. REASON begins with one of `REASONS`.
 - `file: NAME`: the block is written to a file of that name, for later blocks to use.
+- `check: KIND`: the file is read as such a file is: a pool, queries, or what `--config` of a verb reads.
 - `swap: X => Y`, on each line one: the block runs with Y where it says X, as X would take long.
 - `before: COMMAND`, on each line one: what runs first, as a reader would have done it already.
 """
@@ -34,6 +35,7 @@ class Block:
       language: what the fence says the block is written in.
       text: content of the block, or of the example that it includes.
       file: name of the file that the block is written to; none for a block that runs.
+      check: kind of file that the file is checked to be; none where later blocks use it.
       reason: words that say why the block is left out; empty where it runs.
       before: commands that run before the block.
       swaps: pairs of a text of the block and the text that runs in its place.
@@ -44,6 +46,7 @@ class Block:
     language: str
     text: str
     file: str | None = None
+    check: str | None = None
     reason: str = ""
     before: list[str] = field(default_factory=list)
     swaps: list[tuple[str, str]] = field(default_factory=list)
@@ -87,8 +90,8 @@ def block(page: str, line: int, language: str, text: str, comment: str) -> Block
         if key == "not run":
             assert value.startswith(REASONS), f"{page}:{line}: a block is left out as it {' or '.join(REASONS)}"
             told["reason"] = value
-        elif key == "file":
-            told["file"] = value
+        elif key in ("file", "check"):
+            told[key] = value
         elif key == "before":
             told["before"].append(value)
         else:

@@ -2,19 +2,25 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
-from hierrouter_jax.cli.main import main
+from hierrouter_jax.bridge.pool import load_pool
+from hierrouter_jax.cli.main import main, parse
+from hierrouter_jax.files import read_json
+from hierrouter_jax.outcomes.notes import read_queries
 from tests.docs.pages import ROOT, Block
 
-# What is put behind a command of each verb, so that it is over in seconds: budgets alone, never what it does.
+# What is put behind a command of each verb, so that it is over in seconds: budgets, never what it does.
 LEARNER = {"num_envs": "32", "num_updates": "10"}
 SMALL: dict[str, dict[str, str]] = {
     "quickstart": {
@@ -25,6 +31,7 @@ SMALL: dict[str, dict[str, str]] = {
         "--horizon": "2",
     },
     "train": {
+        "--train.learners": "[ppo+stop]",
         **{f"--train.static.{name}": value for name, value in LEARNER.items()},
         "--train.num_seeds": "2",
         "--train.features": "8",
@@ -50,6 +57,7 @@ SMALL: dict[str, dict[str, str]] = {
         "--workers": "1",
         "--resamples": "100",
         "--opponents": "[best-single, task-sequence, knn]",
+        "--learners": "{exact+stop: {}}",
     },
     "transfer": {
         **{f"--train.static.{name}": value for name, value in LEARNER.items()},
@@ -57,8 +65,9 @@ SMALL: dict[str, dict[str, str]] = {
         "--train.features": "8",
     },
 }
-# Numbers of queries and configurations that are made smaller where a command, or its preset, states them.
-CAPS = {"--splits": "2", "--folds": "2", "--train": "40", "--test": "20", "--draws": "2"}
+SIZES = "{train: 6, validation: 3, test: 3}"
+# Numbers of queries and configurations that are made smaller where a command states them.
+CAPS = {"--splits": "2", "--folds": "2", "--train": "40", "--test": "20", "--draws": "2", "--seeds": "2"}
 
 
 @dataclass
@@ -95,8 +104,13 @@ class Reader:
         if all(part.startswith("hierrouter ") and not re.search(r"[|>]", part) for part in parts):
             for part in parts:
                 verb, *arguments = shlex.split(part)[1:]
-                code = main([verb, *arguments, *small(verb, arguments)])
+                code = ending(lambda: main([verb, *arguments, *small(verb, arguments)]))  # noqa: B023 (called here)
                 assert code == 0, f"{block}: {part} ended with {code}"
+            return
+        words = shlex.split(line)
+        if words[0] == "python" and (self.folder / words[1]).is_file():
+            with patch.object(sys, "argv", words[1:]):
+                runpy.run_path(words[1], run_name="__main__")
             return
         environment = os.environ | {"PATH": f"{self.tools()}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
@@ -119,12 +133,29 @@ class Reader:
         return folder
 
 
+def ending(command: Callable[[], int]) -> int:
+    """The exit code of a command, also where the parser ends it, as `--help` does."""
+    try:
+        return command()
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+
+
+# How a file is read that no later block uses; the configuration of a verb is read by its parser.
+CHECKS: dict[str, Callable[[Path], Any]] = {"pool": load_pool, "queries": read_queries, "json": read_json}
+
+
 def check_file(path: Path, block: Block) -> None:
-    """A file of Python compiles, one of YAML or JSON can be read; what is in it is for later blocks to judge."""
+    """A file of Python compiles, one of YAML can be read; what is in it is for later blocks, or a check, to judge."""
     if block.language == "python":
         compile(block.run_text, str(block), "exec")
     elif block.language == "yaml":
         yaml.safe_load(block.run_text)
+    if block.check in CHECKS:
+        assert CHECKS[block.check](path), f"{block}: nothing is in it"
+    elif block.check:
+        verb, *arguments = block.check.split()
+        assert parse(verb, [*arguments, "--config", str(path)]), f"{block}: is no configuration of {verb}"
 
 
 def logical_lines(text: str) -> list[str]:
@@ -134,10 +165,21 @@ def logical_lines(text: str) -> list[str]:
 
 
 def small(verb: str, arguments: list[str]) -> list[str]:
-    """The options behind a command that make it quick."""
+    """The options behind a command that make it quick; one that only prints is left as it is."""
+    if "--help" in arguments:
+        return []
     options = dict(SMALL.get(verb, {}))
     if verb in ("sweep", "leaderboard"):
         options |= {name: value for name, value in CAPS.items() if name in arguments}
-        if any(argument.startswith("leaderboard/") for argument in arguments):
-            options |= {name: CAPS[name] for name in ("--splits", "--train", "--test")}
+    preset = arguments[arguments.index("--config") + 1] if "--config" in arguments else ""
+    if preset.startswith("leaderboard/"):
+        options |= {name: CAPS[name] for name in ("--splits", "--train", "--test")}
+    if verb == "train" and ("--train.learners" in arguments or preset):
+        del options["--train.learners"]
+    if verb == "collect" and "--dry_run" not in arguments:
+        options["--horizon"] = "1" if "--mix" in arguments or "--tasks" in arguments else "2"
+        if "--queries" not in arguments:
+            options["--counts"] = SIZES
+    if verb in ("collect", "inspect") and {"--mix", "--tasks", "--task"} & set(arguments) and "--data" not in arguments:
+        options["--data"] = "benchmarks"
     return [text for option in options.items() for text in option]

@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -50,8 +51,12 @@ def test_the_environment_loop_gives_quality_less_cost():
     np.testing.assert_allclose(returns, paid, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
-def test_examples_import_nothing_below_the_public_names(name):
-    lines = (EXAMPLES / name).read_text().splitlines()
-    imports = [line.split()[1] for line in lines if line.startswith(("import ", "from ")) and "hierrouter_jax" in line]
-    assert set(imports) <= {"hierrouter_jax", "hierrouter_jax.envs"}
+def test_the_term_of_ones_own_is_given_for_short_answers():
+    """Three models, three hops: nodes 13 to 39 are leaves, node n wrote n - 13 tokens; .2 for those of at most ten."""
+    table = random_table(queries=1)
+    hop = hr.envs.device_table(table, table.context_embedding, 1.0).replace(tokens=jnp.arange(40.0)[None] - 13)
+    weights = hr.RewardWeights(
+        terminal_quality=0.0, hop_cost=0.0, custom={f"{EXAMPLES / 'my_terms.py'}:short_answers": 0.2}
+    )
+    rewards = hr.envs.entering_rewards(hop, weights)[0]
+    assert rewards.tolist() == [pytest.approx(0.2) if 13 <= node <= 23 else 0.0 for node in range(40)]
