@@ -1,0 +1,100 @@
+"""The words of a page follow its numbers: headlines, verdicts, and the transcripts that are shown."""
+
+import pytest
+
+from hierrouter_jax.report.data.headlines import (
+    answered_right,
+    choose_transcripts,
+    headlines,
+    live_sentence,
+    right_hops,
+    transcript_notes,
+    verdict,
+)
+from tests.report.page_reader import policy_row
+
+
+def test_the_headline_follows_the_interval(numbers):
+    numbers["policies"] = [row for row in numbers["policies"] if row["name"] != "ppo"]
+    opponent = "task-sequence+stop"
+    comparison = next(c for c in numbers["comparisons"] if (c["policy"], c["opponent"]) == ("ppo+stop", opponent))
+    won = headlines(numbers)[0]
+    assert "answers 95.8\u202f% of 600 test queries right, 24.3 points more than task-sequence+stop" in won
+    assert "interval +20.5 to +28.2" in won
+    assert "at 0.97 times its cost and 2.48 times the cost of reader" in won
+    comparison.update(difference=-0.031, ci=[-0.05, -0.012])
+    assert "3.1 points fewer than" in headlines(numbers)[0]
+    assert "so it loses to it" in headlines(numbers)[0]
+    comparison.update(difference=0.007, ci=[-0.02, 0.034])
+    assert "differs by +0.7 points" in headlines(numbers)[0]
+    assert "which is undecided" in headlines(numbers)[0]
+
+
+def test_the_headline_never_hides_a_better_blind_opponent(numbers):
+    policy_row(numbers, "task-sequence").update(accuracy=0.97)
+    sentence = next(text for text in headlines(numbers) if "router ppo+stop answers" in text)
+    assert "1.2 points fewer than task-sequence, the best opponent" in sentence
+    assert "without a paired interval" in sentence
+
+
+def test_a_fixed_router_is_held_against_its_own_moves_and_told_of_better_ones(numbers):
+    def sentence():
+        return next(text for text in headlines(numbers) if "router ppo answers" in text)
+
+    against = "28.8 points more than task-sequence, the best opponent that does not look at the responses and makes as"
+    assert against in sentence()
+    assert "with fewer hops" not in sentence()
+    policy_row(numbers, "task-sequence+stop").update(accuracy=0.96)
+    assert sentence().endswith("; task-sequence+stop, with fewer hops, answers 96.0\u202f%.")
+
+
+def test_a_run_without_a_learned_router_claims_none(numbers):
+    numbers["policies"] = [row for row in numbers["policies"] if row["kind"] != "learned"]
+    best = "task-sequence+stop answers 71.5\u202f% of 600 test queries right."
+    assert headlines(numbers) == [f"No learned router was evaluated; {best}"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "word"),
+    [((0.01, 0.03), "better"), ((-0.03, -0.01), "worse"), ((-0.005, 0.02), "tied"), ((-0.02, 0.02), "undecided")],
+)
+def test_verdicts_by_hand(interval, word):
+    assert verdict({"ci": interval}) == word
+
+
+def test_live_disagreement_is_said(numbers):
+    assert "600 of 600 queries took the table\u2019s route and 600 of 600 got" in live_sentence(numbers)
+    numbers["live"]["responses_equal"] = 598
+    assert "and 598 got its responses: the table does not" in live_sentence(numbers)
+
+
+def test_transcripts_are_chosen_for_what_they_show():
+    def one(task, stopped, *responses):
+        hops = [{"model": "reader", "response": response} for response in responses]
+        last = responses[-1]
+        ending = {"stopped": stopped, "answer": last, "quality": float(last == "14")}
+        return {"task": task, "gold": "14", "hops": hops, **ending}
+
+    plain = [one("a", False, "14", "14") for _ in range(5)]
+    repaired, damaged = one("a", False, "7-5", "14"), one("b", False, "14", "fourteen")
+    stopped = one("a", True, "14")
+    chosen = choose_transcripts([*plain, repaired, damaged, stopped], count=3)
+    assert damaged in chosen
+    assert repaired in chosen
+    assert stopped in chosen
+    assert transcript_notes(repaired) == ["repaired on the way"]
+    assert transcript_notes(damaged) == ["damaged on the way"]
+    assert transcript_notes(stopped) == ["stopped after 1 hop"]
+
+
+def test_a_hop_is_right_by_its_quality_or_by_its_words():
+    hops = [
+        {"response": "7"},
+        {"response": " 14 "},
+        {"response": "14", "quality": 0.0},
+        {"response": "x", "quality": 1.0},
+    ]
+    transcript = {"gold": "14", "answer": "x", "quality": 1.0, "hops": hops}
+    assert right_hops(transcript) == [False, True, False, True]
+    assert answered_right(transcript)
+    assert not answered_right({**transcript, "quality": 0.49})
