@@ -1,7 +1,7 @@
 """Which cost weight or stop threshold meets a budget or an accuracy: chosen on validation, checked on another split."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +21,10 @@ from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outco
 from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
+from hierrouter_jax.studies.measures import achieved, charged
 from hierrouter_jax.training.checkpoints import load_routers
 from hierrouter_jax.training.checks import check_charges
-from hierrouter_jax.training.router import TrainedRouter, router_cost
+from hierrouter_jax.training.router import TrainedRouter
 
 Knob = Literal["cost_weight", "stop_threshold", "none"]
 POINTS = 33  # settings tried of each knob
@@ -98,8 +99,8 @@ def calibrate(
         "target": {"budget": budget, "accuracy": accuracy, "money_unit": table.money_unit},
         "setting": {"run": setting.run, "learner": setting.learner, "knob": setting.knob, "value": setting.value},
         "settings_tried": len(candidates),
-        "validation": _told(before),
-        split: _told(after),
+        "validation": _summary(before),
+        split: _summary(after),
         "off": {
             "split": split,
             "metric": "cost" if budget is not None else "accuracy",
@@ -249,17 +250,14 @@ def _reaching(
         policy = greedy(jnp.asarray(values), jnp.asarray(mask))
         if threshold is not None:
             policy = jnp.asarray(stopping_from(values, mask, threshold))
-        outcome = policy_outcome(part, np.asarray(end_probability(policy, part.tree)))
-        return replace(outcome, cost=outcome.cost + router_cost(router, outcome, part))
+        return charged(router, policy_outcome(part, np.asarray(end_probability(policy, part.tree))), part)
 
     return reach
 
 
-def _told(outcome: PolicyOutcome) -> dict[str, Any]:
+def _summary(outcome: PolicyOutcome) -> dict[str, Any]:
     return {
-        "accuracy": float(outcome.quality.mean()),
-        "accuracy_ci": list(mean_interval(outcome.quality)),
-        "cost": float(outcome.cost.mean()),
+        **achieved(outcome),
         "cost_ci": list(mean_interval(outcome.cost)),
         "hops": float(outcome.hops.mean()),
         "queries": len(outcome.cost),

@@ -8,15 +8,16 @@ import numpy as np
 from jaxtyping import Bool
 from tqdm import tqdm
 
-from hierrouter_jax.baselines.problem import Policy, Problem
+from hierrouter_jax.baselines.problem import Policy
 from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.evaluation.intervals import mean_interval, paired_difference
+from hierrouter_jax.evaluation.intervals import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
-from hierrouter_jax.outcomes.whole_trees import opponents_train, without_partial_trees
+from hierrouter_jax.outcomes.whole_trees import without_partial_trees
+from hierrouter_jax.studies.measures import achieved, problem_of
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import DIVERGED
 from hierrouter_jax.training.train import TrainConfig, train_routers
@@ -39,9 +40,7 @@ def opponent(name: str, cost_weight: float, features: int = 96, seed: int = 0) -
             raise InputError(f"opponent {name!r} is none of this table's; {nearest(name, known)}")
         fitted = fit_features(table.split("train"), features, seed)
         weight = cost_weight / fitted.cost_normaliser
-        return known[name].fit(
-            Problem(opponents_train(table), table.split("validation"), fitted.reduction, weight, seed)
-        )
+        return known[name].fit(problem_of(table, fitted, weight, seed))
 
     return fit
 
@@ -186,9 +185,7 @@ def leave_one_task_out(table: OutcomeTable, contenders: Mapping[str, Contender])
                     "task": task,
                     "policy": name,
                     "queries": test.num_queries,
-                    "accuracy": float(out.quality.mean()),
-                    "accuracy_ci": list(mean_interval(out.quality)),
-                    "cost": float(out.cost.mean()),
+                    **achieved(out),
                     "in_distribution": float(within.quality.mean()),
                     "difference": difference.value,
                     "ci": list(difference.interval),
@@ -252,9 +249,7 @@ def add_model(
                     "model": model,
                     "known": int(number),
                     "policy": name,
-                    "accuracy": float(outcome.quality.mean()),
-                    "accuracy_ci": list(mean_interval(outcome.quality)),
-                    "cost": float(outcome.cost.mean()),
+                    **achieved(outcome),
                     "used": float(ends[:, calls].sum(axis=1).mean()),
                 }
             )

@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 
 from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.intervals import paired_difference, proportion_interval
+from hierrouter_jax.evaluation.intervals import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.measures import co_failure, means
 from hierrouter_jax.training.features import fit_features
 
 Answer = Literal["go", "sample", "too few queries", "no-go"]
@@ -54,16 +55,16 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
     best = ending_at(oracle.oracle_return(one_hop[2], weight, allow_stop=True), one_hop[2].tree)
     by_depth = [_task_sequence(train, validation, part, hops, weight) for hops in range(1, table.tree.horizon + 1)]
     ceiling = policy_outcome(one_hop[2], best)
-    failed, queries = oracle.co_failure(one_hop[2])
+    queries = int(one_hop[2].answered.sum())
     report = {
         "queries": queries,
         "left_out": table.split(split).num_queries - queries,
         "split": split,
         "cost_weight": cost_weight,
-        "best_single": {"model": _single_name(one_hop[0], weight), **_means(single)},
-        "task_sequence": {**_means(by_depth[0]), "headroom": _gain(by_depth[0], single, cost_weight, normaliser)},
-        "oracle": {**_means(ceiling), "headroom": _gain(ceiling, single, cost_weight, normaliser)},
-        "co_failure": {"value": failed / queries, "ci": list(proportion_interval(failed, queries))},
+        "best_single": {"model": _single_name(one_hop[0], weight), **means(single)},
+        "task_sequence": {**means(by_depth[0]), "headroom": _gain(by_depth[0], single, cost_weight, normaliser)},
+        "oracle": {**means(ceiling), "headroom": _gain(ceiling, single, cost_weight, normaliser)},
+        "co_failure": co_failure(one_hop[2]),
         "depth": [_depth(one_hop[2], hops) for hops in range(1, DEEPEST + 1)],
         "money_unit": table.money_unit,
     }
@@ -101,10 +102,6 @@ def _task_sequence(
     while (missing := ~part.available[rows, nodes]).any():  # a route that was not collected ends where it was
         nodes = np.where(missing, part.tree.parent(nodes), nodes)
     return policy_outcome(part, ending_at(nodes, part.tree))
-
-
-def _means(outcome: PolicyOutcome) -> dict[str, float]:
-    return {"accuracy": float(outcome.quality.mean()), "cost": float(outcome.cost.mean())}
 
 
 def _gain(one: PolicyOutcome, other: PolicyOutcome, cost_weight: float, normaliser: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Partial trees: what the plans want, and models beside the pool."""
+"""Partial trees: what the plans want."""
 
 import itertools
 from dataclasses import replace
@@ -13,7 +13,6 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.whole_trees import opponents_train, whole_training_trees, without_partial_trees
-from hierrouter_jax.studies.front import called_once
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.partial import (
     PartialConfig,
@@ -135,25 +134,6 @@ def test_rounds_ask_for_more_and_more_and_for_no_more_than_the_policies_want(mon
     assert rest.available.all()
     assert rest.num_queries == table.num_queries - partial.sum()
     assert collect_partly(ask, full.queries, TREE, "all", config).available.all()
-
-
-def test_models_beside_the_pool_are_matched_by_query():
-    table = random_table(queries=6, models=2, horizon=2)
-    beside = random_table(seed=5, queries=6, models=2, horizon=1).select(np.arange(6)[::-1])
-    beside = replace(beside, pool=tuple(replace(member, name=f"large-{member.name}") for member in beside.pool))
-    part = table.split("test")
-    found = called_once(beside, part)
-    assert list(found) == ["large-m0", "large-m1"]
-    for model, name in enumerate(found):
-        ids = [query.id for query in beside.queries]
-        rows = [ids.index(query.id) for query in part.queries]
-        assert found[name][1].quality.tolist() == beside.quality[rows, 1 + model].tolist()
-        assert np.allclose(found[name][1].cost, beside.cost[rows, 1 + model])
-    assert called_once(None, part) == {}
-    with pytest.raises(InputError, match="have no answer to query 'q2'"):
-        called_once(beside.select(np.array([0])), part)
-    with pytest.raises(InputError, match="money unit is 'dollars'"):
-        called_once(replace(beside, money_unit="dollars"), part)
 
 
 def test_numbers_out_of_range_are_refused():

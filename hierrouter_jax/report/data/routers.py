@@ -18,9 +18,9 @@ from hierrouter_jax.report.data.headlines import verdict
 from hierrouter_jax.report.data.hop_tree import QueryTree, choices, query_tree, telling_query
 from hierrouter_jax.report.data.run import RunFiles
 from hierrouter_jax.report.site import Section
-from hierrouter_jax.studies.evaluate import opponents, problem_of
+from hierrouter_jax.studies.measures import charged, opponents, problem_of
 from hierrouter_jax.training.checkpoints import load_routers
-from hierrouter_jax.training.router import TrainedRouter, router_cost
+from hierrouter_jax.training.router import TrainedRouter
 
 _SHOWN = 200  # queries on the page; the CSV has all
 _GROUPS = (
@@ -77,7 +77,7 @@ class RunPolicies:
         """Money spent on each query, with what deciding costs a learned router, as in the evaluation."""
         outcome = policy_outcome(self.part, ending_at(ends, self.part.tree))
         router = self.routers.get(name)
-        return outcome.cost if router is None else outcome.cost + router_cost(router, outcome, self.table)
+        return outcome.cost if router is None else charged(router, outcome, self.table).cost
 
     @cached_property
     def _opponents(self) -> dict[str, Int[np.ndarray, " Q"]]:

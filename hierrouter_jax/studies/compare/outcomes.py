@@ -8,14 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hierrouter_jax.envs.types import accumulate_cost
-from hierrouter_jax.evaluation.intervals import mean_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, flips, policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig
 from hierrouter_jax.studies.compare.runs import ArmRuns
-from hierrouter_jax.studies.evaluate import opponents, problem_of
+from hierrouter_jax.studies.measures import achieved, charged, opponents, problem_of
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import router_cost
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,8 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
 
     hops = part.tree.stages[ends].astype(np.float64)
     spent = at(accumulate_cost(part.cost.astype(np.float64), part.tree))
-    outcome = PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged))
     router = runs.result.router(int(runs.members[0, 0]))
-    outcome = PolicyOutcome(
-        outcome.quality, spent + router_cost(router, outcome, part), hops, outcome.repaired, outcome.damaged
-    )
+    outcome = charged(router, PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged)), part)
     weights = np.array(config.cost_weights)
     frame = runs.result.frame.set_index("member").loc[runs.members.ravel()]
     kept = [frame[name].to_numpy(float).reshape(runs.members.shape) for name in ("best_accuracy", "best_cost")]
@@ -136,9 +131,7 @@ def opponent_rows(
                     "kind": entry.kind,
                     "may_stop": entry.stops,
                     "cost_weight": None if fixed else float(cost_weight),
-                    "accuracy": float(outcome.quality.mean()),
-                    "accuracy_ci": list(mean_interval(outcome.quality)),
-                    "cost": float(outcome.cost.mean()),
+                    **achieved(outcome),
                     "return": None if fixed else float(outcome.returns(cost_weight, features.cost_normaliser).mean()),
                 }
             )

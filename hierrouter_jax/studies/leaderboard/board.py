@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.baselines import oracle
-from hierrouter_jax.evaluation.intervals import proportion_interval
 from hierrouter_jax.evaluation.repeats import Repeats
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.outcomes import reference
@@ -16,6 +14,7 @@ from hierrouter_jax.studies.leaderboard import rows
 from hierrouter_jax.studies.leaderboard.config import OURS
 from hierrouter_jax.studies.leaderboard.result import MEASURES, Judged, compared, headline
 from hierrouter_jax.studies.leaderboard.splits import Split, clusters, queries_tested
+from hierrouter_jax.studies.measures import co_failure
 
 Values = dict[str, Float[np.ndarray, "W S Q"]]
 
@@ -65,12 +64,11 @@ def board(
     for row in found:
         row["ours_against"] = said.get(row["name"])
     found.sort(key=lambda row: (row["kind"] == "oracle", -row["accuracy"], row["cost"], row["name"]))
-    failed, queries = oracle.co_failure(some)
     return {
         "table": {
             "fingerprint": table.fingerprint,
             "queries": table.num_queries,
-            "tested": queries,
+            "tested": int(some.answered.sum()),
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
             "tasks": list(table.task_names),
@@ -80,7 +78,7 @@ def board(
         "cost_normaliser": float(normaliser.mean()),
         "cost_weights": list(cost_weights),
         "reference": context.bounds,
-        "co_failure": {"value": failed / queries, "ci": list(proportion_interval(failed, queries))},
+        "co_failure": co_failure(some),
         "policies": found,
         "comparisons": comparisons,
         "headline": headline(found, comparisons),

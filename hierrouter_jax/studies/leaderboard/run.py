@@ -24,8 +24,16 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.leaderboard.board import Participants, board
 from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, entrants, folder_name
 from hierrouter_jax.studies.leaderboard.splits import Split, folds, given_split, random_splits
-from hierrouter_jax.studies.leaderboard.work import Job, Task, chosen_opponents, do, job, table_digest
-from hierrouter_jax.studies.leaderboard.workers import done_by_workers, done_here
+from hierrouter_jax.studies.leaderboard.work import (
+    Job,
+    Task,
+    chosen_opponents,
+    do,
+    done_by_workers,
+    done_here,
+    job,
+    table_digest,
+)
 from hierrouter_jax.sweeps.workers import cores
 from hierrouter_jax.training.run_folder import RunFolder
 

@@ -12,8 +12,7 @@ from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.policies.conditions import ConditionRanges, Range
-from hierrouter_jax.studies.evaluate import evaluate
-from hierrouter_jax.studies.front import front, told_grid
+from hierrouter_jax.studies.evaluate import condition_grid, evaluate, front
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router, with_limit
@@ -47,7 +46,7 @@ def test_the_front_is_the_router_told_each_point(table, static):
         assert budgets[0] == max(0.5 * call, smallest_budgets(part).max())
     else:
         assert budgets == []
-    assert len(points) == len(weights) * max(1, len(budgets)) == len(told_grid(router, part))
+    assert len(points) == len(weights) * max(1, len(budgets)) == len(condition_grid(router, part))
     for point in points[:: len(points) // 4]:
         weight = point["cost_weight"] if "cost_conditioned" in static else None
         outcome = policy_outcome(part, router.end_probability(part, 0, weight, point["budget"]))
