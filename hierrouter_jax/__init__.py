@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hierrouter_jax.bundle import PolicyBundle
     from hierrouter_jax.envs.rewards import RewardWeights
     from hierrouter_jax.errors import InputError
-    from hierrouter_jax.evaluation.intervals import paired_difference
+    from hierrouter_jax.evaluation.paired import paired_difference
     from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
     from hierrouter_jax.hop_tree import HopTree
     from hierrouter_jax.outcomes.store import load_table, save_table
@@ -52,7 +52,7 @@ _HOME = {
     "load_routers": "training.checkpoints",
     "load_sweep": "sweeps.result",
     "load_table": "outcomes.store",
-    "paired_difference": "evaluation.intervals",
+    "paired_difference": "evaluation.paired",
     "policy_outcome": "evaluation.policy_outcome",
     "route": "bridge.route",
     "save_table": "outcomes.store",

@@ -72,10 +72,11 @@ def ours(
 
     from hierrouter_jax.agents import learner, ppo
     from hierrouter_jax.agents.mesh import data_mesh, replicate
+    from hierrouter_jax.policies.network import build_network
 
     table = make_problem(queries, models, horizon, features, seed=0).on_device()
     static, hyper = our_settings(num_envs, algorithm)
-    network = learner.build_network(table, static)
+    network = build_network(table, static)
     with data_mesh(devices):
         table, state = replicate((table, learner.init(jax.random.key(0), table, static, hyper)))
         update = jax.jit(lambda state, table: learner.update(state, table, static, hyper)[0])

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from jsonargparse import auto_cli
 
-from hierrouter_jax.evaluation.intervals import paired_difference
+from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.store import load_table

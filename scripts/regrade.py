@@ -22,11 +22,11 @@ from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
 from hierrouter_jax.bridge.regrade import compared
 from hierrouter_jax.bridge.tasks.graders import ByTask
 from hierrouter_jax.files import write_text
+from hierrouter_jax.outcomes.table import RIGHT
 from scripts.regrade_cases import MODELS, Case, Judgement, Rules, published_table
 from scripts.regrade_code import code_grader, code_rules, humaneval_cases, mbpp_cases
 from scripts.regrade_gsm8k import boxed_grader, gsm8k_cases, gsm8k_rules
 
-RIGHT = 0.5
 PREAMBLE = """# Where our graders disagree with published verdicts
 
 Written by `python -m scripts.regrade`; do not edit. The responses are those of six models in the test outcomes of

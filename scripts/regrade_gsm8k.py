@@ -7,7 +7,7 @@ import pandas as pd
 
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
 from hierrouter_jax.bridge.grading.verdict import Verdict
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import RIGHT, Query
 from scripts.regrade_cases import Case, Judgement, read_rows
 
 _OUTCOMES = Path("outcomes/lookahead/test/GSM8k")
@@ -54,7 +54,7 @@ def boxed_grader() -> Gsm8kGrader:
 
 def gsm8k_rules(case: Case, verdict: Verdict) -> Judgement:
     """Of a disagreement: what the published verdict stumbled over, and who is right."""
-    if verdict.quality < 0.5:
+    if verdict.quality < RIGHT:
         # The only kind seen: the gold is an integer, and theirs is the answer with its decimals cut off.
         cut = verdict.extracted.partition(".")[0].lstrip("$") == case.note
         return Judgement("decimals cut off", "ours") if cut else Judgement("not classed", "undecided")

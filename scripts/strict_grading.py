@@ -19,7 +19,7 @@ from hierrouter_jax.bridge.grading.code import read_gold, tests_of
 from hierrouter_jax.bridge.grading.markup import last_box
 from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, Sandbox, find_sandbox
 from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import RIGHT, Query
 
 _NUMBER = re.compile(r"[Tt]he answer is:? *\$?(-?[\d,]*\.?\d+)")
 _LETTER = re.compile(r"[Tt]he answer is:? *\(?([A-Z])\b")
@@ -65,7 +65,7 @@ def main(table: Path, show: int = 10) -> None:
         for node in range(1, outcomes.tree.num_nodes):
             if not outcomes.available[row, node]:
                 continue
-            ours, response = outcomes.quality[row, node] >= 0.5, outcomes.response[row, node]
+            ours, response = outcomes.quality[row, node] >= RIGHT, outcomes.response[row, node]
             other = strict(response, query, sandbox)
             verdict = ("both wrong", "strict only", "ours only", "both right")[2 * ours + other]
             counts[query.task, verdict] += 1

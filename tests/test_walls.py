@@ -23,6 +23,7 @@ HOST_CALLS = {"open", "print", "input", "io_callback", "pure_callback", "jax.deb
     f"{module}.{name}" for module in ("np", "numpy", "jnp") for name in ("load", "save", "savez", "loadtxt", "memmap")
 }
 IO_MODULES = {"files", "outcomes.store", "outcomes.importers"}
+RUNNING = {"build_network", "decision_masks", "end_probability"}  # the parts of running a policy on a table
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,31 @@ def overlong(folders: list[Path]) -> list[str]:
     files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     return [f"{path} has {length} lines" for path, length in lengths.items() if length > MAX_LINES]
+
+
+def runners(folders: list[Path]) -> list[str]:
+    """Files that put together what running a policy on a table takes: those that call at least two of its parts."""
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    return [str(path) for path in files if len(called_names(path) & RUNNING) > 1]
+
+
+def called_names(path: Path) -> set[str]:
+    """Names of what a file calls, without what stands before their last dot."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return {ast.unparse(function).rpartition(".")[2] for function in calls}
+
+
+def test_a_policy_is_run_on_a_table_in_one_place_only():
+    place = ROOT / PACKAGE / "evaluation" / "tree_policy.py"
+    assert runners([ROOT / PACKAGE, ROOT / "scripts", ROOT / "docs"]) == [str(place)]
+    assert called_names(place) >= RUNNING
+
+
+def test_a_second_place_that_runs_policies_is_caught(tmp_path):
+    one = "def ends(table):\n    return exact.end_probability(probs, table.tree)"
+    two = one + "\n\nmask = routing.decision_masks(table, True)"
+    build(tmp_path, {"studies/one.py": one, "studies/two.py": two})
+    assert [Path(path).name for path in runners([tmp_path])] == ["two.py"]
 
 
 def test_no_wall_is_crossed():

@@ -16,7 +16,7 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStati
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import action_values, reach_probability
-from hierrouter_jax.evaluation.tree_policy import entropies, log_policy
+from hierrouter_jax.evaluation.tree_policy import entropies, run_network
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork
 
@@ -26,7 +26,7 @@ class Acted:
     """The policy that acted, over the trees of Q queries.
 
     Attributes:
-      told: [Q] conditions.
+      conditions: [Q] conditions.
       log_probs: [Q, D, A].
       advantage: [Q, D, A], exact.
       weight: [Q, D, A], discounted probability of coming to the node and taking the action; 0 where there is no
@@ -35,7 +35,7 @@ class Acted:
       cost: [Q], expected, over the cost normaliser.
     """
 
-    told: Conditions
+    conditions: Conditions
     log_probs: Float[Array, "Q D A"]
     advantage: Float[Array, "Q D A"]
     weight: Float[Array, "Q D A"]
@@ -54,8 +54,8 @@ def update(
     query_key, condition_key, shuffle_key, drop_key, key = jax.random.split(state.key, 5)
     progress = state.update / static.num_updates
     query = spread(routing.draw_queries(query_key, table, static.num_envs))
-    told = draw_conditions(condition_key, query, table, static, hyper)
-    old = gather(acted(state.params, table.take(query), told, network, static, hyper))
+    conditions = draw_conditions(condition_key, query, table, static, hyper)
+    old = gather(acted(state.params, table.take(query), conditions, network, static, hyper))
     query = gather(query)
 
     def epoch(carry, keys):
@@ -81,15 +81,16 @@ def update(
 def acted(
     params: Any,
     trees: DeviceTable,
-    told: Conditions,
+    conditions: Conditions,
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,
 ) -> Acted:
     """What the policy does on whole trees, and how good each action is."""
-    log_probs, mask = log_policy(params, trees, told, network, static.allow_stop, hyper.ranges)
+    policy = run_network(network, params, trees, conditions, static.allow_stop, hyper.ranges)
+    log_probs, mask = policy.log_probs(), policy.mask
     probs = jnp.exp(log_probs)
-    values = action_values(probs, trees, tree_rewards(hyper, told), hyper.gamma)
+    values = action_values(probs, trees, tree_rewards(hyper, conditions), hyper.gamma)
     baseline = jnp.sum(probs * values, axis=-1, keepdims=True)
     decisions = trees.tree.num_decision_nodes
     discount = jnp.power(hyper.gamma, jnp.asarray(trees.tree.stages[:decisions], jnp.float32))
@@ -97,7 +98,8 @@ def acted(
     weight = (reach[:, :decisions] * discount)[..., None] * probs
     # Where nothing can be decided there is nothing to learn, and STOP's value at a leaf is meaningless.
     weight = weight * (jnp.sum(mask, axis=-1, keepdims=True) > 1)
-    return Acted(told, log_probs, values - baseline, weight, baseline[:, 0, 0], jnp.sum(reach * trees.cost, axis=1))
+    cost = jnp.sum(reach * trees.cost, axis=1)
+    return Acted(conditions, log_probs, values - baseline, weight, baseline[:, 0, 0], cost)
 
 
 def loss(
@@ -113,7 +115,8 @@ def loss(
 
     The expectation that PPO's sampled surrogate (Schulman et al. 2017, eq. 7) estimates.
     """
-    log_probs, mask = log_policy(params, trees, old.told, network, static.allow_stop, hyper.ranges)
+    policy = run_network(network, params, trees, old.conditions, static.allow_stop, hyper.ranges)
+    log_probs, mask = policy.log_probs(), policy.mask
     weight = jnp.where(mask, old.weight, 0.0)
     log_ratio = jnp.where(mask, log_probs - old.log_probs, 0.0)
     advantage = normalise(jnp.where(mask, old.advantage, 0.0), weight)

@@ -80,20 +80,22 @@ def draw_conditions(
     key: PRNGKeyArray, query: Int[Array, " B"], table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> Conditions:
     """Conditions of an episode of each query; a budget that pays for no first hop is raised to the cheapest."""
-    told = conditioning.draw(key, static.conditions, hyper.ranges, query.shape)
-    if told.budget is None:
-        return told
-    return replace(told, budget=jnp.maximum(told.budget, routing.smallest_budget(query, table)))
+    conditions = conditioning.draw(key, static.conditions, hyper.ranges, query.shape)
+    if conditions.budget is None:
+        return conditions
+    return replace(conditions, budget=jnp.maximum(conditions.budget, routing.smallest_budget(query, table)))
 
 
-def reward_weights(hyper: LearnerHyper, told: Conditions) -> RewardWeights:
+def reward_weights(hyper: LearnerHyper, conditions: Conditions) -> RewardWeights:
     """The run's reward, with the episodes' own cost weights where they have them."""
-    return hyper.reward if told.cost_weight is None else replace(hyper.reward, hop_cost=told.cost_weight)
+    return hyper.reward if conditions.cost_weight is None else replace(hyper.reward, hop_cost=conditions.cost_weight)
 
 
-def tree_rewards(hyper: LearnerHyper, told: Conditions) -> RewardWeights:
+def tree_rewards(hyper: LearnerHyper, conditions: Conditions) -> RewardWeights:
     """The run's reward over trees [Q, N], with the queries' own cost weights [Q, 1] where they have them."""
-    return hyper.reward if told.cost_weight is None else replace(hyper.reward, hop_cost=told.cost_weight[:, None])
+    if conditions.cost_weight is None:
+        return hyper.reward
+    return replace(hyper.reward, hop_cost=conditions.cost_weight[:, None])
 
 
 def draw_trees(
@@ -102,6 +104,6 @@ def draw_trees(
     """The whole hop trees of `count` drawn queries, features dropped out, and conditions for each [count]."""
     query_key, condition_key, drop_key = jax.random.split(key, 3)
     query = spread(routing.draw_queries(query_key, table, count))
-    told = draw_conditions(condition_key, query, table, static, hyper)
+    conditions = draw_conditions(condition_key, query, table, static, hyper)
     trees = table.take(query)
-    return replace(trees, features=dropout(drop_key, trees.features, hyper.dropout)), told
+    return replace(trees, features=dropout(drop_key, trees.features, hyper.dropout)), conditions

@@ -12,7 +12,7 @@ from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import expected_return, reach_probability
-from hierrouter_jax.evaluation.tree_policy import entropies, log_policy
+from hierrouter_jax.evaluation.tree_policy import entropies, run_network
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork
 
@@ -20,19 +20,20 @@ from hierrouter_jax.policies.network import RouterNetwork
 def objective(
     params: Any,
     table: DeviceTable,
-    told: Conditions,
+    conditions: Conditions,
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,
     bonus: Float[Array, ""] | float,
 ) -> tuple[Float[Array, ""], Metrics]:
     """-(mean expected return + bonus x expected sum of the entropies along the route), in closed form."""
-    log_probs, mask = log_policy(params, table, told, network, static.allow_stop, hyper.ranges)
+    policy = run_network(network, params, table, conditions, static.allow_stop, hyper.ranges)
+    log_probs = policy.log_probs()
     probs = jnp.exp(log_probs)
-    value = jnp.mean(expected_return(probs, table, tree_rewards(hyper, told), hyper.gamma))
+    value = jnp.mean(expected_return(probs, table, tree_rewards(hyper, conditions), hyper.gamma))
     reach = reach_probability(probs, table.tree)
     decided = reach[:, : table.tree.num_decision_nodes]
-    entropy = jnp.mean(jnp.sum(decided * entropies(log_probs, mask), axis=1))
+    entropy = jnp.mean(jnp.sum(decided * entropies(log_probs, policy.mask), axis=1))
     metrics = {
         "train_return": value,
         "train_cost": jnp.mean(jnp.sum(reach * table.cost, axis=1)),
@@ -51,9 +52,9 @@ def update(
 
     def step(carry, step_key):
         params, optimizer = carry
-        trees, told = draw_trees(step_key, table, size, static, hyper)
+        trees, conditions = draw_trees(step_key, table, size, static, hyper)
         bonus = entropy_bonus(hyper, progress)
-        gradient, metrics = jax.grad(objective, has_aux=True)(params, trees, told, network, static, hyper, bonus)
+        gradient, metrics = jax.grad(objective, has_aux=True)(params, trees, conditions, network, static, hyper, bonus)
         return apply_gradient(params, optimizer, gradient, hyper, progress), metrics
 
     keys = jax.random.split(draw_key, static.epochs * static.minibatches)

@@ -15,10 +15,10 @@ from hierrouter_jax.agents.batching import draw_trees, tree_rewards
 from hierrouter_jax.agents.optimizer import apply_gradient
 from hierrouter_jax.agents.ppo import weighted_mean
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
-from hierrouter_jax.envs.routing import entering_rewards, leaves, stopping_rewards
+from hierrouter_jax.envs.routing import decision_masks, entering_rewards, leaves, stopping_rewards
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.exact import decision_masks, optimal_action_values
-from hierrouter_jax.evaluation.tree_policy import log_policy
+from hierrouter_jax.evaluation.exact import optimal_action_values
+from hierrouter_jax.evaluation.tree_policy import run_network
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork
 from hierrouter_jax.policies.prior import PriorWeights
@@ -213,8 +213,8 @@ def warm_start(
 
     def step(carry, inputs):
         step_key, progress = inputs
-        trees, told = draw_trees(step_key, table, size, static, hyper)
-        gradient = jax.grad(imitation_loss)(carry[0], trees, told, network, static, hyper)
+        trees, conditions = draw_trees(step_key, table, size, static, hyper)
+        gradient = jax.grad(imitation_loss)(carry[0], trees, conditions, network, static, hyper)
         return apply_gradient(carry[0], carry[1], gradient, hyper, progress), None
 
     inputs = jax.random.split(key, steps), jnp.arange(steps) / steps
@@ -225,14 +225,15 @@ def warm_start(
 def imitation_loss(
     params: Any,
     table: DeviceTable,
-    told: Conditions,
+    conditions: Conditions,
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,
 ) -> Float[Array, ""]:
     """Cross-entropy from the best actions to the policy, every stage weighing the same."""
-    log_probs, mask = log_policy(params, table, told, network, static.allow_stop, hyper.ranges)
-    values = optimal_action_values(table, tree_rewards(hyper, told), mask, hyper.gamma)
+    policy = run_network(network, params, table, conditions, static.allow_stop, hyper.ranges)
+    log_probs, mask = policy.log_probs(), policy.mask
+    values = optimal_action_values(table, tree_rewards(hyper, conditions), mask, hyper.gamma)
     best = (values >= jnp.max(values, axis=-1, keepdims=True) - 1e-6) & mask
     target = best / jnp.sum(best, axis=-1, keepdims=True)
     decisions = table.tree.num_decision_nodes

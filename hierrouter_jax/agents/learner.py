@@ -20,13 +20,12 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStati
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.types import DeviceTable, single_precision
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.exact import decision_masks, end_probability, expected_return, greedy
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.exact import expected_return
+from hierrouter_jax.evaluation.tree_policy import TreePolicy, mean_scores, run_policy
 from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies import conditions as conditioning
-from hierrouter_jax.policies.conditions import Conditions
-from hierrouter_jax.policies.imported import check_network, network_class
-from hierrouter_jax.policies.network import Network, gather_inputs
+from hierrouter_jax.policies.conditions import NONE, Conditions
+from hierrouter_jax.policies.network import Network, build_network, check_network, gather_inputs
 from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
 
 Update = Callable[[LearnerState, DeviceTable, Network, LearnerStatic, LearnerHyper], tuple[LearnerState, Metrics]]
@@ -76,26 +75,14 @@ def _shapes(state: LearnerState) -> dict[str, str]:
 _UPDATES = {"ppo": ppo.update, "all-actions": all_actions.update, "exact": exact.update}
 
 
-def build_network(table: DeviceTable, static: LearnerStatic) -> Network:
-    """The network for a table's pool and horizon."""
-    prior = {"prior_tasks": table.num_tasks} if static.prior else {}  # a user's network knows of none
-    return network_class(static.network)(
-        num_actions=table.tree.num_models + 1,
-        horizon=table.tree.horizon,
-        hidden=static.hidden,
-        stage_size=static.stage_size,
-        **prior,
-    )
-
-
 @single_precision
 def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper) -> LearnerState:
     """A fresh learner, warm-started where `static` says so."""
     network_key, warm_key, key = jax.random.split(key, 3)
     zero = jnp.zeros((), jnp.int32)
     network = build_network(table, static)
-    told = conditioning.draw(network_key, static.conditions, hyper.ranges, ())
-    seen = gather_inputs(table, zero, zero, told, hyper.ranges)
+    conditions = conditioning.draw(network_key, static.conditions, hyper.ranges, ())
+    seen = gather_inputs(table, zero, zero, conditions, hyper.ranges)
     params: Any = network.init(network_key, seen)
     check_network(static.network, network, params, seen)
     if static.prior:
@@ -150,27 +137,22 @@ def validate(
     accuracy of a policy that keeps the mean cost, and minus the excess of one that does not. Of parameters that are
     not finite all three are NaN, as their policy chooses nothing, so that they are never the best.
     """
-    network = build_network(validation, static)
 
-    def score(told: Conditions):
-        told = jax.tree.map(lambda value: jnp.broadcast_to(value, (validation.num_queries,)), told)
-        if told.budget is not None:
-            queries = jnp.arange(validation.num_queries)
-            told = replace(told, budget=jnp.maximum(told.budget, routing.smallest_budget(queries, validation)))
-        mask = decision_masks(validation, static.allow_stop, told.budget)
-        policy = greedy(decision_logits(network, state.params, validation, told, hyper.ranges), mask)
-        ends = end_probability(policy, validation.tree)
-        return {
-            "validation_return": jnp.mean(expected_return(policy, validation, tree_rewards(hyper, told))),
-            "validation_accuracy": jnp.mean(jnp.sum(ends * validation.quality, axis=1)),
-            "validation_cost": jnp.mean(jnp.sum(ends * validation.spent, axis=1)),
-        }
+    def score(conditions: Conditions):
+        conditions = jax.tree.map(lambda value: jnp.broadcast_to(value, (validation.num_queries,)), conditions)
+        if conditions.budget is not None:
+            smallest = routing.smallest_budget(jnp.arange(validation.num_queries), validation)
+            conditions = replace(conditions, budget=jnp.maximum(conditions.budget, smallest))
+        policy = run_policy(static, state.params, validation, conditions, hyper.ranges)
+        accuracy, cost = mean_scores(policy.greedy_ends(), validation)
+        returns = expected_return(policy.greedy(), validation, tree_rewards(hyper, conditions))
+        return {"validation_return": jnp.mean(returns), "validation_accuracy": accuracy, "validation_cost": cost}
 
     if static.conditions:
         scores = jax.lax.map(score, conditioning.grid(static.conditions, hyper.ranges, points=3))
         metrics = jax.tree.map(jnp.mean, scores)
     else:
-        metrics = score(Conditions())
+        metrics = score(NONE)
     if static.lagrangian:  # returns at different cost weights cannot be compared
         excess = metrics["validation_cost"] - hyper.mean_cost
         metrics["validation_return"] = jnp.where(excess > 0, -excess, metrics["validation_accuracy"])
@@ -179,7 +161,7 @@ def validate(
     value = metrics["validation_return"]
     better = value > state.best_return
     if static.prior:
-        gain, error, start = _gain_over_prior(state, network, validation, static, hyper)
+        gain, error, start = _gain_over_prior(state, validation, static, hyper)
         better &= gain > hyper.prior_evidence * error
         state = replace(state, best_return=jnp.maximum(state.best_return, start))  # what training began with counts
     keep = partial(jax.tree.map, lambda new, old: jnp.where(better, new, old))
@@ -193,19 +175,19 @@ def validate(
 
 
 def _gain_over_prior(
-    state: LearnerState, network: Network, validation: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
+    state: LearnerState, validation: DeviceTable, static: LearnerStatic, hyper: LearnerHyper
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """What the greedy policy earns beyond its prior's on the same queries, its standard error, the prior's return."""
-    mask = decision_masks(validation, static.allow_stop)
+    learned = run_policy(static, state.params, validation)
     stages = jnp.asarray(validation.tree.stages[: validation.tree.num_decision_nodes])
     weights = PriorWeights(**state.params["params"][PRIOR])
     stages = jnp.broadcast_to(stages, validation.features.shape[:2])
 
-    def returns(logits: Float[Array, "Q D A"]) -> Float[Array, " Q"]:
-        return expected_return(greedy(logits, mask), validation, hyper.reward)
+    def returns(policy: TreePolicy) -> Float[Array, " Q"]:
+        return expected_return(policy.greedy(), validation, hyper.reward)
 
-    start = returns(prior_logits(weights, validation.features, stages))
-    gain = returns(decision_logits(network, state.params, validation)) - start
+    start = returns(replace(learned, logits=prior_logits(weights, validation.features, stages)))
+    gain = returns(learned) - start
     return jnp.mean(gain), jnp.std(gain) / jnp.sqrt(validation.num_queries), jnp.mean(start)
 
 

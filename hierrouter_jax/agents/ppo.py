@@ -168,23 +168,24 @@ def collect(
     """Run whole episodes, L steps of every environment, finished ones standing still; also how they ended."""
     query_key, condition_key, key = jax.random.split(key, 3)
     query = spread(routing.draw_queries(query_key, table, static.num_envs))
-    told = draw_conditions(condition_key, query, table, static, hyper)
-    weights = reward_weights(hyper, told)
+    conditions = draw_conditions(condition_key, query, table, static, hyper)
+    weights = reward_weights(hyper, conditions)
 
     def advance(state, step_key):
         # Leaves decide nothing: their (ignored) step reads the root's features instead of falling off the table.
         node = jnp.where(state.node < table.tree.num_decision_nodes, state.node, 0)
-        logits, value = network_outputs(network, params, gather_inputs(table, state.query, node, told, hyper.ranges))
+        seen = gather_inputs(table, state.query, node, conditions, hyper.ranges)
+        logits, value = network_outputs(network, params, seen)
         mask = routing.action_mask(state, table, static.allow_stop)
         policy = masked_categorical(logits, mask)
         action: Any
         log_prob: Any
         action, log_prob = policy.sample_and_log_prob(seed=step_key)
         next_state, result = routing.step(state, action, table, weights, static.allow_stop, hyper.gamma)
-        taken = Rollout(state.query, node, told, mask, action, log_prob, value, result.reward, alive=~state.done)
+        taken = Rollout(state.query, node, conditions, mask, action, log_prob, value, result.reward, alive=~state.done)
         return next_state, taken
 
-    start = routing.start(query, told.budget)
+    start = routing.start(query, conditions.budget)
     end, rollout = jax.lax.scan(advance, start, jax.random.split(key, table.tree.horizon))
     return rollout, end
 

@@ -11,8 +11,7 @@ from hierrouter_jax.baselines.problem import Policy, Problem, chosen_on_validati
 from hierrouter_jax.baselines.regressors import Fitted, level_of, logistic
 from hierrouter_jax.baselines.sequences import best_sequence
 from hierrouter_jax.envs.types import accumulate_cost
-from hierrouter_jax.evaluation.policy_outcome import RIGHT
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 INVERSE_REGULARISATION = (1e-4, 1e-3, 1e-2, 0.1)
 THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)  # the first is met at once, the last never

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hierrouter_jax.envs.types import accumulate_cost
-from hierrouter_jax.evaluation.policy_outcome import RIGHT
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 
 def oracle_fixed(table: OutcomeTable) -> Int[np.ndarray, " Q"]:

@@ -15,9 +15,9 @@ from flax import struct
 from jaxtyping import Array, Bool, Float
 
 from hierrouter_jax.domains import NONNEGATIVE, REAL, Domains, check_domains
+from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.plugins import load_object
 
-RIGHT = 0.5  # an answer is right when its quality is at least this
 Scalar = Float[Array, ""] | float
 
 

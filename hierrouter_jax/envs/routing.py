@@ -80,6 +80,21 @@ def action_mask(state: RoutingState, table: DeviceTable, allow_stop: bool) -> Bo
     return jnp.concatenate([models, (stop | ~models.any(axis=-1))[..., None]], axis=-1)
 
 
+def decision_masks(
+    table: DeviceTable, allow_stop: bool, budget: Float[Array, " Q"] | None = None
+) -> Bool[Array, "Q D A"]:
+    """Legal actions at every decision node of every query; nodes that cannot be decided at allow only STOP.
+
+    Args:
+      budget: of each query, over the cost normaliser; under one, STOP is always allowed once there is an answer.
+    """
+    nodes = jnp.arange(table.tree.num_decision_nodes)
+    query = jnp.arange(table.num_queries)[:, None]
+    models = model_mask(query, nodes[None], table, None if budget is None else budget[:, None])
+    stop = ~models.any(axis=-1) | ((nodes > 0) & (allow_stop or budget is not None))
+    return jnp.concatenate([models, stop[..., None]], axis=-1)
+
+
 @single_precision
 def step(
     state: RoutingState,

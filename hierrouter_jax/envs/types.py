@@ -10,9 +10,8 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from hierrouter_jax.envs.rewards import RIGHT
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 P = ParamSpec("P")
 R = TypeVar("R")

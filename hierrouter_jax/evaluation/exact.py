@@ -7,24 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hierrouter_jax.envs.rewards import RewardWeights, Scalar
-from hierrouter_jax.envs.routing import entering_rewards, leaves, model_mask, stopping_rewards
+from hierrouter_jax.envs.routing import entering_rewards, leaves, stopping_rewards
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.hop_tree import HopTree
-
-
-def decision_masks(
-    table: DeviceTable, allow_stop: bool, budget: Float[Array, " Q"] | None = None
-) -> Bool[Array, "Q D A"]:
-    """Legal actions at every decision node of every query; nodes that cannot be decided at allow only STOP.
-
-    Args:
-      budget: of each query, over the cost normaliser; under one, STOP is always allowed once there is an answer.
-    """
-    nodes = jnp.arange(table.tree.num_decision_nodes)
-    query = jnp.arange(table.num_queries)[:, None]
-    models = model_mask(query, nodes[None], table, None if budget is None else budget[:, None])
-    stop = ~models.any(axis=-1) | ((nodes > 0) & (allow_stop or budget is not None))
-    return jnp.concatenate([models, stop[..., None]], axis=-1)
 
 
 def expected_return(
@@ -124,12 +109,6 @@ def end_probability(action_probs: Float[Array, "Q D A"], tree: HopTree) -> Float
     reach = reach_probability(action_probs, tree)
     decided = tree.num_decision_nodes
     return jnp.concatenate([reach[:, :decided] * action_probs[..., -1], reach[:, decided:]], axis=1)
-
-
-def greedy(logits: Float[Array, "Q D A"], mask: Bool[Array, "Q D A"]) -> Float[Array, "Q D A"]:
-    """The deterministic policy that takes the best legal action, ties to the lowest index, as probabilities."""
-    best = jnp.argmax(jnp.where(mask, logits, -jnp.inf), axis=-1)
-    return (best[..., None] == jnp.arange(logits.shape[-1])).astype(jnp.float32)
 
 
 def end_nodes(action_probs: Float[Array, "Q D A"], tree: HopTree) -> Int[Array, " Q"]:

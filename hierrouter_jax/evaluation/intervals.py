@@ -1,84 +1,63 @@
-"""Intervals and tests, paired over queries, by scipy."""
+"""Estimates over queries or over seeds with their 95 % intervals; scipy.stats, slow to load, only where it is used."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
-RESAMPLES = 2000
+RESAMPLES = 2000  # of every bootstrap, unless a configuration says otherwise
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A paired difference of means with its 95 % interval and two-sided p-value."""
-
-    value: float
-    interval: tuple[float, float]
-    p_value: float
+TAILS = (2.5, 97.5)  # percentiles that bound a 95 % interval
 
 
 def mean_interval(values: Float[np.ndarray, " Q"], seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval (BCa) of the mean over queries."""
     if np.ptp(values) == 0:  # every resample is the same, and BCa has no acceleration
         return float(values[0]), float(values[0])
+    from scipy import stats
+
     result = stats.bootstrap(
         (values,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, rng=np.random.default_rng(seed)
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def paired_difference(values: Float[np.ndarray, " Q"], others: Float[np.ndarray, " Q"], seed: int = 0) -> Difference:
-    """Mean of `values - others` on the same queries: bootstrap interval, sign-flip permutation test."""
-    difference = values - others
-    if np.ptp(difference) == 0:
-        return Difference(float(difference[0]), mean_interval(difference), 1.0 if difference[0] == 0 else 0.0)
-    test = stats.permutation_test(
-        (difference,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        rng=np.random.default_rng(seed),
-    )
-    return Difference(float(difference.mean()), mean_interval(difference, seed), float(test.pvalue))
-
-
 def proportion_interval(successes: int, trials: int) -> tuple[float, float]:
     """95 % Clopper-Pearson interval of a proportion."""
+    from scipy import stats
+
     interval = stats.binomtest(successes, trials).proportion_ci(CONFIDENCE, method="exact")
     return float(interval.low), float(interval.high)
 
 
+def interquartile_mean(values: Float[np.ndarray, "*B"], axis: int | None = None) -> Float[np.ndarray, "*C"]:
+    """Mean of the middle half along an axis, or of all values: a quarter is trimmed at each end, rounded down.
+
+    Not a number where any of the values is none, so that a failed run is never trimmed away.
+    """
+    if axis is None:
+        values, axis = np.ravel(values), 0
+    trimmed, last = values.shape[axis] // 4, values.shape[axis] - values.shape[axis] // 4 - 1
+    middle = np.moveaxis(np.partition(values, (trimmed, last), axis), axis, 0)[trimmed : last + 1]
+    return np.where(np.isnan(values).any(axis=axis), np.nan, middle.mean(axis=0))[()]
+
+
 def interquartile_mean_interval(values: Float[np.ndarray, " S"], seed: int = 0) -> tuple[float, float, float]:
     """Interquartile mean over seeds with its 95 % percentile bootstrap interval (Agarwal et al. 2021)."""
-    centre = float(stats.trim_mean(values, 0.25))
+    centre = float(interquartile_mean(values))
     if np.ptp(values) == 0:
         return centre, centre, centre
+    from scipy import stats
+
     result = stats.bootstrap(
         (values,),
-        lambda sample, axis: stats.trim_mean(sample, 0.25, axis=axis),
+        interquartile_mean,
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(seed),
     )
     return centre, float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down adjustment over a declared family of hypotheses."""
-    order = np.argsort(p_values)
-    count, running, adjusted = len(p_values), 0.0, np.empty(len(p_values))
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (count - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted.tolist()
-
-
-TAILS = (2.5, 97.5)  # of a 95 % percentile interval
 
 
 class Estimate(NamedTuple):
@@ -97,26 +76,20 @@ def percentile_interval(
     return low, high
 
 
-def interquartile_mean(scores: Float[np.ndarray, "S K *B"]) -> Float[np.ndarray, "*B"]:
-    """Mean of the middle half of all S x K scores: a quarter is trimmed at each end, rounded down.
-
-    Args:
-      scores: of S runs on K strata (tasks, cost weights).
-    """
-    return stats.trim_mean(scores.reshape(-1, *scores.shape[2:]), 0.25, axis=0)
-
-
 def interquartile_mean_estimate(
     scores: Float[np.ndarray, "S K *B"], resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
     """Interquartile mean with its stratified bootstrap interval: runs are redrawn within each stratum.
 
-    Any axes after the first two (such as the updates of a learning curve) are redrawn together.
+    Args:
+      scores: results of S runs on K strata, such as tasks or cost weights; any axes after these two, such as the
+        updates of a learning curve, are redrawn together.
     """
     rows = _redrawn(scores.shape[:2], resamples, np.random.default_rng(seed))
     drawn = scores[rows, np.arange(scores.shape[1])]  # [R, S, K, *B]
-    means = stats.trim_mean(drawn.reshape(resamples, -1, *scores.shape[2:]), 0.25, axis=1)
-    return Estimate(interquartile_mean(scores), *percentile_interval(means))
+    means = interquartile_mean(drawn.reshape(resamples, -1, *scores.shape[2:]), axis=1)
+    middle = interquartile_mean(scores.reshape(-1, *scores.shape[2:]), axis=0)
+    return Estimate(middle, *percentile_interval(means))
 
 
 def probability_of_improvement(x: Float[np.ndarray, "S K"], y: Float[np.ndarray, "T K"]) -> float:
@@ -140,5 +113,5 @@ def _redrawn(shape: tuple[int, ...], resamples: int, rng: np.random.Generator) -
 
 
 def _improvement(x: Float[np.ndarray, "*R S K"], y: Float[np.ndarray, "*R T K"]) -> Float[np.ndarray, "*R"]:
-    ours, theirs = x[..., :, None, :], y[..., None, :, :]
-    return ((ours > theirs) + 0.5 * (ours == theirs)).mean(axis=(-3, -2, -1))
+    left, right = x[..., :, None, :], y[..., None, :, :]
+    return ((left > right) + 0.5 * (left == right)).mean(axis=(-3, -2, -1))

@@ -1,18 +1,111 @@
-"""Policies of the same seeds on the same queries, compared in pairs: crossed bootstrap, sign flips, verdicts."""
+"""Two policies on the same queries, compared: their difference, its interval and p-value, and the verdict.
 
+A verdict is made in one way everywhere. Each comparison gives a `Difference`: the paired difference of two means, its
+95 % interval, and the p-value of a paired permutation test. All comparisons of a family that was declared before
+anything was seen go to `verdicts` together, which corrects their p-values by Holm's method. A difference counts where
+both agree: its interval excludes 0 and its corrected p-value is below .05.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
-from hierrouter_jax.evaluation.intervals import RESAMPLES
+from hierrouter_jax.evaluation.intervals import RESAMPLES, mean_interval, percentile_interval
 
-Verdict = Literal["better", "worse", "tied", "undecided"]
+Word = Literal["better", "worse", "tied", "undecided"]
 
-FLIPS = 9999
-_AT_ONCE = 2_000_000  # signs held at a time
+FLIPS = 9999  # random flips of signs; more than `RESAMPLES`, so that Holm's correction leaves small p-values
 SIGNIFICANCE = 0.05
-TIE_MARGIN = 0.01  # one point
+TIE_MARGIN = 0.01  # one point, on a scale where quality is in [0, 1]
+_AT_ONCE = 2_000_000  # signs held at a time
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference of two means, before any correction.
+
+    Attributes:
+      value: mean of the first policy minus mean of the second, where 1 is 100 points.
+      interval: lower and upper bound of its 95 % interval.
+      p_value: two-sided p-value of a paired permutation test.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Verdict(Difference):
+    """A difference, and what the family of comparisons that it belongs to allows to say of it.
+
+    Attributes:
+      p_holm: two-sided p-value, corrected over the family.
+    """
+
+    p_holm: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether the interval excludes 0 and the corrected p-value is below .05."""
+        low, high = self.interval
+        return (low > 0 or high < 0) and self.p_holm < SIGNIFICANCE
+
+    @property
+    def word(self) -> Word:
+        """Better or worse where the difference counts; else tied where it is above -1 point for all we know.
+
+        Everything else is undecided, which is a result.
+        """
+        if self.counts:
+            return "better" if self.interval[0] > 0 else "worse"
+        return "tied" if self.interval[0] > -TIE_MARGIN else "undecided"
+
+
+def verdicts(family: Sequence[Difference]) -> list[Verdict]:
+    """A verdict on each difference, their p-values corrected over all of them together."""
+    corrected = holm([one.p_value for one in family])
+    return [Verdict(one.value, one.interval, one.p_value, p) for one, p in zip(family, corrected, strict=True)]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment over a declared family of hypotheses."""
+    order = np.argsort(p_values)
+    count, running, adjusted = len(p_values), 0.0, np.empty(len(p_values))
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (count - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted.tolist()
+
+
+def paired_difference(values: Float[np.ndarray, " Q"], others: Float[np.ndarray, " Q"], seed: int = 0) -> Difference:
+    """Mean of `values - others` on the same queries: bootstrap interval, sign-flip permutation test."""
+    difference = values - others
+    if np.ptp(difference) == 0:
+        return Difference(float(difference[0]), mean_interval(difference), 1.0 if difference[0] == 0 else 0.0)
+    from scipy import stats
+
+    test = stats.permutation_test(
+        (difference,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(seed),
+    )
+    return Difference(float(difference.mean()), mean_interval(difference, seed), float(test.pvalue))
+
+
+def resampled_difference(
+    observed: float, resampled: Float[np.ndarray, " R"], permuted: Float[np.ndarray, " P"]
+) -> Difference:
+    """A difference of any statistic, from its values in R bootstrap resamples and under P random flips."""
+    low, high = percentile_interval(resampled)
+    return Difference(float(observed), (float(low), float(high)), permutation_p(observed, permuted))
 
 
 class Resamples(NamedTuple):
@@ -67,18 +160,75 @@ def permutation_p(observed: float, permuted: Float[np.ndarray, " P"]) -> float:
     return float((1 + as_far.sum()) / (1 + len(permuted)))
 
 
-def verdict(low: float, high: float, p_corrected: float) -> Verdict:
-    """What a paired difference allows to say.
+@dataclass(frozen=True)
+class Repeats:
+    """S splits over Q queries, and how both are redrawn.
 
-    Better or worse needs both a 95 % interval without 0 and a corrected p-value below .05. Tied: neither, but the
-    interval's lower bound is above -1 point. Everything else is undecided, which is a result.
-
-    Args:
-      low, high: bounds of the difference, on a scale where 1 is 100 points.
-      p_corrected: over the declared family.
+    Attributes:
+      tested: whether a query is in a split's test part.
+      cluster: queries of one cluster (duplicates of each other) are redrawn and flipped together; 0..C-1.
+      resamples: R, of every bootstrap.
+      seed: of the draws; one draw serves every policy, so that differences are paired.
     """
-    if p_corrected < SIGNIFICANCE and low > 0:
-        return "better"
-    if p_corrected < SIGNIFICANCE and high < 0:
-        return "worse"
-    return "tied" if low > -TIE_MARGIN else "undecided"
+
+    tested: Bool[np.ndarray, "S Q"]
+    cluster: Int[np.ndarray, " Q"]
+    resamples: int = RESAMPLES
+    seed: int = 0
+
+    def mean(self, values: Float[np.ndarray, "*B S Q"]) -> Float[np.ndarray, "*B"]:
+        """Mean over splits of the mean over each one's test queries; what is not tested is ignored."""
+        return self.by_split(values).mean(axis=-1)
+
+    def by_split(self, values: Float[np.ndarray, "*B S Q"]) -> Float[np.ndarray, "*B S"]:
+        """The mean over each split's test queries."""
+        return np.where(self.tested, values, 0.0).sum(axis=-1) / self.tested.sum(axis=-1)
+
+    def resampled(self, values: Float[np.ndarray, "*B S Q"]) -> Float[np.ndarray, "*B R"]:
+        """`mean` in every resample: clusters of queries and splits are redrawn, each with replacement.
+
+        A query that is drawn twice counts twice in every split that tests it, so that what it has in common from
+        split to split is not taken for independent evidence. With one split this is the bootstrap over queries. A
+        split of which a resample holds no query is left out of it.
+        """
+        by_cluster, by_split = self._weights
+        flat = np.where(self.tested, values, 0.0).reshape(-1, *self.tested.shape)
+        count = np.stack([self._gathered(tested) @ by_cluster.T for tested in self.tested.astype(float)])  # [S, R]
+        held = count > 0
+        weight = by_split.T * held
+        weight = np.where(weight.sum(axis=0) > 0, weight, held)  # no drawn split has a drawn query: all that have
+        weight = weight / weight.sum(axis=0)
+        means = np.empty((len(flat), self.resamples))
+        for row, one in enumerate(flat):
+            total = np.stack([self._gathered(part) @ by_cluster.T for part in one])
+            means[row] = (weight * total / np.maximum(count, 1e-12)).sum(axis=0)
+        return means.reshape(*values.shape[:-2], -1)
+
+    def flipped(self, differences: Float[np.ndarray, "K S Q"]) -> Float[np.ndarray, "P K"]:
+        """`mean` of differences whose signs are flipped at random, a cluster's in all splits alike."""
+        share = np.where(self.tested, differences, 0.0) / self.tested.sum(axis=-1)[:, None] / len(self.tested)
+        by_cluster = np.stack([self._gathered(one) for one in share.sum(axis=1)])
+        return flipped_means(by_cluster * by_cluster.shape[1], seed=self.seed)
+
+    def _gathered(self, values: Float[np.ndarray, " Q"]) -> Float[np.ndarray, " C"]:
+        """Sums within each cluster that any split tests."""
+        return np.bincount(self._position, weights=values, minlength=self._count)[: self._count]
+
+    @cached_property
+    def _position(self) -> Int[np.ndarray, " Q"]:
+        """Of each query, its cluster among those that are tested; one beyond them where it is not."""
+        tested = self.tested.any(axis=0)
+        known = np.unique(self.cluster[tested])
+        return np.where(tested, np.searchsorted(known, self.cluster), len(known))
+
+    @cached_property
+    def _count(self) -> int:
+        return len(np.unique(self.cluster[self.tested.any(axis=0)]))
+
+    @cached_property
+    def _weights(self) -> tuple[Float[np.ndarray, "R C"], Float[np.ndarray, "R S"]]:
+        rng = np.random.default_rng(self.seed)
+        clusters, splits = self._count, len(self.tested)
+        by_cluster = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=self.resamples)
+        by_split = rng.multinomial(splits, np.full(splits, 1 / splits), size=self.resamples)
+        return by_cluster.astype(float), by_split.astype(float)

@@ -43,6 +43,7 @@ Prompt = str | tuple[Turn, ...]
 
 
 SPLITS = ("train", "validation", "test")
+RIGHT = 0.5  # an answer is right when its quality is at least this
 
 
 @dataclass(frozen=True)

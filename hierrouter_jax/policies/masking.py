@@ -1,16 +1,22 @@
 """Categorical policies over legal actions; the one module that imports distrax."""
 
-import distrax
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+
+if TYPE_CHECKING:
+    import distrax
 
 # Finite, so that entropies and gradients of impossible actions are exact zeros and never NaN.
 IMPOSSIBLE = -1e9
 
 
-def masked_categorical(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) -> distrax.Categorical:
+def masked_categorical(logits: Float[Array, "*B A"], mask: Bool[Array, "*B A"]) -> "distrax.Categorical":
     """A categorical that gives illegal actions probability 0."""
+    import distrax  # here, because loading it takes .4 s that only who samples should wait for
+
     return distrax.Categorical(logits=jnp.where(mask, logits, IMPOSSIBLE))
 
 

@@ -1,8 +1,7 @@
 """The router's network: two tanh layers over features, a learned stage embedding, the cost spent and conditions."""
 
-import operator
-from functools import partial, reduce
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,10 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from hierrouter_jax.envs.types import DeviceTable
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies.conditions import NONE, ConditionRanges, Conditions, inputs
+from hierrouter_jax.policies.kernels import by_vector_moves, project, project_few
 from hierrouter_jax.policies.prior import PRIOR, Prior
 
 TWO_LAYER = "two-layer"  # what configurations call `RouterNetwork`
@@ -111,70 +113,75 @@ def _first_layer(
     return project(features, kernel[:num_features], True) + project_few(jnp.concatenate(few, axis=-1), few_kernel)
 
 
-def project(x: Float[Array, "*B F"], kernel: Float[Array, "F H"], gathered: bool = False) -> Float[Array, "*B H"]:
-    """x @ kernel, whose gradient towards the kernel is fast on a CPU too.
+class PolicyStatic(Protocol):
+    """What fixes a policy's network and its legal actions; `LearnerStatic` says what each field means."""
 
-    Args:
-      gathered: whether x are rows of a table, copied for this product.
+    @property
+    def network(self) -> str: ...
+    @property
+    def hidden(self) -> tuple[int, ...]: ...
+    @property
+    def stage_size(self) -> int: ...
+    @property
+    def allow_stop(self) -> bool: ...
+    @property
+    def prior(self) -> bool: ...
+
+
+def build_network(table: DeviceTable, static: PolicyStatic) -> Network:
+    """The network for a table's pool and horizon.
+
+    Raises:
+      InputError: if the import path of a user's network leads nowhere, or what it names does not take our fields.
     """
-    product: Any = _project(x, kernel, gathered)
-    return product
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _project(x, kernel, gathered):
-    return x @ kernel
-
-
-def _project_forward(x, kernel, gathered):
-    return x @ kernel, (x, kernel)
-
-
-def _project_backward(gathered, saved, g):
-    x, kernel = saved
-    # Rows of a table are not transposed: see `_by_vector_moves`.
-    return g @ kernel.T, _kernel_gradient(x, g, transpose_g=gathered or g.shape[-1] < x.shape[-1])
-
-
-_project.defvjp(_project_forward, _project_backward)
-
-
-@jax.custom_vjp
-def project_few(x: Float[Array, "*B F"], kernel: Float[Array, "F H"]) -> Float[Array, "*B H"]:
-    """x @ kernel of few columns, as a sum of outer products, which XLA computes within what it is added to."""
-    kernel = jax.lax.optimization_barrier(kernel)  # once, not for every row
-    return reduce(operator.add, (x[..., column, None] * kernel[column] for column in range(len(kernel))))
-
-
-def _project_few_forward(x, kernel):
-    return project_few(x, kernel), (x, kernel)
-
-
-def _project_few_backward(saved, g):
-    x, kernel = saved
-    return g @ kernel.T, _kernel_gradient(x, g, transpose_g=False)
-
-
-project_few.defvjp(_project_few_forward, _project_few_backward)
-
-
-def _kernel_gradient(x: Float[Array, "*B F"], g: Float[Array, "*B H"], transpose_g: bool) -> Float[Array, "F H"]:
-    """x^T @ g, summed over all rows.
-
-    On a CPU it runs at two thirds of the speed of a product whose left side lies transposed in memory already, so
-    one of the two is transposed first. XLA would fold the transposition back into the product, hence the barriers.
-    """
-    rows, columns = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
-    barrier = jax.lax.optimization_barrier
-
-    def transposed_first(rows, columns):
-        if transpose_g:
-            return barrier(barrier(columns.T) @ rows).T
-        return barrier(rows.T) @ columns
-
-    return jax.lax.platform_dependent(
-        rows, columns, cpu=transposed_first, default=lambda rows, columns: rows.T @ columns
+    prior = {"prior_tasks": table.num_tasks} if static.prior else {}  # a user's network knows of none
+    return _network_class(static.network)(
+        num_actions=table.tree.num_models + 1,
+        horizon=table.tree.horizon,
+        hidden=static.hidden,
+        stage_size=static.stage_size,
+        **prior,
     )
+
+
+def _network_class(name: str) -> Callable[..., Network]:
+    """What makes the network that a configuration names, from the fields of `RouterNetwork` by keyword.
+
+    Raises:
+      InputError: if an import path leads nowhere, or what it names does not take those fields.
+    """
+    if name == TWO_LAYER:
+        return RouterNetwork
+    chosen = load_object(name)
+
+    def make(**fields: Any) -> Network:
+        try:
+            return chosen(**fields)
+        except TypeError as error:
+            raise InputError(f"network {name} must be a Flax module with {', '.join(fields)} ({error})") from None
+
+    return make
+
+
+def check_network(name: str, network: Network, params: Any, seen: PolicyInputs) -> None:
+    """Refuse a user's network that keeps more than parameters, or whose outputs have other shapes.
+
+    Nothing is computed: only shapes are.
+
+    Raises:
+      InputError: saying what it gives and what it should.
+    """
+    if name == TWO_LAYER:
+        return
+    if set(params) != {"params"}:
+        raise InputError(f"network {name} keeps {', '.join(sorted(params))}, but may keep parameters (params) only")
+    outputs = jax.eval_shape(network.apply, params, seen)
+    wanted = ((*seen.stage.shape, network.num_actions), seen.stage.shape)
+    found = tuple(leaf.shape for leaf in jax.tree.leaves(outputs))
+    if found != wanted:
+        raise InputError(
+            f"network {name} gives outputs of shapes {found}, but should give logits and value of shapes {wanted}"
+        )
 
 
 def network_outputs(
@@ -199,17 +206,8 @@ def gather_inputs(
     """
     spent = table.spent[query, node]
     return PolicyInputs(
-        features=_by_vector_moves(table.features[query, node]),
+        features=by_vector_moves(table.features[query, node]),
         stage=jnp.asarray(table.tree.stages)[node],
         spent=spent,
         conditions=inputs(conditions, spent, ranges or ConditionRanges()),
     )
-
-
-def _by_vector_moves(rows: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
-    """Rows of a table as they are, in a form that a CPU copies at three times the speed.
-
-    Copies of up to some 75 numbers XLA unrolls into moves of single ones; of numbers that something is computed of it
-    makes a loop of vectors, provided that the copy is used by products alone.
-    """
-    return jnp.maximum(rows, jnp.finfo(rows.dtype).min)

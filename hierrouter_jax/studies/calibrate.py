@@ -11,14 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable, single_precision
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
+from hierrouter_jax.evaluation.exact import end_probability
 from hierrouter_jax.evaluation.intervals import RESAMPLES, TAILS, mean_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.tree_policy import greedy, run_policy
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
 from hierrouter_jax.studies.measures import achieved, charged
@@ -219,8 +218,8 @@ def _program(static: LearnerStatic) -> Callable[..., Any]:
 
     @jax.jit
     def run(params: Any, table: DeviceTable, told: Conditions, ranges: ConditionRanges) -> Any:
-        logits = decision_logits(learner.build_network(table, static), params, table, told, ranges)
-        return logits, decision_masks(table, static.allow_stop, told.budget)
+        policy = run_policy(static, params, table, told, ranges)
+        return policy.logits, policy.mask
 
     return run
 

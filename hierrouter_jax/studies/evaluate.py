@@ -7,12 +7,8 @@ import numpy as np
 
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.evaluation.intervals import (
-    holm,
-    interquartile_mean_interval,
-    mean_interval,
-    paired_difference,
-)
+from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mean_interval
+from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
 from hierrouter_jax.outcomes.table import OutcomeTable, judged
@@ -180,24 +176,21 @@ def _ceiling(
 
 def _comparisons(outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
     """The declared comparisons that this run can make, p-values Holm-adjusted over them."""
-    rows = []
-    for policy, opponent in COMPARISONS:
-        if policy in outcomes and opponent in outcomes:
-            difference = paired_difference(outcomes[policy].quality, outcomes[opponent].quality)
-            rows.append(
-                {
-                    "policy": policy,
-                    "opponent": opponent,
-                    "metric": "accuracy",
-                    "difference": difference.value,
-                    "ci": list(difference.interval),
-                    "p_value": difference.p_value,
-                    "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
-                }
-            )
-    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
-        row["p_holm"] = adjusted
-    return rows
+    pairs = [pair for pair in COMPARISONS if outcomes.keys() >= set(pair)]
+    family = [paired_difference(*(outcomes[name].quality for name in pair)) for pair in pairs]
+    return [
+        {
+            "policy": policy,
+            "opponent": opponent,
+            "metric": "accuracy",
+            "difference": one.value,
+            "ci": list(one.interval),
+            "p_value": one.p_value,
+            "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
+            "p_holm": one.p_holm,
+        }
+        for (policy, opponent), one in zip(pairs, verdicts(family), strict=True)
+    ]
 
 
 def front(router: TrainedRouter, table: OutcomeTable) -> dict[str, Any]:

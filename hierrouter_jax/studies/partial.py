@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.domains import COUNT, SEED, SHARE, Domain, Domains, check_domains
 from hierrouter_jax.evaluation.exact import reach_probability
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.training.router import TrainedRouter
@@ -140,11 +139,11 @@ def visits(table: OutcomeTable, routers: Iterable[TrainedRouter]) -> Float[np.nd
     tree, found = table.tree, np.zeros(table.quality.shape)
     for router in routers:
         device = router.features.on_device(table)
-        network, conditions = learner.build_network(device, router.static), router.conditions(table.num_queries)
+        conditions = router.conditions(table.num_queries)
         legal = jnp.asarray(possible(tree, router.may_stop))
         for seed in range(len(router.state.best_return)):
-            logits = decision_logits(network, router.params(seed), device, conditions, router.hyper.ranges)
-            found = np.maximum(found, _reach(logits, legal, tree))
+            policy = run_policy(router.static, router.params(seed), device, conditions, router.hyper.ranges)
+            found = np.maximum(found, _reach(policy.logits, legal, tree))
     return found
 
 

@@ -12,7 +12,7 @@ from hierrouter_jax.baselines.problem import Policy
 from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.evaluation.intervals import paired_difference
+from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable, judged

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.intervals import paired_difference
+from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.measures import co_failure, means

@@ -14,8 +14,7 @@ from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.layout import Layout, lay
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.tree_policy import mean_scores, run_policy
 from hierrouter_jax.policies.conditions import Conditions
 
 Scores = dict[str, Any]
@@ -162,8 +161,6 @@ def greedy_scores(
         cost_weight=jnp.full(table.num_queries, weight) if static.cost_conditioned else None,
         budget=jnp.full(table.num_queries, jnp.inf) if static.budgeted else None,
     )
-    logits = decision_logits(learner.build_network(table, static), params, table, told, hyper.ranges)
-    policy = greedy(logits, decision_masks(table, static.allow_stop, told.budget))
-    ends = end_probability(policy, table.tree)
-    accuracy, cost = (jnp.mean(jnp.sum(ends * value, axis=1)) for value in (table.quality, table.spent))
+    ends = run_policy(static, params, table, told, hyper.ranges).greedy_ends()
+    accuracy, cost = mean_scores(ends, table)
     return {"accuracy": accuracy, "cost": cost, "return": accuracy - weight * cost}, jnp.argmax(ends, axis=1)

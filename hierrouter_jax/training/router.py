@@ -10,14 +10,12 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Bool, Float
 
 from hierrouter_jax._version import __version__
-from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import ALGORITHMS, LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError, Unfinished, nearest
-from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
@@ -119,13 +117,12 @@ class TrainedRouter:
         """Where the greedy policy of one seed ends under each of several conditions; as `end_probability`."""
         check_charges(table, self.static)
         device = self.features.on_device(table)
-        network, params = learner.build_network(device, self.static), self.params(seed)
+        params = self.params(seed)
         for cost_weight, budget in told:
             self._check_told(table, cost_weight, budget)
             conditions = self.conditions(table.num_queries, cost_weight, budget)
-            logits = decision_logits(network, params, device, conditions, self.hyper.ranges)
-            policy = greedy(logits, decision_masks(device, self.static.allow_stop, conditions.budget))
-            yield np.asarray(end_probability(policy, device.tree))
+            policy = run_policy(self.static, params, device, conditions, self.hyper.ranges)
+            yield np.asarray(policy.greedy_ends())
 
     def conditions(self, queries: int, cost_weight: float | None = None, budget: float | None = None) -> Conditions:
         """What the network is told of each query, in its own units [Q]."""

@@ -13,12 +13,12 @@ from hierrouter_jax.agents.ppo import clipped_surrogate, dropout, generalised_ad
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed, oracle_stop
 from hierrouter_jax.envs.rewards import RewardWeights
-from hierrouter_jax.envs.routing import action_mask
+from hierrouter_jax.envs.routing import action_mask, decision_masks
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, device_table
-from hierrouter_jax.evaluation.exact import decision_masks, end_nodes, greedy
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.exact import end_nodes
+from hierrouter_jax.evaluation.tree_policy import decision_logits, greedy
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.policies.network import gather_inputs, network_outputs
+from hierrouter_jax.policies.network import build_network, gather_inputs, network_outputs
 from tests.tables import random_table
 
 SMALL = LearnerStatic(num_envs=64, num_updates=10, epochs=2, minibatches=2, hidden=(16, 16), stage_size=4)
@@ -83,7 +83,7 @@ def test_rollouts_are_legal_and_their_rewards_the_tables():
     static = LearnerStatic(num_envs=512, hidden=(16, 16), allow_stop=True)
     state = learner.init(jax.random.key(0), table, static, LearnerHyper())
     rollout, _ = ppo.collect(
-        jax.random.key(1), state.params, table, learner.build_network(table, static), static, LearnerHyper()
+        jax.random.key(1), state.params, table, build_network(table, static), static, LearnerHyper()
     )
     legal = action_mask(RoutingState(rollout.query, rollout.node, ~rollout.alive), table, True)
     np.testing.assert_array_equal(rollout.mask, legal)
@@ -113,7 +113,7 @@ def slow_loss(batch, logits, values, hyper, bonus):
 def test_the_loss_is_the_slow_sum_and_its_parts_add_up():
     table = on_device(random_table(queries=20, missing=0.3))
     static, hyper = LearnerStatic(num_envs=16, hidden=(16, 16), allow_stop=True), LearnerHyper(entropy_end=0.05)
-    network = learner.build_network(table, static)
+    network = build_network(table, static)
     params = learner.init(jax.random.key(0), table, static, hyper).params
     rollout, _ = ppo.collect(jax.random.key(1), params, table, network, static, hyper)
     batch = ppo.to_learn_from(rollout, hyper)
@@ -196,7 +196,7 @@ def test_a_costly_hop_is_not_taken():
     for allow_stop, hops in ((True, 1), (False, 3)):
         static = LearnerStatic(num_envs=256, num_updates=40, hidden=(32, 32), allow_stop=allow_stop)
         state, _ = jax.jit(lambda key, t, s=static: learner.train(key, t, t, s, hyper))(jax.random.key(0), device)
-        logits = decision_logits(learner.build_network(device, static), state.params, device)
+        logits = decision_logits(build_network(device, static), state.params, device)
         ends = end_nodes(greedy(logits, decision_masks(device, allow_stop)), device.tree)
         assert device.tree.stages[np.asarray(ends)].tolist() == [hops] * 8
 

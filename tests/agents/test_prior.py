@@ -14,9 +14,11 @@ from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.baselines.sequences import best_per_task
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import DeviceTable, accumulate_cost, device_table
-from hierrouter_jax.evaluation.exact import decision_masks, expected_return, greedy
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.exact import expected_return
+from hierrouter_jax.evaluation.tree_policy import decision_logits, greedy
+from hierrouter_jax.policies.network import build_network
 from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import TrainedRouter
@@ -97,7 +99,7 @@ def test_a_policy_starts_from_its_prior_and_keeps_it_unless_the_evidence_is_stro
         for name, leaf in params["params"][PRIOR].items():
             np.testing.assert_allclose(leaf, getattr(fitted, name), rtol=1e-3, atol=1e-3)
     assert int(state.best_update) == 0
-    network = learner.build_network(train, STATIC)
+    network = build_network(train, STATIC)
     logits = decision_logits(network, state.best_params, validation)
     np.testing.assert_allclose(logits, all_logits(fitted, validation), rtol=1e-3, atol=1e-3)
     policy = greedy(logits, decision_masks(validation, False))
@@ -114,7 +116,7 @@ def test_the_numpy_reader_adds_the_prior_too(started, tmp_path):
     router.bundle(table).save(tmp_path)
     bundle = PolicyBundle.load(tmp_path)
     device = features.on_device(table)
-    logits = decision_logits(learner.build_network(device, STATIC), state.params, device)
+    logits = decision_logits(build_network(device, STATIC), state.params, device)
     spent = accumulate_cost(table.cost, table.tree)
     for node in range(table.tree.num_decision_nodes):
         ours = bundle.logits(table.context_embedding[:, node], int(table.tree.stages[node]), spent[:, node])

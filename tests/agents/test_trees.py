@@ -16,18 +16,19 @@ from hierrouter_jax.agents.fit_prior import imitation_loss
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed, oracle_return, oracle_stop
 from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import DeviceTable, accumulate_cost, device_table
 from hierrouter_jax.evaluation.exact import (
     action_values,
-    decision_masks,
     expected_return,
     node_values,
     optimal_action_values,
     reach_probability,
 )
-from hierrouter_jax.evaluation.tree_policy import log_policy
+from hierrouter_jax.evaluation.tree_policy import run_network
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.conditions import Conditions
+from hierrouter_jax.policies.network import build_network
 from tests.tables import random_table, tables
 
 SHAPINGS = st.builds(
@@ -129,7 +130,7 @@ def test_every_stage_is_reached_with_what_is_left_of_the_episodes(table, allow_s
 
 
 def loss_of(static, hyper, table, told):
-    network = learner.build_network(table, static)
+    network = build_network(table, static)
     return network, jax.jit(lambda params: exact.objective(params, table, told, network, static, hyper, 0.0)[0])
 
 
@@ -171,7 +172,7 @@ def test_the_gradient_is_the_mean_of_sampled_policy_gradients(allow_stop):
     to_go = jnp.cumsum(rollout.reward[::-1], axis=0)[::-1]
 
     def sampled(params):
-        log_probs, _ = log_policy(params, device, Conditions(), network, static.allow_stop, hyper.ranges)
+        log_probs = run_network(network, params, device, Conditions(), static.allow_stop, hyper.ranges).log_probs()
         node = jnp.where(rollout.node < device.tree.num_decision_nodes, rollout.node, 0)
         taken = log_probs[rollout.query, node, rollout.action]
         return -jnp.mean(jnp.sum(jnp.where(rollout.alive, taken * to_go, 0.0), axis=0))
@@ -220,7 +221,7 @@ def test_the_warm_start_imitates_the_best_actions_by_hand():
     static = replace(SMALL, hidden=(4,))
     state = learner.init(jax.random.key(0), device, static, FIXED)
     even = jax.tree.map(jnp.zeros_like, state.params)
-    network = learner.build_network(device, static)
+    network = build_network(device, static)
     loss = imitation_loss(even, device, Conditions(), network, static, FIXED)
     assert float(loss) == pytest.approx(np.log(2), abs=1e-6)
     same = replace(device, quality=jnp.array([[0.0, 1.0, 1.0]]), cost=jnp.zeros((1, 3)))
@@ -266,11 +267,12 @@ def test_a_cost_conditioned_policy_moves_along_the_front():
     )
     hyper = LearnerHyper(weight_decay=0.0, learning_rate=3e-3)
     state, _ = jax.jit(lambda key, t: learner.train(key, t, t, static, hyper))(jax.random.key(0), device)
-    network = learner.build_network(device, static)
+    network = build_network(device, static)
     returns = []
     for weight in (0.001, 0.3):
         told = Conditions(cost_weight=jnp.full(24, weight))
-        log_probs, _ = log_policy(state.best_params, device, told, network, static.allow_stop, hyper.ranges)
+        policy = run_network(network, state.best_params, device, told, static.allow_stop, hyper.ranges)
+        log_probs = policy.log_probs()
         probs = jnp.exp(log_probs)
         spent = -expected_return(probs, device, RewardWeights(terminal_quality=0.0, hop_cost=1.0)).mean()
         quality = expected_return(probs, device, RewardWeights(hop_cost=0.0)).mean()

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.rewards import TERMS, RewardWeights
+from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import device_table
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.exact import decision_masks, expected_return, optimal_action_values
+from hierrouter_jax.evaluation.exact import expected_return, optimal_action_values
 from tests.tables import random_table, tables
 
 NOTHING = RewardWeights(terminal_quality=0.0, hop_cost=0.0, overrun_limit=2.5)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import DeviceTable, device_table
-from hierrouter_jax.evaluation.exact import decision_masks, end_nodes, end_probability, expected_return, greedy
+from hierrouter_jax.evaluation.exact import end_nodes, end_probability, expected_return
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
+from hierrouter_jax.evaluation.tree_policy import greedy
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.tables import random_table, tables
 

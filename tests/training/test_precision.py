@@ -19,7 +19,8 @@ import numpy as np
 from hierrouter_jax import LearnerHyper, LearnerStatic, TrainConfig, evaluate, load_table, sweep, train_routers
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.gym_vector import RoutingVectorEnv
-from hierrouter_jax.evaluation.exact import decision_masks, expected_return
+from hierrouter_jax.envs.routing import decision_masks
+from hierrouter_jax.evaluation.exact import expected_return
 table, before = load_table(Path(sys.argv[1])), jnp.ones(1).dtype
 static = LearnerStatic(num_envs=16, num_updates=5, hidden=(8,), minibatches=2)
 config = TrainConfig(("ppo+stop", "exact"), num_seeds=2, features=4, static=static, checkpoint_every=5)

@@ -9,14 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.agents import learner
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.exact import decision_masks
-from hierrouter_jax.evaluation.policy_outcome import RIGHT, flips
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.policy_outcome import flips
+from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.policies.masking import masked_log_probs
+from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 from hierrouter_jax.training.checks import check_charges
 from hierrouter_jax.training.router import TrainedRouter
 
@@ -90,12 +87,10 @@ def choices(router: TrainedRouter, table: OutcomeTable) -> Choices:
     check_charges(table, router.static)
     device = router.features.on_device(table)
     conditions = router.conditions(table.num_queries)
-    network = learner.build_network(device, router.static)
 
     @jax.jit
     def log_probs(params: Any, device: DeviceTable) -> Any:
-        logits = decision_logits(network, params, device, conditions, router.hyper.ranges)
-        return masked_log_probs(logits, decision_masks(device, router.static.allow_stop, conditions.budget))
+        return run_policy(router.static, params, device, conditions, router.hyper.ranges).log_probs()
 
     logs = np.asarray(log_probs(router.params(router.chosen_seed), device))
     return Choices(np.exp(logs), greedy_ends(logs, table.tree))

@@ -10,9 +10,10 @@ from jaxtyping import Int
 
 from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.intervals import paired_difference
-from hierrouter_jax.evaluation.policy_outcome import RIGHT, ending_at, policy_outcome
+from hierrouter_jax.evaluation.paired import paired_difference
+from hierrouter_jax.evaluation.policy_outcome import ending_at, policy_outcome
 from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.headlines import verdict
 from hierrouter_jax.report.data.hop_tree import QueryTree, choices, query_tree, telling_query

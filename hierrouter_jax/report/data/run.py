@@ -213,9 +213,9 @@ def curves_frame(metrics: pd.DataFrame) -> pd.DataFrame:
 def seed_band(metrics: pd.DataFrame, column: str) -> pd.DataFrame:
     """Interquartile mean and quartiles over seeds of one learner's metric, at the steps where every seed has it."""
     seeds = metrics.pivot(index="env_steps", columns="seed", values=column).dropna()
-    values = seeds.to_numpy().T
-    middle = interquartile_mean(values[:, None]) if len(seeds) else []
-    low, high = np.quantile(values, [0.25, 0.75], axis=0)
+    values = seeds.to_numpy()
+    low, high = np.quantile(values, [0.25, 0.75], axis=1)
+    middle = interquartile_mean(values, axis=1)
     band = {"env_steps": seeds.index, "seeds": seeds.shape[1], "iqm": middle, "quartile_1": low, "quartile_3": high}
     return pd.DataFrame(band)
 

@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from hierrouter_jax.evaluation.intervals import holm, percentile_interval, probability_of_improvement_estimate
+from hierrouter_jax.evaluation.intervals import probability_of_improvement_estimate
 from hierrouter_jax.evaluation.metrics import average_quality, hull, hypervolume
-from hierrouter_jax.evaluation.paired import Resamples, crossed_means, flipped_means, permutation_p, verdict
+from hierrouter_jax.evaluation.paired import (
+    Difference,
+    Resamples,
+    crossed_means,
+    flipped_means,
+    resampled_difference,
+    verdicts,
+)
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes
 
 # Declared before anything is seen. Claims rest on the primary family alone.
@@ -56,10 +63,9 @@ def comparisons(arms: list[ArmOutcomes], drawn: Resamples, reference: dict[str, 
     rows = [row for other in others for row in _pair(other, baseline, reference)]
     for family in (PRIMARY, SECONDARY):
         its = [row for row in rows if row["metric"] in family]
-        for row, adjusted in zip(its, holm([row["p_value"] for row in its]), strict=True):
-            row["p_holm"] = adjusted
-            low, high = row["ci"]
-            row["verdict"] = verdict(low, high, adjusted)
+        differences = [Difference(row["difference"], tuple(row["ci"]), row["p_value"]) for row in its]
+        for row, verdict in zip(its, verdicts(differences), strict=True):
+            row |= {"p_holm": verdict.p_holm, "verdict": verdict.word}
     return rows
 
 
@@ -86,8 +92,11 @@ def _pair(a: Means, b: Means, reference: dict[str, Any]) -> list[dict[str, Any]]
         measures.append(("accuracy at matched cost", float(weight), _quality_at(b.observed[0][index])))
     rows = []
     for metric, weight, measure in measures:
-        difference = float(measure(*a.observed) - measure(*b.observed))
-        interval = percentile_interval(measure(*a.resampled) - measure(*b.resampled))
+        difference = resampled_difference(
+            float(measure(*a.observed) - measure(*b.observed)),
+            measure(*a.resampled) - measure(*b.resampled),
+            measure(*permuted[0]) - measure(*permuted[1]),
+        )
         mine, theirs = measure(*a.by_seed)[:, None], measure(*b.by_seed)[:, None]
         chance = probability_of_improvement_estimate(mine, theirs, len(a.drawn.seeds))
         rows.append(
@@ -97,9 +106,9 @@ def _pair(a: Means, b: Means, reference: dict[str, Any]) -> list[dict[str, Any]]
                 "metric": metric,
                 "family": "primary" if metric in PRIMARY else "secondary",
                 "cost_weight": weight,
-                "difference": difference,
-                "ci": [float(bound) for bound in interval],
-                "p_value": permutation_p(difference, measure(*permuted[0]) - measure(*permuted[1])),
+                "difference": difference.value,
+                "ci": list(difference.interval),
+                "p_value": difference.p_value,
                 "probability_of_improvement": {
                     "value": float(chance.value),
                     "ci": [float(chance.low), float(chance.high)],

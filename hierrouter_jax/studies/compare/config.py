@@ -14,6 +14,7 @@ from hierrouter_jax.config import config_path, from_dict, load_yaml, to_dict
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, Domain, Domains, check_domains
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.intervals import RESAMPLES
 from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.sweeps.draws import check_names, numbers, sobol, with_numbers
 from hierrouter_jax.sweeps.layouts import SweepLayout
@@ -166,7 +167,7 @@ class CompareConfig:
     tuning: Tuning = field(default_factory=Tuning)
     layout: SweepLayout | None = None
     chunk: int | None = None
-    resamples: int = 2000
+    resamples: int = RESAMPLES
     export: bool = False
 
     def __post_init__(self) -> None:

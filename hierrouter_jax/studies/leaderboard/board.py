@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.evaluation.repeats import Repeats
+from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.outcomes import reference
 from hierrouter_jax.studies.leaderboard import rows

@@ -11,6 +11,7 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.intervals import RESAMPLES
 from hierrouter_jax.plugins import is_import_path
 from hierrouter_jax.sweeps.draws import with_numbers
 from hierrouter_jax.training.router import static_of
@@ -118,7 +119,7 @@ class LeaderboardConfig:
     hyper: LearnerHyper = field(default_factory=LearnerHyper)
     duplicates: float = 0.8
     workers: int | None = None
-    resamples: int = 2000
+    resamples: int = RESAMPLES
     fresh: bool = False
 
     def __post_init__(self) -> None:

@@ -9,14 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.registry import Opponent, Policy, Problem
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.exact import decision_masks, end_probability, greedy
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
-from hierrouter_jax.evaluation.tree_policy import decision_logits
+from hierrouter_jax.evaluation.tree_policy import TreePolicy, run_policy
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.whole_trees import opponents_train
 from hierrouter_jax.plugins import load_object
@@ -154,7 +152,7 @@ class _Runs:
             fitter.table, entrant.static, hypers, seeds, features=self.features, layout="map", progress=False
         )
         self._device: dict[int, DeviceTable] = {}
-        self._probabilities: dict[tuple[int, int, int], np.ndarray] = {}
+        self._probabilities: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def options(self, row: int) -> list[_Option]:
         seeds = [None] if self.entrant.ensemble else list(range(self.entrant.seeds))
@@ -162,11 +160,9 @@ class _Runs:
 
     def ends(self, part: OutcomeTable, row: int, point: int, seed: int | None) -> Ends:
         """Where the greedy policy ends: of one seed, or of the mean of all seeds' probabilities."""
-        table = self._on_device(part)
-        probabilities = self._probs(part, row, point)
+        probabilities, mask = self._probs(part, row, point)
         mean = probabilities.mean(axis=0) if seed is None else probabilities[seed]
-        mask = decision_masks(table, self.entrant.static.allow_stop)
-        return np.asarray(end_probability(greedy(jnp.asarray(mean), mask), table.tree))
+        return np.asarray(TreePolicy(jnp.asarray(mean), jnp.asarray(mask), part.tree).greedy_ends())
 
     def diverged(self, row: int, point: int) -> Bool[np.ndarray, " S"]:
         """Which of a point's seeds never had finite parameters."""
@@ -177,14 +173,17 @@ class _Runs:
         first = (trained * len(self.points) + self.points.index(point)) * seeds
         return range(first, first + seeds)
 
-    def _probs(self, part: OutcomeTable, row: int, point: int) -> Float[np.ndarray, "S Q D A"]:
+    def _probs(
+        self, part: OutcomeTable, row: int, point: int
+    ) -> tuple[Float[np.ndarray, "S Q D A"], Bool[np.ndarray, "Q D A"]]:
+        """Every seed's action probabilities, and which actions are legal."""
         key = id(part), row, point
         if key not in self._probabilities:
             params = [self.result.params(member) for member in self._members(row, point)]
             together = jax.tree.map(lambda *leaves: np.stack(leaves), *params)
             weight = jnp.full(part.num_queries, self.fitter.cost_weights[row], jnp.float32)
             run = _program(self.entrant.static)
-            self._probabilities[key] = np.asarray(
+            self._probabilities[key] = jax.device_get(
                 run(together, self._on_device(part), weight, jax.tree.map(jnp.asarray, self.entrant.points[point][1]))
             )
         return self._probabilities[key]
@@ -197,18 +196,16 @@ class _Runs:
 
 @lru_cache(maxsize=64)
 def _program(static: LearnerStatic) -> Callable[..., Any]:
-    """Action probabilities of several seeds, legal actions only."""
+    """Action probabilities of several seeds, legal actions only, and which these are."""
 
     @jax.jit
-    def run(params: Any, table: DeviceTable, weight: jax.Array, hyper: LearnerHyper) -> jax.Array:
-        network = learner.build_network(table, static)
+    def run(params: Any, table: DeviceTable, weight: jax.Array, hyper: LearnerHyper) -> Any:
         told = Conditions(cost_weight=weight if static.cost_conditioned else None, budget=None)
-        mask = decision_masks(table, static.allow_stop)
 
-        def one(some: Any) -> jax.Array:
-            logits = decision_logits(network, some, table, told, hyper.ranges)
-            return jax.nn.softmax(jnp.where(mask, logits, -jnp.inf), axis=-1)
+        def one(some: Any) -> tuple[jax.Array, jax.Array]:
+            policy = run_policy(static, some, table, told, hyper.ranges)
+            return jax.nn.softmax(jnp.where(policy.mask, policy.logits, -jnp.inf), axis=-1), policy.mask
 
-        return jax.vmap(one)(params)
+        return jax.vmap(one, out_axes=(0, None))(params)
 
     return run

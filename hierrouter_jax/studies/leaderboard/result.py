@@ -10,12 +10,11 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from hierrouter_jax.evaluation.intervals import holm
-from hierrouter_jax.evaluation.paired import permutation_p, verdict
+from hierrouter_jax.evaluation.paired import resampled_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.files import replacing
 from hierrouter_jax.studies.leaderboard.config import OURS
-from hierrouter_jax.studies.leaderboard.rows import Context, interval
+from hierrouter_jax.studies.leaderboard.rows import Context
 
 MEASURES = tuple(field.name for field in fields(PolicyOutcome))
 
@@ -80,7 +79,7 @@ def compared(values: dict[str, Any], rivals: list[str], context: Context) -> lis
     Args:
       rivals: the opponents; the family of hypotheses is each of them, on accuracy, and on return where cost weighs.
     """
-    found = []
+    rows, tests = [], []
     metrics = ("accuracy", "return") if context.cost_weights[0] > 0 else ("accuracy",)
     for metric in metrics:
         mine, others = (
@@ -90,20 +89,21 @@ def compared(values: dict[str, Any], rivals: list[str], context: Context) -> lis
         differences = mine[0] - np.stack(others)
         drawn, flipped = context.drawn(differences), context.repeats.flipped(differences)
         for at, name in enumerate(rivals):
-            found.append(
+            test = resampled_difference(float(drawn[at, 0]), drawn[at, 1:], flipped[:, at])
+            tests.append(test)
+            rows.append(
                 {
                     "opponent": name,
                     "metric": metric,
-                    "difference": float(drawn[at, 0]),
-                    "ci": interval(drawn[at]),
-                    "p_value": permutation_p(float(drawn[at, 0]), flipped[:, at]),
+                    "difference": test.value,
+                    "ci": list(test.interval),
+                    "p_value": test.p_value,
                     "relative_cost": _ratio(values, name, context),
                 }
             )
-    for row, adjusted in zip(found, holm([row["p_value"] for row in found]), strict=True):
-        row["p_holm"] = adjusted
-        row["verdict"] = verdict(row["ci"][0], row["ci"][1], adjusted)
-    return found
+    for row, verdict in zip(rows, verdicts(tests), strict=True):
+        row |= {"p_holm": verdict.p_holm, "verdict": verdict.word}
+    return rows
 
 
 def headline(rows: list[dict[str, Any]], comparisons: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from hierrouter_jax.evaluation import metrics
 from hierrouter_jax.evaluation.intervals import TAILS
-from hierrouter_jax.evaluation.repeats import Repeats
+from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.leaderboard.splits import Split
 

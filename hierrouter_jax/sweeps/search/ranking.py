@@ -5,9 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from hierrouter_jax.evaluation.intervals import interquartile_mean_interval
+from hierrouter_jax.evaluation.intervals import interquartile_mean, interquartile_mean_interval
 from hierrouter_jax.sweeps.search.config import SweepConfig
 
 Score = Literal["validation_return", "validation_accuracy"]
@@ -111,7 +110,7 @@ def _varied(members: pd.DataFrame, config: SweepConfig) -> tuple[str, ...]:
 
 def _point(key: Any, rows: pd.DataFrame, varied: tuple[str, ...]) -> dict[str, Any]:
     values = rows[list(SCORES.values())].to_numpy(float)
-    means = np.where(np.isnan(values).any(axis=0), np.nan, stats.trim_mean(values, 0.25, axis=0))
+    means = np.where(np.isnan(values).any(axis=0), np.nan, interquartile_mean(values, axis=0))
     best = rows.loc[rows["best_return"].fillna(-np.inf).idxmax()]
     return {
         "_key": key,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hierrouter_jax.evaluation.intervals import holm
+from hierrouter_jax.evaluation.paired import holm
 from tests.studies.compare.tiny import WEIGHTS
 
 

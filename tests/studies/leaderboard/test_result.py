@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
-from hierrouter_jax.evaluation.repeats import Repeats
 from hierrouter_jax.studies.leaderboard.config import OURS
 from hierrouter_jax.studies.leaderboard.result import Judged, compared, headline, load, save, stacked
 from hierrouter_jax.studies.leaderboard.rows import Context

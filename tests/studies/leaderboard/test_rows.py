@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierrouter_jax.evaluation.repeats import Repeats
+from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.leaderboard.rows import Context, row
 from hierrouter_jax.studies.leaderboard.splits import Split

@@ -1,4 +1,4 @@
-"""Aggregates over runs: rliable's own example numbers, and rliable itself beside ours."""
+"""Intervals whose answer is known; aggregates over runs: rliable's own numbers, and rliable itself beside them."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,12 @@ from hypothesis.extra.numpy import arrays
 from hierrouter_jax.evaluation.intervals import (
     interquartile_mean,
     interquartile_mean_estimate,
+    interquartile_mean_interval,
+    mean_interval,
+    percentile_interval,
     probability_of_improvement,
     probability_of_improvement_estimate,
+    proportion_interval,
 )
 
 # The scores of rliable's tests/rliable/metrics_test.py, and the numbers it says they have.
@@ -87,3 +91,38 @@ def test_an_interval_lies_within_the_scores_and_constant_scores_have_none(x):
     estimate = interquartile_mean_estimate(x, resamples=50)
     assert x.min() - 1e-9 <= estimate.low <= estimate.high <= x.max() + 1e-9
     assert interquartile_mean_estimate(np.full((3, 2), 0.5), resamples=5) == (0.5, 0.5, 0.5)
+
+
+def test_clopper_pearson_of_no_failures_is_the_closed_form():
+    """0 of 30: upper bound 1 - .025^(1/30)."""
+    low, high = proportion_interval(0, 30)
+    assert (low, high) == pytest.approx((0.0, 1 - 0.025 ** (1 / 30)))
+
+
+def test_a_bootstrap_interval_is_near_the_normal_one():
+    values = np.repeat([0.0, 1.0], [240, 360])
+    low, high = mean_interval(values)
+    half = 1.96 * np.sqrt(0.6 * 0.4 / 600)
+    assert (low, high) == pytest.approx((0.6 - half, 0.6 + half), abs=0.006)
+
+
+def test_constant_values_have_an_interval_without_width():
+    assert mean_interval(np.ones(5)) == (1.0, 1.0)
+    assert interquartile_mean_interval(np.full(4, 0.5)) == (0.5, 0.5, 0.5)
+
+
+def test_the_interquartile_mean_drops_a_quarter_at_each_end():
+    """0, 1, 2, 100 without its ends: 1.5."""
+    assert interquartile_mean_interval(np.array([0.0, 1.0, 2.0, 100.0]))[0] == pytest.approx(1.5)
+
+
+def test_the_interquartile_mean_along_an_axis_by_hand():
+    """Rows 0, 1, 2, 100 and 5, 5, 7, 9 without their ends: 1.5 and 6."""
+    values = np.array([[100.0, 1.0, 0.0, 2.0], [5.0, 9.0, 7.0, 5.0]])
+    np.testing.assert_array_equal(interquartile_mean(values, axis=1), [1.5, 6.0])
+    np.testing.assert_array_equal(interquartile_mean(values.T, axis=0), [1.5, 6.0])
+    assert np.isnan(interquartile_mean(np.array([np.nan, 1.0, 2.0, 3.0])))
+
+
+def test_a_percentile_interval_by_hand():
+    assert percentile_interval(np.arange(101.0)) == (2.5, 97.5)
