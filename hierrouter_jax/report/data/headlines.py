@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from hierrouter_jax.evaluation.paired import Verdict, Word
 from hierrouter_jax.report import formats
 
 BLIND_KINDS = frozenset({"single", "sequence", "supervised", "random"})
-TIE_MARGIN = 0.01
 SHOWN = 6  # transcripts on a page
 
 
-def verdict(comparison: dict[str, Any]) -> str:
-    """What a paired interval allows one to say: better, worse, tied (not worse by more than 1 point) or undecided."""
+def verdict(comparison: dict[str, Any]) -> Word:
+    """What a comparison allows one to say, by its interval and its p-value together: `evaluation.paired.Verdict`.
+
+    The p-value is the corrected one; a comparison that belongs to no family has `p_value` alone.
+    """
     low, high = comparison["ci"]
-    if low > 0:
-        return "better"
-    if high < 0:
-        return "worse"
-    return "tied" if low > -TIE_MARGIN else "undecided"
+    p_value = comparison["p_value"]
+    return Verdict(comparison["difference"], (low, high), p_value, comparison.get("p_holm", p_value)).word
 
 
 def headlines(evaluation: dict[str, Any]) -> list[str]:

@@ -92,7 +92,7 @@ def _evaluation(path: Path) -> dict[str, Any]:
         if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
             raise InputError(f"{place} ({policy['name']}) has accuracy {accuracy!r}, which is not a number in [0, 1]")
     for index, row in enumerate(evaluation.get("comparisons") or []):
-        need(row, ("policy", "opponent", "metric", "difference", "ci"), f"{path}: comparisons[{index}]")
+        need(row, ("policy", "opponent", "metric", "difference", "ci", "p_value"), f"{path}: comparisons[{index}]")
     return evaluation
 
 

@@ -55,11 +55,27 @@ def test_a_run_without_a_learned_router_claims_none(numbers):
 
 
 @pytest.mark.parametrize(
-    ("interval", "word"),
-    [((0.01, 0.03), "better"), ((-0.03, -0.01), "worse"), ((-0.005, 0.02), "tied"), ((-0.02, 0.02), "undecided")],
+    ("interval", "p", "word"),
+    [
+        ((0.01, 0.03), {"p_value": 0.01}, "better"),
+        ((-0.03, -0.01), {"p_value": 0.01, "p_holm": 0.03}, "worse"),
+        ((-0.005, 0.02), {"p_value": 0.01}, "tied"),
+        ((-0.02, 0.02), {"p_value": 0.6}, "undecided"),
+        ((0.01, 0.03), {"p_value": 0.01, "p_holm": 0.06}, "tied"),  # not better once it is corrected, nor a point worse
+        ((-0.03, -0.01), {"p_value": 0.01, "p_holm": 0.06}, "undecided"),
+    ],
 )
-def test_verdicts_by_hand(interval, word):
-    assert verdict({"ci": interval}) == word
+def test_verdicts_by_hand(interval, p, word):
+    assert verdict({"difference": sum(interval) / 2, "ci": interval, **p}) == word
+
+
+def test_the_headline_claims_nothing_that_the_corrected_p_value_does_not_bear(numbers):
+    (comparison,) = (c for c in numbers["comparisons"] if c["opponent"] == "task-sequence+stop")
+    comparison.update(difference=0.02, ci=[0.001, 0.04], p_value=0.03, p_holm=0.09)
+    sentence = headlines(numbers)[0]
+    assert "points more than" not in sentence
+    assert "differs by +2.0 points" in sentence
+    assert "which is tied: at most 1 point worse" in sentence
 
 
 def test_live_disagreement_is_said(numbers):

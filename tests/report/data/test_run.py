@@ -32,6 +32,7 @@ def test_a_missing_run_is_one_sentence(tmp_path):
         ("evaluation.json", lambda value: value["policies"][0].update(accuracy=95.2), "(ppo) has accuracy 95.2"),
         ("evaluation.json", lambda value: value.update(policies=[]), "'policies' is empty"),
         ("evaluation.json", lambda value: value["comparisons"][1].pop("ci"), "comparisons[1] has no 'ci'"),
+        ("evaluation.json", lambda value: value["comparisons"][0].pop("p_value"), "comparisons[0] has no 'p_value'"),
         ("behaviour.json", lambda value: value["policies"]["ppo"].pop("routes"), "policies['ppo'] has no 'routes'"),
         ("live.json", lambda value: value["transcripts"]["ppo"][0].pop("gold"), "['ppo'][0] has no 'gold'"),
         ("run.json", lambda value: value.pop("seconds"), "no 'seconds'"),
