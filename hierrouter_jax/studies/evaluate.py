@@ -1,5 +1,6 @@
 """Exact evaluation of routers beside their opponents and ceilings: what `evaluation.json` holds."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -28,15 +29,6 @@ from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import Told, TrainedRouter, router_cost
 
-# Who is compared with whom: declared here, before anything is seen, and corrected as one family.
-COMPARISONS = (
-    ("ppo", "best-sequence"),
-    ("ppo", "task-sequence"),
-    ("ppo", "best-single"),
-    ("ppo+stop", "best-sequence+stop"),
-    ("ppo+stop", "task-sequence+stop"),
-    ("ppo+stop", "ppo"),
-)
 COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
 
 
@@ -100,7 +92,7 @@ def evaluate(
         "task_names": list(table.task_names),
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
-        "comparisons": _comparisons(outcomes),
+        "comparisons": _comparisons(routers, outcomes),
         "live": None,
     }
 
@@ -174,9 +166,23 @@ def _ceiling(
     }
 
 
-def _comparisons(outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
+def declared_pairs(learners: Iterable[str]) -> list[tuple[str, str]]:
+    """Who is compared with whom: declared here, before anything is seen, and corrected as one family.
+
+    A learner of fixed length meets the best fixed routes and the best single model; one that may stop meets the best
+    routes that may stop, and the same learner of fixed length.
+    """
+    pairs = []
+    for name in learners:
+        fixed, stop = name.removesuffix("+stop"), "+stop" if name.endswith("+stop") else ""
+        opponents = (f"best-sequence{stop}", f"task-sequence{stop}", fixed if stop else "best-single")
+        pairs += [(name, opponent) for opponent in opponents]
+    return pairs
+
+
+def _comparisons(learners: Iterable[str], outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
     """The declared comparisons that this run can make, p-values Holm-adjusted over them."""
-    pairs = [pair for pair in COMPARISONS if outcomes.keys() >= set(pair)]
+    pairs = [pair for pair in declared_pairs(learners) if outcomes.keys() >= set(pair)]
     family = [paired_difference(*(outcomes[name].quality for name in pair)) for pair in pairs]
     return [
         {

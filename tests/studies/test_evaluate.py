@@ -12,7 +12,7 @@ from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.policies.conditions import ConditionRanges, Range
-from hierrouter_jax.studies.evaluate import condition_grid, evaluate, front
+from hierrouter_jax.studies.evaluate import condition_grid, declared_pairs, evaluate, front
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router, with_limit
@@ -151,3 +151,23 @@ def test_ranges_that_cannot_be_drawn_from_are_refused(table, bounds):
     with pytest.raises(InputError, match=r"hyper\.ranges\.cost_weight is .*, but must rise from a number above 0"):
         check_trainable(table, LearnerStatic(cost_conditioned=True), ranges)
     check_trainable(table, LearnerStatic(budgeted=True), ranges)
+
+
+def test_every_learner_is_compared_with_opponents_of_its_own_moves_and_with_its_twin():
+    fixed, stops = ("best-sequence", "task-sequence", "best-single"), ("best-sequence+stop", "task-sequence+stop")
+    assert declared_pairs(["exact"]) == [("exact", name) for name in fixed]
+    assert declared_pairs(["my.py:mine+stop"]) == [("my.py:mine+stop", name) for name in (*stops, "my.py:mine")]
+    assert declared_pairs(["ppo", "ppo+stop"]) == [
+        *(("ppo", name) for name in fixed),
+        *(("ppo+stop", name) for name in (*stops, "ppo")),
+    ]
+
+
+def test_a_learner_of_any_name_has_its_comparisons(table):
+    router = random_router(table)
+    rows = evaluate(table, {"all-actions": router}, router.features, 0.02, "test")["comparisons"]
+    assert [(row["policy"], row["opponent"]) for row in rows] == declared_pairs(["all-actions"])
+    assert all(row["p_holm"] >= row["p_value"] for row in rows)
+    both = evaluate(table, {"exact": router, "exact+stop": router}, router.features, 0.02, "test")["comparisons"]
+    assert (both[-1]["policy"], both[-1]["opponent"], both[-1]["difference"]) == ("exact+stop", "exact", 0.0)
+    assert len(both) == 6
