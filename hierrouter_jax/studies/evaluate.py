@@ -138,7 +138,8 @@ def _part_accuracy(outcome: PolicyOutcome, rows: np.ndarray) -> dict[str, Any]:
 
 def _seed_rows(router: TrainedRouter, part: OutcomeTable, cost_weight: float) -> dict[str, Any]:
     """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
-    outcomes = [policy_outcome(part, router.end_probability(part, s)) for s in range(len(router.state.best_return))]
+    ends = (router.end_probability(part, seed) for seed in range(len(router.state.best_return)))
+    outcomes = [charged(router, policy_outcome(part, its_ends), part) for its_ends in ends]
     accuracy = np.array([outcome.quality.mean() for outcome in outcomes])
     returns = [outcome.returns(cost_weight, router.features.cost_normaliser).mean() for outcome in outcomes]
     centre, low, high = interquartile_mean_interval(accuracy[~router.diverged])

@@ -171,3 +171,11 @@ def test_a_learner_of_any_name_has_its_comparisons(table):
     both = evaluate(table, {"exact": router, "exact+stop": router}, router.features, 0.02, "test")["comparisons"]
     assert (both[-1]["policy"], both[-1]["opponent"], both[-1]["difference"]) == ("exact+stop", "exact", 0.0)
     assert len(both) == 6
+
+
+def test_the_return_of_a_seed_is_that_of_the_row(table):
+    """The row is the chosen seed's: its return counts what deciding costs, and so does the seed's."""
+    router = random_router(table)
+    learned = row(evaluate(table, {"ppo": router}, router.features, 0.5, "test"), "ppo")
+    assert learned["router_cost"] > 0
+    assert learned["seeds"]["return"][learned["seeds"]["chosen_seed"]] == pytest.approx(learned["return"], abs=1e-12)
