@@ -22,7 +22,7 @@ from hierrouter_jax.files import existing
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_external, load_table
-from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+from hierrouter_jax.outcomes.table import RIGHT, SPLITS, OutcomeTable
 from hierrouter_jax.studies.evaluate import behaviour
 from hierrouter_jax.studies.evaluate import evaluate as evaluate_routers
 from hierrouter_jax.sweeps.folder import HEADER
@@ -235,7 +235,7 @@ def _show_query(table: OutcomeTable, query_id: str) -> None:
     for node in range(1, table.tree.num_nodes):
         parent = table.tree.parent(node)
         if parent in branches and table.available[row, node]:
-            right = table.quality[row, node] >= 0.5
+            right = table.quality[row, node] >= RIGHT
             label = Text.assemble(
                 (f"{table.model_names[table.tree.last_model(node)]} ", "cyan"),
                 (str(table.response[row, node]), "green" if right else ""),

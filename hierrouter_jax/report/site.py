@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from hierrouter_jax.files import replacing, write_json, write_text
+from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.run import records
 from hierrouter_jax.report.figures.style import css_variables
@@ -87,6 +88,7 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
         "multiple": formats.multiple,
         "probability": formats.probability,
     }
+    environment.globals["RIGHT"] = RIGHT
     return environment.get_template(template).render(
         **context,
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),

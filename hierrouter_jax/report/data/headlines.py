@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from hierrouter_jax.evaluation.paired import Verdict, Word
+from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.report import formats
 
 BLIND_KINDS = frozenset({"single", "sequence", "supervised", "random"})
@@ -120,7 +121,7 @@ def choose_transcripts(transcripts: Sequence[dict[str, Any]], count: int = SHOWN
 
 def answered_right(transcript: dict[str, Any]) -> bool:
     """Whether the answer to the query is right."""
-    return transcript["quality"] >= 0.5
+    return transcript["quality"] >= RIGHT
 
 
 def right_hops(transcript: dict[str, Any]) -> list[bool]:
@@ -154,7 +155,7 @@ def _events(transcript: dict[str, Any]) -> set[str]:
 def _right_hop(hop: dict[str, Any], transcript: dict[str, Any]) -> bool:
     """By its own quality where that is known, else by being the gold answer, or the answer where that is right."""
     if hop.get("quality") is not None:
-        return hop["quality"] >= 0.5
+        return hop["quality"] >= RIGHT
     right = {str(transcript["gold"]).strip()}
     right |= {str(transcript["answer"]).strip()} if answered_right(transcript) else set()
     return str(hop["response"]).strip() in right

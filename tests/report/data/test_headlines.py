@@ -1,7 +1,11 @@
 """The words of a page follow its numbers: headlines, verdicts, and the transcripts that are shown."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import hierrouter_jax
 from hierrouter_jax.report.data.headlines import (
     answered_right,
     choose_transcripts,
@@ -114,3 +118,14 @@ def test_a_hop_is_right_by_its_quality_or_by_its_words():
     assert right_hops(transcript) == [False, True, False, True]
     assert answered_right(transcript)
     assert not answered_right({**transcript, "quality": 0.49})
+
+
+def test_a_right_answer_is_one_constant(monkeypatch):
+    transcript = {"gold": "14", "answer": "x", "quality": 0.6, "hops": [{"response": "x", "quality": 0.6}]}
+    assert (answered_right(transcript), right_hops(transcript)) == (True, [True])
+    monkeypatch.setattr("hierrouter_jax.report.data.headlines.RIGHT", 0.7)
+    assert (answered_right(transcript), right_hops(transcript)) == (False, [False])
+    sources = [path for path in Path(hierrouter_jax.__file__).parent.rglob("*") if path.suffix in (".py", ".j2")]
+    assert len(sources) > 100
+    by_hand = re.compile(r"quality\S* >= 0?\.5\b")
+    assert [str(path) for path in sources if by_hand.search(path.read_text(encoding="utf-8"))] == []
