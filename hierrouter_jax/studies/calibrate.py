@@ -217,28 +217,32 @@ def _program(static: LearnerStatic) -> Callable[..., Any]:
     """Logits and legal actions at every decision node."""
 
     @jax.jit
-    def run(params: Any, table: DeviceTable, told: Conditions, ranges: ConditionRanges) -> Any:
-        policy = run_policy(static, params, table, told, ranges)
+    def run(params: Any, table: DeviceTable, conditions: Conditions, ranges: ConditionRanges) -> Any:
+        policy = run_policy(static, params, table, conditions, ranges)
         return policy.logits, policy.mask
 
     return run
 
 
 class _Logits:
-    """A router's logits and legal actions on a part, computed once for every cost weight it is told."""
+    """A router's logits and legal actions on a part of the table: the part is reduced and uploaded once."""
 
     def __init__(self, router: TrainedRouter) -> None:
-        self._router, self._kept = router, {}
+        self._router, self._params = router, router.params(router.chosen_seed)
+        self._tables: dict[int, tuple[OutcomeTable, DeviceTable]] = {}
+        self._results: dict[tuple[int, float | None], tuple[np.ndarray, np.ndarray]] = {}
 
     def of(self, part: OutcomeTable, weight: float | None) -> tuple[np.ndarray, np.ndarray]:
-        key = id(part), weight
-        if key not in self._kept:
-            router = self._router
-            told = router.conditions(part.num_queries, weight)
-            params = router.params(router.chosen_seed)
+        """At one cost weight, for a router that is conditioned on it; None is the run's own."""
+        router, key = self._router, (id(part), weight)
+        if id(part) not in self._tables:  # the part is kept with its table, so that no other one gets its id
+            self._tables[id(part)] = part, router.features.on_device(part)
+        if key not in self._results:
+            _, device = self._tables[id(part)]
+            conditions = router.conditions(part.num_queries, weight)
             run = _program(router.static)
-            self._kept[key] = jax.device_get(run(params, router.features.on_device(part), told, router.hyper.ranges))
-        return self._kept[key]
+            self._results[key] = jax.device_get(run(self._params, device, conditions, router.hyper.ranges))
+        return self._results[key]
 
 
 def _reaching(
