@@ -61,7 +61,7 @@ def fronts_figure(files: CompareFiles, size: tuple[float, float], narrow: bool =
     for axes in (whole, close):
         for index, arm in enumerate(files.compare["arms"]):
             _front(axes, arm, scale, index, intervals=axes is close)
-        for name in {row["name"] for _, _, row in others}:  # one may stand at several cost weights
+        for name in dict.fromkeys(row["name"] for _, _, row in others):  # one may stand at several cost weights
             series = sorted({(cost, accuracy) for cost, accuracy, row in others if row["name"] == name})
             axes.plot(*zip(*series, strict=True), color=COLOUR["stop"], linewidth=0.8, zorder=1)
         for cost, accuracy, row in others:

@@ -76,3 +76,11 @@ def test_front_numbers_are_those_of_the_file(files):
     panels = front_numbers_figure(files, (500, 150)).axes
     dots = [line.get_xdata()[0] for line in panels[0].lines if line.get_linestyle() == "None"]
     assert dots == [arm["front"]["hypervolume"]["value"] for arm in files.compare["arms"]]
+
+
+def test_the_same_comparison_is_drawn_in_the_same_order(files):
+    """Opponents are joined in the order of the file, whatever the process's hashes are."""
+    whole = fronts_figure(files, (600, 300)).axes[0]
+    first = {row["name"]: row["cost"] / files.unit[0] for row in reversed(files.compare["opponents"])}
+    joined = [line.get_xdata()[0] for line in whole.lines if line.get_linewidth() == 0.8]
+    assert joined == pytest.approx(list(reversed(first.values())))
