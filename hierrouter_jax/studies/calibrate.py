@@ -34,11 +34,11 @@ class Setting:
     """A trained policy with its knob set.
 
     Attributes:
-      run: folder that it comes from.
-      learner: its name.
-      knob: `cost_weight`, that a cost-conditioned policy is told; `stop_threshold`, the probability of STOP from which
-        on the policy stops; `none`, as it was trained.
-      value: of the knob; None as it was trained.
+      run: folder that the policy comes from.
+      learner: name of the learner that trained it.
+      knob: `cost_weight`, the condition of a cost-conditioned policy; `stop_threshold`, the probability of STOP from
+        which on the policy stops; `none`, the policy as it was trained.
+      value: setting of the knob, in the knob's own unit; None for the policy as it was trained.
     """
 
     run: str
@@ -67,9 +67,9 @@ def calibrate(
     Args:
       runs: folders of trained runs on this table, all of whose policies are candidates.
       budget: mean cost of a query, in the table's money unit; or else
-      accuracy: to reach, as a fraction.
-      split: that is checked on.
-      only: one learner's name.
+      accuracy: accuracy that is to be reached, as a fraction.
+      split: name of the split that the choice is checked on.
+      only: name of the one learner whose policies are candidates; by default all learners are.
 
     Raises:
       InputError: if not exactly one target is given, no run has the learner, or no setting meets the target.
@@ -92,7 +92,7 @@ def calibrate(
     metric = "cost" if budget is not None else "quality"
     target = budget if accuracy is None else accuracy
     assert target is not None
-    told, met = getattr(before, metric), getattr(after, metric)
+    predicted, met = getattr(before, metric), getattr(after, metric)
     low, high = mean_interval(met - target)
     return {
         "target": {"budget": budget, "accuracy": accuracy, "money_unit": table.money_unit},
@@ -105,8 +105,8 @@ def calibrate(
             "metric": "cost" if budget is not None else "accuracy",
             "from_target": float(met.mean() - target),
             "from_target_ci": [low, high],
-            "from_validation": float(met.mean() - told.mean()),
-            "from_validation_ci": _between(told, met),
+            "from_validation": float(met.mean() - predicted.mean()),
+            "from_validation_ci": _between(predicted, met),
             "met": bool(met.mean() <= target) if budget is not None else bool(met.mean() >= target),
             "undecided": low <= 0 <= high,
         },

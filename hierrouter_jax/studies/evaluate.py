@@ -41,14 +41,14 @@ def evaluate(
     split: str,
     external: OutcomeTable | None = None,
 ) -> dict[str, Any]:
-    """Everything about a split as plain data, in the form that ARCHITECTURE's contract for `evaluation.json` gives.
+    """Everything about a split as plain data: what `evaluation.json` holds.
 
     Args:
       table: the whole outcome table; opponents choose on its training and tune on its validation split.
       routers: the trained ones, each evaluated greedily at its chosen seed.
       features: what the run fitted on the training split.
       cost_weight: lambda, per normalised cost.
-      split: which queries to evaluate on.
+      split: name of the split to evaluate on.
       external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
     Raises:
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.

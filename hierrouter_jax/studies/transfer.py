@@ -71,8 +71,8 @@ def transfer(
     Args:
       train: learners, and the cost weight, features and seed of everybody.
       opponents: names; by default those of every evaluation that learn or choose, and predict by neighbours and ridge.
-      model: of the pool, that is taken to have been added; None: none is.
-      known: numbers of training queries that its outcomes are known of.
+      model: name of the model of the pool that is taken to have been added; None: no model is.
+      known: numbers of training queries that the model's outcomes are known of.
 
     Raises:
       InputError: if a name or a number is wrong, or the table has fewer than two tasks to train on or none to test.
@@ -166,19 +166,19 @@ def leave_one_task_out(table: OutcomeTable, contenders: Mapping[str, Contender])
     The two fits are compared on the same queries, so that a hard benchmark does not read as a failure to generalise.
 
     Args:
-      contenders: by the names that the rows are to have.
+      contenders: functions that fit a policy, by the names that the rows are to have.
 
     Returns:
       A row a task and contender: `accuracy` and `cost` without the task, `in_distribution` the accuracy with it,
       `difference` of the first less the second with its 95 % interval `ci` over queries.
     """
-    told = {name: fit(table) for name, fit in contenders.items()}
+    on_all = {name: fit(table) for name, fit in contenders.items()}
     rows = []
     for task in tested_tasks(table):
         left = without_task(table, task)
         test = judged(left, "test")
         for name, fit in contenders.items():
-            out, within = policy_outcome(test, fit(left)(test)), policy_outcome(test, told[name](test))
+            out, within = policy_outcome(test, fit(left)(test)), policy_outcome(test, on_all[name](test))
             difference = paired_difference(out.quality, within.quality)
             rows.append(
                 {
@@ -209,9 +209,9 @@ def with_new_model(table: OutcomeTable, model: str, known: int, seed: int = 0) -
     training = np.flatnonzero(split == "train")
     if not 0 <= known <= len(training):
         raise InputError(f"known is {known}, but must be from 0 to the {len(training)} training queries")
-    told = split == "test"
-    told[np.random.default_rng(seed).permutation(training)[:known]] = True
-    missing = ~told[:, None] & calls_model(table.tree, table.model_names.index(model))
+    holds = split == "test"
+    holds[np.random.default_rng(seed).permutation(training)[:known]] = True
+    missing = ~holds[:, None] & calls_model(table.tree, table.model_names.index(model))
     return replace(
         table,
         available=table.available & ~missing,

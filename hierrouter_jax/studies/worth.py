@@ -31,18 +31,20 @@ FEATURES = 64
 def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) -> dict[str, Any]:
     """Headroom of routing, what no choice can reach, and the price of depth, as plain data.
 
-    Rules, declared here and ours. Routing: *go* where choosing by the predicted task beats the best single model with
-    a 95 % interval above 0; *sample* where it does not, but 14.4 % of the oracle's headroom (lower bound) is a point or
-    more, so that a better router may; *no-go* where that of its upper bound is less than a point. Another hop, where
-    the table has it: *go* where what it adds to the best route per predicted task has an interval above 0, *no-go*
-    where the interval ends below a point. Where the table does not have it: *sample* where repairing a fifth of the
+    The rules are this project's own. Routing: *go* where choosing by the predicted task beats the best single model
+    with a 95 % interval above 0; *sample* where it does not, but 14.4 % of the oracle's headroom (lower bound) is a
+    point or more, so that a better router may; *no-go* where that of its upper bound is less than a point. Another hop,
+    where the table has it: *go* where what it adds to the best route per predicted task has an interval above 0, *no-
+    go* where the interval ends below a point. Where the table does not have it: *sample* where repairing a fifth of the
     queries that no model gets right (lower bound) adds a point, *no-go* where that of the upper bound does not: nothing
     but a rewrite can help there. All else, and all of fewer than 20 queries, is *too few queries*.
 
     Args:
-      table: of one hop or more; choices are made on its training split, the regularisation on its validation split.
-      split: that everything is measured on.
-      cost_weight: of return: quality less cost weight times cost over the training split's mean cost of a call.
+      table: outcome table of one hop or more; choices are made on its training split, the regularisation on its
+        validation split.
+      split: name of the split that everything is measured on.
+      cost_weight: lambda of the return, which is quality less lambda times cost over the training split's mean cost of
+        a call.
 
     Raises:
       InputError: if a split is missing, or no query of a split has all of its one-hop outcomes.
@@ -151,9 +153,9 @@ def cheapest_route(
     are found once, and what remains is a minimum over at most M^2 beginnings.
 
     Args:
-      first: cost of each model as a first hop.
-      writes: tokens that it writes.
-      price_in: of a token that it reads.
+      first: cost of each model as a first hop, in money.
+      writes: number of tokens that each model writes.
+      price_in: price of a token that each model reads, in money.
       hops: number of calls.
 
     Raises:

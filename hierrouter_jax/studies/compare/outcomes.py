@@ -21,14 +21,15 @@ class ArmOutcomes:
     """An arm at W cost weights with S seeds on Q queries, each policy greedy.
 
     Attributes:
-      runs: they are of.
-      cost_weights: [W].
-      cost_normaliser: in the table's money unit.
-      horizon: hops at most.
+      runs: the arm's trained runs.
+      cost_weights: quality that the normalised cost of one call weighs as much as [W].
+      cost_normaliser: mean cost of one call on the training split, in the table's money unit.
+      horizon: largest number of hops, L.
       outcome: `PolicyOutcome` with arrays [W, S, Q]; `cost` includes what deciding costs.
-      ends: [W, S, Q], node that each query is answered at.
-      validation: [W, S], validation accuracy minus cost weight times normalised cost of the policy that a run kept.
-      accuracy_curve, return_curve: [W, S, B], on validation after each block of updates, judged as `validation`.
+      ends: index of the node that each query is answered at [W, S, Q].
+      validation: validation accuracy minus cost weight times normalised cost of the policy that a run kept [W, S].
+      accuracy_curve, return_curve: accuracy and return on validation after each block of updates [W, S, B]; the
+        return is that of `validation`.
     """
 
     runs: ArmRuns
@@ -61,10 +62,10 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
     """Look up in the table what each run's greedy policy does.
 
     Args:
-      part: the judged split of the outcome table; queries of which it holds no hop are left out of what is found.
+      part: the evaluated split of the outcome table; queries of which it holds no hop are left out.
     """
-    found = [[runs.result.curves(int(member)) for member in row] for row in runs.members]
-    curves = {name: np.array([[one[name] for one in row] for row in found]) for name in found[0][0]}
+    members = [[runs.result.curves(int(member)) for member in row] for row in runs.members]
+    curves = {name: np.array([[one[name] for one in row] for row in members]) for name in members[0][0]}
     ends, part = curves["ends"][..., part.answered], part.select(part.answered)
     rows = np.arange(part.num_queries)
     repaired, damaged = flips(part.quality, part.tree)
@@ -78,8 +79,8 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
     outcome = charged(router, PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged)), part)
     weights = np.array(config.cost_weights)
     frame = runs.result.frame.set_index("member").loc[runs.members.ravel()]
-    kept = [frame[name].to_numpy(float).reshape(runs.members.shape) for name in ("best_accuracy", "best_cost")]
-    validation = kept[0] - weights[:, None] * kept[1] / features.cost_normaliser
+    best = [frame[name].to_numpy(float).reshape(runs.members.shape) for name in ("best_accuracy", "best_cost")]
+    validation = best[0] - weights[:, None] * best[1] / features.cost_normaliser
     accuracy = curves["validation_accuracy"].astype(np.float64)
     return ArmOutcomes(
         runs=runs,

@@ -22,7 +22,7 @@ def arm_row(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, reference: d
     Args:
       part: the judged split.
       drawn: seeds and queries, the same for all arms.
-      reference: of the fronts.
+      reference: reference point and cost range of the fronts.
     """
     its = arm.runs.arm
     values, over_weights = numbers(its.hyper), arm.returns.mean(axis=2).T

@@ -24,7 +24,7 @@ def test_an_opponent_that_no_cost_weight_changes_is_fitted_once(fitter):
     assert single.outcome.quality[0].tolist() == fitter.test.quality[:, 2].tolist()
     assert best.outcome.quality.shape == (2, 20)
     assert single.validation is None
-    assert single.told["kind"] == "single"
+    assert single.about["kind"] == "single"
 
 
 def test_a_function_of_a_problem_is_judged_at_every_cost_weight(fitter, tmp_path):
@@ -39,9 +39,9 @@ def test_the_seed_that_validation_prefers_is_tested_and_an_ensemble_pays_for_all
     learners = {"exact": LearnerSpec(), "mean": LearnerSpec(learner="exact", ensemble=True)}
     entrant, _ = entrants(config(tmp_path, tmp_path, learners=learners, seeds=2, static=TINY), horizon=1)
     alone, together = (fitter.learner(entrant[name]) for name in ("exact", "mean"))
-    (first, _) = alone.told["chosen"]
+    (first, _) = alone.about["chosen"]
     assert first["seeds"][first["seed"]] == alone.outcome.quality[0].mean()
-    assert together.told["chosen"][0]["seed"] is None
+    assert together.about["chosen"][0]["seed"] is None
     calls = fitter.test.cost[:, 1:].mean()
     own = alone.outcome.cost[0].mean() - calls
     assert together.outcome.cost[0].mean() - calls == pytest.approx(2 * own, rel=1e-5)

@@ -21,7 +21,7 @@ def test_a_result_comes_back_if_it_depends_on_the_same(tmp_path):
     save(tmp_path / "one.safetensors", judged, "identity")
     back = load(tmp_path / "one.safetensors", "identity")
     assert back is not None
-    assert back.told == {"kind": "learned"}
+    assert back.about == {"kind": "learned"}
     assert back.validation.tolist() == [[0.5, 0.25]]
     assert back.at(1)["quality"].tolist() == [10.0] * 3
     assert back.at(7)["damaged"].tolist() == [14.0] * 3  # the last one, where no cost weight changes the policy
