@@ -61,16 +61,16 @@ class QuickstartConfig:
     """The quickstart.
 
     Attributes:
-      out: run folder.
+      out: path of the run folder.
       table: outcome table to use instead of collecting one.
-      seed: of the queries and of training.
+      seed: seed of the queries and of training.
       pool: preset or file.
       queries: how many to make for each split.
       horizon: largest number of hops, L.
       encoder: kind and settings of the context encoder.
       batch_size: calls generated at once.
       transcripts: live transcripts kept for the report.
-      train: of the routers. Its seed is the quickstart's.
+      train: settings of the routers' training, whose seed is the quickstart's.
       track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
     """
 

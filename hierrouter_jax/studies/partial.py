@@ -144,7 +144,7 @@ def visits(table: OutcomeTable, routers: Iterable[TrainedRouter]) -> Float[np.nd
         legal = jnp.asarray(possible(tree, router.may_stop))
         for seed in range(len(router.state.best_return)):
             policy = run_policy(router.static, router.params(seed), device, conditions, router.hyper.ranges)
-            largest = np.maximum(largest, _reach(policy.logits, legal, tree))
+            largest = np.maximum(largest, visit_probability(policy.logits, legal, tree))
     return largest
 
 
@@ -156,7 +156,8 @@ def possible(tree: HopTree, may_stop: bool) -> Bool[np.ndarray, "D A"]:
     return legal
 
 
-def _reach(logits: Float[Array, "Q D A"], legal: Bool[Array, "D A"], tree: HopTree) -> np.ndarray:
+def visit_probability(logits: Float[Array, "Q D A"], legal: Bool[Array, "D A"], tree: HopTree) -> np.ndarray:
+    """Probability of each node [Q, N] under a policy whose legal actions are the same for every query."""
     return np.asarray(reach_probability(jax.nn.softmax(jnp.where(legal, logits, -jnp.inf)), tree))
 
 

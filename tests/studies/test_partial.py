@@ -16,12 +16,12 @@ from hierrouter_jax.outcomes.whole_trees import opponents_train, whole_training_
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.partial import (
     PartialConfig,
-    _reach,
     collect_partly,
     frontier,
     most_expanded,
     possible,
     promising,
+    visit_probability,
     whole_trees,
 )
 from tests.tables import random_table
@@ -74,7 +74,7 @@ def test_the_frontier_is_all_that_follows_a_visited_node(monkeypatch):
 def test_visits_are_products_of_choices_without_a_mask_for_what_is_missing():
     """At the root 1/4 and 3/4, as it cannot STOP; after model 1 STOP takes half, and each model a quarter."""
     logits = jnp.log(jnp.array([[[1.0, 3.0, 9.0], [1.0, 1.0, 2.0], [1.0, 1.0, 2.0]]]))
-    found = _reach(logits, jnp.asarray(possible(TREE, may_stop=True)), TREE)
+    found = visit_probability(logits, jnp.asarray(possible(TREE, may_stop=True)), TREE)
     np.testing.assert_allclose(found[0], [1, 1 / 4, 3 / 4, 1 / 16, 1 / 16, 3 / 16, 3 / 16], rtol=1e-5)
 
 
@@ -84,7 +84,7 @@ def test_no_frontier_passes_the_bound_of_its_plan(seed, visited, seeds):
     tree, rng = HopTree(3, 3), np.random.default_rng(seed)
     logits = rng.normal(size=(seeds, 5, 13, 4)) * rng.choice([0.1, 1.0, 9.0])
     legal = jnp.asarray(possible(tree, may_stop=True))
-    reach = np.max([_reach(jnp.asarray(one), legal, tree) for one in logits], axis=0)
+    reach = np.max([visit_probability(jnp.asarray(one), legal, tree) for one in logits], axis=0)
     most = most_expanded("frontier", PartialConfig(visited=visited, seeds=seeds), tree)
     for stage in range(tree.horizon):
         assert (reach[:, tree.stage_slice(stage)] > visited).sum(axis=1).max() <= most[stage]
