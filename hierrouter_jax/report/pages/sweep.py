@@ -18,7 +18,7 @@ from hierrouter_jax.report.figures.style import COLOUR, DOUBLE, STYLE, arm_look,
 from hierrouter_jax.report.site import Site, write_site
 from hierrouter_jax.sweeps.result import load_sweep
 
-_OUTCOMES = ("best_return", "best_accuracy", "best_update", "train_return", "accuracy", "cost", "return")
+_OUTCOMES = ("best_return", "best_accuracy", "best_cost", "best_update", "train_return", "accuracy", "cost", "return")
 _APART = {"member", "group", "learner", "seed", *_OUTCOMES}
 _SHOWN = 20
 _DECADES = 10.0  # a number that spans more than this factor has a logarithmic scale

@@ -13,7 +13,7 @@ def test_a_sweep_is_told_by_combination_over_its_seeds(tmp_path):
     frame = pd.DataFrame(
         {"member": range(6), "group": 0, "learner": "exact", "seed": [seed for _, seed in grid], "gamma": 1.0}
         | {"learning_rate": [rate for rate, _ in grid], "best_return": [0.1, 0.3, 0.8, 0.6, 0.5, 0.5]}
-        | {"accuracy": [0.2, 0.4, 0.9, 0.7, 0.5, 0.5], "cost": 1.0}
+        | {"accuracy": [0.2, 0.4, 0.9, 0.7, 0.5, 0.5], "cost": 1.0, "best_cost": [6.0, 5.0, 4.0, 3.0, 2.0, 1.0]}
     )
     assert swept(frame) == ["learning_rate"]
     best = combinations(frame, ["learning_rate"]).iloc[0]
