@@ -184,7 +184,7 @@ def declared_pairs(learners: Iterable[str]) -> list[tuple[str, str]]:
 def _comparisons(learners: Iterable[str], outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
     """The declared comparisons that this run can make, p-values Holm-adjusted over them."""
     pairs = [pair for pair in declared_pairs(learners) if outcomes.keys() >= set(pair)]
-    family = [paired_difference(*(outcomes[name].quality for name in pair)) for pair in pairs]
+    family = [paired_difference(outcomes[policy].quality, outcomes[opponent].quality) for policy, opponent in pairs]
     return [
         {
             "policy": policy,
