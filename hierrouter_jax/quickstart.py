@@ -24,7 +24,7 @@ from hierrouter_jax.moved import make_callable
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.quickstart_config import QuickstartConfig
-from hierrouter_jax.report.data.transcripts import choose
+from hierrouter_jax.report.data.headlines import choose_transcripts
 from hierrouter_jax.report.pages.run import build_report
 from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.tiny.queries import make_queries
@@ -101,7 +101,7 @@ def _route_live(
     with run.timed("route live"):
         test = table.split("test")
         transcripts = route(test.queries, bundle, backends, build_encoder(bundle.encoder), prompt, config.batch_size)
-        shown = choose(_graded(test, transcripts), config.transcripts)
+        shown = choose_transcripts(_graded(test, transcripts), config.transcripts)
         run.write_json("live.json", {"transcripts": {chosen.name: shown}})
         return compare_live(chosen, test, transcripts)
 

@@ -27,7 +27,7 @@ from hierrouter_jax.evaluation.policy_outcome import ending_at
 from hierrouter_jax.files import write_json, write_text
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.evaluate import opponents, problem_of
+from hierrouter_jax.studies.measures import opponents, problem_of
 from hierrouter_jax.sweeps.members import greedy_scores
 from hierrouter_jax.training.features import fit_features
 

@@ -133,13 +133,15 @@ def _show_query(table: "OutcomeTable", query_id: str) -> None:
         raise InputError(
             f"--query is {query_id!r}, but the table's ids run from {table.queries[0].id!r} to {table.queries[-1].id!r}"
         )
+    from hierrouter_jax.outcomes.table import RIGHT
+
     query = table.queries[row]
     root = Tree(Text.assemble((query.text, "bold"), (f"   {query.task}, gold {query.gold!r}", "dim")))
     branches = {0: root}
     for node in range(1, table.tree.num_nodes):
         parent = table.tree.parent(node)
         if parent in branches and table.available[row, node]:
-            right = table.quality[row, node] >= 0.5
+            right = table.quality[row, node] >= RIGHT
             label = Text.assemble(
                 (f"{table.model_names[table.tree.last_model(node)]} ", "cyan"),
                 (str(table.response[row, node]), "green" if right else ""),

@@ -26,7 +26,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.outcomes.notes import mix_notes
 from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.outcomes.table import SPLITS, Query, Turn
+from hierrouter_jax.outcomes.table import RIGHT, SPLITS, Query, Turn
 
 _LINES = 24  # of a prompt or a response, unless --full
 _WIDTH = 100
@@ -153,7 +153,7 @@ def _show(example: Example, output: Console, chat: bool, lines: int | None) -> N
         _part(output, answer.by or "response", answer.response, lines)
         if answer.verdict.extracted.strip() != answer.response.strip():
             _part(output, "extracted", answer.verdict.extracted or "(nothing)", lines)
-        style = "green" if answer.verdict.quality >= 0.5 else "red"
+        style = "green" if answer.verdict.quality >= RIGHT else "red"
         quality = Text(f"{answer.verdict.quality:g}  {answer.verdict.reason}", style=f"bold {style}")
         _part(output, "verdict", quality, lines)
 

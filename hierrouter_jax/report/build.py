@@ -47,6 +47,6 @@ def build_page(
 
 
 def _refuse(options: dict[str, object], which: tuple[str, ...], because: str) -> None:
-    told = [name for name in which if options[name] is not None]
-    if told:
-        raise InputError(f"{told[0]} is {options[told[0]]}, but {because}, whose report has no such option")
+    name = next((name for name in which if options[name] is not None), None)
+    if name is not None:
+        raise InputError(f"{name} is {options[name]}, but {because}, whose report has no such option")

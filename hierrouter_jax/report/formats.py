@@ -1,6 +1,6 @@
 """What the result tables of the page and of the terminal share: order, apartness, relative cost, number formats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MINUS, NARROW_SPACE, DASH = "\u2212", "\u202f", "\u2013"
@@ -31,11 +31,26 @@ def co_failure_ceiling(evaluation: dict[str, Any]) -> tuple[float, tuple[float, 
     return 1 - co_failure["value"], (1 - interval[1], 1 - interval[0]) if interval else None
 
 
-def cheapest_single(evaluation: dict[str, Any]) -> dict[str, Any] | None:
-    """The cheapest row of one model called once: the unit of relative cost."""
-    models = {model["name"] if isinstance(model, dict) else model for model in evaluation["table"]["pool"]}
-    rows = [row for row in evaluation["policies"] if row["name"] in models and row["cost"] > 0]
-    return min(rows, key=lambda row: row["cost"], default=None)
+def pool_members(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The pool of a result file's `table`, an object a model, also where the file has the names alone."""
+    return [model if isinstance(model, dict) else {"name": model} for model in table["pool"]]
+
+
+def model_names(table: Mapping[str, Any]) -> list[str]:
+    """Names of the pool's models, in the pool's order."""
+    return [member["name"] for member in pool_members(table)]
+
+
+def cheapest_single(evaluation: Mapping[str, Any], rows: str = "policies") -> dict[str, Any] | None:
+    """The cheapest row of one model called once: the unit of relative cost.
+
+    Args:
+      evaluation: a run's evaluation, a comparison, or one board of a leaderboard.
+      rows: the key that the file has its policies under.
+    """
+    models = model_names(evaluation["table"])
+    single = [row for row in evaluation[rows] if row["name"] in models and row["cost"] > 0]
+    return min(single, key=lambda row: row["cost"], default=None)
 
 
 def best_blind(evaluation: dict[str, Any]) -> str:
@@ -44,7 +59,7 @@ def best_blind(evaluation: dict[str, Any]) -> str:
     return next((row["name"] for row in able if row["kind"] not in ("learned", "random")), able[0]["name"])
 
 
-def relative_cost(row: dict[str, Any], evaluation: dict[str, Any]) -> float | None:
+def relative_cost(row: Mapping[str, Any], evaluation: Mapping[str, Any]) -> float | None:
     """Cost of a row in units of the cheapest single model, None where there is no such unit."""
     unit = cheapest_single(evaluation)
     return None if unit is None or row.get("cost") is None else row["cost"] / unit["cost"]

@@ -10,9 +10,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from hierrouter_jax.files import replacing, write_json, write_text
+from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.run import records
-from hierrouter_jax.report.figures.palette import css_variables
+from hierrouter_jax.report.figures.style import css_variables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PAGE, NUMBERS, FIGURES, DATA = "report.html", "report.json", "figures", "data"
@@ -20,15 +21,30 @@ _TOO_LONG = 5000  # a table with more rows is told by its CSV alone
 
 
 @dataclass(frozen=True)
+class Section:
+    """A part of a page that not every page has.
+
+    Attributes:
+      context: the values that its part of the template prints.
+      rows: the rows of its table of numbers.
+      files: its figures' files by name, as `style.paper_files` makes them.
+    """
+
+    context: Mapping[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Site:
     """All that is written of one report.
 
     Attributes:
-      template: of the page.
-      context: what it prints.
+      template: file name of the page's template.
+      context: the values that the template prints.
       frames: every table of numbers, by the name of its CSV file.
       numbers: what `report.json` holds beside the tables.
-      figures: files by name, see `paper.paper_files`.
+      figures: figures' files by name, as `style.paper_files` makes them.
     """
 
     template: str
@@ -72,6 +88,7 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
         "multiple": formats.multiple,
         "probability": formats.probability,
     }
+    environment.globals["RIGHT"] = RIGHT
     return environment.get_template(template).render(
         **context,
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),

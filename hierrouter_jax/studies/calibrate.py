@@ -1,7 +1,7 @@
 """Which cost weight or stop threshold meets a budget or an accuracy: chosen on validation, checked on another split."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +21,10 @@ from hierrouter_jax.evaluation.tree_policy import greedy, run_policy
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
+from hierrouter_jax.studies.measures import achieved, charged
 from hierrouter_jax.training.checkpoints import load_routers
 from hierrouter_jax.training.checks import check_charges
-from hierrouter_jax.training.router import TrainedRouter, router_cost
+from hierrouter_jax.training.router import TrainedRouter
 
 Knob = Literal["cost_weight", "stop_threshold", "none"]
 POINTS = 33  # settings tried of each knob
@@ -34,11 +35,11 @@ class Setting:
     """A trained policy with its knob set.
 
     Attributes:
-      run: folder that it comes from.
-      learner: its name.
-      knob: `cost_weight`, that a cost-conditioned policy is told; `stop_threshold`, the probability of STOP from which
-        on the policy stops; `none`, as it was trained.
-      value: of the knob; None as it was trained.
+      run: folder that the policy comes from.
+      learner: name of the learner that trained it.
+      knob: `cost_weight`, the condition of a cost-conditioned policy; `stop_threshold`, the probability of STOP from
+        which on the policy stops; `none`, the policy as it was trained.
+      value: setting of the knob, in the knob's own unit; None for the policy as it was trained.
     """
 
     run: str
@@ -67,9 +68,9 @@ def calibrate(
     Args:
       runs: folders of trained runs on this table, all of whose policies are candidates.
       budget: mean cost of a query, in the table's money unit; or else
-      accuracy: to reach, as a fraction.
-      split: that is checked on.
-      only: one learner's name.
+      accuracy: accuracy that is to be reached, as a fraction.
+      split: name of the split that the choice is checked on.
+      only: name of the one learner whose policies are candidates; by default all learners are.
 
     Raises:
       InputError: if not exactly one target is given, no run has the learner, or no setting meets the target.
@@ -92,21 +93,21 @@ def calibrate(
     metric = "cost" if budget is not None else "quality"
     target = budget if accuracy is None else accuracy
     assert target is not None
-    told, met = getattr(before, metric), getattr(after, metric)
+    predicted, met = getattr(before, metric), getattr(after, metric)
     low, high = mean_interval(met - target)
     return {
         "target": {"budget": budget, "accuracy": accuracy, "money_unit": table.money_unit},
         "setting": {"run": setting.run, "learner": setting.learner, "knob": setting.knob, "value": setting.value},
         "settings_tried": len(candidates),
-        "validation": _told(before),
-        split: _told(after),
+        "validation": _summary(before),
+        split: _summary(after),
         "off": {
             "split": split,
             "metric": "cost" if budget is not None else "accuracy",
             "from_target": float(met.mean() - target),
             "from_target_ci": [low, high],
-            "from_validation": float(met.mean() - told.mean()),
-            "from_validation_ci": _between(told, met),
+            "from_validation": float(met.mean() - predicted.mean()),
+            "from_validation_ci": _between(predicted, met),
             "met": bool(met.mean() <= target) if budget is not None else bool(met.mean() >= target),
             "undecided": low <= 0 <= high,
         },
@@ -217,28 +218,32 @@ def _program(static: LearnerStatic) -> Callable[..., Any]:
     """Logits and legal actions at every decision node."""
 
     @jax.jit
-    def run(params: Any, table: DeviceTable, told: Conditions, ranges: ConditionRanges) -> Any:
-        policy = run_policy(static, params, table, told, ranges)
+    def run(params: Any, table: DeviceTable, conditions: Conditions, ranges: ConditionRanges) -> Any:
+        policy = run_policy(static, params, table, conditions, ranges)
         return policy.logits, policy.mask
 
     return run
 
 
 class _Logits:
-    """A router's logits and legal actions on a part, computed once for every cost weight it is told."""
+    """A router's logits and legal actions on a part of the table: the part is reduced and uploaded once."""
 
     def __init__(self, router: TrainedRouter) -> None:
-        self._router, self._kept = router, {}
+        self._router, self._params = router, router.params(router.chosen_seed)
+        self._tables: dict[int, tuple[OutcomeTable, DeviceTable]] = {}
+        self._results: dict[tuple[int, float | None], tuple[np.ndarray, np.ndarray]] = {}
 
     def of(self, part: OutcomeTable, weight: float | None) -> tuple[np.ndarray, np.ndarray]:
-        key = id(part), weight
-        if key not in self._kept:
-            router = self._router
-            told = router.conditions(part.num_queries, weight)
-            params = router.params(router.chosen_seed)
+        """At one cost weight, for a router that is conditioned on it; None is the run's own."""
+        router, key = self._router, (id(part), weight)
+        if id(part) not in self._tables:  # the part is kept with its table, so that no other one gets its id
+            self._tables[id(part)] = part, router.features.on_device(part)
+        if key not in self._results:
+            _, device = self._tables[id(part)]
+            conditions = router.conditions(part.num_queries, weight)
             run = _program(router.static)
-            self._kept[key] = jax.device_get(run(params, router.features.on_device(part), told, router.hyper.ranges))
-        return self._kept[key]
+            self._results[key] = jax.device_get(run(self._params, device, conditions, router.hyper.ranges))
+        return self._results[key]
 
 
 def _reaching(
@@ -249,17 +254,14 @@ def _reaching(
         policy = greedy(jnp.asarray(values), jnp.asarray(mask))
         if threshold is not None:
             policy = jnp.asarray(stopping_from(values, mask, threshold))
-        outcome = policy_outcome(part, np.asarray(end_probability(policy, part.tree)))
-        return replace(outcome, cost=outcome.cost + router_cost(router, outcome, part))
+        return charged(router, policy_outcome(part, np.asarray(end_probability(policy, part.tree))), part)
 
     return reach
 
 
-def _told(outcome: PolicyOutcome) -> dict[str, Any]:
+def _summary(outcome: PolicyOutcome) -> dict[str, Any]:
     return {
-        "accuracy": float(outcome.quality.mean()),
-        "accuracy_ci": list(mean_interval(outcome.quality)),
-        "cost": float(outcome.cost.mean()),
+        **achieved(outcome),
         "cost_ci": list(mean_interval(outcome.cost)),
         "hops": float(outcome.hops.mean()),
         "queries": len(outcome.cost),

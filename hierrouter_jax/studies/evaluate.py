@@ -1,44 +1,36 @@
 """Exact evaluation of routers beside their opponents and ceilings: what `evaluation.json` holds."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from hierrouter_jax.baselines import oracle
-from hierrouter_jax.baselines.problem import Problem
-from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mean_interval, proportion_interval
-from hierrouter_jax.evaluation.paired import holm, paired_difference
+from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mean_interval
+from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
-from hierrouter_jax.outcomes.coverage import evaluated_queries, opponents_train
+from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.front import called_once, front
-from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import TrainedRouter, router_cost
-
-# Who is compared with whom: declared here, before anything is seen, and corrected as one family.
-COMPARISONS = (
-    ("ppo", "best-sequence"),
-    ("ppo", "task-sequence"),
-    ("ppo", "best-single"),
-    ("ppo+stop", "best-sequence+stop"),
-    ("ppo+stop", "task-sequence+stop"),
-    ("ppo+stop", "ppo"),
+from hierrouter_jax.studies.measures import (
+    Entry,
+    achieved,
+    called_once,
+    charged,
+    co_failure,
+    means,
+    opponents,
+    problem_of,
+    route_shares,
+    task_rows,
 )
+from hierrouter_jax.training.checks import check_charges, smallest_budgets
+from hierrouter_jax.training.features import FittedFeatures
+from hierrouter_jax.training.router import Told, TrainedRouter, router_cost
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A policy under evaluation: where it ends on every query of the split."""
-
-    name: str
-    kind: str
-    ends: Float[np.ndarray, "Q N"]
-    stops: bool
+COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
 
 
 @single_precision
@@ -57,7 +49,7 @@ def evaluate(
       routers: the trained ones, each evaluated greedily at its chosen seed.
       features: what the run fitted on the training split.
       cost_weight: lambda, per normalised cost.
-      split: which queries to evaluate on.
+      split: name of the split to evaluate on.
       external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
     Raises:
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
@@ -73,13 +65,11 @@ def evaluate(
     for name, (ends, outcome) in called_once(external, part).items():
         entries.append(Entry(name, "external", ends, True))
         outcomes[name] = outcome
-    own_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
-    for name, own in own_costs.items():
-        outcomes[name] = replace(outcomes[name], cost=outcomes[name].cost + own)
+    outcomes |= {name: charged(router, outcomes[name], table) for name, router in routers.items()}
     rows = [
         _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
         | (
-            {"router_cost": float(own_costs[entry.name].mean())}
+            {"router_cost": float(router_cost(routers[entry.name], outcomes[entry.name], table).mean())}
             | _seed_rows(routers[entry.name], part, cost_weight)
             | front(routers[entry.name], part)
             if entry.name in routers
@@ -103,30 +93,9 @@ def evaluate(
         "task_names": list(table.task_names),
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
-        "comparisons": _comparisons(outcomes),
+        "comparisons": _comparisons(routers, outcomes),
         "live": None,
     }
-
-
-def opponents(part: OutcomeTable, problem: Problem) -> list[Entry]:
-    """The opponents that must always be in the table, chosen on training and tuned on validation.
-
-    Args:
-      part: the queries to answer.
-    """
-    return [
-        Entry(name, opponent.kind, opponent.fit(problem)(part), opponent.may_stop)
-        for name, opponent in opponents_of(part, ALWAYS).items()
-    ]
-
-
-def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float) -> Problem:
-    """What the opponents of a whole outcome table are fitted on.
-
-    Args:
-      weight: of cost, per money unit.
-    """
-    return Problem(opponents_train(table), table.split("validation"), features.reduction, weight)
 
 
 @single_precision
@@ -136,20 +105,7 @@ def behaviour(table: OutcomeTable, routers: dict[str, TrainedRouter], split: str
     policies = {}
     for name, router in routers.items():
         nodes = router.end_probability(part, router.chosen_seed).argmax(axis=1)
-        routes = {}
-        for index, task in enumerate(part.task_names):
-            if not (part.task == index).any():
-                continue
-            ended, count = np.unique(nodes[part.task == index], return_counts=True)
-            routes[task] = [
-                {
-                    "route": [part.model_names[model] for model in part.tree.route(int(node))],
-                    "stopped": bool(part.tree.stages[node] < part.tree.horizon),
-                    "share": int(times) / int(count.sum()),
-                }
-                for node, times in sorted(zip(ended, count, strict=True), key=lambda pair: -pair[1])
-            ]
-        policies[name] = {"routes": routes}
+        policies[name] = {"routes": {task: route_shares(nodes[rows], part) for task, rows in task_rows(part)}}
     return {"policies": policies}
 
 
@@ -164,24 +120,14 @@ def _row(
     return {
         "name": entry.name,
         "kind": entry.kind,
-        "accuracy": float(outcome.quality.mean()),
-        "accuracy_ci": list(mean_interval(outcome.quality)),
-        "cost": float(outcome.cost.mean()),
+        **achieved(outcome),
         "cost_ci": list(mean_interval(outcome.cost)),
         "hops": float(outcome.hops.mean()),
         "return": float(outcome.returns(cost_weight, normaliser).mean()),
         "oracle_gap_recovered": float((outcome.quality.mean() - single) / gap) if gap > 0 else None,
         "repaired": float(outcome.repaired.mean()),
         "damaged": float(outcome.damaged.mean()),
-        "per_task": {
-            task: {
-                "accuracy": float(outcome.quality[here].mean()),
-                "cost": float(outcome.cost[here].mean()),
-                "queries": int(here.sum()),
-            }
-            for task, here in ((name, part.task == index) for index, name in enumerate(part.task_names))
-            if here.any()
-        },
+        "per_task": {task: {**means(outcome, rows), "queries": len(rows)} for task, rows in task_rows(part)},
         "seen_templates": _part_accuracy(outcome, ~unseen),
         "unseen_templates": _part_accuracy(outcome, unseen),
     }
@@ -193,7 +139,8 @@ def _part_accuracy(outcome: PolicyOutcome, rows: np.ndarray) -> dict[str, Any]:
 
 def _seed_rows(router: TrainedRouter, part: OutcomeTable, cost_weight: float) -> dict[str, Any]:
     """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
-    outcomes = [policy_outcome(part, router.end_probability(part, s)) for s in range(len(router.state.best_return))]
+    ends = (router.end_probability(part, seed) for seed in range(len(router.state.best_return)))
+    outcomes = [charged(router, policy_outcome(part, its_ends), part) for its_ends in ends]
     accuracy = np.array([outcome.quality.mean() for outcome in outcomes])
     returns = [outcome.returns(cost_weight, router.features.cost_normaliser).mean() for outcome in outcomes]
     centre, low, high = interquartile_mean_interval(accuracy[~router.diverged])
@@ -214,38 +161,84 @@ def _ceiling(
     part: OutcomeTable, outcomes: dict[str, PolicyOutcome], weight: float, cost_weight: float, normaliser: float
 ) -> dict[str, Any]:
     best = policy_outcome(part, ending_at(oracle.oracle_return(part, weight, allow_stop=True), part.tree))
-    failed, queries = oracle.co_failure(part)
     return {
-        **{
-            name: {"accuracy": float(outcomes[name].quality.mean()), "cost": float(outcomes[name].cost.mean())}
-            for name in ("oracle_fixed", "oracle_stop")
-        },
-        "oracle_return": {
-            "return": float(best.returns(cost_weight, normaliser).mean()),
-            "accuracy": float(best.quality.mean()),
-            "cost": float(best.cost.mean()),
-        },
-        "co_failure": {"value": failed / queries, "ci": list(proportion_interval(failed, queries))},
+        **{name: means(outcomes[name]) for name in ("oracle_fixed", "oracle_stop")},
+        "oracle_return": {"return": float(best.returns(cost_weight, normaliser).mean()), **means(best)},
+        "co_failure": co_failure(part),
     }
 
 
-def _comparisons(outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
+def declared_pairs(learners: Iterable[str]) -> list[tuple[str, str]]:
+    """Who is compared with whom: declared here, before anything is seen, and corrected as one family.
+
+    A learner of fixed length meets the best fixed routes and the best single model; one that may stop meets the best
+    routes that may stop, and the same learner of fixed length.
+    """
+    pairs = []
+    for name in learners:
+        fixed, stop = name.removesuffix("+stop"), "+stop" if name.endswith("+stop") else ""
+        opponents = (f"best-sequence{stop}", f"task-sequence{stop}", fixed if stop else "best-single")
+        pairs += [(name, opponent) for opponent in opponents]
+    return pairs
+
+
+def _comparisons(learners: Iterable[str], outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
     """The declared comparisons that this run can make, p-values Holm-adjusted over them."""
-    rows = []
-    for policy, opponent in COMPARISONS:
-        if policy in outcomes and opponent in outcomes:
-            difference = paired_difference(outcomes[policy].quality, outcomes[opponent].quality)
-            rows.append(
-                {
-                    "policy": policy,
-                    "opponent": opponent,
-                    "metric": "accuracy",
-                    "difference": difference.value,
-                    "ci": list(difference.interval),
-                    "p_value": difference.p_value,
-                    "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
-                }
-            )
-    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
-        row["p_holm"] = adjusted
-    return rows
+    pairs = [pair for pair in declared_pairs(learners) if outcomes.keys() >= set(pair)]
+    family = [paired_difference(outcomes[policy].quality, outcomes[opponent].quality) for policy, opponent in pairs]
+    return [
+        {
+            "policy": policy,
+            "opponent": opponent,
+            "metric": "accuracy",
+            "difference": one.value,
+            "ci": list(one.interval),
+            "p_value": one.p_value,
+            "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
+            "p_holm": one.p_holm,
+        }
+        for (policy, opponent), one in zip(pairs, verdicts(family), strict=True)
+    ]
+
+
+def front(router: TrainedRouter, table: OutcomeTable) -> dict[str, Any]:
+    """`front`: what the chosen seed reaches at each point of the grid; nothing for a router without conditions.
+
+    As in the router's own row, `cost` includes what deciding costs; a budget is of the calls alone. `return` is at
+    the point's cost weight, that of the run where the router is not conditioned on one.
+    """
+    if not router.static.conditions:
+        return {}
+    grid, points = condition_grid(router, table), []
+    ends = router.end_probabilities(table, router.chosen_seed, grid)
+    for (cost_weight, budget), its_ends in zip(grid, ends, strict=True):
+        outcome = charged(router, policy_outcome(table, its_ends), table)
+        weight = router.hyper.reward.hop_cost if cost_weight is None else cost_weight
+        points.append(
+            {
+                "cost_weight": float(weight),
+                "budget": budget,
+                **means(outcome),
+                "return": float(outcome.returns(weight, router.features.cost_normaliser).mean()),
+            }
+        )
+    return {"front": points}
+
+
+def condition_grid(router: TrainedRouter, table: OutcomeTable) -> list[Told]:
+    """Every cost weight with every budget, both log-spaced over the ranges that training drew from.
+
+    Budgets start at the smallest that leaves no query of the table without an answer.
+    """
+    weights: list[float | None] = [None]
+    budgets: list[float | None] = [None]
+    if router.static.cost_conditioned:
+        bounds = router.hyper.ranges.cost_weight
+        weights = np.geomspace(bounds.low, bounds.high, COST_WEIGHTS).tolist()
+    if router.static.budgeted:
+        check_charges(table, router.static)
+        bounds, call = router.hyper.ranges.budget, router.features.cost_normaliser
+        low = max(bounds.low * call, smallest_budgets(table).max())
+        high = max(low, bounds.high * call)
+        budgets = np.clip(np.geomspace(low, high, BUDGETS), low, high).tolist()
+    return [(weight, budget) for budget in dict.fromkeys(budgets) for weight in weights]

@@ -30,13 +30,14 @@ class PartialConfig:
 
     Attributes:
       whole: share of each task's training queries that get whole trees, to learn from what leads nowhere, too.
-      margin: of `promising`: routes within so much of their task's best mean quality.
-      visited: of `frontier`: the smallest probability of a visit, of any of the policies.
-      rounds: of `frontier`: how often policies are trained and then expand the trees.
-      seed: of the draw of queries with whole trees.
-      learners: that train the policies of a round. One that may not stop needs more calls, as all its routes are long.
-      seeds: policies of each learner.
-      updates: of their training; few do, as the policies only say where to look.
+      margin: largest distance of a promising route's mean quality to its task's best one (plan `promising`).
+      visited: smallest probability of a visit by any of the policies (plan `frontier`).
+      rounds: number of times that policies are trained and then expand the trees (plan `frontier`).
+      seed: seed of the draw of queries with whole trees.
+      learners: names of the learners that train a round's policies. One that may not stop needs more calls, as all its
+        routes are long.
+      seeds: number of policies of each learner.
+      updates: number of training updates; few do, as the policies only say where to look.
 
     Raises:
       InputError: if a share or a number is out of range.
@@ -80,9 +81,9 @@ def whole_trees(queries: Sequence[Query], tree: HopTree, share: float, seed: int
     for task in dict.fromkeys(query.task for query in queries):
         rows = [row for row, query in enumerate(queries) if query.task == task and query.split == "train"]
         whole[rng.permutation(rows)[: int(np.ceil(share * len(rows)))]] = True
-    wanted = np.repeat(whole[:, None], tree.num_nodes, axis=1)
-    wanted[:, 0] = True
-    return wanted
+    mask = np.repeat(whole[:, None], tree.num_nodes, axis=1)
+    mask[:, 0] = True
+    return mask
 
 
 def most_expanded(plan: PlanKind, config: PartialConfig, tree: HopTree) -> tuple[int, ...]:
@@ -104,8 +105,8 @@ def promising(table: OutcomeTable, whole: Bool[np.ndarray, " Q"], margin: float)
     """
     tree = table.tree
     train = np.array([query.split == "train" for query in table.queries])
-    wanted = np.repeat((whole | ~train)[:, None], tree.num_nodes, axis=1)
-    wanted[:, : tree.stage_start(2)] = True
+    mask = np.repeat((whole | ~train)[:, None], tree.num_nodes, axis=1)
+    mask[:, : tree.stage_start(2)] = True
     for task in range(len(table.task_names)):
         rows = (table.task == task) & train
         if not (rows & whole).any():
@@ -114,8 +115,8 @@ def promising(table: OutcomeTable, whole: Bool[np.ndarray, " Q"], margin: float)
         good = np.flatnonzero(mean >= mean[1:].max() - margin)
         passed = {tree.parent(node) for end in good for node in tree.path(int(end))}
         nodes = sorted(tree.child(node, model) for node in passed for model in range(tree.num_models))
-        wanted[np.ix_(np.flatnonzero(rows), np.array(nodes))] = True
-    return wanted
+        mask[np.ix_(np.flatnonzero(rows), np.array(nodes))] = True
+    return mask
 
 
 def frontier(table: OutcomeTable, routers: "Iterable[TrainedRouter]", probability: float) -> Bool[np.ndarray, "Q N"]:
@@ -126,9 +127,9 @@ def frontier(table: OutcomeTable, routers: "Iterable[TrainedRouter]", probabilit
     is worth, and never more than the child is worth.
     """
     visited = (visits(table, routers) > probability) & table.available
-    wanted = np.zeros_like(visited)
-    wanted[:, 1:] = np.repeat(visited[:, : table.tree.num_decision_nodes], table.tree.num_models, axis=1)
-    return wanted
+    mask = np.zeros_like(visited)
+    mask[:, 1:] = np.repeat(visited[:, : table.tree.num_decision_nodes], table.tree.num_models, axis=1)
+    return mask
 
 
 def visits(table: OutcomeTable, routers: "Iterable[TrainedRouter]") -> Float[np.ndarray, "Q N"]:
@@ -138,15 +139,15 @@ def visits(table: OutcomeTable, routers: "Iterable[TrainedRouter]") -> Float[np.
     """
     import jax.numpy as jnp
 
-    tree, found = table.tree, np.zeros(table.quality.shape)
+    tree, largest = table.tree, np.zeros(table.quality.shape)
     for router in routers:
         device = router.features.on_device(table)
         conditions = router.conditions(table.num_queries)
         legal = jnp.asarray(possible(tree, router.may_stop))
         for seed in range(len(router.state.best_return)):
             policy = run_policy(router.static, router.params(seed), device, conditions, router.hyper.ranges)
-            found = np.maximum(found, _reach(policy.logits, legal, tree))
-    return found
+            largest = np.maximum(largest, visit_probability(policy.logits, legal, tree))
+    return largest
 
 
 def possible(tree: HopTree, may_stop: bool) -> Bool[np.ndarray, "D A"]:
@@ -157,7 +158,7 @@ def possible(tree: HopTree, may_stop: bool) -> Bool[np.ndarray, "D A"]:
     return legal
 
 
-def _reach(logits: Any, legal: Any, tree: HopTree) -> Float[np.ndarray, "Q N"]:
+def visit_probability(logits: Any, legal: Any, tree: HopTree) -> Float[np.ndarray, "Q N"]:
     """Probability of visiting each node, of logits [Q, D, A] on a device and the actions that are legal [D, A]."""
     import jax
     import jax.numpy as jnp
@@ -165,7 +166,7 @@ def _reach(logits: Any, legal: Any, tree: HopTree) -> Float[np.ndarray, "Q N"]:
     return np.asarray(reach_probability(jax.nn.softmax(jnp.where(legal, logits, -jnp.inf)), tree))
 
 
-# Gives the table of the wanted nodes [Q, N], running what was not run before.
+# Gives the table of a mask of nodes [Q, N], running what was not run before.
 Ask = Callable[[Bool[np.ndarray, "Q N"]], OutcomeTable]
 Say = Callable[[str], None]
 
@@ -181,32 +182,32 @@ def collect_partly(
     """The table of a sampling plan.
 
     Args:
-      ask: collects; a later call wants all that an earlier one wanted.
-      queries: of the table, in order.
-      tree: of the table.
-      plan: which of them.
-      config: its numbers.
+      ask: function that collects a mask of nodes; a later mask holds all nodes of an earlier one.
+      queries: queries of the table, in its order.
+      tree: hop tree of the table.
+      plan: name of the sampling plan.
+      config: numbers of the plan.
       say: told what comes next, in a sentence.
     """
     from hierrouter_jax.training.train import train_routers
 
     if plan == "all":
         return ask(np.ones((len(queries), tree.num_nodes), dtype=bool))
-    wanted = whole_trees(queries, tree, config.whole, config.seed)
-    say(f"whole trees of {int(wanted.all(axis=1).sum()):,} of {len(queries):,} queries")
-    table = ask(wanted)
+    mask = whole_trees(queries, tree, config.whole, config.seed)
+    say(f"whole trees of {int(mask.all(axis=1).sum()):,} of {len(queries):,} queries")
+    table = ask(mask)
     if plan == "promising":
         say("each model once, and promising routes, for the other training queries")
-        return ask(promising(table, np.asarray(wanted.all(axis=1)), config.margin))
+        return ask(promising(table, np.asarray(mask.all(axis=1)), config.margin))
     for number in range(1, config.rounds + 1):
         say(f"round {number} of {config.rounds}: training, then hops after what is visited with p > {config.visited:g}")
         routers, _ = train_routers(begun(table), config.train, progress=False)
         for _ in range(tree.horizon):
             more = frontier(table, routers.values(), config.visited)
-            if (more <= wanted).all():
+            if (more <= mask).all():
                 break
-            wanted = wanted | more
-            table = ask(wanted)
+            mask = mask | more
+            table = ask(mask)
     return table
 
 

@@ -8,16 +8,16 @@ import numpy as np
 from jaxtyping import Bool
 from tqdm import tqdm
 
-from hierrouter_jax.baselines.problem import Policy, Problem
+from hierrouter_jax.baselines.problem import Policy
 from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.evaluation.intervals import mean_interval
 from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.coverage import evaluated_queries, opponents_train, without_partial_trees
+from hierrouter_jax.outcomes.coverage import evaluated_queries, without_partial_trees
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.measures import achieved, problem_of
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import DIVERGED
 from hierrouter_jax.training.settings import TrainConfig
@@ -41,9 +41,7 @@ def opponent(name: str, cost_weight: float, features: int = 96, seed: int = 0) -
             raise InputError(f"opponent {name!r} is none of this table's; {nearest(name, known)}")
         fitted = fit_features(table.split("train"), features)
         weight = cost_weight / fitted.cost_normaliser
-        return known[name].fit(
-            Problem(opponents_train(table), table.split("validation"), fitted.reduction, weight, seed)
-        )
+        return known[name].fit(problem_of(table, fitted, weight, seed))
 
     return fit
 
@@ -74,8 +72,8 @@ def transfer(
     Args:
       train: learners, and the cost weight, features and seed of everybody.
       opponents: names; by default those of every evaluation that learn or choose, and predict by neighbours and ridge.
-      model: of the pool, that is taken to have been added; None: none is.
-      known: numbers of training queries that its outcomes are known of.
+      model: name of the model of the pool that is taken to have been added; None: no model is.
+      known: numbers of training queries that the model's outcomes are known of.
 
     Raises:
       InputError: if a name or a number is wrong, or the table has fewer than two tasks to train on or none to test.
@@ -169,28 +167,26 @@ def leave_one_task_out(table: OutcomeTable, contenders: Mapping[str, Contender])
     The two fits are compared on the same queries, so that a hard benchmark does not read as a failure to generalise.
 
     Args:
-      contenders: by the names that the rows are to have.
+      contenders: functions that fit a policy, by the names that the rows are to have.
 
     Returns:
       A row a task and contender: `accuracy` and `cost` without the task, `in_distribution` the accuracy with it,
       `difference` of the first less the second with its 95 % interval `ci` over queries.
     """
-    told = {name: fit(table) for name, fit in contenders.items()}
+    on_all = {name: fit(table) for name, fit in contenders.items()}
     rows = []
     for task in tested_tasks(table):
         left = without_task(table, task)
         test = evaluated_queries(left, "test")
         for name, fit in contenders.items():
-            out, within = policy_outcome(test, fit(left)(test)), policy_outcome(test, told[name](test))
+            out, within = policy_outcome(test, fit(left)(test)), policy_outcome(test, on_all[name](test))
             difference = paired_difference(out.quality, within.quality)
             rows.append(
                 {
                     "task": task,
                     "policy": name,
                     "queries": test.num_queries,
-                    "accuracy": float(out.quality.mean()),
-                    "accuracy_ci": list(mean_interval(out.quality)),
-                    "cost": float(out.cost.mean()),
+                    **achieved(out),
                     "in_distribution": float(within.quality.mean()),
                     "difference": difference.value,
                     "ci": list(difference.interval),
@@ -214,9 +210,9 @@ def with_new_model(table: OutcomeTable, model: str, known: int, seed: int = 0) -
     training = np.flatnonzero(split == "train")
     if not 0 <= known <= len(training):
         raise InputError(f"known is {known}, but must be from 0 to the {len(training)} training queries")
-    told = split == "test"
-    told[np.random.default_rng(seed).permutation(training)[:known]] = True
-    missing = ~told[:, None] & calls_model(table.tree, table.model_names.index(model))
+    holds = split == "test"
+    holds[np.random.default_rng(seed).permutation(training)[:known]] = True
+    missing = ~holds[:, None] & calls_model(table.tree, table.model_names.index(model))
     return replace(
         table,
         available=table.available & ~missing,
@@ -254,9 +250,7 @@ def add_model(
                     "model": model,
                     "known": int(number),
                     "policy": name,
-                    "accuracy": float(outcome.quality.mean()),
-                    "accuracy_ci": list(mean_interval(outcome.quality)),
-                    "cost": float(outcome.cost.mean()),
+                    **achieved(outcome),
                     "used": float(ends[:, calls].sum(axis=1).mean()),
                 }
             )

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 
 from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.intervals import proportion_interval
 from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.measures import co_failure, means
 from hierrouter_jax.training.features import fit_features
 
 Answer = Literal["go", "sample", "too few queries", "no-go"]
@@ -31,18 +31,20 @@ FEATURES = 64
 def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) -> dict[str, Any]:
     """Headroom of routing, what no choice can reach, and the price of depth, as plain data.
 
-    Rules, declared here and ours. Routing: *go* where choosing by the predicted task beats the best single model with
-    a 95 % interval above 0; *sample* where it does not, but 14.4 % of the oracle's headroom (lower bound) is a point or
-    more, so that a better router may; *no-go* where that of its upper bound is less than a point. Another hop, where
-    the table has it: *go* where what it adds to the best route per predicted task has an interval above 0, *no-go*
-    where the interval ends below a point. Where the table does not have it: *sample* where repairing a fifth of the
+    The rules are this project's own. Routing: *go* where choosing by the predicted task beats the best single model
+    with a 95 % interval above 0; *sample* where it does not, but 14.4 % of the oracle's headroom (lower bound) is a
+    point or more, so that a better router may; *no-go* where that of its upper bound is less than a point. Another hop,
+    where the table has it: *go* where what it adds to the best route per predicted task has an interval above 0, *no-
+    go* where the interval ends below a point. Where the table does not have it: *sample* where repairing a fifth of the
     queries that no model gets right (lower bound) adds a point, *no-go* where that of the upper bound does not: nothing
     but a rewrite can help there. All else, and all of fewer than 20 queries, is *too few queries*.
 
     Args:
-      table: of one hop or more; choices are made on its training split, the regularisation on its validation split.
-      split: that everything is measured on.
-      cost_weight: of return: quality less cost weight times cost over the training split's mean cost of a call.
+      table: outcome table of one hop or more; choices are made on its training split, the regularisation on its
+        validation split.
+      split: name of the split that everything is measured on.
+      cost_weight: lambda of the return, which is quality less lambda times cost over the training split's mean cost of
+        a call.
 
     Raises:
       InputError: if a split is missing, or no query of a split has all of its one-hop outcomes.
@@ -55,16 +57,16 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
     best = ending_at(oracle.oracle_return(one_hop[2], weight, allow_stop=True), one_hop[2].tree)
     by_depth = [_task_sequence(train, validation, part, hops, weight) for hops in range(1, table.tree.horizon + 1)]
     ceiling = policy_outcome(one_hop[2], best)
-    failed, queries = oracle.co_failure(one_hop[2])
+    queries = int(one_hop[2].answered.sum())
     report = {
         "queries": queries,
         "left_out": table.split(split).num_queries - queries,
         "split": split,
         "cost_weight": cost_weight,
-        "best_single": {"model": _single_name(one_hop[0], weight), **_means(single)},
-        "task_sequence": {**_means(by_depth[0]), "headroom": _gain(by_depth[0], single, cost_weight, normaliser)},
-        "oracle": {**_means(ceiling), "headroom": _gain(ceiling, single, cost_weight, normaliser)},
-        "co_failure": {"value": failed / queries, "ci": list(proportion_interval(failed, queries))},
+        "best_single": {"model": _single_name(one_hop[0], weight), **means(single)},
+        "task_sequence": {**means(by_depth[0]), "headroom": _gain(by_depth[0], single, cost_weight, normaliser)},
+        "oracle": {**means(ceiling), "headroom": _gain(ceiling, single, cost_weight, normaliser)},
+        "co_failure": co_failure(one_hop[2]),
         "depth": [_depth(one_hop[2], hops) for hops in range(1, DEEPEST + 1)],
         "money_unit": table.money_unit,
     }
@@ -102,10 +104,6 @@ def _task_sequence(
     while (missing := ~part.available[rows, nodes]).any():  # a route that was not collected ends where it was
         nodes = np.where(missing, part.tree.parent(nodes), nodes)
     return policy_outcome(part, ending_at(nodes, part.tree))
-
-
-def _means(outcome: PolicyOutcome) -> dict[str, float]:
-    return {"accuracy": float(outcome.quality.mean()), "cost": float(outcome.cost.mean())}
 
 
 def _gain(one: PolicyOutcome, other: PolicyOutcome, cost_weight: float, normaliser: float) -> dict[str, Any]:
@@ -155,9 +153,9 @@ def cheapest_route(
     are found once, and what remains is a minimum over at most M^2 beginnings.
 
     Args:
-      first: cost of each model as a first hop.
-      writes: tokens that it writes.
-      price_in: of a token that it reads.
+      first: cost of each model as a first hop, in money.
+      writes: number of tokens that each model writes.
+      price_in: price of a token that each model reads, in money.
       hops: number of calls.
 
     Raises:

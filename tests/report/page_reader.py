@@ -41,6 +41,10 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
+def policy_row(evaluation: dict, name: str) -> dict:
+    return next(row for row in evaluation["policies"] if row["name"] == name)
+
+
 def change(path: Path, edit) -> None:
     value = json.loads(path.read_text())
     edit(value)

@@ -9,6 +9,7 @@ import numpy as np
 MODELS, TASKS = ("reader", "calculator", "speller"), ("expression-to-words", "fact-to-value", "number-to-words")
 ARMS = ("plain", "potential", "quality gain", "damage", "log cost", "stage bonus")
 WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0)
+SMALL: dict[str, Any] = {"arms": ARMS[:3], "weights": WEIGHTS[:2], "seeds": 4}  # a comparison that is drawn quickly
 CLAIMS = [
     "Better than plain after correction: potential (return at 0.01); no arm is worse than plain anywhere.",
     "Return of potential beside plain: better at cost weight 0.01 (+1.4 points [+0.6, +2.2]).",

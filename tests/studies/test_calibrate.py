@@ -8,6 +8,7 @@ import pytest
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.studies import calibrate as module
 from hierrouter_jax.studies.calibrate import calibrate, choose, stopping_from, thresholds
+from hierrouter_jax.training.features import FittedFeatures
 from tests.conditioned import random_router
 from tests.tables import random_table
 
@@ -64,6 +65,22 @@ def test_a_target_is_met_on_validation_and_checked_on_test(monkeypatch):
     assert off["met"] == (found["test"]["cost"] <= budget)
     with pytest.raises(InputError, match="'ppo', but none of run holds it"):
         calibrate(runs, table, budget=budget, only="ppo")
+
+
+def test_a_table_is_reduced_once_however_many_cost_weights_are_tried(monkeypatch):
+    table = random_table(queries=60, models=2, horizon=2, embedding=4)
+    router = random_router(table, cost_conditioned=True)
+    monkeypatch.setattr(module, "load_routers", lambda run, table: {"exact": router})
+    uploads, upload = [], FittedFeatures.on_device
+
+    def counting(self, part):
+        uploads.append(part.num_queries)
+        return upload(self, part)
+
+    monkeypatch.setattr(FittedFeatures, "on_device", counting)
+    result = calibrate([Path("run")], table, accuracy=1e-6)
+    assert result["settings_tried"] == 1 + module.POINTS
+    assert uploads == [table.split("validation").num_queries, table.split("test").num_queries]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Partial trees: what the plans want, and models beside the pool."""
+"""Partial trees: what the plans want."""
 
 import itertools
 from dataclasses import replace
@@ -13,16 +13,15 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.coverage import opponents_train, whole_training_trees, without_partial_trees
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.front import called_once
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.partial import (
     PartialConfig,
-    _reach,
     collect_partly,
     frontier,
     most_expanded,
     possible,
     promising,
+    visit_probability,
     whole_trees,
 )
 from tests.tables import random_table
@@ -75,7 +74,7 @@ def test_the_frontier_is_all_that_follows_a_visited_node(monkeypatch):
 def test_visits_are_products_of_choices_without_a_mask_for_what_is_missing():
     """At the root 1/4 and 3/4, as it cannot STOP; after model 1 STOP takes half, and each model a quarter."""
     logits = jnp.log(jnp.array([[[1.0, 3.0, 9.0], [1.0, 1.0, 2.0], [1.0, 1.0, 2.0]]]))
-    found = _reach(logits, jnp.asarray(possible(TREE, may_stop=True)), TREE)
+    found = visit_probability(logits, jnp.asarray(possible(TREE, may_stop=True)), TREE)
     np.testing.assert_allclose(found[0], [1, 1 / 4, 3 / 4, 1 / 16, 1 / 16, 3 / 16, 3 / 16], rtol=1e-5)
 
 
@@ -85,7 +84,7 @@ def test_no_frontier_passes_the_bound_of_its_plan(seed, visited, seeds):
     tree, rng = HopTree(3, 3), np.random.default_rng(seed)
     logits = rng.normal(size=(seeds, 5, 13, 4)) * rng.choice([0.1, 1.0, 9.0])
     legal = jnp.asarray(possible(tree, may_stop=True))
-    reach = np.max([_reach(jnp.asarray(one), legal, tree) for one in logits], axis=0)
+    reach = np.max([visit_probability(jnp.asarray(one), legal, tree) for one in logits], axis=0)
     most = most_expanded("frontier", PartialConfig(visited=visited, seeds=seeds), tree)
     for stage in range(tree.horizon):
         assert (reach[:, tree.stage_slice(stage)] > visited).sum(axis=1).max() <= most[stage]
@@ -135,25 +134,6 @@ def test_rounds_ask_for_more_and_more_and_for_no_more_than_the_policies_want(mon
     assert rest.available.all()
     assert rest.num_queries == table.num_queries - partial.sum()
     assert collect_partly(ask, full.queries, TREE, "all", config).available.all()
-
-
-def test_models_beside_the_pool_are_matched_by_query():
-    table = random_table(queries=6, models=2, horizon=2)
-    beside = random_table(seed=5, queries=6, models=2, horizon=1).select(np.arange(6)[::-1])
-    beside = replace(beside, pool=tuple(replace(member, name=f"large-{member.name}") for member in beside.pool))
-    part = table.split("test")
-    found = called_once(beside, part)
-    assert list(found) == ["large-m0", "large-m1"]
-    for model, name in enumerate(found):
-        ids = [query.id for query in beside.queries]
-        rows = [ids.index(query.id) for query in part.queries]
-        assert found[name][1].quality.tolist() == beside.quality[rows, 1 + model].tolist()
-        assert np.allclose(found[name][1].cost, beside.cost[rows, 1 + model])
-    assert called_once(None, part) == {}
-    with pytest.raises(InputError, match="have no answer to query 'q2'"):
-        called_once(beside.select(np.array([0])), part)
-    with pytest.raises(InputError, match="money unit is 'dollars'"):
-        called_once(replace(beside, money_unit="dollars"), part)
 
 
 def test_numbers_out_of_range_are_refused():

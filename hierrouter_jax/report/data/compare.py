@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.report.data.run import flat, need, read_object
+from hierrouter_jax.report import formats
+from hierrouter_jax.report.data.run import flat, need, read_object, routes_frame
 
 COMPARE = "compare.json"
 _TOP = ("table", "cost_weights", "seeds", "arms", "comparisons", "claims", "opponents")
@@ -31,7 +32,7 @@ class CompareFiles:
 
     @property
     def models(self) -> list[str]:
-        return [model["name"] if isinstance(model, dict) else model for model in self.compare["table"]["pool"]]
+        return formats.model_names(self.compare["table"])
 
     @property
     def arms(self) -> list[str]:
@@ -56,12 +57,11 @@ class CompareFiles:
     @property
     def behaviour(self) -> dict[str, Any]:
         """Shares of routes of each arm at the shown cost weight."""
-        found = {}
-        for arm in self.compare["arms"]:
-            point = next((one for one in arm["points"] if one["cost_weight"] == self.shown_weight), None)
-            if point is not None:
-                found[arm["name"]] = {"routes": point["routes"]}
-        return found
+        return {
+            arm["name"]: {"routes": point["routes"]}
+            for arm in self.compare["arms"]
+            if (point := point_at(arm, self.shown_weight)) is not None
+        }
 
     @property
     def tasks(self) -> list[str]:
@@ -70,9 +70,13 @@ class CompareFiles:
     @cached_property
     def unit(self) -> tuple[float, str] | None:
         """Cost and name of the cheapest single model called once, where the opponents hold one."""
-        single = [row for row in self.compare["opponents"] if row["name"] in self.models and row["cost"] > 0]
-        cheapest = min(single, key=lambda row: row["cost"], default=None)
+        cheapest = formats.cheapest_single(self.compare, "opponents")
         return None if cheapest is None else (cheapest["cost"], cheapest["name"])
+
+
+def point_at(arm: dict[str, Any], cost_weight: float) -> dict[str, Any] | None:
+    """What an arm reaches at a cost weight; None where it was not trained at it."""
+    return next((point for point in arm["points"] if point["cost_weight"] == cost_weight), None)
 
 
 def read_compare(folder: Path) -> CompareFiles:
@@ -122,17 +126,8 @@ def compare_frames(files: CompareFiles) -> dict[str, pd.DataFrame]:
         ),
         "comparisons": pd.DataFrame([flat(row) for row in compare["comparisons"]]),
         "opponents": pd.DataFrame([flat(row) for row in compare["opponents"]]),
-        "routes": pd.DataFrame(
-            {
-                "arm": name,
-                "cost_weight": point["cost_weight"],
-                "task": task,
-                **route,
-                "route": " > ".join(route["route"]),
-            }
-            for name, point in points
-            for task, routes in point["routes"].items()
-            for route in routes
+        "routes": routes_frame(
+            ({"arm": name, "cost_weight": point["cost_weight"]}, point["routes"]) for name, point in points
         ),
         "stop_rates": pd.DataFrame(
             {"arm": name, "cost_weight": point["cost_weight"], "of": kind, "name": str(key), "stop_rate": value}
@@ -145,10 +140,10 @@ def compare_frames(files: CompareFiles) -> dict[str, pd.DataFrame]:
 
 def _arm(arm: dict[str, Any]) -> dict[str, Any]:
     front = {name: arm["front"][name] for name in ("hypervolume", "aiq") if name in arm["front"]}
-    told = {key: value for key, value in arm.items() if key not in ("points", "front", "reward", "settings")}
+    columns = {key: value for key, value in arm.items() if key not in ("points", "front", "reward", "settings")}
     reward = {f"reward.{name}": weight for name, weight in (arm.get("reward") or {}).items()}
     settings = {name: str(value) for name, value in (arm.get("settings") or {}).items()}
-    return flat(told) | flat(front) | reward | settings
+    return flat(columns) | flat(front) | reward | settings
 
 
 def _point(point: dict[str, Any]) -> dict[str, Any]:

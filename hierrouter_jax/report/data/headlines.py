@@ -1,21 +1,25 @@
-"""Sentences computed from the numbers of a run, in whichever direction the numbers point."""
+"""What a run's page says in words: sentences from its numbers, whichever way they point, and its live transcripts."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
+from hierrouter_jax.evaluation.paired import Verdict, Word
+from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.report import formats
 
 BLIND_KINDS = frozenset({"single", "sequence", "supervised", "random"})
-TIE_MARGIN = 0.01
+SHOWN = 6  # transcripts on a page
 
 
-def verdict(comparison: dict[str, Any]) -> str:
-    """What a paired interval allows one to say: better, worse, tied (not worse by more than 1 point) or undecided."""
+def verdict(comparison: dict[str, Any]) -> Word:
+    """What a comparison allows one to say, by its interval and its p-value together: `evaluation.paired.Verdict`.
+
+    The p-value is the corrected one; a comparison that belongs to no family has `p_value` alone.
+    """
     low, high = comparison["ci"]
-    if low > 0:
-        return "better"
-    if high < 0:
-        return "worse"
-    return "tied" if low > -TIE_MARGIN else "undecided"
+    p_value = comparison["p_value"]
+    return Verdict(comparison["difference"], (low, high), p_value, comparison.get("p_holm", p_value)).word
 
 
 def headlines(evaluation: dict[str, Any]) -> list[str]:
@@ -66,11 +70,11 @@ def _against(row: dict[str, Any], opponent: dict[str, Any], known: dict[str, Any
         difference = row["accuracy"] - opponent["accuracy"]
         return f", {_points(difference)} than {who} (without a paired interval in this run)"
     interval = f"95{formats.NARROW_SPACE}% interval {' to '.join(formats.signed_points(end) for end in known['ci'])}"
-    judged = verdict(known)
-    if judged in ("better", "worse"):
-        loses = ", so it loses to it" if judged == "worse" else ""
+    word = verdict(known)
+    if word in ("better", "worse"):
+        loses = ", so it loses to it" if word == "worse" else ""
         return f", {_points(known['difference'])} than {who} ({interval}){loses}"
-    tied = "tied: at most 1 point worse" if judged == "tied" else "undecided"
+    tied = "tied: at most 1 point worse" if word == "tied" else "undecided"
     return f"; {who}, differs by {formats.signed_points(known['difference'])} points ({interval}), which is {tied}"
 
 
@@ -86,9 +90,9 @@ def _cost_clause(row: dict[str, Any], evaluation: dict[str, Any], opponent: dict
 
 
 def _comparison(row: dict[str, Any], opponent: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any] | None:
-    wanted = (row["name"], opponent["name"], "accuracy")
+    key = (row["name"], opponent["name"], "accuracy")
     pairs = evaluation.get("comparisons") or []
-    return next((c for c in pairs if (c["policy"], c["opponent"], c["metric"]) == wanted), None)
+    return next((c for c in pairs if (c["policy"], c["opponent"], c["metric"]) == key), None)
 
 
 def _points(difference: float) -> str:
@@ -101,3 +105,57 @@ def _share(row: dict[str, Any]) -> str:
 
 def _queries(evaluation: dict[str, Any]) -> str:
     return f"{evaluation['table']['queries']:,} {evaluation['table']['split']}".replace(",", "\u2009")
+
+
+def choose_transcripts(transcripts: Sequence[dict[str, Any]], count: int = SHOWN) -> list[dict[str, Any]]:
+    """At most `count` transcripts, those first that show something (repair, STOP, damage) the others do not."""
+    left, chosen = list(transcripts), []
+    while left and len(chosen) < count:
+        seen_tags = {tag for one in chosen for tag in _events(one)}
+        seen_tasks = {one["task"] for one in chosen}
+        best = max(left, key=lambda one: (len(_events(one) - seen_tags), one["task"] not in seen_tasks))
+        left.remove(best)
+        chosen.append(best)
+    return chosen
+
+
+def answered_right(transcript: dict[str, Any]) -> bool:
+    """Whether the answer to the query is right."""
+    return transcript["quality"] >= RIGHT
+
+
+def right_hops(transcript: dict[str, Any]) -> list[bool]:
+    """Whether the response of each hop would have been a right answer."""
+    return [_right_hop(hop, transcript) for hop in transcript["hops"]]
+
+
+def transcript_notes(transcript: dict[str, Any]) -> list[str]:
+    """What happened, in the words of the page."""
+    words = {
+        "repaired": "repaired on the way",
+        "damaged": "damaged on the way",
+        "stopped": f"stopped after {len(transcript['hops'])} hop{'s' if len(transcript['hops']) != 1 else ''}",
+    }
+    return [text for event, text in words.items() if event in _events(transcript)]
+
+
+def _events(transcript: dict[str, Any]) -> set[str]:
+    hops = right_hops(transcript)
+    events = {"right" if answered_right(transcript) else "wrong"}
+    if transcript["stopped"]:
+        events.add("stopped")
+    steps = list(pairwise(hops))
+    if (False, True) in steps:
+        events.add("repaired")
+    if (True, False) in steps:
+        events.add("damaged")
+    return events
+
+
+def _right_hop(hop: dict[str, Any], transcript: dict[str, Any]) -> bool:
+    """By its own quality where that is known, else by being the gold answer, or the answer where that is right."""
+    if hop.get("quality") is not None:
+        return hop["quality"] >= RIGHT
+    right = {str(transcript["gold"]).strip()}
+    right |= {str(transcript["answer"]).strip()} if answered_right(transcript) else set()
+    return str(hop["response"]).strip() in right

@@ -5,11 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.policy_outcome import flips
+from hierrouter_jax.evaluation.tree_policy import run_policy
+from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
+from hierrouter_jax.training.checks import check_charges
+from hierrouter_jax.training.router import TrainedRouter
 
 ROWS, CHILDREN = 48, 6  # a picture has at most about so many leaves, and a node so many children
 STOP = "STOP"
@@ -21,17 +27,19 @@ class Branch:
     """One branch of the tree: a call, STOP, or those that are not shown.
 
     Attributes:
-      node: entered; for STOP and for `more` the node that is left.
-      parent: node before it, None at the root.
-      model: called, STOP, or None where the branch stands for `more` others.
-      probability: with which the policy takes it at its parent.
-      reach: with which the policy comes here at all.
-      cost: of this hop, in the table's money unit.
-      right: whether its response would be a right answer.
-      taken: whether the greedy route goes through it.
-      opened: whether its own branches are shown.
-      folded: whether it has some that are not.
-      more: how many branches it stands for.
+      node: index of the node that the branch leads to; for STOP and for `more` that of the node that it leaves.
+      parent: index of the node that the branch starts from, None at the root.
+      stage: number of hops that are done at its end.
+      model: name of the called model, STOP, or None where the branch stands for `more` others.
+      response: the text that the model answered.
+      probability: pi(branch | parent), the policy's probability of taking the branch at its parent.
+      reach: probability that the policy's route goes through the branch.
+      cost: price of this hop, in the table's money unit.
+      right: whether the response would be a right answer.
+      taken: whether the greedy route goes through the branch.
+      opened: whether the branches after this one are shown.
+      folded: whether the branch has branches after it that are not shown.
+      more: number of branches that it stands for, 0 for a branch of its own.
     """
 
     node: int
@@ -59,6 +67,44 @@ class QueryTree:
     answer: str
     right: bool
     cost: float
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A router on the Q queries of a table.
+
+    Attributes:
+      probabilities: pi(a | n) at the D decision nodes, STOP last; rows sum to 1.
+      ends: node at which the greedy policy answers each query.
+    """
+
+    probabilities: Float[np.ndarray, "Q D A"]
+    ends: Int[np.ndarray, " Q"]
+
+
+def choices(router: TrainedRouter, table: OutcomeTable) -> Choices:
+    """The chosen seed's policy, with its run's cost weight and no budget where it is conditioned on either."""
+    check_charges(table, router.static)
+    device = router.features.on_device(table)
+    conditions = router.conditions(table.num_queries)
+
+    @jax.jit
+    def log_probs(params: Any, device: DeviceTable) -> Any:
+        return run_policy(router.static, params, device, conditions, router.hyper.ranges).log_probs()
+
+    logs = np.asarray(log_probs(router.params(router.chosen_seed), device))
+    return Choices(np.exp(logs), greedy_ends(logs, table.tree))
+
+
+def greedy_ends(preference: Float[np.ndarray, "Q D A"], tree: HopTree) -> Int[np.ndarray, " Q"]:
+    """Where taking the most preferred action everywhere ends, ties to the lowest index."""
+    best = preference.argmax(axis=-1)
+    queries, nodes = np.arange(len(best)), np.zeros(len(best), dtype=int)
+    for stage in range(tree.horizon):
+        here = tree.stages[nodes] == stage  # the others have stopped
+        taken = best[queries, np.minimum(nodes, tree.num_decision_nodes - 1)]
+        nodes = np.where(here & (taken < tree.num_models), tree.child(nodes, taken), nodes)
+    return nodes
 
 
 def telling_query(table: OutcomeTable, ends: Int[np.ndarray, " Q"]) -> int:
@@ -122,10 +168,10 @@ def query_tree(
 
     add(0, 1.0, 1.0)
     query, nodes = table.queries[row], list(route[1:])
-    told = {"id": query.id, "text": query.text, "task": query.task, "gold": query.gold, "split": query.split}
+    fields = {"id": query.id, "text": query.text, "task": query.task, "gold": query.gold, "split": query.split}
     right = bool(table.quality[row, end] >= RIGHT)
     return QueryTree(
-        name, told, tuple(branches), str(table.response[row, end]), right, float(table.cost[row, nodes].sum())
+        name, fields, tuple(branches), str(table.response[row, end]), right, float(table.cost[row, nodes].sum())
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import trim_mean
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.intervals import interquartile_mean
 from hierrouter_jax.files import read_json
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.headlines import verdict
@@ -33,7 +33,7 @@ class RunFiles:
 
     @property
     def models(self) -> list[str]:
-        return [model["name"] if isinstance(model, dict) else model for model in self.evaluation["table"]["pool"]]
+        return formats.model_names(self.evaluation["table"])
 
     @property
     def tasks(self) -> list[str]:
@@ -92,7 +92,7 @@ def _evaluation(path: Path) -> dict[str, Any]:
         if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
             raise InputError(f"{place} ({policy['name']}) has accuracy {accuracy!r}, which is not a number in [0, 1]")
     for index, row in enumerate(evaluation.get("comparisons") or []):
-        need(row, ("policy", "opponent", "metric", "difference", "ci"), f"{path}: comparisons[{index}]")
+        need(row, ("policy", "opponent", "metric", "difference", "ci", "p_value"), f"{path}: comparisons[{index}]")
     return evaluation
 
 
@@ -140,10 +140,8 @@ def run_frames(run: RunFiles) -> dict[str, pd.DataFrame]:
     """The tables of a run's page. Fractions stay fractions; costs are in the table's money unit."""
     evaluation = run.evaluation
     policies = formats.deployable(evaluation) + formats.oracles(evaluation)
-    unit = formats.cheapest_single(evaluation)
-    pool = [model if isinstance(model, dict) else {"name": model} for model in evaluation["table"]["pool"]]
     return {
-        "policies": pd.DataFrame([_policy(row, evaluation, unit) for row in policies]),
+        "policies": pd.DataFrame([_policy(row, evaluation) for row in policies]),
         "seeds": _per_seed(policies),
         "comparisons": comparisons_frame(evaluation.get("comparisons") or []),
         "per_task": pd.DataFrame(
@@ -154,9 +152,9 @@ def run_frames(run: RunFiles) -> dict[str, pd.DataFrame]:
         "fronts": pd.DataFrame({"policy": row["name"], **point} for row in policies for point in row.get("front", [])),
         "curves": curves_frame(run.metrics),
         "metrics": run.metrics,
-        "routes": routes_frame((name, policy["routes"]) for name, policy in run.behaviour.items()),
+        "routes": routes_frame(({"policy": name}, policy["routes"]) for name, policy in run.behaviour.items()),
         "transcripts": _transcripts(run.live or {}),
-        "pool": pd.DataFrame(pool),
+        "pool": pd.DataFrame(formats.pool_members(evaluation["table"])),
         "seconds": pd.DataFrame(
             {"stage": list(run.record["seconds"]), "seconds": list(run.record["seconds"].values())}
         ),
@@ -183,15 +181,19 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def comparisons_frame(comparisons: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    told = [row if row["metric"] != "accuracy" else {**row, "verdict": verdict(dict(row))} for row in comparisons]
-    return pd.DataFrame([flat(row) for row in told])
+    rows = [row if row["metric"] != "accuracy" else {**row, "verdict": verdict(dict(row))} for row in comparisons]
+    return pd.DataFrame([flat(row) for row in rows])
 
 
-def routes_frame(routers: Iterable[tuple[str, Mapping[str, Any]]]) -> pd.DataFrame:
-    """Shares of the routes of each router on each task; models of a route are joined by ` > `."""
+def routes_frame(routers: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> pd.DataFrame:
+    """Shares of the routes of each router on each task; models of a route are joined by ` > `.
+
+    Args:
+      routers: first columns that say which router it is, and its routes by task.
+    """
     return pd.DataFrame(
-        {"policy": name, "task": task, **route, "route": " > ".join(route["route"])}
-        for name, tasks in routers
+        {**router, "task": task, **route, "route": " > ".join(route["route"])}
+        for router, tasks in routers
         for task, routes in tasks.items()
         for route in routes
     )
@@ -202,19 +204,25 @@ def curves_frame(metrics: pd.DataFrame) -> pd.DataFrame:
     wide = []
     for learner, frame in metrics.groupby("learner", sort=False):
         for column in (name for name in _CURVES if name in frame):
-            seeds = frame.pivot(index="env_steps", columns="seed", values=column).dropna()
-            if len(seeds):
-                low, high = np.quantile(seeds.to_numpy(), [0.25, 0.75], axis=1)
-                middle = trim_mean(seeds.to_numpy(), 0.25, axis=1)
-                told = {"learner": learner, "metric": column, "env_steps": seeds.index, "seeds": seeds.shape[1]}
-                wide.append(pd.DataFrame({**told, "iqm": middle, "quartile_1": low, "quartile_3": high}))
+            band = seed_band(frame, column)
+            if len(band):
+                wide.append(pd.DataFrame({"learner": learner, "metric": column, **band}))
     return pd.concat(wide, ignore_index=True) if wide else pd.DataFrame()
 
 
-def _policy(row: Mapping[str, Any], evaluation: dict[str, Any], unit: dict[str, Any] | None) -> dict[str, Any]:
-    known = flat({key: value for key, value in row.items() if key not in _APART})
-    cost = row.get("cost")
-    return known | {"relative_cost": None if unit is None or cost is None else cost / unit["cost"]}
+def seed_band(metrics: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Interquartile mean and quartiles over seeds of one learner's metric, at the steps where every seed has it."""
+    seeds = metrics.pivot(index="env_steps", columns="seed", values=column).dropna()
+    values = seeds.to_numpy()
+    low, high = np.quantile(values, [0.25, 0.75], axis=1)
+    middle = interquartile_mean(values, axis=1)
+    band = {"env_steps": seeds.index, "seeds": seeds.shape[1], "iqm": middle, "quartile_1": low, "quartile_3": high}
+    return pd.DataFrame(band)
+
+
+def _policy(row: Mapping[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
+    columns = flat({key: value for key, value in row.items() if key not in _APART})
+    return columns | {"relative_cost": formats.relative_cost(row, evaluation)}
 
 
 def _per_seed(policies: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -233,9 +241,9 @@ def _per_seed(policies: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _transcripts(live: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
-    told = ("query_id", "task", "query", "gold", "answer", "quality", "stopped")
+    columns = ("query_id", "task", "query", "gold", "answer", "quality", "stopped")
     return pd.DataFrame(
-        {"policy": router, **{name: one[name] for name in told}, "hop": hop, **flat(step)}
+        {"policy": router, **{name: one[name] for name in columns}, "hop": hop, **flat(step)}
         for router, several in live.items()
         for one in several
         for hop, step in enumerate(one["hops"], start=1)

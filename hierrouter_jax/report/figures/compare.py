@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.data.compare import CompareFiles
-from hierrouter_jax.report.figures.palette import COLOUR, arm_look, canvas, place_labels
+from hierrouter_jax.report.data.compare import CompareFiles, point_at
+from hierrouter_jax.report.figures.plane import place_labels
+from hierrouter_jax.report.figures.style import COLOUR, PERCENT, arm_look, canvas
 
-_PERCENT = FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %")
 LEARNED = {"hops": "hops", "stop": "stops early", "repaired": "repaired", "damaged": "damaged"}
 
 
@@ -29,7 +29,7 @@ def curves_figure(files: CompareFiles, size: tuple[float, float], metric: str = 
     for axes, weight in zip(panels.flat, weights, strict=False):
         lows = []
         for index, arm in enumerate(files.compare["arms"]):
-            point = _at(arm, weight)
+            point = point_at(arm, weight)
             if point is None or metric not in point["curve"]:
                 continue
             curve, look = point["curve"], arm_look(index)
@@ -42,7 +42,7 @@ def curves_figure(files: CompareFiles, size: tuple[float, float], metric: str = 
         axes.set_title(f"cost weight {weight:g}", fontsize=10.5)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         if metric == "validation_accuracy":
-            axes.yaxis.set_major_formatter(_PERCENT)
+            axes.yaxis.set_major_formatter(PERCENT)
     for axes in panels[:, 0]:
         axes.set_ylabel(metric.replace("_", " "))
     figure.supxlabel("updates", fontsize=11, color=COLOUR["soft"])
@@ -61,7 +61,7 @@ def fronts_figure(files: CompareFiles, size: tuple[float, float], narrow: bool =
     for axes in (whole, close):
         for index, arm in enumerate(files.compare["arms"]):
             _front(axes, arm, scale, index, intervals=axes is close)
-        for name in {row["name"] for _, _, row in others}:  # one may stand at several cost weights
+        for name in dict.fromkeys(row["name"] for _, _, row in others):  # one may stand at several cost weights
             series = sorted({(cost, accuracy) for cost, accuracy, row in others if row["name"] == name})
             axes.plot(*zip(*series, strict=True), color=COLOUR["stop"], linewidth=0.8, zorder=1)
         for cost, accuracy, row in others:
@@ -70,7 +70,7 @@ def fronts_figure(files: CompareFiles, size: tuple[float, float], narrow: bool =
             axes.plot(
                 cost, accuracy, "*" if oracle else ".", ms=9 if oracle else 7, mec=COLOUR["soft"], zorder=2, **look
             )
-        axes.yaxis.set_major_formatter(_PERCENT)
+        axes.yaxis.set_major_formatter(PERCENT)
         axes.set_xlabel(f"cost of a query, in units of {unit}" if unit else "cost of a query")
     whole.set_ylabel("accuracy")
     everything = [*accuracies, *(accuracy for _, accuracy, _ in others)]
@@ -153,7 +153,7 @@ def learned_figure(files: CompareFiles, size: tuple[float, float]) -> Figure:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{weights[round(value)]:g}"))
         axes.tick_params(axis="x", labelsize=9)
         if name != "hops":
-            axes.yaxis.set_major_formatter(_PERCENT)
+            axes.yaxis.set_major_formatter(PERCENT)
     figure.supxlabel("cost weight", fontsize=11, color=COLOUR["soft"])
     return figure
 
@@ -169,8 +169,8 @@ def front_numbers_figure(files: CompareFiles, size: tuple[float, float]) -> Figu
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)
     for axes, name in zip(panels.flat, names, strict=True):
         for index, arm in enumerate(files.compare["arms"]):
-            found = arm["front"][name]
-            interval_row(axes, index, found["value"], found.get("ci"), arm_look(index))
+            number = arm["front"][name]
+            interval_row(axes, index, number["value"], number.get("ci"), arm_look(index))
         axes.set_title({"hypervolume": "hypervolume", "aiq": "AIQ"}[name], fontsize=10.5)
         axes.xaxis.set_major_locator(MaxNLocator(4))
     label_rows(panels.flat[0], files.arms)
@@ -195,10 +195,6 @@ def label_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
-def _at(arm: dict[str, Any], weight: float) -> dict[str, Any] | None:
-    return next((point for point in arm["points"] if point["cost_weight"] == weight), None)
-
-
 def forest_figure(files: CompareFiles, family: str, size: tuple[float, float]) -> Figure:
     """Differences from the baseline with 95 % intervals and verdicts; beside it the probability of improvement."""
     listed = files.family(family)
@@ -207,15 +203,15 @@ def forest_figure(files: CompareFiles, family: str, size: tuple[float, float]) -
     left, *right = figure.subplots(1, 1 + improved, squeeze=False, sharey=True, width_ratios=(3, 2)[: 1 + improved])[0]
     for y, row in enumerate(listed):
         index = files.arms.index(row["a"]) if row["a"] in files.arms else len(files.arms)
-        told = row["verdict"] in ("better", "worse")
-        look = arm_look(index) if told else {**arm_look(index), "color": COLOUR["faint"]}
+        decided = row["verdict"] in ("better", "worse")
+        look = arm_look(index) if decided else {**arm_look(index), "color": COLOUR["faint"]}
         interval_row(left, y, 100 * row["difference"], [100 * end for end in row["ci"]], look)
-        found = row.get("probability_of_improvement")
-        if right and found:
-            interval_row(right[0], y, found["value"], found.get("ci"), look)
+        chance = row.get("probability_of_improvement")
+        if right and chance:
+            interval_row(right[0], y, chance["value"], chance.get("ci"), look)
         words = row["verdict"] + (f", p {formats.p_value(row['p_holm'])}" if row.get("p_holm") is not None else "")
         place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 9}
-        colour = COLOUR["ink" if told else "soft"]
+        colour = COLOUR["ink" if decided else "soft"]
         (right[0] if right else left).annotate(words, (1.03, y), color=colour, **place)
     for y in (y for y in range(1, len(listed)) if listed[y]["a"] != listed[y - 1]["a"]):
         for axes in (left, *right):

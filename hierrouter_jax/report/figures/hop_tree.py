@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
@@ -10,13 +12,38 @@ from matplotlib.path import Path
 
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.hop_tree import STOP, Branch, QueryTree, leaves
-from hierrouter_jax.report.figures.palette import COLOUR, DISTINCT, canvas, model_colour
+from hierrouter_jax.report.figures.style import (
+    COLOUR,
+    DISTINCT,
+    DOUBLE,
+    STYLE,
+    canvas,
+    model_colour,
+    paper_files,
+    to_svg,
+)
+from hierrouter_jax.report.site import Section
 
 _ROW, _HEAD, _ROOT = 19.0, 46.0, 58.0
 _LETTER = 5.9  # width of a letter of the labels
 _TICK = " \N{CHECK MARK} "
 _FOLDED = " \N{HORIZONTAL ELLIPSIS}"
 _FAINT = 0.01  # branches less likely are faint
+_PAGE_WIDTH = 920
+
+
+def tree_section(tree: QueryTree, models: list[str]) -> Section:
+    """The picture of a hop tree for the page and for paper, and its branches as rows.
+
+    Args:
+      models: names of the pool's models, in the pool's order.
+    """
+    with rc_context(STYLE):
+        figure, titles = tree_figure(tree, models, _PAGE_WIDTH)
+        svg = Markup(to_svg(figure, f"Hop tree of query {tree.query['id']}", titles))
+        files = paper_files({"hop_tree": tree_figure(tree, models, DOUBLE)[0]})
+    columns = {"router": tree.router, "query_id": tree.query["id"]}
+    return Section(_context(tree, svg), [columns | vars(branch) for branch in tree.branches], files)
 
 
 def tree_figure(tree: QueryTree, models: list[str], width: float) -> tuple[Figure, dict[str, str]]:
@@ -140,13 +167,15 @@ def _title(branch: Branch, tree: QueryTree) -> str:
         return tree.query["text"]
     if branch.more:
         return f"{branch.more} less likely models, {branch.probability:.3g} together"
-    told = f"probability {branch.probability:.3g}, reached with {branch.reach:.3g}"
+    chance = f"probability {branch.probability:.3g}, reached with {branch.reach:.3g}"
     if branch.model == STOP:
-        return f"STOP: {told}"
-    return f"{branch.model}: {branch.response}\n{'right' if branch.right else 'wrong'}, cost {branch.cost:.3g}, {told}"
+        return f"STOP: {chance}"
+    return (
+        f"{branch.model}: {branch.response}\n{'right' if branch.right else 'wrong'}, cost {branch.cost:.3g}, {chance}"
+    )
 
 
-def tree_context(tree: QueryTree, svg: str) -> Mapping[str, Any]:
+def _context(tree: QueryTree, svg: str) -> Mapping[str, Any]:
     """What the page says about the picture."""
     route = [branch for branch in tree.branches if branch.taken and branch.stage]
     return {

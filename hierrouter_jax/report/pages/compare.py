@@ -32,9 +32,8 @@ def _draw(files: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     from matplotlib import rc_context
 
     from hierrouter_jax.report.figures import compare as figures
-    from hierrouter_jax.report.figures.palette import STYLE, to_svg
-    from hierrouter_jax.report.figures.paper import DOUBLE, paper_files
-    from hierrouter_jax.report.figures.routes import routes_figure
+    from hierrouter_jax.report.figures.run import routes_figure
+    from hierrouter_jax.report.figures.style import DOUBLE, STYLE, paper_files, to_svg
 
     panel_rows = ceil(len(files.compare["cost_weights"]) / 3)
     families = [name for name in ("primary", "secondary") if files.family(name)]
@@ -69,7 +68,7 @@ def _draw(files: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 def _context(files: Any) -> dict[str, Any]:
     """Everything the template prints, formatted."""
-    from hierrouter_jax.report.figures.palette import arm_variable, model_variable
+    from hierrouter_jax.report.figures.style import arm_variable, model_variable
 
     compare = files.compare
     scale, unit = files.unit or (None, None)
@@ -108,7 +107,9 @@ def _context(files: Any) -> dict[str, Any]:
         ),
         "shown_weight": f"{files.shown_weight:g}",
         "tasks": files.tasks,
-        "record": [(name.replace("_", " "), _told(value)) for name, value in (compare.get("record") or {}).items()],
+        "record": [
+            (name.replace("_", " "), _in_one_line(value)) for name, value in (compare.get("record") or {}).items()
+        ],
     }
 
 
@@ -118,18 +119,18 @@ def _arm(arm: dict[str, Any], colours: dict[str, str]) -> dict[str, Any]:
         "name": arm["name"],
         "colour": colours[arm["name"]],
         "learner": arm.get("learner", formats.DASH),
-        "reward": _told(reward) or formats.DASH,
+        "reward": _in_one_line(reward) or formats.DASH,
         "cost_term": arm.get("cost_term") or formats.DASH,
         "tried": arm.get("configurations_tried", formats.DASH),
-        "settings": {name: _told(value) for name, value in (arm.get("settings") or {}).items()},
+        "settings": {name: _in_one_line(value) for name, value in (arm.get("settings") or {}).items()},
         "front": {name: arm["front"][name] for name in ("hypervolume", "aiq") if name in arm["front"]},
     }
 
 
-def _told(value: Any) -> str:
+def _in_one_line(value: Any) -> str:
     """A setting in one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_told(one)}" for name, one in value.items())
+        return ", ".join(f"{name} {_in_one_line(one)}" for name, one in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

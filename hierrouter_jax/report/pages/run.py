@@ -1,12 +1,20 @@
 """The report of a run as one self-contained HTML page, with its figures and its numbers beside it."""
 
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.data import transcripts
-from hierrouter_jax.report.data.headlines import headlines, live_sentence, verdict
+from hierrouter_jax.report.data.headlines import (
+    answered_right,
+    choose_transcripts,
+    headlines,
+    live_sentence,
+    right_hops,
+    transcript_notes,
+    verdict,
+)
 
 _TINY_POOL = {"reader", "calculator", "speller"}
 
@@ -27,7 +35,7 @@ def build_report(run: Path) -> Path:
 def build_run_page(
     run: Path, query: str | None = None, a: str | None = None, b: str | None = None, table: Path | None = None
 ) -> Path:
-    """As `build_report`, with the hop tree of a query, and policies `a` and `b` query by query where either is told.
+    """As `build_report`, with the hop tree of a query, and policies `a` and `b` query by query where either is named.
 
     Where nothing of this is asked for, a run whose routers or table are gone still has its page, which says so.
 
@@ -40,23 +48,24 @@ def build_run_page(
     Raises:
       InputError: as `build_report`, and where something that was asked for cannot be had.
     """
-    from hierrouter_jax.report.data.routers import Inside, draw_tree
+    from hierrouter_jax.report.data.routers import RunPolicies, Side, pair_section
     from hierrouter_jax.report.data.run import read_run
-    from hierrouter_jax.report.pages.pair import Side, draw_pair
+    from hierrouter_jax.report.figures.hop_tree import tree_section
 
     files = read_run(run)
     context: dict[str, Any] = {}
     try:
-        inside = Inside(run, files, table)
-        drawn = a if a in inside.routers else None
-        tree = draw_tree(inside.tree(query, drawn), inside.table)
+        policies = RunPolicies(run, files, table)
+        drawn = a if a in policies.routers else None
+        tree = tree_section(policies.tree(query, drawn), list(policies.table.model_names))
     except InputError as error:
         if query or a or b or table:
             raise
         return _write(run, files, {"no_tree": str(error)}, {}, {})
     context, frames, figures = {"tree": tree.context}, {"hop_tree": tree.rows}, dict(tree.files)
     if a or b:
-        pair = draw_pair(Side(inside, a or inside.best), Side(inside, b or formats.best_blind(files.evaluation)))
+        one, other = a or policies.best, b or formats.best_blind(files.evaluation)
+        pair = pair_section(Side(policies, one), Side(policies, other))
         context, frames = context | {"pair": pair.context}, frames | {"differing": pair.rows}
     return _write(run, files, context, frames, figures)
 
@@ -68,17 +77,56 @@ def _write(
     import pandas as pd
 
     from hierrouter_jax.report.data.run import run_frames
-    from hierrouter_jax.report.figures.routes import draw
+    from hierrouter_jax.report.figures.run import learning_column
     from hierrouter_jax.report.site import Site, write_site
 
-    gallery = draw(files)
-    learning = {"svg": gallery.svg, "learning_column": gallery.learning_column.replace("_", " ")}
+    svg, paper = _draw(files)
+    learning = {"svg": svg, "learning_column": learning_column(files.metrics).replace("_", " ")}
     context = {"tree": None, "no_tree": None, "pair": None} | _context(files) | learning | more
     numbers = {"run": files.name, "headlines": context["headlines"], "evaluation": files.evaluation}
     frames = run_frames(files) | {name: pd.DataFrame(rows) for name, rows in tables.items()}
     if more.get("pair"):
         numbers["pair"] = more["pair"]["numbers"]
-    return write_site(run, Site("run.html.j2", context, frames, numbers, gallery.files | figures))
+    return write_site(run, Site("run.html.j2", context, frames, numbers, paper | figures))
+
+
+def _draw(run: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Inline pictures, and files for paper. Sizes are CSS pixels of the page; a phone gets its own plane."""
+    from markupsafe import Markup
+    from matplotlib import rc_context
+
+    from hierrouter_jax.report.figures import run as figures
+    from hierrouter_jax.report.figures.plane import cost_accuracy_figure
+    from hierrouter_jax.report.figures.style import DOUBLE, SINGLE, STYLE, paper_files, to_svg
+
+    learners = list(dict.fromkeys(run.metrics["learner"]))
+    tasks = run.tasks
+    with rc_context(STYLE):
+        svg = {
+            "learning": [
+                to_svg(figures.learning_figure(run, [one], (460, 300)), f"Learning curve of {one}") for one in learners
+            ],
+            "diagnostics": [
+                to_svg(figures.diagnostics_figure(run, one, (460, 310)), f"Training diagnostics of {one}")
+                for one in learners
+            ],
+            "plane": [to_svg(cost_accuracy_figure(run, (900, 540)), "Cost-accuracy plane of every policy")],
+            "plane_narrow": [
+                to_svg(cost_accuracy_figure(run, (390, 620)), "Cost-accuracy plane of every policy, narrow")
+            ],
+            "routes": [
+                to_svg(figures.routes_figure(run, [task], (360, 190)), f"Routes of task {task}") for task in tasks
+            ],
+        }
+        wide = len(learners) > 1
+        curves = (DOUBLE if wide else SINGLE, 230 * ceil(len(learners) / 3))
+        columns = 2 if len(run.behaviour) <= 2 else 1
+        paper = {
+            "learning_curves": figures.learning_figure(run, learners, curves),
+            "cost_accuracy": cost_accuracy_figure(run, (DOUBLE, 430)),
+            "routes": figures.routes_figure(run, tasks, (DOUBLE, 170 * ceil(len(tasks) / columns)), columns),
+        }
+        return {name: [Markup(one) for one in several] for name, several in svg.items()}, paper_files(paper)
 
 
 def _context(files: Any) -> dict[str, Any]:
@@ -87,7 +135,6 @@ def _context(files: Any) -> dict[str, Any]:
     deployable, tasks = formats.deployable(evaluation), files.tasks
     ceiling = formats.co_failure_ceiling(evaluation)
     learned = [row for row in deployable if row["kind"] == "learned"]
-    pool = [model if isinstance(model, dict) else {"name": model} for model in evaluation["table"]["pool"]]
     comparisons = evaluation.get("comparisons") or []
     unit = formats.cheapest_single(evaluation)
     heat = [row for row in deployable + formats.oracles(evaluation) if row.get("per_task")]
@@ -96,7 +143,10 @@ def _context(files: Any) -> dict[str, Any]:
         "heading": f"hierrouter report \N{MIDDLE DOT} {files.name}",
         "table": evaluation["table"],
         "headlines": [*headlines(evaluation), live_sentence(evaluation)],
-        "pool": [{**model, "variable": _variable(model["name"], files.models)} for model in pool],
+        "pool": [
+            {**model, "variable": _variable(model["name"], files.models)}
+            for model in formats.pool_members(evaluation["table"])
+        ],
         "policies": [_policy(row, evaluation) for row in deployable],
         "oracles": [_policy(row, evaluation) for row in formats.oracles(evaluation)],
         "ceiling": ceiling and {"accuracy": ceiling[0], "accuracy_ci": ceiling[1], "forest": _forest(*ceiling)},
@@ -185,13 +235,13 @@ def _transcripts(files: Any) -> dict[str, list[dict[str, Any]]] | None:
     if files.live is None:
         return None
     return {
-        router: [_transcript(one, files.models) for one in transcripts.choose(several)]
+        router: [_transcript(one, files.models) for one in choose_transcripts(several)]
         for router, several in files.live.items()
     }
 
 
 def _transcript(one: dict[str, Any], models: list[str]) -> dict[str, Any]:
-    right = transcripts.right_hops(one)
+    right = right_hops(one)
     hops = [
         {
             **hop,
@@ -205,14 +255,14 @@ def _transcript(one: dict[str, Any], models: list[str]) -> dict[str, Any]:
     return {
         **one,
         "hops": hops,
-        "right": transcripts.right(one),
-        "notes": transcripts.notes(one),
+        "right": answered_right(one),
+        "notes": transcript_notes(one),
         "cost": formats.number(one["cost"], 3),
     }
 
 
 def _variable(model: str, models: list[str]) -> str:
-    from hierrouter_jax.report.figures.palette import model_variable
+    from hierrouter_jax.report.figures.style import model_variable
 
     return model_variable(models.index(model)) if model in models else "var(--stop)"
 

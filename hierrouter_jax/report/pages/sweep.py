@@ -14,12 +14,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.figures.palette import COLOUR, STYLE, arm_look, canvas, to_svg
-from hierrouter_jax.report.figures.paper import DOUBLE, paper_files
+from hierrouter_jax.report.figures.style import COLOUR, DOUBLE, STYLE, arm_look, canvas, paper_files, to_svg
 from hierrouter_jax.report.site import Site, write_site
 from hierrouter_jax.sweeps.result import load_sweep
 
-_OUTCOMES = ("best_return", "best_accuracy", "best_update", "train_return", "accuracy", "cost", "return")
+_OUTCOMES = ("best_return", "best_accuracy", "best_cost", "best_update", "train_return", "accuracy", "cost", "return")
 _APART = {"member", "group", "learner", "seed", *_OUTCOMES}
 _SHOWN = 20
 _DECADES = 10.0  # a number that spans more than this factor has a logarithmic scale
@@ -32,10 +31,10 @@ def build_sweep_page(folder: Path) -> Path:
       InputError: if it holds no sweep, or none of its members is finished.
     """
     folder = Path(folder)
-    found = load_sweep(folder)
-    if found.frame.empty:
+    result = load_sweep(folder)
+    if result.frame.empty:
         raise InputError(f"{folder}: no member of the sweep is finished; run it again, and it goes on")
-    return write_site(folder, sweep_site(folder.resolve().name, found.frame, found.split, len(found.plan)))
+    return write_site(folder, sweep_site(folder.resolve().name, result.frame, result.split, len(result.plan)))
 
 
 def sweep_site(name: str, frame: pd.DataFrame, split: str, planned: int) -> Site:
@@ -47,10 +46,10 @@ def sweep_site(name: str, frame: pd.DataFrame, split: str, planned: int) -> Site
         svg = Markup(to_svg(_responses(frame, numbers, (920, height)), f"Response of {name} to each swept number"))
         files = paper_files({"responses": _responses(frame, numbers, (DOUBLE, 0.8 * height))})
     best = combined.iloc[0]
-    told = ", ".join(f"{number} {best[number]:.4g}" for number in numbers) or "the only combination"
+    point = ", ".join(f"{number} {best[number]:.4g}" for number in numbers) or "the only combination"
     spread = f"{best['best_return_min']:.4f} to {best['best_return_max']:.4f} over {best['seeds']} seeds"
     headlines = [
-        f"Best mean validation return: {best['best_return_mean']:.4f} ({spread}), by {best['learner']} with {told}.",
+        f"Best mean validation return: {best['best_return_mean']:.4f} ({spread}), by {best['learner']} with {point}.",
     ]
     if "accuracy_mean" in combined:
         share = f"{formats.percent(best['accuracy_mean'])}{formats.NARROW_SPACE}%"
@@ -74,8 +73,8 @@ def sweep_site(name: str, frame: pd.DataFrame, split: str, planned: int) -> Site
 
 def swept(frame: pd.DataFrame) -> list[str]:
     """The numbers of which the sweep has more than one value."""
-    wanted = (column for column in frame.select_dtypes("number") if column not in _APART)
-    return [column for column in wanted if frame[column].nunique(dropna=False) > 1]
+    numbers = (column for column in frame.select_dtypes("number") if column not in _APART)
+    return [column for column in numbers if frame[column].nunique(dropna=False) > 1]
 
 
 def combinations(frame: pd.DataFrame, numbers: list[str]) -> pd.DataFrame:

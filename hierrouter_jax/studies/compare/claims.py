@@ -32,8 +32,8 @@ class Means:
     """An arm's cost and quality at W cost weights, averaged in every way that a comparison needs.
 
     Attributes:
-      arm: whose.
-      drawn: resamples of seeds and queries.
+      arm: outcomes of the arm at every cost weight, seed and query.
+      drawn: resamples of seeds and of queries, the same for all arms.
     """
 
     arm: ArmOutcomes
@@ -158,8 +158,8 @@ def claims(arms: list[str], comparisons: list[dict[str, Any]]) -> list[str]:
         sentences.append(_returns(arm, baseline, [row for row in its if row["metric"] == "return"]))
         sentences += [_overall(row) for row in its if row["metric"] == "hypervolume"]
     aiq = [row for row in comparisons if row["metric"] == "aiq"]
-    told = [f"{word}: {_names(row['a'] for row in aiq if row['verdict'] == word)}" for word in _said(aiq)]
-    sentences.append(f"For orientation, AIQ beside {baseline} (second family): {'; '.join(told)}.")
+    parts = [f"{word}: {_names(row['a'] for row in aiq if row['verdict'] == word)}" for word in _words(aiq)]
+    sentences.append(f"For orientation, AIQ beside {baseline} (second family): {'; '.join(parts)}.")
     return sentences
 
 
@@ -168,15 +168,15 @@ def _summary(baseline: str, comparisons: list[dict[str, Any]]) -> str:
     parts = []
     for word in ("better", "worse"):
         its = [row for row in comparisons if row["family"] == "primary" and row["verdict"] == word]
-        told = []
+        arms = []
         for arm in dict.fromkeys(row["a"] for row in its):
             weights = [f"{row['cost_weight']:g}" for row in its if row["a"] == arm and row["metric"] == "return"]
             where = [f"return at {', '.join(weights)}"] if weights else []
             where += ["hypervolume" for row in its if row["a"] == arm and row["metric"] == "hypervolume"]
-            told.append(f"{arm} ({'; '.join(where)})")
+            arms.append(f"{arm} ({'; '.join(where)})")
         parts.append(
-            f"{word} than {baseline} after correction: {', '.join(told)}"
-            if told
+            f"{word} than {baseline} after correction: {', '.join(arms)}"
+            if arms
             else f"no arm is {word} than {baseline} anywhere after correction"
         )
     text = "; ".join(parts)
@@ -186,9 +186,9 @@ def _summary(baseline: str, comparisons: list[dict[str, Any]]) -> str:
 def _returns(arm: str, baseline: str, rows: list[dict[str, Any]]) -> str:
     """One arm's return at every cost weight, by verdict."""
     parts = []
-    for word in _said(rows):
-        told = [f"{row['cost_weight']:g} ({_size(row)})" for row in rows if row["verdict"] == word]
-        parts.append(f"{word} at cost weight {', '.join(told)}")
+    for word in _words(rows):
+        points = [f"{row['cost_weight']:g} ({_size(row)})" for row in rows if row["verdict"] == word]
+        parts.append(f"{word} at cost weight {', '.join(points)}")
     return f"Return of {arm} beside {baseline}: {'; '.join(parts)}."
 
 
@@ -196,13 +196,13 @@ def _overall(row: dict[str, Any]) -> str:
     """One arm over all costs."""
     chance = f"= {row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< 0.001"
     a, b, detail = row["a"], row["b"], f"{_size(row)}, Holm p {chance}"
-    said = {
+    words = {
         "better": f"{a} is better than {b}",
         "worse": f"{a} is worse than {b}",
         "tied": f"{a} and {b} are tied",
         "undecided": f"{a} against {b} is undecided",
     }[row["verdict"]]
-    return f"Over the whole front, by hypervolume, {said} ({detail})."
+    return f"Over the whole front, by hypervolume, {words} ({detail})."
 
 
 def _size(row: dict[str, Any]) -> str:
@@ -212,7 +212,7 @@ def _size(row: dict[str, Any]) -> str:
     return f"{100 * row['difference']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
-def _said(rows: list[dict[str, Any]]) -> list[str]:
+def _words(rows: list[dict[str, Any]]) -> list[str]:
     """Verdicts that occur, the strongest first."""
     return [word for word in _VERDICTS if any(row["verdict"] == word for row in rows)]
 

@@ -8,14 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hierrouter_jax.envs.types import accumulate_cost
-from hierrouter_jax.evaluation.intervals import mean_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, flips, policy_outcome
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig
 from hierrouter_jax.studies.compare.runs import ArmRuns
-from hierrouter_jax.studies.evaluate import opponents, problem_of
+from hierrouter_jax.studies.measures import achieved, charged, opponents, problem_of
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import router_cost
 
 
 @dataclass(frozen=True)
@@ -23,14 +21,15 @@ class ArmOutcomes:
     """An arm at W cost weights with S seeds on Q queries, each policy greedy.
 
     Attributes:
-      runs: they are of.
-      cost_weights: [W].
-      cost_normaliser: in the table's money unit.
-      horizon: hops at most.
+      runs: the arm's trained runs.
+      cost_weights: quality that the normalised cost of one call weighs as much as [W].
+      cost_normaliser: mean cost of one call on the training split, in the table's money unit.
+      horizon: largest number of hops, L.
       outcome: `PolicyOutcome` with arrays [W, S, Q]; `cost` includes what deciding costs.
-      ends: [W, S, Q], node that each query is answered at.
-      validation: [W, S], validation accuracy minus cost weight times normalised cost of the policy that a run kept.
-      accuracy_curve, return_curve: [W, S, B], on validation after each block of updates, judged as `validation`.
+      ends: index of the node that each query is answered at [W, S, Q].
+      validation: validation accuracy minus cost weight times normalised cost of the policy that a run kept [W, S].
+      accuracy_curve, return_curve: accuracy and return on validation after each block of updates [W, S, B]; the
+        return is that of `validation`.
     """
 
     runs: ArmRuns
@@ -63,10 +62,10 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
     """Look up in the table what each run's greedy policy does.
 
     Args:
-      part: the judged split of the outcome table; queries of which it holds no hop are left out of what is found.
+      part: the evaluated split of the outcome table; queries of which it holds no hop are left out.
     """
-    found = [[runs.result.curves(int(member)) for member in row] for row in runs.members]
-    curves = {name: np.array([[one[name] for one in row] for row in found]) for name in found[0][0]}
+    members = [[runs.result.curves(int(member)) for member in row] for row in runs.members]
+    curves = {name: np.array([[one[name] for one in row] for row in members]) for name in members[0][0]}
     ends, part = curves["ends"][..., part.answered], part.select(part.answered)
     rows = np.arange(part.num_queries)
     repaired, damaged = flips(part.quality, part.tree)
@@ -76,15 +75,12 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
 
     hops = part.tree.stages[ends].astype(np.float64)
     spent = at(accumulate_cost(part.cost.astype(np.float64), part.tree))
-    outcome = PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged))
     router = runs.result.router(int(runs.members[0, 0]))
-    outcome = PolicyOutcome(
-        outcome.quality, spent + router_cost(router, outcome, part), hops, outcome.repaired, outcome.damaged
-    )
+    outcome = charged(router, PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged)), part)
     weights = np.array(config.cost_weights)
     frame = runs.result.frame.set_index("member").loc[runs.members.ravel()]
-    kept = [frame[name].to_numpy(float).reshape(runs.members.shape) for name in ("best_accuracy", "best_cost")]
-    validation = kept[0] - weights[:, None] * kept[1] / features.cost_normaliser
+    best = [frame[name].to_numpy(float).reshape(runs.members.shape) for name in ("best_accuracy", "best_cost")]
+    validation = best[0] - weights[:, None] * best[1] / features.cost_normaliser
     accuracy = curves["validation_accuracy"].astype(np.float64)
     return ArmOutcomes(
         runs=runs,
@@ -136,9 +132,7 @@ def opponent_rows(
                     "kind": entry.kind,
                     "may_stop": entry.stops,
                     "cost_weight": None if fixed else float(cost_weight),
-                    "accuracy": float(outcome.quality.mean()),
-                    "accuracy_ci": list(mean_interval(outcome.quality)),
-                    "cost": float(outcome.cost.mean()),
+                    **achieved(outcome),
                     "return": None if fixed else float(outcome.returns(cost_weight, features.cost_normaliser).mean()),
                 }
             )

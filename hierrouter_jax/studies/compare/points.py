@@ -12,6 +12,7 @@ from hierrouter_jax.evaluation.paired import Resamples, crossed_means
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes
 from hierrouter_jax.studies.compare.runs import finite
+from hierrouter_jax.studies.measures import route_shares, task_rows
 from hierrouter_jax.training.settings import numbers
 
 
@@ -63,10 +64,10 @@ def _point(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, row: int) -> 
             "validation_accuracy": _band(arm.accuracy_curve[row], len(drawn.seeds)),
             "validation_return": _band(arm.return_curve[row], len(drawn.seeds)),
         },
-        "routes": {task: _routes(ends[:, rows], part) for task, rows in _tasks(part)},
+        "routes": {task: route_shares(ends[:, rows], part) for task, rows in task_rows(part)},
         "stop_rate": {
             "all": _stopped(ends, part),
-            "per_task": {task: _stopped(ends[:, rows], part) for task, rows in _tasks(part)},
+            "per_task": {task: _stopped(ends[:, rows], part) for task, rows in task_rows(part)},
             "per_stage": [_stopped_at(stage, ends, part) for stage in range(1, part.tree.horizon)],
         },
     }
@@ -114,19 +115,6 @@ def _front(arm: ArmOutcomes, drawn: Resamples, reference: dict[str, Any]) -> dic
     }
 
 
-def _routes(ends: np.ndarray, part: OutcomeTable) -> list[dict[str, Any]]:
-    """Routes and the share of (seed, query) pairs that take each, the most taken first."""
-    nodes, times = np.unique(ends, return_counts=True)
-    return [
-        {
-            "route": [part.model_names[model] for model in part.tree.route(int(node))],
-            "stopped": bool(part.tree.stages[node] < part.tree.horizon),
-            "share": float(count / ends.size),
-        }
-        for node, count in sorted(zip(nodes, times, strict=True), key=lambda pair: -pair[1])
-    ]
-
-
 def _stopped(ends: np.ndarray, part: OutcomeTable) -> float:
     """Share of answers before the horizon."""
     return float((part.tree.stages[ends] < part.tree.horizon).mean())
@@ -137,11 +125,6 @@ def _stopped_at(stage: int, ends: np.ndarray, part: OutcomeTable) -> float | Non
     stages = part.tree.stages[ends]
     reached = stages >= stage
     return float((stages == stage).sum() / reached.sum()) if reached.any() else None
-
-
-def _tasks(part: OutcomeTable) -> list[tuple[str, np.ndarray]]:
-    named = ((task, np.flatnonzero(part.task == index)) for index, task in enumerate(part.task_names))
-    return [(task, rows) for task, rows in named if len(rows)]
 
 
 def _estimate(estimate: Any) -> dict[str, Any]:

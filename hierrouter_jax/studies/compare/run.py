@@ -1,4 +1,4 @@
-"""A whole comparison: train what is missing, judge all arms alike, write what was found."""
+"""A whole comparison: train what is missing, judge all arms alike, write the result."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -56,18 +56,18 @@ def _compare(run: RunFolder, config: CompareConfig, arms: Any, progress: bool) -
         trained = run_arms(Trainer(config, config.table, features, config.out, progress), arms)
     with run.timed("evaluate"):
         arms_judged = [arm_outcomes(runs, table.split(config.split), features, config) for runs in trained]
-        found = _result(config, table, evaluated_queries(table, config.split), features, arms_judged)
+        result = _result(config, table, evaluated_queries(table, config.split), features, arms_judged)
     frame = _frame(arms_judged)
     with run.timed("write"):
-        run.write_json(RESULT, found)
+        run.write_json(RESULT, result)
         with replacing(config.out / FRAME) as temporary:
             frame.to_parquet(temporary, index=False)
         write_text(config.out / "compare.csv", frame.to_csv(index=False))
         if config.export:
             _export(arms_judged, config.out / "policies")
-    tried = {row["name"]: row["configurations_tried"] for row in found["arms"]}
+    tried = {row["name"]: row["configurations_tried"] for row in result["arms"]}
     run.write_run(0, configurations_tried=sum(tried.values()), configurations_by_arm=tried, policies=len(frame))
-    return found
+    return result
 
 
 def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:

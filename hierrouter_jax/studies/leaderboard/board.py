@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.baselines import oracle
-from hierrouter_jax.evaluation.intervals import proportion_interval
 from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.outcomes import reference
@@ -16,6 +14,7 @@ from hierrouter_jax.studies.leaderboard import rows
 from hierrouter_jax.studies.leaderboard.config import OURS
 from hierrouter_jax.studies.leaderboard.result import MEASURES, Judged, compared, headline
 from hierrouter_jax.studies.leaderboard.splits import Split, clusters, queries_tested
+from hierrouter_jax.studies.measures import co_failure
 
 Values = dict[str, Float[np.ndarray, "W S Q"]]
 
@@ -47,30 +46,30 @@ def board(
     normaliser = np.array([_normaliser(table, split) for split in splits])
     ours, chosen = choose(participants.learners, len(cost_weights))
     everybody = participants.opponents | participants.learners
-    values = {name: _dense(judged, splits, table, len(cost_weights)) for name, judged in everybody.items()}
+    values = {name: _dense(its, splits, table, len(cost_weights)) for name, its in everybody.items()}
     values[OURS] = _picked(values, chosen)
     context = rows.Context(table, splits, repeats, cost_weights, normaliser, reference(some))
     context = context.with_references(values)
-    told = {name: judged[0].told for name, judged in everybody.items()}
-    found = [rows.row(name, values[name], told[name], context) for name in everybody]
-    tried = sum(told[name]["tried"] for name in participants.learners)
-    own = {"kind": "learned", "may_stop": any(told[name]["may_stop"] for name in participants.learners), "tried": tried}
-    found.append(rows.row(OURS, values[OURS], own, context) | {"chosen": ours})
-    for row in found:
+    about = {name: its[0].about for name, its in everybody.items()}
+    policies = [rows.row(name, values[name], about[name], context) for name in everybody]
+    learners = [about[name] for name in participants.learners]
+    own = {"kind": "learned", "may_stop": any(one["may_stop"] for one in learners)}
+    own |= {"tried": sum(one["tried"] for one in learners)}
+    policies.append(rows.row(OURS, values[OURS], own, context) | {"chosen": ours})
+    for row in policies:
         if row["name"] in participants.learners:
-            row["runs"] = [judged.told.get("chosen") for judged in participants.learners[row["name"]]]
-    rivals = {name: row for name, row in participants.opponents.items() if told[name]["kind"] != "oracle"}
+            row["runs"] = [one.about.get("chosen") for one in participants.learners[row["name"]]]
+    rivals = {name: row for name, row in participants.opponents.items() if about[name]["kind"] != "oracle"}
     comparisons = compared(values, list(rivals), context)
-    said = {row["opponent"]: row for row in comparisons if row["metric"] == "accuracy"}
-    for row in found:
-        row["ours_against"] = said.get(row["name"])
-    found.sort(key=lambda row: (row["kind"] == "oracle", -row["accuracy"], row["cost"], row["name"]))
-    failed, queries = oracle.co_failure(some)
+    against_ours = {row["opponent"]: row for row in comparisons if row["metric"] == "accuracy"}
+    for row in policies:
+        row["ours_against"] = against_ours.get(row["name"])
+    policies.sort(key=lambda row: (row["kind"] == "oracle", -row["accuracy"], row["cost"], row["name"]))
     return {
         "table": {
             "fingerprint": table.fingerprint,
             "queries": table.num_queries,
-            "tested": queries,
+            "tested": int(some.answered.sum()),
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
             "tasks": list(table.task_names),
@@ -80,10 +79,10 @@ def board(
         "cost_normaliser": float(normaliser.mean()),
         "cost_weights": list(cost_weights),
         "reference": context.bounds,
-        "co_failure": {"value": failed / queries, "ci": list(proportion_interval(failed, queries))},
-        "policies": found,
+        "co_failure": co_failure(some),
+        "policies": policies,
         "comparisons": comparisons,
-        "headline": headline(found, comparisons),
+        "headline": headline(policies, comparisons),
     }
 
 
@@ -112,10 +111,10 @@ def _first_near_best(returns: list[Float[np.ndarray, " V"]]) -> int:
     return int((behind.mean(axis=1) <= error).argmax())
 
 
-def _returns(judged: Judged, weight: int) -> Float[np.ndarray, " V"]:
-    if judged.validation is None:
+def _returns(result: Judged, weight: int) -> Float[np.ndarray, " V"]:
+    if result.validation is None:
         raise ValueError("only learners are chosen by their validation returns")
-    return judged.validation[weight]
+    return result.validation[weight]
 
 
 def _picked(values: dict[str, Values], chosen: list[list[str]]) -> Values:
@@ -126,10 +125,10 @@ def _picked(values: dict[str, Values], chosen: list[list[str]]) -> Values:
     }  # fmt: skip
 
 
-def _dense(judged: list[Judged], splits: list[Split], table: OutcomeTable, weights: int) -> Values:
+def _dense(results: list[Judged], splits: list[Split], table: OutcomeTable, weights: int) -> Values:
     """Every measure at every cost weight, split and query; 0 where the split does not test the query."""
     values = {measure: np.zeros((weights, len(splits), table.num_queries)) for measure in MEASURES}
-    for s, (one, split) in enumerate(zip(judged, splits, strict=True)):
+    for s, (one, split) in enumerate(zip(results, splits, strict=True)):
         for w in range(weights):
             for measure, of_test in one.at(w).items():
                 values[measure][w, s, split.test] = of_test

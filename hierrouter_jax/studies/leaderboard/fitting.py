@@ -1,7 +1,6 @@
 """A learner or an opponent on one split: fitted on training, chosen on validation, judged once on test."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,10 +21,11 @@ from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.result import Judged, stacked
+from hierrouter_jax.studies.measures import charged
 from hierrouter_jax.sweeps.result import SweepResult
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import FittedFeatures, fit_features
-from hierrouter_jax.training.router import DIVERGED, router_cost
+from hierrouter_jax.training.router import DIVERGED
 from hierrouter_jax.training.settings import with_numbers
 
 Ends = Float[np.ndarray, "Q N"]
@@ -121,10 +121,8 @@ class _Option:
 
     def outcome(self, part: OutcomeTable) -> PolicyOutcome:
         """With what deciding costs itself; an ensemble decides with every one of its networks."""
-        outcome = policy_outcome(part, self.ends(part))
-        own = router_cost(self.runs.result.router(0), outcome, part)
-        times = self.runs.entrant.seeds if self.seed is None else 1
-        return replace(outcome, cost=outcome.cost + times * own)
+        networks = self.runs.entrant.seeds if self.seed is None else 1
+        return charged(self.runs.result.router(0), policy_outcome(part, self.ends(part)), part, networks)
 
     def accuracies(self) -> list[float]:
         """Every seed's test accuracy alone, beside what is chosen."""

@@ -24,16 +24,16 @@ class Judged:
     """One participant on one split.
 
     Attributes:
-      outcome: of each cost weight [W, T]; W = 1 where none changes the policy.
+      outcome: `PolicyOutcome` with arrays [W, T], a row a cost weight; W = 1 where no cost weight changes the policy.
       validation: return on every validation query at each cost weight, that choices are made by; None for opponents,
         which choose for themselves.
-      told: `kind`, `may_stop`, `tried` and, for learners, which point and seed were `chosen` and every seed's test
+      about: `kind`, `may_stop`, `tried` and, for learners, which point and seed were `chosen` and every seed's test
         accuracy there.
     """
 
     outcome: PolicyOutcome
     validation: Float[np.ndarray, "W V"] | None
-    told: dict[str, Any]
+    about: dict[str, Any]
 
     def at(self, weight: int) -> dict[str, Float[np.ndarray, " T"]]:
         """Every measure at one of the cost weights."""
@@ -41,27 +41,27 @@ class Judged:
         return {name: getattr(self.outcome, name)[row] for name in MEASURES}
 
 
-def save(path: Path, judged: Judged, identity: str) -> None:
-    """Keep it, with a digest of all that it depends on."""
-    arrays = {name: np.ascontiguousarray(getattr(judged.outcome, name)) for name in MEASURES}
-    if judged.validation is not None:
-        arrays["validation"] = np.ascontiguousarray(judged.validation)
+def save(path: Path, result: Judged, identity: str) -> None:
+    """Write a result, with a digest of all that it depends on."""
+    arrays = {name: np.ascontiguousarray(getattr(result.outcome, name)) for name in MEASURES}
+    if result.validation is not None:
+        arrays["validation"] = np.ascontiguousarray(result.validation)
     with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata={"identity": identity, "told": json.dumps(judged.told)})
+        save_file(arrays, temporary, metadata={"identity": identity, "told": json.dumps(result.about)})
 
 
 def load(path: Path, identity: str) -> Judged | None:
-    """What was kept, if it is whole and depends on the same; else None."""
+    """A result as it was written, if it is whole and depends on the same; else None."""
     try:
         with safe_open(path, framework="np") as file:
-            told = file.metadata() or {}
-            if told.get("identity") != identity:
+            metadata = file.metadata() or {}
+            if metadata.get("identity") != identity:
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (FileNotFoundError, SafetensorError):
         return None
     validation = arrays.pop("validation", None)
-    return Judged(PolicyOutcome(**arrays), validation, json.loads(told["told"]))
+    return Judged(PolicyOutcome(**arrays), validation, json.loads(metadata["told"]))
 
 
 def stacked(outcomes: list[PolicyOutcome]) -> PolicyOutcome:
@@ -108,22 +108,22 @@ def compared(values: dict[str, Any], rivals: list[str], context: Context) -> lis
 
 def headline(rows: list[dict[str, Any]], comparisons: list[dict[str, Any]]) -> dict[str, Any]:
     """Where ours stands: beside the most accurate opponent, and how often it is better, tied, undecided or worse."""
-    said = {row["opponent"]: row for row in comparisons if row["metric"] == "accuracy"}
+    against_ours = {row["opponent"]: row for row in comparisons if row["metric"] == "accuracy"}
     ours = next(row for row in rows if row["name"] == OURS)
-    leader = next(row for row in rows if row["name"] in said)
-    against = said[leader["name"]]
+    leader = next(row for row in rows if row["name"] in against_ours)
+    against = against_ours[leader["name"]]
     counts = dict.fromkeys((verdict for verdict, _ in reversed(_STANDING)), 0)
-    for row in said.values():
+    for row in against_ours.values():
         counts[row["verdict"]] += 1
-    place = 1 + sum(row["accuracy"] > ours["accuracy"] for row in rows if row["name"] in said)
+    place = 1 + sum(row["accuracy"] > ours["accuracy"] for row in rows if row["name"] in against_ours)
     standing = next(word for verdict, word in _STANDING if counts[verdict])
     low, high = (100 * end for end in ours["accuracy_ci"])
     lower, upper = (100 * end for end in against["ci"])
     sentence = (
         f"Ours answers {100 * ours['accuracy']:.1f} % right ({low:.1f} to {high:.1f}), "
         f"{100 * against['difference']:+.1f} points ({lower:+.1f} to {upper:+.1f}) beside "
-        f"the best opponent, {leader['name']}: {against['verdict']}. Of {len(said)} opponents it is better than "
-        f"{counts['better']}, tied with {counts['tied']}, undecided with {counts['undecided']} and worse than "
+        f"the best opponent, {leader['name']}: {against['verdict']}. Of {len(against_ours)} opponents it is better "
+        f"than {counts['better']}, tied with {counts['tied']}, undecided with {counts['undecided']} and worse than "
         f"{counts['worse']}."
     )
     return {"sentence": sentence, "standing": standing, "place": place, "leader": leader["name"], "counts": counts}

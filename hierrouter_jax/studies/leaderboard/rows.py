@@ -22,7 +22,7 @@ class Context:
 
     Attributes:
       normaliser: mean cost of one call on each split's training queries [S].
-      bounds: of the cost axis, as `compare.references.reference` gives them.
+      bounds: bounds of the cost axis, as `compare.outcomes.reference` gives them.
       singles: accuracy and cost of the best single model, accuracy of random and of the oracles, resampled [1 + R];
         the first entry is the estimate itself.
     """
@@ -37,13 +37,13 @@ class Context:
 
     def with_references(self, values: dict[str, Any]) -> "Context":
         """With the participants that others are measured against, where they take part."""
-        found = {
+        singles = {
             f"{name} {measure}": self.drawn(values[name][measure][0])
             for name in ("best-single", "random", "oracle_stop", "oracle_fixed")
             if name in values
             for measure in ("quality", "cost")
         }
-        return replace(self, singles=found)
+        return replace(self, singles=singles)
 
     def drawn(self, values: Float[np.ndarray, "*B S Q"]) -> Float[np.ndarray, "*B R1"]:
         """The estimate, then its resamples."""
@@ -54,7 +54,7 @@ class Context:
         return values["quality"][weight] - self.cost_weights[weight] * values["cost"][weight] / self.normaliser[:, None]
 
 
-def row(name: str, values: dict[str, Any], told: dict[str, Any], context: Context) -> dict[str, Any]:
+def row(name: str, values: dict[str, Any], about: dict[str, Any], context: Context) -> dict[str, Any]:
     """One participant; money in the table's unit, accuracy and shares as fractions.
 
     `points` are all cost weights; the numbers outside it are at the first.
@@ -64,9 +64,9 @@ def row(name: str, values: dict[str, Any], told: dict[str, Any], context: Contex
     returned = [context.drawn(context.returns(values, w)) for w in range(len(context.cost_weights))]
     return {
         "name": name,
-        "kind": told["kind"],
-        "may_stop": told["may_stop"],
-        "tried": told["tried"],
+        "kind": about["kind"],
+        "may_stop": about["may_stop"],
+        "tried": about["tried"],
         "accuracy": float(quality[0, 0]),
         "accuracy_ci": interval(quality[0]),
         "accuracy_by_split": context.repeats.by_split(values["quality"][0]).tolist(),
@@ -75,7 +75,7 @@ def row(name: str, values: dict[str, Any], told: dict[str, Any], context: Contex
         "return": float(returned[0][0]),
         "return_ci": interval(returned[0]),
         **{measure: float(value) for measure, value in rates.items()},
-        **_metrics(quality, cost, told["may_stop"], context),
+        **_metrics(quality, cost, about["may_stop"], context),
         "per_task": _per_task(values, context),
         "points": [
             {
@@ -115,24 +115,24 @@ def _metrics(
 ) -> dict[str, Any]:
     known = context.singles or {}
     low, high = context.bounds["cost_range"]
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "aiq": measured(metrics.average_quality(cost.T, quality.T, low, high)) if high > low else None,
         "hypervolume": measured(metrics.hypervolume(cost.T, quality.T, context.bounds["cost"])),
     }
     if "random quality" in known:
-        found["gain_over_random"] = measured(metrics.gain(quality[0], known["random quality"]))
+        values["gain_over_random"] = measured(metrics.gain(quality[0], known["random quality"]))
     if "best-single quality" in known:
         single, single_cost = known["best-single quality"], known["best-single cost"]
         own = known.get("oracle_stop quality" if may_stop else "oracle_fixed quality", known.get("oracle_stop quality"))
-        found["gain_over_best_single"] = measured(metrics.gain(quality[0], single))
-        found["cost_saving"] = measured(metrics.cost_saving(cost.T, quality.T, single_cost, single))
+        values["gain_over_best_single"] = measured(metrics.gain(quality[0], single))
+        values["cost_saving"] = measured(metrics.cost_saving(cost.T, quality.T, single_cost, single))
         if own is not None:
-            found["oracle_gap_recovered"] = measured(metrics.oracle_gap_recovered(quality[0], single, own))
-    return found
+            values["oracle_gap_recovered"] = measured(metrics.oracle_gap_recovered(quality[0], single, own))
+    return values
 
 
 def _per_task(values: dict[str, Any], context: Context) -> dict[str, Any]:
-    found = {}
+    tasks = {}
     for index, name in enumerate(context.table.task_names):
         here = context.repeats.tested & (context.table.task == index)
         held = here.any(axis=1)
@@ -140,13 +140,13 @@ def _per_task(values: dict[str, Any], context: Context) -> dict[str, Any]:
             continue
         some = replace(context.repeats, tested=here[held])
         drawn = [some.mean(values[measure][0][held]) for measure in ("quality", "cost")]
-        found[name] = {
+        tasks[name] = {
             "accuracy": float(drawn[0]),
             "accuracy_ci": np.percentile(some.resampled(values["quality"][0][held]), TAILS).tolist(),
             "cost": float(drawn[1]),
             "queries": int(here.any(axis=0).sum()),
         }
-    return found
+    return tasks
 
 
 def _two_models(name: str, values: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -168,14 +168,14 @@ def _two_models(name: str, values: dict[str, Any], context: Context) -> dict[str
         apart, (values["cost"] - spent[:, weak]) / np.where(apart, spent[:, strong] - spent[:, weak], 1.0), 0.0
     )
     curves = np.clip(context.drawn(np.clip(share, 0, 1)), 0, 1), context.drawn(values["quality"])  # [W, 1 + R]
-    told = *(curve.T for curve in curves), alone[weak], alone[strong]
-    apgr = measured(_resampled(metrics.apgr, *told)) or {}
-    cpt = {str(percent): measured(_resampled(metrics.cpt, *told, percent), lower=True) or {} for percent in _CPT}
+    models = *(curve.T for curve in curves), alone[weak], alone[strong]
+    apgr = measured(_resampled(metrics.apgr, *models)) or {}
+    cpt = {str(percent): measured(_resampled(metrics.cpt, *models, percent), lower=True) or {} for percent in _CPT}
     return {
         "apgr": apgr["value"],
         "apgr_ci": apgr["ci"],
-        "cpt": {percent: found["value"] for percent, found in cpt.items()},
-        "cpt_ci": {percent: found["ci"] for percent, found in cpt.items()},
+        "cpt": {percent: one["value"] for percent, one in cpt.items()},
+        "cpt_ci": {percent: one["ci"] for percent, one in cpt.items()},
     }
 
 

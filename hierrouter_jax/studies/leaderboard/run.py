@@ -26,8 +26,16 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.leaderboard.board import Participants, board
 from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, entrants, folder_name
 from hierrouter_jax.studies.leaderboard.splits import Split, folds, given_split, random_splits
-from hierrouter_jax.studies.leaderboard.work import Job, Task, chosen_opponents, do, job, table_digest
-from hierrouter_jax.studies.leaderboard.workers import done_by_workers, done_here
+from hierrouter_jax.studies.leaderboard.work import (
+    Job,
+    Task,
+    chosen_opponents,
+    do,
+    done_by_workers,
+    done_here,
+    job,
+    table_digest,
+)
 from hierrouter_jax.sweeps.workers import cores
 from hierrouter_jax.training.run_folder import RunFolder
 
@@ -60,7 +68,7 @@ def _leaderboard(run: RunFolder, config: LeaderboardConfig, progress: bool) -> d
         fitted = _fit(config, [task for stand in stands for task in stand.tasks()], progress)
     with run.timed("judge"):
         boards = [stand.board(config) for stand in stands]
-    found = {
+    result = {
         "boards": boards,
         "record": {
             "ours": "in each split, the first named learner within a standard error of the best validation return",
@@ -71,10 +79,10 @@ def _leaderboard(run: RunFolder, config: LeaderboardConfig, progress: bool) -> d
             "tied": "the lower bound of the paired difference is above -1 point",
         },
     }
-    write_json(config.out / RESULT, found)
+    write_json(config.out / RESULT, result)
     tried = {stand.name: stand.configurations for stand in stands}
     run.write_run(config.seed, configurations_tried=tried, fitted=fitted)
-    return found
+    return result
 
 
 def _claim(folder: Path) -> None:
@@ -103,9 +111,9 @@ class _Stand:
         if taken:
             raise InputError(f"learners: {taken[0]!r} is an opponent's name; take part under another")
         digest, folder = table_digest(self.table), config.out / SPLITS / self.name
-        told = config.cost_weights, config.features, config.seed
+        settings = config.cost_weights, config.features, config.seed
         self.jobs = [
-            job(self.path, (folder / f"{number:03d}").absolute(), split, *told, digest)
+            job(self.path, (folder / f"{number:03d}").absolute(), split, *settings, digest)
             for number, split in enumerate(self.splits)
         ]
 
@@ -126,7 +134,7 @@ class _Stand:
         opponents = {name: [_present(split, name) for split in self.jobs] for name in self.opponents}
         learners = {name: [_present(split, one) for split in self.jobs] for name, one in self.learners.items()}
         sizes = {part: [len(getattr(split, part)) for split in self.splits] for part in Split._fields}
-        told = {
+        about = {
             "name": self.name,
             "split": {
                 "kind": "random" if config.splits else "folds" if config.folds else "given",
@@ -139,7 +147,7 @@ class _Stand:
             "left_out": self.left,
         }
         participants = Participants(opponents, learners)
-        return told | board(self.table, self.splits, self.group, participants, config.cost_weights, config.resamples)
+        return about | board(self.table, self.splits, self.group, participants, config.cost_weights, config.resamples)
 
 
 def splits_of(config: LeaderboardConfig, table: OutcomeTable, group: Int[np.ndarray, " Q"]) -> list[Split]:
@@ -162,18 +170,18 @@ def splits_of(config: LeaderboardConfig, table: OutcomeTable, group: Int[np.ndar
     some, group = table.select(rows), group[rows]
     if config.splits:
         sizes = config.splits, config.train, config.test
-        found = random_splits(some.task, group, *sizes, config.validation, config.seed)
+        splits = random_splits(some.task, group, *sizes, config.validation, config.seed)
     elif config.folds:
-        found = folds(some.task, group, config.folds, config.validation, config.seed)
+        splits = folds(some.task, group, config.folds, config.validation, config.seed)
     else:
-        found = [given_split(some, group, config.validation, config.seed)]
-    return [Split(*(rows[part] for part in split)) for split in found]
+        splits = [given_split(some, group, config.validation, config.seed)]
+    return [Split(*(rows[part] for part in split)) for split in splits]
 
 
 def _present(split: Job, who: Any) -> Any:
-    found = split.load(who)
-    assert found is not None, f"{split.result(who)[0]} was written by this call"
-    return found
+    result = split.load(who)
+    assert result is not None, f"{split.result(who)[0]} was written by this call"
+    return result
 
 
 def _fit(config: LeaderboardConfig, tasks: list[Task], progress: bool) -> int:

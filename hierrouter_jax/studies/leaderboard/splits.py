@@ -44,8 +44,8 @@ def given_split(table: OutcomeTable, group: Int[np.ndarray, " Q"], validation: f
     leaked = np.isin(group, group[part == _TEST]) & (part != _TEST)
     if (part == _VALIDATION).any():
         leaked |= np.isin(group, group[part == _VALIDATION]) & (part == _TRAIN)
-        kept = np.where(leaked, -1, part)
-        split = Split(*(np.flatnonzero(kept == which) for which in (_TRAIN, _VALIDATION, _TEST)))
+        parts = np.where(leaked, -1, part)
+        split = Split(*(np.flatnonzero(parts == which) for which in (_TRAIN, _VALIDATION, _TEST)))
     else:
         rows = np.flatnonzero((part == _TRAIN) & ~leaked)
         split = _with_validation(rows, np.flatnonzero(part == _TEST), table.task, group, validation, seed)
@@ -74,8 +74,8 @@ def random_splits(
       InputError: if the table has too few queries.
     """
     queries = len(task)
-    wanted = train or queries - test
-    if wanted + test > queries or wanted < 2 or test < 1:
+    learned = train or queries - test
+    if learned + test > queries or learned < 2 or test < 1:
         raise InputError(
             f"train is {train} and test is {test}, but the table has {queries} queries; together they must fit, "
             "and training needs at least 2"
@@ -86,9 +86,9 @@ def random_splits(
         everything = np.arange(queries)
         tested = draw(everything, test, task, group, rng)
         rest = np.setdiff1d(everything[~np.isin(group, group[tested])], tested)
-        if len(rest) < wanted:
-            raise InputError(f"split {number}: {wanted} training queries are wanted, but duplicates leave {len(rest)}")
-        rows = draw(rest, wanted, task, group, rng) if wanted < len(rest) else rest
+        if len(rest) < learned:
+            raise InputError(f"split {number}: {learned} training queries are wanted, but duplicates leave {len(rest)}")
+        rows = draw(rest, learned, task, group, rng) if learned < len(rest) else rest
         splits.append(_with_validation(rows, tested, task, group, validation, seed + number))
     return splits
 

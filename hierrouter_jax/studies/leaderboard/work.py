@@ -1,7 +1,14 @@
-"""A leaderboard cut into tasks: one learner, or all opponents, on one split of one table; its results are files."""
+"""A leaderboard cut into tasks: one learner, or all opponents, on one split of one table; its results are files.
+
+Tasks are done in this process or by one worker a core. A worker unpickles its first task, and so imports this module
+and JAX, after it was pinned: XLA counts its cores and reads its flags when it starts.
+"""
 
 import hashlib
 import json
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +27,7 @@ from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.leaderboard.result import Judged, load, save
 from hierrouter_jax.studies.leaderboard.splits import Split
+from hierrouter_jax.sweeps.workers import PinnedPool, WorkerError, refuse_unguarded, settle
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,33 @@ def do(task: Task) -> None:
             result = fitter.learner(who) if isinstance(who, Entrant) else fitter.opponent(opponents[who])
             path, identity = task.job.result(who)
             save(path, result, identity)
+
+
+def done_by_workers(tasks: Sequence[Task], cores: tuple[int, ...]) -> Generator[Task]:
+    """Do all tasks, one worker a core; each is yielded when its results are on disk.
+
+    Raises:
+      WorkerError: if a worker died; the results of what was yielded are whole.
+    """
+    refuse_unguarded()
+    try:
+        with PinnedPool(cores, settle) as pool:
+            waiting = {pool.executor.submit(do, task): task for task in tasks}
+            for finished in as_completed(waiting):
+                finished.result()
+                yield waiting[finished]
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a worker process died (killed, out of memory, or started from a script that is not under "
+            "if __name__ == '__main__':); finished results are kept, so run it again to go on, or with --workers 1"
+        ) from None
+
+
+def done_here(tasks: Sequence[Task], do: Callable[[Task], None] = do) -> Generator[Task]:
+    """Do all tasks in this process."""
+    for task in tasks:
+        do(task)
+        yield task
 
 
 def chosen_opponents(table: OutcomeTable, names: tuple[str, ...] | None) -> dict[str, Opponent]:

@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig
-from hierrouter_jax.studies.leaderboard.run import splits_of
 from hierrouter_jax.studies.leaderboard.splits import clusters, folds, given_split, queries_tested, random_splits
 from tests.tables import random_table
 
@@ -80,24 +78,3 @@ def test_what_cannot_be_drawn_is_refused():
 
 def test_clusters_are_numbered_without_gaps():
     assert clusters(np.array([0, 5, 5, 9])).tolist() == [0, 1, 1, 2]
-
-
-@pytest.mark.parametrize("how", [{}, {"splits": 2, "train": 20, "test": 15}, {"folds": 3}])
-def test_a_query_of_which_the_table_holds_no_hop_is_in_no_part(how, tmp_path):
-    table = random_table(queries=60)
-    available = table.available.copy()
-    available[[3, 30, 59], 1:] = False
-    gone = replace(table, available=available, quality=table.quality * available)
-    cut = splits_of(LeaderboardConfig((tmp_path,), tmp_path, **how), gone, np.arange(60))
-    for split in cut:
-        assert not set(np.concatenate(split).tolist()) & {3, 30, 59}
-    if "splits" not in how:
-        assert set(np.concatenate([np.concatenate(split) for split in cut]).tolist()) == set(range(60)) - {3, 30, 59}
-
-
-def test_who_collected_by_promise_is_judged_on_the_tables_own_split(tmp_path):
-    table = random_table(queries=60)
-    table = replace(table, settings={"partial": {"training_hops": 1, "of_hops": 2}})
-    with pytest.raises(InputError, match="collected in part, by promise"):
-        splits_of(LeaderboardConfig((tmp_path,), tmp_path, folds=3), table, np.arange(60))
-    assert len(splits_of(LeaderboardConfig((tmp_path,), tmp_path), table, np.arange(60))) == 1

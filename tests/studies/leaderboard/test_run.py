@@ -2,75 +2,24 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 
-from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at
 from hierrouter_jax.outcomes.store import load_table, save_table
-from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.report.pages.leaderboard import build_leaderboard_page
 from hierrouter_jax.studies.leaderboard import work
-from hierrouter_jax.studies.leaderboard.board import choose
-from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec, entrants, folder_name
-from hierrouter_jax.studies.leaderboard.result import Judged
-from hierrouter_jax.studies.leaderboard.run import leaderboard
+from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec
+from hierrouter_jax.studies.leaderboard.run import leaderboard, splits_of
+from tests.studies.leaderboard.known import FITS, HERE, TINY, config, known_table
 from tests.tables import random_table
-
-HERE = f"{__name__}:"
-TINY = LearnerStatic(num_envs=8, num_updates=1, evaluate_every=1, epochs=1, minibatches=1, hidden=(4,))
-FITS: list[str] = []
-
-
-def always_first(problem):
-    FITS.append("first")
-    return lambda table: ending_at(np.ones(table.num_queries, int), table.tree)
-
-
-def knows_the_task(problem):
-    """Model 0 for task 0, model 1 for task 1: right on every query of the table below."""
-    FITS.append("task")
-    return lambda table: ending_at(1 + table.task, table.tree)
-
-
-LEARNERS = {"first": LearnerSpec(fit=f"{HERE}always_first"), "task": LearnerSpec(fit=f"{HERE}knows_the_task")}
-
-
-def known_table(queries: int = 80) -> OutcomeTable:
-    """Two tasks by turns, of which each of two models masters one; both at cost 1; four queries are written twice."""
-    parts = ("train", "train", "train", "validation", "test")
-    table = random_table(queries=queries, models=2, horizon=1, splits=parts)
-    quality = np.zeros_like(table.quality)
-    quality[np.arange(queries), 1 + table.task] = 1.0
-    ones = np.ones_like(table.tokens_in)
-    ones[:, 0] = 0
-    texts = [f"{q % (queries - 4)} apples and {7 * (q % (queries - 4)) + 13} pears" for q in range(queries)]
-    named = tuple(replace(query, text=text) for query, text in zip(table.queries, texts, strict=True))
-    pool = tuple(replace(member, price_in=0.5, price_out=0.5) for member in table.pool)
-    return replace(table, quality=quality, tokens_in=ones, tokens_out=ones, queries=named, pool=pool)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tables") / "known"
-    save_table(known_table(), folder)
-    return folder
-
-
-def config(folder: Path, out: Path, **more) -> LeaderboardConfig:
-    told = {"splits": 3, "train": 40, "test": 20, "features": 4, "resamples": 200, "learners": LEARNERS, "workers": 1}
-    told |= {"opponents": ("best-single", "best-single-per-task", "random", "oracle_stop")}
-    return LeaderboardConfig((folder,), out, **{**told, **more})
 
 
 def test_the_known_order_by_hand(folder, tmp_path):
     """Knowing the task: all right. One model for all: half, its share of each stratified test part. Cost 1 each."""
-    found = leaderboard(config(folder, tmp_path), progress=False)
-    (board,) = found["boards"]
+    result = leaderboard(config(folder, tmp_path), progress=False)
+    (board,) = result["boards"]
     rows = {row["name"]: row for row in board["policies"]}
     for name in ("ours", "task", "best-single-per-task", "oracle_stop"):
         assert rows[name]["accuracy"] == 1.0
@@ -153,11 +102,11 @@ def test_who_is_ours_does_not_depend_on_what_is_tested(folder, tmp_path):
     turned[tested, 1:] = 1 - turned[tested, 1:]
     save_table(replace(table, quality=turned), tmp_path / "turned")
     given = {"splits": 0, "train": 0, "test": 0}
-    told = [
+    boards = [
         leaderboard(config(where, tmp_path / name, **given), progress=False)["boards"][0]["policies"]
         for where, name in ((folder, "a"), (tmp_path / "turned", "b"))
     ]
-    ours = [next(row for row in rows if row["name"] == "ours") for rows in told]
+    ours = [next(row for row in rows if row["name"] == "ours") for rows in boards]
     assert ours[0]["chosen"] == ours[1]["chosen"] == {"task": 1}
     assert [row["accuracy"] for row in ours] == [1.0, 0.0]
 
@@ -170,8 +119,8 @@ def test_a_trained_learner_takes_part_with_its_grid_and_as_an_ensemble(folder, t
         "mean": LearnerSpec(learner="exact", ensemble=True),
     }
     given = {"splits": 0, "train": 0, "test": 0, "cost_weights": (0.0, 0.3)}
-    found = leaderboard(config(folder, tmp_path, **given, learners=learners, seeds=2, static=TINY), progress=False)
-    (board,) = found["boards"]
+    result = leaderboard(config(folder, tmp_path, **given, learners=learners, seeds=2, static=TINY), progress=False)
+    (board,) = result["boards"]
     rows = {row["name"]: row for row in board["policies"]}
     assert rows["exact"]["tried"] == 4
     assert rows["mean"]["tried"] == 1
@@ -186,31 +135,6 @@ def test_a_trained_learner_takes_part_with_its_grid_and_as_an_ensemble(folder, t
     assert rows["ours"]["accuracy"] in (rows["exact"]["accuracy"], rows["mean"]["accuracy"])
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"folds": 3}, "choose one of them"),
-        ({"test": 0}, "need both"),
-        ({"splits": 0, "test": 0}, "give --splits and --test too"),
-        ({"validation": 1.0}, "must be a finite number above 0 and below 1"),
-        ({"cost_weights": (0.0, 0.0)}, "different numbers"),
-        ({"learners": {"ours": LearnerSpec()}}, "'ours' is no name"),
-        (
-            {"learners": {"exact": LearnerSpec(hyper={"reward.hop_cost": 1.0})}},
-            "learners.exact: reward.hop_cost is set",
-        ),
-        (
-            {"learners": {"exact": LearnerSpec(hyper={"wieght_decay": 1.0})}},
-            "learners.exact: .*did you mean weight_decay",
-        ),
-        ({"learners": {"exakt": LearnerSpec()}}, "learners.exakt: .*did you mean exact"),
-    ],
-)
-def test_what_makes_no_leaderboard_is_refused(tmp_path, more, said):
-    with pytest.raises(InputError, match=said):
-        config(tmp_path, tmp_path, **more)
-
-
 def test_an_opponents_name_and_an_unknown_opponent_are_refused(folder, tmp_path):
     taken = {"best-single": LearnerSpec(fit=f"{HERE}always_first")}
     with pytest.raises(InputError, match="is an opponent's name"):
@@ -219,20 +143,22 @@ def test_an_opponents_name_and_an_unknown_opponent_are_refused(folder, tmp_path)
         leaderboard(config(folder, tmp_path, opponents=("best-singel",)), progress=False)
 
 
-def test_learners_with_and_without_stop_are_two_where_there_is_something_to_stop(tmp_path):
-    two = config(tmp_path, tmp_path, learners={"exact": LearnerSpec(), "exact+stop": LearnerSpec()})
-    assert list(entrants(two, horizon=2)[0]) == ["exact", "exact+stop"]
-    assert list(entrants(two, horizon=1)[0]) == ["exact"]
-    assert folder_name(Path("runs/quickstart/table")) == "quickstart"
-    assert folder_name(Path("tables/mine")) == "mine"
+@pytest.mark.parametrize("how", [{}, {"splits": 2, "train": 20, "test": 15}, {"folds": 3}])
+def test_a_query_of_which_the_table_holds_no_hop_is_in_no_part(how, tmp_path):
+    table = random_table(queries=60)
+    available = table.available.copy()
+    available[[3, 30, 59], 1:] = False
+    gone = replace(table, available=available, quality=table.quality * available)
+    cut = splits_of(LeaderboardConfig((tmp_path,), tmp_path, **how), gone, np.arange(60))
+    for split in cut:
+        assert not set(np.concatenate(split).tolist()) & {3, 30, 59}
+    if "splits" not in how:
+        assert set(np.concatenate([np.concatenate(split) for split in cut]).tolist()) == set(range(60)) - {3, 30, 59}
 
 
-def test_the_first_of_those_that_validation_cannot_tell_apart_is_ours():
-    """Differences 1, 0, 0, 0: mean .25, error .25: not told apart. Differences 1, 1, 1, 0: mean .75, error .25."""
-
-    def learner(*returns: float) -> list[Judged]:
-        return [Judged(cast(PolicyOutcome, None), np.array([returns]), {})]
-
-    best = learner(1.0, 1.0, 1.0, 1.0)
-    assert choose({"near": learner(0.0, 1.0, 1.0, 1.0), "best": best}, 1) == ({"near": 1}, [["near"]])
-    assert choose({"far": learner(0.0, 0.0, 0.0, 1.0), "best": best}, 1) == ({"best": 1}, [["best"]])
+def test_who_collected_by_promise_is_judged_on_the_tables_own_split(tmp_path):
+    table = random_table(queries=60)
+    table = replace(table, settings={"partial": {"training_hops": 1, "of_hops": 2}})
+    with pytest.raises(InputError, match="collected in part, by promise"):
+        splits_of(LeaderboardConfig((tmp_path,), tmp_path, folds=3), table, np.arange(60))
+    assert len(splits_of(LeaderboardConfig((tmp_path,), tmp_path), table, np.arange(60))) == 1

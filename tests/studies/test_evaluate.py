@@ -12,8 +12,7 @@ from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.policies.conditions import ConditionRanges, Range
-from hierrouter_jax.studies.evaluate import evaluate
-from hierrouter_jax.studies.front import front, told_grid
+from hierrouter_jax.studies.evaluate import condition_grid, declared_pairs, evaluate, front
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router, with_limit
@@ -47,7 +46,7 @@ def test_the_front_is_the_router_told_each_point(table, static):
         assert budgets[0] == max(0.5 * call, smallest_budgets(part).max())
     else:
         assert budgets == []
-    assert len(points) == len(weights) * max(1, len(budgets)) == len(told_grid(router, part))
+    assert len(points) == len(weights) * max(1, len(budgets)) == len(condition_grid(router, part))
     for point in points[:: len(points) // 4]:
         weight = point["cost_weight"] if "cost_conditioned" in static else None
         outcome = policy_outcome(part, router.end_probability(part, 0, weight, point["budget"]))
@@ -152,3 +151,31 @@ def test_ranges_that_cannot_be_drawn_from_are_refused(table, bounds):
     with pytest.raises(InputError, match=r"hyper\.ranges\.cost_weight is .*, but must rise from a number above 0"):
         check_trainable(table, LearnerStatic(cost_conditioned=True), ranges)
     check_trainable(table, LearnerStatic(budgeted=True), ranges)
+
+
+def test_every_learner_is_compared_with_opponents_of_its_own_moves_and_with_its_twin():
+    fixed, stops = ("best-sequence", "task-sequence", "best-single"), ("best-sequence+stop", "task-sequence+stop")
+    assert declared_pairs(["exact"]) == [("exact", name) for name in fixed]
+    assert declared_pairs(["my.py:mine+stop"]) == [("my.py:mine+stop", name) for name in (*stops, "my.py:mine")]
+    assert declared_pairs(["ppo", "ppo+stop"]) == [
+        *(("ppo", name) for name in fixed),
+        *(("ppo+stop", name) for name in (*stops, "ppo")),
+    ]
+
+
+def test_a_learner_of_any_name_has_its_comparisons(table):
+    router = random_router(table)
+    rows = evaluate(table, {"all-actions": router}, router.features, 0.02, "test")["comparisons"]
+    assert [(row["policy"], row["opponent"]) for row in rows] == declared_pairs(["all-actions"])
+    assert all(row["p_holm"] >= row["p_value"] for row in rows)
+    both = evaluate(table, {"exact": router, "exact+stop": router}, router.features, 0.02, "test")["comparisons"]
+    assert (both[-1]["policy"], both[-1]["opponent"], both[-1]["difference"]) == ("exact+stop", "exact", 0.0)
+    assert len(both) == 6
+
+
+def test_the_return_of_a_seed_is_that_of_the_row(table):
+    """The row is the chosen seed's: its return counts what deciding costs, and so does the seed's."""
+    router = random_router(table)
+    learned = row(evaluate(table, {"ppo": router}, router.features, 0.5, "test"), "ppo")
+    assert learned["router_cost"] > 0
+    assert learned["seeds"]["return"][learned["seeds"]["chosen_seed"]] == pytest.approx(learned["return"], abs=1e-12)

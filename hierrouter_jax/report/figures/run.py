@@ -1,20 +1,21 @@
-"""Learning curves, with what a trainer watches beside them."""
+"""Figures of a run: how it learned, what a trainer watches beside it, and which routes each task takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import ceil
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
-from scipy.stats import trim_mean
 
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.data.run import RunFiles
-from hierrouter_jax.report.figures.palette import COLOUR, ON_A_LINE, canvas
+from hierrouter_jax.report.data.run import RunFiles, seed_band
+from hierrouter_jax.report.figures.style import COLOUR, ON_A_LINE, canvas, model_colour, text_on
 
 _DIAGNOSTICS = {
     "train_return": "training return",
@@ -24,6 +25,9 @@ _DIAGNOSTICS = {
     "approx_kl": "approximate KL",
     "clip_fraction": "clipped fraction",
 }
+_LETTER = 0.58  # mean width of a letter in font sizes
+_LABELLED = 0.07  # routes of a smaller share get no number
+_NAMED = 0.16  # blocks of a smaller share get no name
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class Reference:
 
 def learning_column(metrics: pd.DataFrame) -> str:
     """What the learning curves show: validation accuracy where it was measured."""
-    wished = ("validation_accuracy", "validation_return")
-    return next((column for column in wished if _measured(metrics, column)), "train_return")
+    preferred = ("validation_accuracy", "validation_return")
+    return next((column for column in preferred if _measured(metrics, column)), "train_return")
 
 
 def references(evaluation: dict[str, Any], learner: str, column: str) -> list[Reference]:
@@ -45,9 +49,9 @@ def references(evaluation: dict[str, Any], learner: str, column: str) -> list[Re
     if column != "validation_accuracy":
         return []
     stop = learner.endswith("+stop")
-    wanted = ("task-sequence+stop", "oracle_stop") if stop else ("task-sequence", "oracle_fixed")
+    names = ("task-sequence+stop", "oracle_stop") if stop else ("task-sequence", "oracle_fixed")
     known = {row["name"]: row["accuracy"] for row in formats.oracles(evaluation) + evaluation["policies"]}
-    return [Reference(name, known[name]) for name in wanted if name in known]
+    return [Reference(name, known[name]) for name in names if name in known]
 
 
 def learning_figure(run: RunFiles, learners: Sequence[str], size: tuple[float, float]) -> Figure:
@@ -111,11 +115,9 @@ def _seed_lines(axes: Axes, frame: pd.DataFrame, column: str) -> None:
 
 def _curve(axes: Axes, frame: pd.DataFrame, column: str) -> None:
     """Interquartile mean over seeds and the band of the middle half, where every seed has a value."""
-    seeds = frame.pivot(index="env_steps", columns="seed", values=column).dropna()
-    values = seeds.to_numpy()
-    low, high = np.quantile(values, [0.25, 0.75], axis=1)
-    axes.fill_between(seeds.index, low, high, color=COLOUR["learned"], alpha=0.18, linewidth=0)
-    axes.plot(seeds.index, trim_mean(values, 0.25, axis=1), color=COLOUR["learned"], linewidth=2)
+    band, colour = seed_band(frame, column), COLOUR["learned"]
+    axes.fill_between(band["env_steps"], band["quartile_1"], band["quartile_3"], color=colour, alpha=0.18, linewidth=0)
+    axes.plot(band["env_steps"], band["iqm"], color=colour, linewidth=2)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(0, float(frame["env_steps"].to_numpy().max()))
 
@@ -136,3 +138,73 @@ def _reference_lines(axes: Axes, marks: Sequence[Reference], end: float) -> None
 def _panels(size: tuple[float, float], height: int, width: int, **options: Any) -> tuple[Figure, np.ndarray]:
     figure = canvas(size, layout="constrained")
     return figure, figure.subplots(height, width, squeeze=False, **options)
+
+
+class Routed(Protocol):
+    """What is known of routes: shares by router and task, the models, and the horizon in `evaluation`."""
+
+    @property
+    def behaviour(self) -> dict[str, Any]: ...
+    @property
+    def models(self) -> list[str]: ...
+    @property
+    def evaluation(self) -> dict[str, Any]: ...
+
+
+def routes_figure(run: Routed, tasks: Sequence[str], size: tuple[float, float], columns: int = 1) -> Figure:
+    """For each task and router the shares of its routes: a band read from left to right is a route."""
+    routers = list(run.behaviour)
+    figure = canvas(size)
+    width, height = size[0] / (columns * len(routers)), size[1] / -(-len(tasks) // columns)
+    heading = 22 if len(tasks) == 1 else 42
+    for index, task in enumerate(tasks):
+        for offset, router in enumerate(routers):
+            left = ((index % columns) * len(routers) + offset) * width
+            bottom = size[1] - (index // columns + 1) * height
+            x, y, inner = (left + 4) / size[0], (bottom + 8) / size[1], width - 8
+            axes = figure.add_axes((x, y, inner / size[0], (height - heading - 8) / size[1]))
+            axes.set_axis_off()
+            axes.set_title(router, fontsize=11, color=COLOUR["soft"])
+            if offset == 0 and len(tasks) > 1:
+                figure.text(x, (bottom + height - 20) / size[1], task, fontweight="bold")
+            _bands(axes, run.behaviour[router]["routes"].get(task, []), run, inner)
+    return figure
+
+
+def _bands(axes: Axes, routes: Sequence[dict[str, Any]], run: Routed, width: float) -> None:
+    horizon = run.evaluation["table"]["horizon"]
+    axes.set(xlim=(0, horizon + 0.66), ylim=(1.001, -0.001))
+    order = {name: place for place, name in enumerate([*run.models, "STOP"])}
+    padded = [(tuple(r["route"]) + ("STOP",) * (horizon - len(r["route"])), r["share"]) for r in routes]
+    padded.sort(key=lambda item: [order.get(name, len(order)) for name in item[0]])
+    if not padded:
+        axes.text(0, 0.06, "no query", va="center", fontsize=10, color=COLOUR["faint"])
+    for stage in range(horizon):
+        for name, top, share in _runs([(route[: stage + 1], share) for route, share in padded]):
+            _block(axes, name, stage, top, share, run.models, width / (horizon + 0.66))
+    for _, top, share in _runs(padded):
+        if share >= _LABELLED:
+            label = f"{100 * share:.0f} %"
+            axes.text(horizon + 0.06, top + share / 2, label, va="center", fontsize=10, color=COLOUR["soft"])
+
+
+def _runs(prefixes: Sequence[tuple[tuple[str, ...], float]]) -> Iterator[tuple[str, float, float]]:
+    """Last model, top and height of each stretch of equal route prefixes."""
+    top = 0.0
+    for prefix, group in groupby(prefixes, key=lambda item: item[0]):
+        height = sum(share for _, share in group)
+        yield prefix[-1], top, height
+        top += height
+
+
+def _block(axes: Axes, name: str, stage: int, top: float, share: float, models: Sequence[str], width: float) -> None:
+    """A model's colour, named where there is room; `width` is about what the block has, in pixels."""
+    known = name in models
+    fill = model_colour(models.index(name)) if known else COLOUR["stop"]
+    ink = text_on(fill) if known else COLOUR["ink"]
+    axes.add_patch(Rectangle((stage, top), 0.97, share, facecolor=fill, edgecolor=COLOUR["paper"], linewidth=0.8))
+    if share >= _NAMED:
+        font = max(7.0, min(9.0, 0.94 * width / (_LETTER * len(name))))
+        room = int(0.94 * width / (_LETTER * font))
+        text = name if len(name) <= room else f"{name[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
+        axes.text(stage + 0.485, top + share / 2, text, ha="center", va="center", fontsize=font, color=ink)

@@ -1,0 +1,121 @@
+"""What studies share: opponents, what a policy costs and achieves, and the parts that their result files have alike."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hierrouter_jax.baselines import oracle
+from hierrouter_jax.baselines.problem import Problem
+from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
+from hierrouter_jax.baselines.sequences import repeated_call
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.intervals import mean_interval, proportion_interval
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.whole_trees import opponents_train
+from hierrouter_jax.training.features import FittedFeatures
+from hierrouter_jax.training.router import TrainedRouter, router_cost
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy under evaluation: where it ends on every query of the split."""
+
+    name: str
+    kind: str
+    ends: Float[np.ndarray, "Q N"]
+    stops: bool
+
+
+def opponents(part: OutcomeTable, problem: Problem) -> list[Entry]:
+    """The opponents that must always be in the table, chosen on training and tuned on validation, on `part`."""
+    return [
+        Entry(name, opponent.kind, opponent.fit(problem)(part), opponent.may_stop)
+        for name, opponent in opponents_of(part, ALWAYS).items()
+    ]
+
+
+def problem_of(table: OutcomeTable, features: FittedFeatures, weight: float, seed: int = 0) -> Problem:
+    """What the opponents of a whole outcome table are fitted on.
+
+    Args:
+      table: the whole outcome table, with its training and validation split.
+      features: the run's reduction, so that an opponent sees what a router sees.
+      weight: quality that a unit of money weighs as much as.
+      seed: seed of whatever an opponent draws.
+    """
+    return Problem(opponents_train(table), table.split("validation"), features.reduction, weight, seed)
+
+
+def called_once(
+    external: OutcomeTable | None, part: OutcomeTable
+) -> dict[str, tuple[Float[np.ndarray, "Q N"], PolicyOutcome]]:
+    """Of each external model by name: where it ends in its own one-hop tree, and what it achieves on the queries.
+
+    Args:
+      external: one-hop table of the models; without one there are none.
+      part: the pool's table of the queries that are asked about.
+
+    Raises:
+      InputError: if one of the queries, or its text, is not in `external`, or it is priced in another money unit.
+    """
+    if external is None:
+        return {}
+    if external.money_unit != part.money_unit:
+        raise InputError(
+            f"the external models' money unit is {external.money_unit!r}, but the pool's is {part.money_unit!r}"
+        )
+    row_of = {(query.id, query.text): row for row, query in enumerate(external.queries)}
+    lacking = next((query.id for query in part.queries if (query.id, query.text) not in row_of), None)
+    if lacking is not None:
+        raise InputError(f"the external models have no answer to query {lacking!r}; collect both with the same queries")
+    beside = external.select(np.array([row_of[query.id, query.text] for query in part.queries]))
+    ends = [ending_at(repeated_call(beside, model, 1), beside.tree) for model in range(len(beside.model_names))]
+    return {name: (its, policy_outcome(beside, its)) for name, its in zip(beside.model_names, ends, strict=True)}
+
+
+def charged(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable, networks: int = 1) -> PolicyOutcome:
+    """The outcome with what deciding costs itself.
+
+    Args:
+      networks: number of networks that decide together.
+    """
+    return replace(outcome, cost=outcome.cost + networks * router_cost(router, outcome, table))
+
+
+def means(outcome: PolicyOutcome, rows: Any = slice(None)) -> dict[str, float]:
+    """Mean accuracy and cost, over some of the queries or all."""
+    return {"accuracy": float(outcome.quality[rows].mean()), "cost": float(outcome.cost[rows].mean())}
+
+
+def achieved(outcome: PolicyOutcome) -> dict[str, Any]:
+    """Mean accuracy with its 95 % interval, and mean cost."""
+    mean = means(outcome)
+    return {"accuracy": mean["accuracy"], "accuracy_ci": list(mean_interval(outcome.quality)), "cost": mean["cost"]}
+
+
+def co_failure(part: OutcomeTable) -> dict[str, Any]:
+    """Share of the queries that no model of the pool gets right in one call, with its interval."""
+    failed, queries = oracle.co_failure(part)
+    return {"value": failed / queries, "ci": list(proportion_interval(failed, queries))}
+
+
+def task_rows(part: OutcomeTable) -> list[tuple[str, Int[np.ndarray, " q"]]]:
+    """The tasks that the queries are of, each with its queries' rows."""
+    rows = ((task, np.flatnonzero(part.task == index)) for index, task in enumerate(part.task_names))
+    return [(task, its) for task, its in rows if len(its)]
+
+
+def route_shares(ends: Int[np.ndarray, "*B"], part: OutcomeTable) -> list[dict[str, Any]]:
+    """The routes that end at some nodes and the share of each, the most taken first."""
+    nodes, times = np.unique(ends, return_counts=True)
+    return [
+        {
+            "route": [part.model_names[model] for model in part.tree.route(int(node))],
+            "stopped": bool(part.tree.stages[node] < part.tree.horizon),
+            "share": float(count / ends.size),
+        }
+        for node, count in sorted(zip(nodes, times, strict=True), key=lambda pair: -pair[1])
+    ]
