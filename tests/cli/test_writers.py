@@ -11,7 +11,7 @@ from hierrouter_jax.files import LOCK
 from hierrouter_jax.outcomes.store import save_table
 from tests.cli.test_cli import refused
 from tests.tables import random_table
-from tests.test_writing import holder
+from tests.test_files import holder
 
 # Verb: its arguments, FOLDER being the one that it writes and TABLE an outcome table.
 WRITERS = {
