@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.quickstart import QueryCounts, compare_live
+from hierrouter_jax.quickstart import compare_live
+from hierrouter_jax.quickstart_config import QueryCounts
 from tests.conditioned import random_router
 from tests.tables import random_table
 

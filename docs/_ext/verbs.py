@@ -3,41 +3,19 @@
 import re
 from argparse import SUPPRESS, Action
 from collections.abc import Iterator
-from unittest.mock import patch
 
 from jsonargparse import ArgumentParser
 
-from hierrouter_jax.cli.main import VERBS, VIEWS, parse
+from hierrouter_jax.cli.main import VERBS, parser_of
 
 NOT_SHOWN = ("help", "print_config")
 
 
-class Built(Exception):
-    """Carries a parser out of `parse`, before it reads anything."""
-
-
-def parser_of(verb: str, view: str | None = None) -> ArgumentParser:
-    """The parser of a verb, or of a view of it, such as `--task` of `inspect`."""
-
-    def stop(parser: ArgumentParser, *_: object, **__: object) -> None:
-        raise Built(parser)
-
-    with patch.object(ArgumentParser, "parse_args", stop):
-        try:
-            parse(verb, [view, "x"] if view else [])
-        except Built as built:
-            return built.args[0]
-    raise RuntimeError(f"hierrouter {verb} built no parser")
-
-
 def reference() -> str:
-    """A section for each verb and each view: what it does, an example, and its options by group."""
+    """A section for each verb: what it does, an example, and its options by group."""
     parts: list[str] = []
-    for verb, (_, summary, example) in VERBS.items():
-        parts += [f"## {verb}", section(parser_of(verb), summary, example, whole=verb == "train")]
-        for of, view in VIEWS:
-            if of == verb:
-                parts += [f"### `{verb} {view}`", section(parser_of(verb, view), None, None, whole=True)]
+    for name, verb in VERBS.items():
+        parts += [f"## {name}", section(parser_of(name), verb.help, verb.example, whole=name == "train")]
     return "\n\n".join(parts)
 
 

@@ -98,7 +98,7 @@ def import_outcomes(config: ImportConfig) -> "OutcomeTable":
     from hierrouter_jax.config import config_path
     from hierrouter_jax.files import write_text
     from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
-    from hierrouter_jax.outcomes.importers.prices import read_prices
+    from hierrouter_jax.outcomes.importers.costs import read_prices
     from hierrouter_jax.outcomes.store import save_table
 
     options = ImportOptions(
@@ -130,7 +130,7 @@ def import_outcomes(config: ImportConfig) -> "OutcomeTable":
 
 
 def _counter(source: str | None) -> "TokenCounter | None":
-    from hierrouter_jax.outcomes.importers.tokens import WordCounter
+    from hierrouter_jax.outcomes.importers.costs import WordCounter
 
     if source is None or source == WordCounter.name:
         return None if source is None else WordCounter()

@@ -13,8 +13,8 @@ from hierrouter_jax.baselines.sequences import repeated_call
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import mean_interval, proportion_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
+from hierrouter_jax.outcomes.coverage import opponents_train
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.outcomes.whole_trees import opponents_train
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import TrainedRouter, router_cost
 

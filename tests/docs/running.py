@@ -17,7 +17,7 @@ import yaml
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.cli.main import main, parse
 from hierrouter_jax.files import read_json
-from hierrouter_jax.outcomes.notes import read_queries
+from hierrouter_jax.outcomes.rows import read_queries
 from tests.docs.pages import ROOT, Block
 
 # What is put behind a command of each verb, so that it is over in seconds: budgets, never what it does.
