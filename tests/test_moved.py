@@ -1,23 +1,25 @@
 """Names that the package had before are answered with those that it has now."""
 
+import ast
 import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 import hierrouter_jax as hr
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.moved import MOVED, renamed
+from hierrouter_jax.moved import moved, renamed
 
 
-@pytest.mark.parametrize("old", MOVED)
+@pytest.mark.parametrize("old", moved())
 def test_a_module_that_has_moved_is_answered_with_its_new_place(old):
-    assert find_spec(f"hierrouter_jax.{MOVED[old]}"), f"{MOVED[old]} is not there"
+    assert find_spec(f"hierrouter_jax.{moved()[old]}"), f"{moved()[old]} is not there"
     with pytest.raises(ImportError) as caught:
         import_module(f"hierrouter_jax.{old}")
-    assert str(caught.value) == f"hierrouter_jax.{old} is now hierrouter_jax.{MOVED[old]}"
+    assert str(caught.value) == f"hierrouter_jax.{old} is now hierrouter_jax.{moved()[old]}"
 
 
 def test_every_way_to_import_an_old_name_says_the_new_one():
@@ -60,3 +62,9 @@ with patch("hierrouter_jax.quickstart.run_quickstart", lambda config: config):
 assert hr.report.build.build_page and hr.quickstart.run_quickstart
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_type_checkers_see_the_public_names_that_there_are():
+    stub = ast.parse(Path(hr.__file__).with_suffix(".pyi").read_text())
+    names = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert names == set(hr.__all__)
