@@ -6,6 +6,7 @@ from hierrouter_jax.agents.mesh import data_mesh as data_mesh
 from hierrouter_jax.agents.mesh import replicate as replicate
 from hierrouter_jax.agents.mesh import shard_queries as shard_queries
 from hierrouter_jax.agents.optimizer import apply_gradient as apply_gradient
+from hierrouter_jax.agents.ppo import collect as _collect
 from hierrouter_jax.bridge.collect import collect as collect
 from hierrouter_jax.bridge.encoders import build_encoder as build_encoder
 from hierrouter_jax.bridge.encoders import count_truncated as count_truncated
@@ -15,6 +16,7 @@ from hierrouter_jax.bridge.route import route as route
 from hierrouter_jax.bridge.tasks import Item as Item
 from hierrouter_jax.bundle import PolicyBundle as PolicyBundle
 from hierrouter_jax.cli.export import ExportConfig as ExportConfig
+from hierrouter_jax.cli.export import write_bundle as _write_bundle
 from hierrouter_jax.cli.import_ import ImportConfig as ImportConfig
 from hierrouter_jax.cli.import_ import import_outcomes as import_outcomes
 from hierrouter_jax.errors import InputError as InputError
@@ -26,13 +28,16 @@ from hierrouter_jax.hop_tree import HopTree as HopTree
 from hierrouter_jax.learner_config import LearnerHyper as LearnerHyper
 from hierrouter_jax.learner_config import LearnerStatic as LearnerStatic
 from hierrouter_jax.learner_config import RewardWeights as RewardWeights
+from hierrouter_jax.outcomes.shipped import shipped_tables as _shipped_tables
 from hierrouter_jax.outcomes.store import load_table as load_table
 from hierrouter_jax.outcomes.store import save_table as save_table
 from hierrouter_jax.outcomes.table import Context as Context
 from hierrouter_jax.outcomes.table import OutcomeTable as OutcomeTable
 from hierrouter_jax.outcomes.table import Query as Query
 from hierrouter_jax.processor import use_wide_vectors as use_wide_vectors
+from hierrouter_jax.quickstart import run_quickstart as _run_quickstart
 from hierrouter_jax.quickstart_config import QuickstartConfig as QuickstartConfig
+from hierrouter_jax.report.build import build_page as _build_page
 from hierrouter_jax.report.pages.run import build_report as build_report
 from hierrouter_jax.studies.calibrate import calibrate as calibrate
 from hierrouter_jax.studies.compare.config import Arm as Arm
@@ -45,6 +50,7 @@ from hierrouter_jax.studies.leaderboard.run import leaderboard as leaderboard
 from hierrouter_jax.studies.transfer import transfer as transfer
 from hierrouter_jax.studies.worth import worth as worth
 from hierrouter_jax.sweeps.draws import grid as grid
+from hierrouter_jax.sweeps.draws import log as _log
 from hierrouter_jax.sweeps.draws import sobol as sobol
 from hierrouter_jax.sweeps.draws import uniform as uniform
 from hierrouter_jax.sweeps.result import SweepResult as SweepResult
@@ -58,3 +64,10 @@ from hierrouter_jax.training.router import TrainedRouter as TrainedRouter
 from hierrouter_jax.training.settings import TrainConfig as TrainConfig
 from hierrouter_jax.training.settings import static_of as static_of
 from hierrouter_jax.training.train import train_routers as train_routers
+
+export = _write_bundle
+log_uniform = _log
+quickstart = _run_quickstart
+report = _build_page
+rollout = _collect
+tables = _shipped_tables

@@ -67,4 +67,5 @@ assert hr.report.build.build_page and hr.quickstart.run_quickstart
 def test_type_checkers_see_the_public_names_that_there_are():
     stub = ast.parse(Path(hr.__file__).with_suffix(".pyi").read_text())
     names = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert names == set(hr.__all__)
+    names |= {ast.unparse(node.targets[0]) for node in stub.body if isinstance(node, ast.Assign)}
+    assert {name for name in names if name[0] != "_" or name == "__version__"} == set(hr.__all__)

@@ -23,7 +23,7 @@ from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix
 from hierrouter_jax.bridge.tasks.graders import Run, with_identities
 from hierrouter_jax.cli.calls import CALLS, take_over
-from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.inspect_tasks import split_names
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree

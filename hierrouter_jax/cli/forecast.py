@@ -19,7 +19,7 @@ from hierrouter_jax.bridge.forecast import (
 )
 from hierrouter_jax.bridge.pool import PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
-from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.config import config_path
 from hierrouter_jax.hop_tree import HopTree

@@ -20,7 +20,7 @@ from hierrouter_jax.bridge.tasks.config import TaskConfig, load_mix, load_task
 from hierrouter_jax.bridge.tasks.examples import Example, GradedResponse, read_examples, read_responses, table_examples
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
-from hierrouter_jax.cli.inspect import InspectConfig
+from hierrouter_jax.cli.configs import InspectConfig
 from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import user_cache

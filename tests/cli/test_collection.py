@@ -3,8 +3,8 @@
 import pytest
 
 from hierrouter_jax.bridge.tasks import MixConfig
-from hierrouter_jax.cli.collect import CollectConfig
 from hierrouter_jax.cli.collection import source_of
+from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.errors import InputError
 
 

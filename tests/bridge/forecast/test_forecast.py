@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.forecast import (
 )
 from hierrouter_jax.bridge.pool import ModelConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.outcomes.table import Turn
 from tests.bridge.forecast.pools import POOL, QUERIES, TAKEN

@@ -20,7 +20,7 @@ from hierrouter_jax.bridge.forecast import (
 from hierrouter_jax.bridge.forecast.measured import Work, seconds
 from hierrouter_jax.bridge.forecast.sizes import pool_size, template_tokens
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
-from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError

@@ -16,7 +16,7 @@ from hierrouter_jax.bridge.forecast import (
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share
-from hierrouter_jax.cli.collect import CollectConfig
+from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
