@@ -8,10 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hierrouter_jax.cli.result_tables import Name, print_result, result_console
-from hierrouter_jax.report.pages.compare import build_compare_page
 from hierrouter_jax.studies.compare.config import CompareConfig
-from hierrouter_jax.studies.compare.run import FRAME, RESULT
-from hierrouter_jax.studies.compare.run import compare as run_comparison
 
 _STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 _SHOWN = ("task-sequence", "task-sequence+stop", "oracle_fixed", "oracle_stop")
@@ -22,6 +19,9 @@ def compare(config: CompareConfig, json: bool = False) -> None:
 
     Run the same command again after an interruption and it goes on from the finished runs, to the same files.
     """
+    from hierrouter_jax.report.pages.compare import build_compare_page
+    from hierrouter_jax.studies.compare.run import FRAME, RESULT
+    from hierrouter_jax.studies.compare.run import compare as run_comparison
 
     result = run_comparison(config)
     page = build_compare_page(config.out)

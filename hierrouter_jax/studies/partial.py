@@ -9,8 +9,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hierrouter_jax.domains import COUNT, SEED, SHARE, Domain, Domains, check_domains
-from hierrouter_jax.evaluation.exact import reach_probability
-from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
@@ -139,6 +137,8 @@ def visits(table: OutcomeTable, routers: "Iterable[TrainedRouter]") -> Float[np.
     """
     import jax.numpy as jnp
 
+    from hierrouter_jax.evaluation.tree_policy import run_policy
+
     tree, largest = table.tree, np.zeros(table.quality.shape)
     for router in routers:
         device = router.features.on_device(table)
@@ -162,6 +162,8 @@ def visit_probability(logits: Any, legal: Any, tree: HopTree) -> Float[np.ndarra
     """Probability of visiting each node, of logits [Q, D, A] on a device and the actions that are legal [D, A]."""
     import jax
     import jax.numpy as jnp
+
+    from hierrouter_jax.evaluation.exact import reach_probability
 
     return np.asarray(reach_probability(jax.nn.softmax(jnp.where(legal, logits, -jnp.inf)), tree))
 
