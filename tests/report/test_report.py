@@ -171,7 +171,7 @@ def test_the_same_run_gives_the_same_page(run, html):
 
 
 def test_the_bare_contract_is_enough(no_paper, tmp_path):
-    """Only what docs/files.md promises: no comparisons, templates, seeds, live routing; one learner, training return."""
+    """Only what docs/files.md promises: no comparisons, templates, seeds or live routing; one learner, its return."""
     folder = build_run_folder(tmp_path / "run", live=False, seeds=1)
 
     def strip(value):
