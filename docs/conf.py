@@ -37,6 +37,7 @@ napoleon_preprocess_types = False
 napoleon_attr_annotations = False
 toc_object_entries_show_parents = "hide"
 default_role = "code"
+smartquotes = False
 
 html_theme = "sphinx_book_theme"
 html_title = "hierrouter_jax"
