@@ -32,11 +32,12 @@ autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_preprocess_types = False
 napoleon_attr_annotations = False
 toc_object_entries_show_parents = "hide"
 default_role = "code"
+smartquotes = False
 
 html_theme = "sphinx_book_theme"
 html_title = "hierrouter_jax"

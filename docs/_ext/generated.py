@@ -31,12 +31,13 @@ def presets() -> str:
 
 
 def opening_comment(text: str) -> str:
+    """The comment at the head of a preset, as Markdown; a list in it stays one."""
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
             break
-        lines.append(line.lstrip("# "))
-    return " ".join(lines)
+        lines.append(line.removeprefix("#").removeprefix(" "))
+    return re.sub(r"\n(?=- )", "\n\n", "\n".join(lines), count=1)
 
 
 def body(text: str) -> str:

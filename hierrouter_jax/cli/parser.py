@@ -149,12 +149,8 @@ def _form_of(config: type) -> type:
                 else field(default_factory=its.default_factory)
             )
             members.append((name, hints[name], default))
-    members.sort(key=lambda member: not _is_required(member[2]))  # as in the command line, these come first
+    members.sort(key=lambda member: not _required(config, member[0]))  # as on the command line, these come first
     return make_dataclass(config.__name__, members, namespace={"__doc__": config.__doc__})
-
-
-def _is_required(member: Any) -> bool:
-    return member.default is MISSING and member.default_factory is MISSING
 
 
 def _fields(config: Any) -> dict[str, Any]:

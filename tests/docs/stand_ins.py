@@ -61,6 +61,9 @@ def make(folder: Path) -> None:
     write_sentence_model(folder / "sentence-transformers/all-mpnet-base-v2")
     (folder / "small-mix.yaml").write_text(MIX)
     write_lines(folder / "capitals.jsonl", [capital(number) for number in range(60)])
+    answers = [f"```python\ndef add_{number}(x):\n    return x\n```" for number in (36, 37)]
+    responses = [{"id": f"mbpp-test-{36 + place}", "response": text} for place, text in enumerate(answers)]
+    write_lines(folder / "responses.jsonl", responses)
     write_gguf(folder / "made.gguf")
     (folder / "task-pool.yaml").write_text(TASK_POOL)
 

@@ -1,4 +1,4 @@
-"""What the documentation and the help tell people to type exists, also where it is too long to be run."""
+"""What is too long to run, and what the help says to type, can be parsed; examples use public names alone."""
 
 import re
 import shlex
@@ -14,7 +14,8 @@ ALL = [block for page in PAGES for block in blocks(page)]
 
 
 def commands() -> list[str]:
-    lines = [line for block in ALL if block.language == "bash" for line in logical_lines(block.text)]
+    left_out = [block for block in ALL if block.language == "bash" and block.reason]
+    lines = [line for block in left_out for line in logical_lines(block.text)]
     parts = [part.strip() for line in lines for part in re.split(r"&&|\|", line)]
     written = [part for part in parts if part.startswith("hierrouter ") and not part.split()[1].startswith("-")]
     return written + [f"hierrouter {example}" for _, _, example in VERBS.values()]
@@ -28,7 +29,7 @@ def test_every_command_parses(command):
 
 
 def test_there_are_commands_to_check():
-    assert len(commands()) > 60
+    assert len(commands()) > len(VERBS)
 
 
 @pytest.mark.parametrize("block", [block for block in ALL if block.language == "python"], ids=str)

@@ -15,7 +15,12 @@ from tests.docs.running import Reader
 THEN: dict[str, Callable[[Path, dict[str, Any]], None]] = {}
 RUNNABLE = ("python", "bash")
 MOST_LEFT_OUT = 0.1
-WITH_BLOCKS = [page for page in PAGES if any(not block.reason for block in blocks(page))]
+LONGEST = ("compare", "report")  # a minute each: of make test-all alone; other tests run these verbs
+WITH_BLOCKS = [
+    pytest.param(page, marks=[pytest.mark.extended] if page.stem in LONGEST else [], id=page.stem)
+    for page in PAGES
+    if any(not block.reason for block in blocks(page))
+]
 
 
 def then(page: str) -> Callable:
@@ -53,7 +58,7 @@ def readme_left(home: Path, names: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", WITH_BLOCKS)
 def test_a_page_runs_from_top_to_bottom(page, home):
     reader = Reader(home)
     for block in blocks(page):

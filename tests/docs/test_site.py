@@ -71,7 +71,7 @@ def test_the_reference_names_every_verb_and_option():
     reference = verbs.reference()
     for verb in VERBS:
         assert f"## {verb}\n" in reference
-    for option in ("--train.hyper.reward.hop_cost", "--max_hours", "--responses", "--halving.eta"):
+    for option in ("--train.hyper.reward.hop_cost", "--max_hours", "--responses", "--halving"):
         assert f"| `{option}` |" in reference
     assert "| `--train.static.num_envs` | episodes an update" in reference
     assert "Below `--train.hyper` and `--train.static` stand a learner's" in reference
