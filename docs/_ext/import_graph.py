@@ -30,7 +30,7 @@ def room_edges(package: Path = PACKAGE) -> Edges:
 
 def room(module: str) -> str:
     """The room that a module lies in, by its dotted name without the package."""
-    first = module.split(".")[0]
+    first = module.split(".")[0].replace("quickstart_config", "quickstart")
     return first if first in (*LEARNING, *LIVE, *BOTH) else GROUND
 
 
