@@ -18,7 +18,7 @@ def commands() -> list[str]:
     lines = [line for block in left_out for line in logical_lines(block.text)]
     parts = [part.strip() for line in lines for part in re.split(r"&&|\|", line)]
     written = [part for part in parts if part.startswith("hierrouter ") and not part.split()[1].startswith("-")]
-    return written + [f"hierrouter {example}" for _, _, example in VERBS.values()]
+    return written + [f"hierrouter {example}" for example in (verb.example for verb in VERBS.values())]
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if "--help" not in command])
