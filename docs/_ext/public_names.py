@@ -8,7 +8,18 @@ import hierrouter_jax
 import hierrouter_jax.envs
 
 GROUPS = {
-    "Outcome tables": ("OutcomeTable", "Query", "HopTree", "load_table", "save_table"),
+    "Outcome tables": (
+        "OutcomeTable",
+        "Query",
+        "HopTree",
+        "load_table",
+        "save_table",
+        "tables",
+        "import_outcomes",
+        "ImportConfig",
+        "regrade",
+    ),
+    "The whole job": ("quickstart", "QuickstartConfig"),
     "Collecting and routing live": (
         "collect",
         "route",
@@ -35,7 +46,7 @@ GROUPS = {
     "Evaluation": ("evaluate", "policy_outcome", "PolicyOutcome", "ending_at", "paired_difference", "build_report"),
     "Many runs": (
         "sweep",
-        "search",
+        "train_many",
         "SweepConfig",
         "SweepResult",
         "load_sweep",
@@ -44,9 +55,20 @@ GROUPS = {
         "uniform",
         "log_uniform",
     ),
-    "Studies": ("compare", "CompareConfig", "Arm"),
+    "Studies": (
+        "compare",
+        "CompareConfig",
+        "Arm",
+        "leaderboard",
+        "LeaderboardConfig",
+        "LearnerSpec",
+        "calibrate",
+        "transfer",
+        "worth",
+        "report",
+    ),
     "Hardware": ("data_mesh", "replicate", "shard_queries", "use_wide_vectors"),
-    "Policies": ("PolicyBundle",),
+    "Policies": ("PolicyBundle", "export", "ExportConfig"),
     "Errors": ("InputError",),
 }
 

@@ -50,7 +50,7 @@ def groups(parser: ArgumentParser) -> Iterator[tuple[str, list[Action]]]:
 
 def learner_prefix(actions: list[Action]) -> str | None:
     """The dotted name down to `static` or `hyper`, where a group holds what lies below it."""
-    found = re.match(r"((?:\w+\.)*(?:static|hyper))\.", actions[0].dest) if actions else None
+    found = re.match(r"((?:\w+\.)*(?:static|hyper))(?:\.|$)", actions[0].dest) if actions else None
     return found[1] if found else None
 
 

@@ -73,7 +73,7 @@ def test_the_reference_names_every_verb_and_option():
         assert f"## {verb}\n" in reference
     for option in ("--train.hyper.reward.hop_cost", "--max_hours", "--responses", "--halving"):
         assert f"| `{option}` |" in reference
-    assert "| `--train.static.num_envs` | episodes an update" in reference
+    assert "| `--train.static.num_envs` | number of episodes" in reference
     assert "Below `--train.hyper` and `--train.static` stand a learner's" in reference
 
 
