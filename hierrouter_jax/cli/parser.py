@@ -150,7 +150,8 @@ def _form_of(config: type) -> type:
             )
             members.append((name, hints[name], default))
     members.sort(key=lambda member: not _required(config, member[0]))  # as on the command line, these come first
-    return make_dataclass(config.__name__, members, namespace={"__doc__": config.__doc__})
+    inherited = "".join((base.__doc__ or "").partition("Attributes:")[2] for base in config.__mro__[1:-1])
+    return make_dataclass(config.__name__, members, namespace={"__doc__": (config.__doc__ or "").rstrip() + inherited})
 
 
 def _fields(config: Any) -> dict[str, Any]:
