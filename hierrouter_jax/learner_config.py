@@ -21,6 +21,8 @@ SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]  # 
 class _Numbers:
     """What the dataclasses of numbers have in common, whose leaves may be arrays."""
 
+    DOMAINS: ClassVar[Domains] = {}
+
     def __post_init__(self) -> None:
         check_domains(self)
 
@@ -53,7 +55,7 @@ class Range(_Numbers):
 
 
 @dataclass(frozen=True)
-class ConditionRanges:
+class ConditionRanges(_Numbers):
     """Where training draws from; inputs are scaled by the same bounds, so values outside count as the nearest.
 
     Attributes:
