@@ -100,9 +100,8 @@ def test_the_bound_by_hand():
 
 def test_rounds_ask_for_more_and_more_and_for_no_more_than_the_policies_want(monkeypatch):
     """Policies that always call model 0: of whose hops all siblings are collected, too."""
-    rounds = "hierrouter_jax.studies.partial"
     reach = np.isin(np.arange(7), (0, 1, 3)).astype(float)
-    monkeypatch.setattr(f"{rounds}.train_routers", lambda table, config, progress: ({}, None))
+    monkeypatch.setattr("hierrouter_jax.training.train.train_routers", lambda table, config, progress: ({}, None))
     monkeypatch.setattr("hierrouter_jax.studies.partial.visits", lambda table, routers: reach)
     full = random_table(queries=48, models=2, horizon=2)
     asked = []
