@@ -97,25 +97,11 @@ class RewardWeights(_Numbers):
       custom: weights of the user's own terms by import path, such as `my_terms.py:short_answers`.
     """
 
-    DOMAINS: ClassVar[Domains] = {
-        "terminal_quality": REAL,
-        "hop_cost": REAL,
-        "potential": REAL,
-        "quality_gain": REAL,
-        "later_gain": REAL,
-        "hop_quality": REAL,
-        "verdict": REAL,
-        "damage": REAL,
-        "log_cost": REAL,
-        "relative_cost": REAL,
-        "overrun": REAL,
-        "overrun_once": REAL,
-        "stage": REAL,
-        "length": REAL,
-        "latency": REAL,
-        "overrun_limit": NONNEGATIVE,
-        "custom": REAL,
-    }
+    DOMAINS: ClassVar[Domains] = dict.fromkeys(
+        ("terminal_quality", "hop_cost", "potential", "quality_gain", "later_gain", "hop_quality", "verdict", "damage")
+        + ("log_cost", "relative_cost", "overrun", "overrun_once", "stage", "length", "latency", "custom"),
+        REAL,
+    ) | {"overrun_limit": NONNEGATIVE}
 
     terminal_quality: float = 1.0
     hop_cost: float = 0.01
