@@ -97,11 +97,12 @@ class RewardWeights(_Numbers):
       custom: weights of the user's own terms by import path, such as `my_terms.py:short_answers`.
     """
 
-    DOMAINS: ClassVar[Domains] = dict.fromkeys(
-        ("terminal_quality", "hop_cost", "potential", "quality_gain", "later_gain", "hop_quality", "verdict", "damage")
-        + ("log_cost", "relative_cost", "overrun", "overrun_once", "stage", "length", "latency", "custom"),
-        REAL,
-    ) | {"overrun_limit": NONNEGATIVE}
+    DOMAINS: ClassVar[Domains] = {
+        **dict.fromkeys(("terminal_quality", "hop_cost", "potential", "quality_gain", "later_gain", "hop_quality"), REAL),
+        **dict.fromkeys(("verdict", "damage", "log_cost", "relative_cost", "overrun", "overrun_once", "stage"), REAL),
+        **dict.fromkeys(("length", "latency", "custom"), REAL),
+        "overrun_limit": NONNEGATIVE,
+    }
 
     terminal_quality: float = 1.0
     hop_cost: float = 0.01
