@@ -98,9 +98,9 @@ class RewardWeights(_Numbers):
     """
 
     DOMAINS: ClassVar[Domains] = {
-        **dict.fromkeys(("terminal_quality", "hop_cost", "potential", "quality_gain", "later_gain", "hop_quality"), REAL),
+        **dict.fromkeys(("terminal_quality", "hop_cost", "potential", "quality_gain", "later_gain"), REAL),
         **dict.fromkeys(("verdict", "damage", "log_cost", "relative_cost", "overrun", "overrun_once", "stage"), REAL),
-        **dict.fromkeys(("length", "latency", "custom"), REAL),
+        **dict.fromkeys(("hop_quality", "length", "latency", "custom"), REAL),
         "overrun_limit": NONNEGATIVE,
     }
 
