@@ -3,10 +3,19 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from hierrouter_jax.interrupts import Interrupted, Interruption, interrupts_put_off
+
+
+@pytest.fixture(autouse=True)
+def default_handler() -> Iterator[None]:
+    """Python's own handler, which a process that was started in the background may lack."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def press() -> None:

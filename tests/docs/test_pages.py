@@ -15,7 +15,19 @@ from tests.docs.running import Reader
 THEN: dict[str, Callable[[Path, dict[str, Any]], None]] = {}
 RUNNABLE = ("python", "bash")
 MOST_LEFT_OUT = 0.1
-LONGEST = ("compare", "report")  # a minute each: of make test-all alone; other tests run these verbs
+# Half a minute and more each: of make test-all alone; other tests run these verbs.
+LONGEST = (
+    "compare",
+    "report",
+    "many-runs",
+    "collecting",
+    "leaderboard",
+    "planning",
+    "import",
+    "tasks",
+    "opponents",
+    "tutorial",
+)
 WITH_BLOCKS = [
     pytest.param(page, marks=[pytest.mark.extended] if page.stem in LONGEST else [], id=page.stem)
     for page in PAGES

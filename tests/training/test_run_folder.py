@@ -20,6 +20,7 @@ TABLE = random_table(queries=6)
 
 def test_a_folder_keeps_what_was_run_and_how_long_it_took(tmp_path, monkeypatch):
     run = RunFolder(tmp_path / "run")
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/hierrouter", "train", "tables/mine"])
     ticks = iter([1.0, 3.5, 10.0, 10.25])
     monkeypatch.setattr("hierrouter_jax.training.run_folder.time.perf_counter", lambda: next(ticks))
     for _ in range(2):

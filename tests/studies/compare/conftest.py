@@ -29,7 +29,7 @@ def config(tmp_path_factory) -> CompareConfig:
 def result(config):
     compiled = program.cache_info().misses
     written = compare(config, progress=False)
-    assert program.cache_info().misses == compiled + 1  # all arms, cost weights and seeds are one program
+    assert program.cache_info().misses <= compiled + 1  # all arms, cost weights and seeds are one program
     return written
 
 
