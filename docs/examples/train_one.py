@@ -21,9 +21,10 @@ def main(folder: Path, out: Path, num_updates: int = 40) -> dict:
     static = hr.static_of("ppo+stop", hr.LearnerStatic(num_envs=256, num_updates=num_updates))
     hyper = hr.LearnerHyper(learning_rate=3e-3, reward=hr.RewardWeights(hop_cost=0.02))
 
-    # One training is one pure function; vmap over keys trains one router for each. The best on validation is taken.
+    # One training is one pure function, mapped over keys here: a router for each, and the best on validation is taken.
+    # On a GPU `vmap` in the place of `lax.map` trains them at once; on few cores it may hang (docs/many-runs.md).
     keys = jax.random.split(jax.random.key(0), 2)
-    run = jax.jit(jax.vmap(lambda key, *splits: hr.train(key, *splits, static, hyper), in_axes=(0, None, None)))
+    run = jax.jit(lambda keys, *splits: jax.lax.map(lambda key: hr.train(key, *splits, static, hyper), keys))
     state, metrics = run(keys, train, validation)
     print("training return of the last update:", metrics["train_return"][:, -1])
     router = hr.TrainedRouter("ppo+stop", static, hyper, state, features)
