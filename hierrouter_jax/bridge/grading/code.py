@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from hierrouter_jax.bridge.grading.extraction import closed_prompt, extract_program
@@ -50,7 +49,7 @@ class CodeGrader:
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
             return list(threads.map(lambda task: self._grade(task[0], task[1], sandbox), tasks))
 
-    @cached_property
+    @property
     def sandbox(self) -> Sandbox:
         return find_sandbox(self.allow_unsandboxed)
 

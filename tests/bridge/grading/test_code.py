@@ -7,6 +7,7 @@ import pytest
 
 from hierrouter_jax.bridge.grading.code import CodeGrader, wanted_names
 from hierrouter_jax.bridge.grading.extraction import extract_program
+from hierrouter_jax.bridge.grading.sandbox import sandbox as sandboxes
 from hierrouter_jax.bridge.grading.sandbox.sandbox import find_sandbox
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
@@ -141,3 +142,17 @@ def test_reference_solutions_pass_and_fail_with_their_last_assert_negated():
     for name, program, tests in benchmark_programs(BENCHMARKS)[::16]:
         assert sandbox.run(program, tests).passed, name
         assert sandbox.run(program, negated(tests)).reason.startswith("wrong"), name
+
+
+def test_a_grader_asks_for_the_machines_sandbox_each_time(monkeypatch):
+    """A grader that is kept (as `make_grader` keeps it) must not remember a sandbox that is gone."""
+    grader = CodeGrader(allow_unsandboxed=True)
+    before = grader.sandbox
+    monkeypatch.setattr(sandboxes, "which", lambda name: None)
+    find_sandbox.cache_clear()
+    try:
+        assert grader.sandbox.bwrap is None
+    finally:
+        find_sandbox.cache_clear()
+    monkeypatch.undo()
+    assert grader.sandbox == before
