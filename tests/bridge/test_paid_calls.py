@@ -19,7 +19,7 @@ from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache, call_key
 from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
-from hierrouter_jax.bridge.paid_calls import read_calls, write_new_calls
+from hierrouter_jax.bridge.paid_calls import other_models, read_calls, write_new_calls
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
@@ -282,3 +282,11 @@ def test_a_kill_while_shards_are_written_leaves_only_whole_ones(tmp_path):
         held, new = read_calls(folder, back)
         assert held == new == 2 * len([name for name in content(folder) if name.startswith("calls-")]) > 0
         assert write_new_calls(back, folder) == 0
+
+
+def test_models_of_a_table_that_are_others_now(run, backends, programmed):
+    """Of one the identity is another; one is not in the table at all."""
+    table = run(CallCache(None))
+    assert other_models(table, backends) == []
+    backends[1].identity = "programmed/retrained"
+    assert other_models(table, [*backends, programmed("stranger", str)]) == ["calculator"]

@@ -13,7 +13,7 @@ from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.bridge.route import route
+from hierrouter_jax.bridge.route import largest_charges, route
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
@@ -176,3 +176,9 @@ def test_the_verb_prints_what_it_has_and_says_what_failed(
     assert err.splitlines()[-1].startswith("hierrouter: 1 of 4 queries have no full route (query-1: model ")
     assert main(options) == 4
     assert "content blocked" in capsys.readouterr().out
+
+
+def test_largest_charges_by_hand(backends):
+    """A token is a character; 60 may be written. Prices in and out: 3 and 6, 2 and 4, 1 and 2."""
+    charges = largest_charges(backends, [["four", "a"], ["", "ab"], ["abc", ""]])
+    np.testing.assert_array_equal(charges, [[12 + 360, 240, 3 + 120], [3 + 360, 4 + 240, 120]])

@@ -12,7 +12,7 @@ from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.policies.conditions import ConditionRanges, Range
-from hierrouter_jax.studies.evaluate import condition_grid, declared_pairs, evaluate, front
+from hierrouter_jax.studies.evaluate import behaviour, condition_grid, declared_pairs, evaluate, front
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router, with_limit
@@ -179,3 +179,17 @@ def test_the_return_of_a_seed_is_that_of_the_row(table):
     learned = row(evaluate(table, {"ppo": router}, router.features, 0.5, "test"), "ppo")
     assert learned["router_cost"] > 0
     assert learned["seeds"]["return"][learned["seeds"]["chosen_seed"]] == pytest.approx(learned["return"], abs=1e-12)
+
+
+def test_behaviour_is_the_share_of_each_route_by_task(table):
+    router = random_router(table, allow_stop=True)
+    part = table.split("test")
+    ends = router.end_probability(part, router.chosen_seed).argmax(axis=1)
+    shares = behaviour(table, {"exact+stop": router}, "test")["policies"]["exact+stop"]["routes"]
+    assert list(shares) == list(dict.fromkeys(query.task for query in part.queries))
+    for task, routes in shares.items():
+        mine = ends[[query.task == task for query in part.queries]]
+        expected = {tuple(part.model_names[m] for m in part.tree.route(int(node))) for node in mine}
+        assert {tuple(row["route"]) for row in routes} == expected
+        assert routes[0]["share"] == max((mine == node).mean() for node in mine)
+        assert sum(row["share"] for row in routes) == pytest.approx(1.0)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -156,3 +157,11 @@ def test_a_grader_asks_for_the_machines_sandbox_each_time(monkeypatch):
         find_sandbox.cache_clear()
     monkeypatch.undo()
     assert grader.sandbox == before
+
+
+def test_the_identity_names_all_that_a_verdict_depends_on():
+    grader = CodeGrader(allow_unsandboxed=True)
+    longer = replace(grader, limits=replace(grader.limits, cpu_seconds=11))
+    assert grader.identity == CodeGrader(allow_unsandboxed=True).identity
+    assert grader.identity != longer.identity
+    assert grader.sandbox.identity in grader.identity
