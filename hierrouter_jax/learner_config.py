@@ -28,7 +28,7 @@ class _Numbers:
 
     def replace(self, **changes: Any) -> Self:
         """The same with some fields changed."""
-        return replace(self, **changes)  # type: ignore[type-var]
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from jsonargparse import auto_cli
 
+from hierrouter_jax.learner_config import SweepLayout
 from scripts.contenders import our_settings
 from scripts.opponents.problem import make_problem
 
@@ -21,7 +22,7 @@ def main(
     num_envs: int = 4096,
     runs: int = 16,
     updates: int = 82,
-    layout: str | None = None,
+    layout: SweepLayout | None = None,
     algorithm: str = "ppo",
 ) -> None:
     """Train that many runs at different learning rates on a random table.
@@ -43,7 +44,7 @@ def main(
     static, hyper = our_settings(num_envs, algorithm)
     static = replace(static, num_updates=updates, evaluate_every=updates)
     rates = replace(hyper, learning_rate=np.geomspace(3e-4, 3e-3, runs))
-    found = train_many((table, table, table), static, rates, 1, layout=layout, progress=False)  # type: ignore[arg-type]
+    found = train_many((table, table, table), static, rates, 1, layout=layout, progress=False)
     print(json.dumps({"layout": found.layout, "returns": found.frame["best_return"].tolist()}))
 
 

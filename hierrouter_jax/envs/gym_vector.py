@@ -33,7 +33,7 @@ class RoutingVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self,
         table: DeviceTable,
         num_envs: int,
-        weights: RewardWeights = RewardWeights(),  # noqa: B008 (frozen)
+        weights: RewardWeights = RewardWeights(),
         allow_stop: bool = False,
         seed: int = 0,
         gamma: float = 1.0,

@@ -62,7 +62,7 @@ class PartialConfig:
 
     def __post_init__(self) -> None:
         check_domains(self)
-        self.train  # noqa: B018 (it refuses wrong learners and seeds)
+        _ = self.train  # making it refuses wrong learners and seeds
 
     @property
     def train(self) -> TrainConfig:

@@ -162,14 +162,14 @@ def write_result(folder: Path, frame: pd.DataFrame, trained: int, seconds: float
 
 def _read_row(path: Path, row: int, prefix: str) -> dict[str, np.ndarray]:
     with safe_open(path, framework="np") as file:
-        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        names = [name for name in sorted(file.keys()) if name.startswith(prefix)]
         return {name.removeprefix(prefix): file.get_slice(name)[row] for name in names}
 
 
 def _read_scores(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     try:
         with safe_open(path, framework="np") as file:
-            names = [name for name in file.keys() if name.startswith("scores/")]  # noqa: SIM118
+            names = [name for name in sorted(file.keys()) if name.startswith("scores/")]
             return file.get_tensor("member"), {name.removeprefix("scores/"): file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise InputError(

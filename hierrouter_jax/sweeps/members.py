@@ -191,7 +191,10 @@ def updates_per_second(
     def advance(key: jax.Array, hyper: LearnerHyper, table: DeviceTable) -> Any:
         # Any parameters take the same time; making proper ones would have to be compiled too.
         state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), blank.replace(key=None))
-        body = lambda state, _: (learner.update(state, table, static, hyper)[0], None)  # noqa: E731
+
+        def body(state: Any, _: None) -> tuple[Any, None]:
+            return learner.update(state, table, static, hyper)[0], None
+
         return jax.lax.scan(body, state.replace(key=key), length=updates)[0].params
 
     run = jax.jit(lay(advance, layout))

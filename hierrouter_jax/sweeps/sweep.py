@@ -129,8 +129,8 @@ class Source:
 @single_precision
 def train_many(
     table: Tables | Source,
-    static: LearnerStatic | Sequence[LearnerStatic] = LearnerStatic(),  # noqa: B008 (frozen)
-    hypers: LearnerHyper | Sequence[LearnerHyper] = LearnerHyper(),  # noqa: B008 (frozen)
+    static: LearnerStatic | Sequence[LearnerStatic] = LearnerStatic(),
+    hypers: LearnerHyper | Sequence[LearnerHyper] = LearnerHyper(),
     seeds: int | Sequence[int] = 1,
     *,
     features: int | FittedFeatures = 96,

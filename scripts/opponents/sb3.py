@@ -34,7 +34,10 @@ class Trunk(BaseFeaturesExtractor):
 
 
 class BatchedEnv(VecEnv):
-    """What Stable-Baselines3 asks of a vector environment that is not made of single ones."""
+    """What Stable-Baselines3 asks of a vector environment that is not made of single ones.
+
+    Its PPO never sets an attribute of single environments nor calls their methods, of which there are none.
+    """
 
     def step_async(self, actions: np.ndarray) -> None:
         self.actions = actions

@@ -61,7 +61,10 @@ class Decoding:
     def ended(self, tokens: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
         """Whether each row's last token ends its response."""
         ended = torch.isin(tokens[:, -1], self.eos.to(tokens.device))
-        return ended if self.stops is None else ended | self.stops(tokens, None).to(tokens.device)  # type: ignore[arg-type]
+        if self.stops is None:
+            return ended
+        stops: Any = self.stops  # rules about strings, which look at no scores
+        return ended | stops(tokens, None).to(tokens.device)
 
 
 def sample(logits: Float[Tensor, "B V"], sampling: Sampling, uniform: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
@@ -187,7 +190,8 @@ def sharing(model: PreTrainedModel) -> Sharing:
     """
     if keeps_only_keys_and_values(model):
         return "any"
-    size = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr,arg-type]
+    embeddings: Any = model.get_input_embeddings()
+    size = int(embeddings.weight.shape[0])
     prompts = torch.arange(1, 17, device=model.device).remainder(size).view(2, 8)
     alone = torch.cat([_next_scores(model, prompt[None]) for prompt in prompts])
     if not _alike(_next_scores(model, prompts), alone):
@@ -273,7 +277,8 @@ def _by_generate(
 ) -> tuple[Int[Tensor, "B limit"], Float[Tensor, " B"]]:
     chooser = _Chooser(how, torch.arange(len(ids), device=ids.device))
     width = ids.shape[1]
-    criteria = StoppingCriteriaList([lambda ids, scores, **_: how.ended(ids[:, width:])])  # type: ignore[list-item]
+    rules: list[Any] = [lambda ids, scores, **_: how.ended(ids[:, width:])]
+    criteria = StoppingCriteriaList(rules)
     generate: Any = model.generate
     tokens = generate(
         input_ids=ids,

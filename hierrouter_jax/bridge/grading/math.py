@@ -5,6 +5,7 @@ import multiprocessing
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 
 from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, final_answer
@@ -95,7 +96,7 @@ class _Algebra:
 
 def _load_algebra() -> _Algebra:
     """Loads math-verify and sympy, a second's work."""
-    import hierrouter_jax.bridge.grading.latex.algebra  # noqa: F401
+    import_module("hierrouter_jax.bridge.grading.latex.algebra")
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that the caller keeps the deadline
     return _Algebra()

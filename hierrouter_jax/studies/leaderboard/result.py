@@ -57,7 +57,7 @@ def load(path: Path, identity: str) -> Judged | None:
             metadata = file.metadata() or {}
             if metadata.get("identity") != identity:
                 return None
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (FileNotFoundError, SafetensorError):
         return None
     validation = arrays.pop("validation", None)

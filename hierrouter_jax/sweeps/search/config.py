@@ -123,7 +123,7 @@ class SweepConfig:
             raise InputError(f"draw is {self.drawing}, but no number has more than one value to draw; draw grid")
         if self.drawing == "optuna" and not space.varied:
             raise InputError("draw is optuna, but nothing in the space has more than one value")
-        self.statics  # noqa: B018 (refuses impossible shapes)
+        _ = self.statics  # making them refuses impossible shapes
         self._check_comparable()
 
     @cached_property
@@ -152,7 +152,8 @@ class SweepConfig:
         """All points at once, stacked [H]; optuna's are not known beforehand."""
         numbers, base = self.searched.numbers, self.train.hyper
         if self.drawing == "grid":
-            return grid({name: list(choice) for name, choice in numbers.items()}, base)  # type: ignore[arg-type]
+            values: dict[str, Any] = numbers  # a grid has no ranges, only tuples
+            return grid({name: list(choice) for name, choice in values.items()}, base)
         return {"random": random, "sobol": sobol}[self.drawing](numbers, self.count, self.seed, base)
 
     def measures(self) -> tuple[str, ...]:

@@ -46,9 +46,10 @@ def is_zero(number: Expr) -> bool | None:
     if (value := rational(number)) is not None:
         return value == 0
     try:
-        real, imaginary, real_bits, imaginary_bits = evalf(number, 53, {"maxprec": PRECISION})  # type: ignore[misc]
+        value: Any = evalf(number, 53, {"maxprec": PRECISION})
+        real, imaginary, real_bits, imaginary_bits = value
     except (NotImplementedError, ValueError, TypeError, ZeroDivisionError, AttributeError):
-        return None
+        return None  # how sympy says, each in its place, that an expression has no value
     parts = [(part, bits) for part, bits in ((real, real_bits), (imaginary, imaginary_bits)) if part is not None]
     if any(not isinstance(part, tuple) or (not part[1] and part[2]) for part, _ in parts):  # infinite, or no number
         return None
