@@ -17,6 +17,7 @@ from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.rewards import RewardWeights, Scalar
 from hierrouter_jax.envs.types import DeviceTable, RoutingState
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.hop_tree import HopTree
 
 Observation = Float[Array, " O"]
 Info = dict[str, Any]
@@ -78,6 +79,11 @@ class RoutingEnv:
         return EnvParams(self._table)
 
     @property
+    def tree(self) -> HopTree:
+        """The tree of routes that episodes walk."""
+        return self._tree
+
+    @property
     def num_actions(self) -> int:
         return self._tree.num_models + self._allow_stop
 
@@ -110,7 +116,7 @@ class RoutingEnv:
         """Begin an episode; not compiled by itself."""
         begun = jax.tree.map(lambda leaf: leaf[0], routing.reset(key, params.table, 1))
         state = EnvState(begun, jnp.zeros((), jnp.int32))
-        return self._observe(state, params), state
+        return self.observe(state, params), state
 
     def step_env(
         self, key: PRNGKeyArray, state: EnvState, action: Int[Array, ""], params: EnvParams
@@ -123,7 +129,7 @@ class RoutingEnv:
         )
         state = EnvState(after, state.time + 1)
         discount = jnp.where(result.terminated, 0.0, 1.0)
-        return self._observe(state, params), state, result.reward, result.terminated, {"discount": discount}
+        return self.observe(state, params), state, result.reward, result.terminated, {"discount": discount}
 
     def mask(self, observation: Float[Array, "*B O"]) -> Bool[Array, "*B A"]:
         """Legal actions, as the observation holds them."""
@@ -149,7 +155,8 @@ class RoutingEnv:
         """
         return _spaces().Discrete(self.num_actions)
 
-    def _observe(self, state: EnvState, params: EnvParams) -> Observation:
+    def observe(self, state: EnvState, params: EnvParams) -> Observation:
+        """What a policy reads in a state, as the class says."""
         table, here = params.table, state.routing
         features = table.features.at[here.query, here.node].get(mode="fill", fill_value=0)  # leaves have none
         stage = jax.nn.one_hot(routing.stage(here, table), table.tree.horizon)  # 0 after the last hop

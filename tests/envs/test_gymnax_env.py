@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.envs.gymnax_env import EnvParams, EnvState, FiveValueEnv, RoutingEnv
-from hierrouter_jax.envs.routing import start
+from hierrouter_jax.envs.routing import decision_masks, start
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.evaluation.exact import decision_masks, expected_return
+from hierrouter_jax.evaluation.exact import expected_return
 from tests.envs.test_gym_vector import WEIGHTS, SlowEpisode, on_device
 from tests.tables import random_table
 
@@ -18,7 +18,7 @@ from tests.tables import random_table
 def at_query(env: RoutingEnv, params: EnvParams, query: int) -> tuple[np.ndarray, EnvState]:
     """The observation and the state at the root of one query."""
     state = EnvState(start(jnp.asarray(query)), jnp.zeros((), jnp.int32))
-    return np.asarray(env._observe(state, params)), state
+    return np.asarray(env.observe(state, params)), state
 
 
 @pytest.mark.parametrize("allow_stop", [False, True])
