@@ -190,6 +190,22 @@ class OutcomeTable:
             **self._columns((slice(None), slice(tree.num_nodes))),
         )
 
+    def reordered(self, models: Sequence[int]) -> "OutcomeTable":
+        """The same outcomes with the pool in another order.
+
+        Args:
+          models: present index of the model at each place of the new order.
+        """
+        node = np.zeros(self.tree.num_nodes, dtype=np.int64)  # where each node of the new order lies now
+        for new in range(1, len(node)):
+            node[new] = self.tree.child(node[self.tree.parent(new)], models[self.tree.last_model(new)])
+        return replace(
+            self,
+            pool=tuple(self.pool[model] for model in models),
+            context_embedding=self.context_embedding[:, node[: self.tree.num_decision_nodes]],
+            **self._columns((slice(None), node)),
+        )
+
     def _columns(self, part: Any) -> dict[str, Any]:
         """A part of every [Q, N] column by its field; a column that the table lacks stays None."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
