@@ -42,7 +42,7 @@ _HOME = {
     "compare": "studies.compare.run",
     "count_truncated": "bridge.encoders",
     "data_mesh": "agents.mesh",
-    "decision_contexts": "outcomes.table",
+    "decision_contexts": "outcomes.coverage",
     "ending_at": "evaluation.policy_outcome",
     "evaluate": "studies.evaluate",
     "export": "cli.export:write_bundle",

@@ -28,6 +28,7 @@ from hierrouter_jax.hop_tree import HopTree as HopTree
 from hierrouter_jax.learner_config import LearnerHyper as LearnerHyper
 from hierrouter_jax.learner_config import LearnerStatic as LearnerStatic
 from hierrouter_jax.learner_config import RewardWeights as RewardWeights
+from hierrouter_jax.outcomes.coverage import decision_contexts as decision_contexts
 from hierrouter_jax.outcomes.ngrams import NGramEncoder as NGramEncoder
 from hierrouter_jax.outcomes.pricing import PricedModel as PricedModel
 from hierrouter_jax.outcomes.shipped import shipped_tables as _shipped_tables
@@ -36,7 +37,6 @@ from hierrouter_jax.outcomes.store import save_table as save_table
 from hierrouter_jax.outcomes.table import Context as Context
 from hierrouter_jax.outcomes.table import OutcomeTable as OutcomeTable
 from hierrouter_jax.outcomes.table import Query as Query
-from hierrouter_jax.outcomes.table import decision_contexts as decision_contexts
 from hierrouter_jax.processor import use_wide_vectors as use_wide_vectors
 from hierrouter_jax.quickstart import run_quickstart as _run_quickstart
 from hierrouter_jax.quickstart_config import QuickstartConfig as QuickstartConfig

@@ -24,8 +24,7 @@ from hierrouter_jax import OutcomeTable, fit_features, load_table, policy_outcom
 from hierrouter_jax.envs.gymnax_env import EnvState, FiveValueEnv, RoutingEnv
 from hierrouter_jax.envs.routing import RoutingState, decision_masks
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.exact import end_probability
-from hierrouter_jax.evaluation.tree_policy import greedy
+from hierrouter_jax.evaluation.tree_policy import TreePolicy
 from scripts.opponents.problem import Settings
 
 Logits = Callable[[Float[Array, "B O"]], Float[Array, "B A"]]
@@ -123,7 +122,7 @@ def exact_accuracy(logits: Logits, table: DeviceTable, outcomes: OutcomeTable, a
     scores = logits(jax.vmap(observe)(jnp.asarray(queries), jnp.asarray(nodes)))
     scores = scores.reshape(table.num_queries, tree.num_decision_nodes, -1)
     whole = jnp.full((*scores.shape[:2], tree.num_models + 1), -jnp.inf).at[..., : scores.shape[-1]].set(scores)
-    ends = end_probability(greedy(whole, decision_masks(table, allow_stop)), tree)
+    ends = TreePolicy(whole, decision_masks(table, allow_stop), tree).greedy_ends()
     return float(policy_outcome(outcomes, np.asarray(ends)).quality.mean())
 
 

@@ -227,29 +227,6 @@ class OutcomeTable:
         return self.select(rows)
 
 
-def decision_contexts(
-    tree: HopTree, queries: Sequence[Query], response: np.ndarray, available: Bool[np.ndarray, "Q N"]
-) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"], list[Context]]:
-    """What a router reads at each decision node that was reached: the query and the responses so far.
-
-    Args:
-      tree: tree of the routes.
-      queries: the Q queries.
-      response: texts of the hops, [Q, N] str.
-      available: whether a hop was run, [Q, N] bool.
-
-    Returns:
-      Row and node of each of the B contexts, and the contexts.
-    """
-    rows, nodes = np.nonzero(available[:, : tree.num_decision_nodes])
-    paths = [list(tree.path(node)) for node in range(tree.num_decision_nodes)]
-    contexts = [
-        Context(queries[row].text, tuple(response[row, paths[node]].tolist()), task=queries[row].task)
-        for row, node in zip(rows.tolist(), nodes.tolist(), strict=True)
-    ]
-    return rows, nodes, contexts
-
-
 def validate(table: OutcomeTable) -> None:
     """Refuse a table whose arrays cannot be what they say.
 

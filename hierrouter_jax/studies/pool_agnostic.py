@@ -18,8 +18,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from hierrouter_jax.baselines.problem import Policy
 from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.exact import end_probability, expected_return
-from hierrouter_jax.evaluation.tree_policy import greedy
+from hierrouter_jax.evaluation.exact import expected_return
+from hierrouter_jax.evaluation.tree_policy import TreePolicy
 from hierrouter_jax.learner_config import RewardWeights
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.masking import masked_log_probs
@@ -150,7 +150,7 @@ def pool_agnostic(cost_weight: float, features: int = 64, seed: int = 0, steps: 
                 return (optax.apply_updates(params, updates), state), None
 
             (params, state), _ = jax.lax.scan(step, (params, state), jax.random.split(key, _CHECK_EVERY))
-            chosen = greedy(logits(params, held_out, described), held_out_mask)
+            chosen = TreePolicy(logits(params, held_out, described), held_out_mask, held_out.tree).greedy()
             return params, state, expected_return(chosen, held_out, weights).mean()
 
         start_key, key = jax.random.split(jax.random.key(seed))
@@ -166,7 +166,7 @@ def pool_agnostic(cost_weight: float, features: int = 64, seed: int = 0, steps: 
             order = [table.model_names.index(name) for name in part.model_names]
             device = fitted.on_device(part)
             scores = logits(best, device, described[np.array(order)])
-            return np.asarray(end_probability(greedy(scores, decision_masks(device, False)), part.tree))
+            return np.asarray(TreePolicy(scores, decision_masks(device, False), part.tree).greedy_ends())
 
         return policy
 

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.outcomes.table import Context, OutcomeTable, decision_contexts
+from hierrouter_jax.outcomes.coverage import decision_contexts
+from hierrouter_jax.outcomes.table import Context, OutcomeTable
 
 
 class Encoder(Protocol):

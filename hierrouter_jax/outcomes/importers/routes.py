@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.table import Context, Query, decision_contexts
+from hierrouter_jax.outcomes.coverage import decision_contexts
+from hierrouter_jax.outcomes.table import Context, Query
 from hierrouter_jax.outcomes.texts import NotText, as_text
 
 ARROW = ">"  # between the models of a route that is written as a text
