@@ -28,6 +28,9 @@ from hierrouter_jax.hop_tree import HopTree as HopTree
 from hierrouter_jax.learner_config import LearnerHyper as LearnerHyper
 from hierrouter_jax.learner_config import LearnerStatic as LearnerStatic
 from hierrouter_jax.learner_config import RewardWeights as RewardWeights
+from hierrouter_jax.outcomes.coverage import decision_contexts as decision_contexts
+from hierrouter_jax.outcomes.ngrams import NGramEncoder as NGramEncoder
+from hierrouter_jax.outcomes.pricing import PricedModel as PricedModel
 from hierrouter_jax.outcomes.shipped import shipped_tables as _shipped_tables
 from hierrouter_jax.outcomes.store import load_table as load_table
 from hierrouter_jax.outcomes.store import save_table as save_table

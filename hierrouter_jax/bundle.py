@@ -23,6 +23,7 @@ from hierrouter_jax.bundle_checks import (
 )
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.outcomes.ties import first_best, price_order
 
 # A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2.
 SCHEMA_VERSION, PRIOR_SCHEMA_VERSION = 1, 2
@@ -130,10 +131,11 @@ class PolicyBundle(PolicyFields):
         budget: Float[np.ndarray, " B"] | float | None = None,
         charges: Float[np.ndarray, "B M"] | None = None,
     ) -> tuple[Int[np.ndarray, " B"], Float[np.ndarray, "B A"]]:
-        """Greedy actions (ties to the lowest index) and the probabilities behind them; arguments as of `logits`."""
+        """Greedy actions and the probabilities behind them; arguments as of `logits`."""
         logits = self.logits(embedding, stage, cost, cost_weight, budget, charges)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return logits.argmax(axis=1), weights / weights.sum(axis=1, keepdims=True)
+        actions = first_best(logits, self.tie_order or price_order(self.pool))
+        return actions, weights / weights.sum(axis=1, keepdims=True)
 
     def check_told(self, cost_weight: float | None, budget: Any) -> None:
         """Refuse a cost weight or a budget that the policy was not trained to be told.

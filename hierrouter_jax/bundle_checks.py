@@ -36,6 +36,7 @@ class PolicyFields:
         `budget` (over the cost normaliser), each with the [low, high] that scale it. A policy with a budget may always
         STOP once there is an answer.
       cost_weight: the training run's own cost weight, which a cost-conditioned policy serves by default.
+      tie_order: actions in the order in which they win ties, M for STOP; by the pool's prices where it is empty.
 
     Raises:
       InputError: naming the field that is out of its domain.
@@ -51,6 +52,7 @@ class PolicyFields:
     provenance: dict[str, Any]
     conditions: dict[str, list[float]] = field(default_factory=dict)
     cost_weight: float | None = None
+    tie_order: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -128,6 +130,9 @@ def check_fields(policy: PolicyFields) -> None:
         raise InputError(f"cost_normaliser is {policy.cost_normaliser}, but must be a number above 0")
     if policy.cost_weight is not None and not -np.inf < policy.cost_weight < np.inf:
         raise InputError(f"cost_weight is {policy.cost_weight}, but must be a number")
+    actions = list(range(len(names) + 1))
+    if policy.tie_order and sorted(policy.tie_order) != actions:
+        raise InputError(f"tie_order is {list(policy.tie_order)}, but must name each of {actions} once")
     for name, bounds in policy.conditions.items():
         if name not in CONDITIONS:
             raise InputError(f"the policy is conditioned on {name!r}, which this version does not know")

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file, save_file
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.bundle import HEADER, WEIGHTS, PolicyBundle
 from hierrouter_jax.envs.routing import decision_masks
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies.network import build_network
 from hierrouter_jax.training.settings import TrainConfig
 from hierrouter_jax.training.train import train_routers

@@ -18,7 +18,7 @@ from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.routing import decision_masks, entering_rewards, leaves, stopping_rewards
 from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import optimal_action_values
-from hierrouter_jax.evaluation.tree_policy import run_network
+from hierrouter_jax.evaluation.tree_policy import best_actions, run_network
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork
 from hierrouter_jax.policies.prior import PriorWeights
@@ -112,7 +112,7 @@ def plan(
         kernels.append(solution[:features])
         means.append(solution[features:])
         predicted = jnp.where(design.mask, design.rows @ solution, -jnp.inf)
-        best = jnp.argmax(predicted, axis=-1, keepdims=True)
+        best = best_actions(predicted, table.tie_order)[..., None]
         below = jnp.where(leaf[:, here], 0.0, jnp.take_along_axis(returns, best, axis=-1)[..., 0])
     weights = PriorWeights(
         kernel=jnp.stack(kernels[::-1]),

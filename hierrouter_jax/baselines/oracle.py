@@ -7,8 +7,9 @@ nothing was run has no ceiling (`outcomes.coverage.evaluated_queries` leaves suc
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hierrouter_jax.envs.types import accumulate_cost
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
+from hierrouter_jax.outcomes.ties import first_best, route_order
 
 
 def oracle_fixed(table: OutcomeTable) -> Int[np.ndarray, " Q"]:
@@ -57,8 +58,9 @@ def route_values(table: OutcomeTable, fixed_length: bool, cost_weight: float) ->
 
 
 def _best(table: OutcomeTable, fixed_length: bool, cost_weight: float) -> Int[np.ndarray, " Q"]:
-    """The root where the table holds nothing of a query."""
+    """The root where the table holds nothing of a query; of equally cheap ones that which is right on most queries."""
     spent = accumulate_cost(table.cost, table.tree)
     values = np.where(endings(table, fixed_length), table.quality - cost_weight * spent, -np.inf)
     best = values.max(axis=1, keepdims=True)
-    return np.where(values >= best - 1e-9, spent, np.inf).argmin(axis=1)
+    cheapness = np.where(values >= best - 1e-9, -spent / (spent.max(initial=0.0) or 1.0), -np.inf)
+    return np.where(np.isfinite(best[:, 0]), first_best(cheapness, route_order(table)), 0)

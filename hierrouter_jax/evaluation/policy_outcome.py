@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 

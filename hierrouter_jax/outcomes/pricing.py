@@ -53,6 +53,14 @@ def hop_costs(
     return cost
 
 
+def accumulate_cost(cost: Float[np.ndarray, "Q N"], tree: HopTree) -> Float[np.ndarray, "Q N"]:
+    """Cost of the whole route to each node: every ancestor's cost and its own."""
+    spent = cost.copy()
+    for node in range(1, tree.num_nodes):
+        spent[:, node] += spent[:, tree.parent(node)]
+    return spent
+
+
 def largest_charges(
     tokens_in: Int[np.ndarray, "Q N"], pool: tuple[PricedModel, ...], tree: HopTree
 ) -> Float[np.ndarray, "Q N"] | None:

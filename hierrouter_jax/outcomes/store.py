@@ -31,8 +31,9 @@ _NODE_COLUMNS = {
 }
 
 
-def save_table(table: OutcomeTable, folder: Path) -> None:
+def save_table(table: OutcomeTable, folder: Path | str) -> None:
     """Write a table; `table.json` comes last, so that a folder without it is known to be unfinished."""
+    folder = Path(folder)
     finish_rewriting(folder)
     _write_parquet(node_rows(table), folder / NODES)
     _write_parquet(query_rows(table.queries), folder / QUERIES)

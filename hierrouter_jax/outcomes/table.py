@@ -1,6 +1,7 @@
 """The outcome table on the host: what every pool member answered on every route of every query."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -187,6 +188,22 @@ class OutcomeTable:
             tree=tree,
             context_embedding=self.context_embedding[:, : tree.num_decision_nodes],
             **self._columns((slice(None), slice(tree.num_nodes))),
+        )
+
+    def reordered(self, models: Sequence[int]) -> "OutcomeTable":
+        """The same outcomes with the pool in another order.
+
+        Args:
+          models: present index of the model at each place of the new order.
+        """
+        node = np.zeros(self.tree.num_nodes, dtype=np.int64)  # where each node of the new order lies now
+        for new in range(1, len(node)):
+            node[new] = self.tree.child(node[self.tree.parent(new)], models[self.tree.last_model(new)])
+        return replace(
+            self,
+            pool=tuple(self.pool[model] for model in models),
+            context_embedding=self.context_embedding[:, node[: self.tree.num_decision_nodes]],
+            **self._columns((slice(None), node)),
         )
 
     def _columns(self, part: Any) -> dict[str, Any]:

@@ -169,6 +169,7 @@ class TrainedRouter:
                 for name, bounds in ((name, getattr(self.hyper.ranges, name)) for name in self.static.conditions)
             },
             cost_weight=float(self.hyper.reward.hop_cost),
+            tie_order=self.features.tie_order,
         )
 
 

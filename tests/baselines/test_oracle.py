@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierrouter_jax.baselines import oracle
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.baselines.known_tables import (
     with_quality,

@@ -187,6 +187,15 @@ def test_no_difference_is_not_significant():
     assert paired_difference(values[0], values[0]).p_value == 1.0
 
 
+@pytest.mark.parametrize(("queries", "p"), [(1, 1.0), (4, 0.125), (8, 2 / 256), (200, 2 / 10_000)])
+def test_the_same_difference_on_every_query_has_the_exact_p_of_its_signs(queries, p):
+    """Of 2^n patterns of signs two are as far from 0: all kept and all turned; of many, 9,999 are drawn."""
+    difference = paired_difference(np.ones(queries), np.full(queries, 0.75))
+    assert difference.value == 0.25
+    assert difference.interval == (0.25, 0.25)
+    assert difference.p_value == pytest.approx(p)
+
+
 # Which of four queries each of two splits tests.
 TESTED = np.array([[True, True, False, False], [False, True, True, False]])
 

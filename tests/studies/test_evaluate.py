@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.agents.types import LearnerStatic
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies.conditions import ConditionRanges, Range
 from hierrouter_jax.studies.evaluate import behaviour, condition_grid, declared_pairs, evaluate, front
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.outcomes.coverage import decision_contexts
 from hierrouter_jax.outcomes.table import Context, OutcomeTable
 
 
@@ -126,12 +127,7 @@ def embed_table(
     Returns:
       Embeddings, zero at nodes that the table does not hold, and what `count_truncated` says of the distinct contexts.
     """
-    rows, nodes = np.nonzero(table.available[:, : table.tree.num_decision_nodes])
-    paths = [list(table.tree.path(node)) for node in range(table.tree.num_decision_nodes)]
-    contexts = [
-        Context(table.queries[row].text, tuple(table.response[row, paths[node]].tolist()), task=table.queries[row].task)
-        for row, node in zip(rows.tolist(), nodes.tolist(), strict=True)
-    ]
+    rows, nodes, contexts = decision_contexts(table.tree, table.queries, table.response, table.available)
     index = {context: at for at, context in enumerate(dict.fromkeys(contexts))}
     distinct = list(index)
     vectors = np.zeros((len(distinct), encoder.size), dtype=np.float32)
