@@ -74,7 +74,7 @@ def _leaderboard(run: RunFolder, config: LeaderboardConfig, progress: bool) -> d
             "ours": "in each split, the first named learner within a standard error of the best validation return",
             "splits": "opponents and learners see the same queries and the same embedding",
             "ci": f"95 %, {config.resamples} resamples of splits and of queries, duplicates as one query",
-            "test": "paired permutation: signs flipped by query, a query's in all splits alike",
+            "test": "splits crossed with queries, a t-quantile for each; a comparison's interval and p-value agree",
             "family": "ours against every opponent, on accuracy (and on return where cost has a weight), by Holm",
             "tied": "the lower bound of the paired difference is above -1 point",
         },
