@@ -19,7 +19,7 @@ from jsonargparse import auto_cli
 
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.envs.types import accumulate_cost
-from hierrouter_jax.evaluation.crossed import crossed_mean
+from hierrouter_jax.evaluation.crossed import CrossedMean, crossed_mean
 from hierrouter_jax.evaluation.paired import Difference, verdicts
 from hierrouter_jax.files import write_json
 from hierrouter_jax.learner_config import LearnerHyper
@@ -63,6 +63,7 @@ class Cell:
       refused: number of families in which nothing may be claimed, whatever their numbers.
       false_claims: share of families with any claim, of which none is true; refused ones claim nothing.
       false_claims_ci: its 99 % Clopper-Pearson interval.
+      ignoring_seeds: share of families with any claim, had p-values been over queries alone, seeds averaged.
       coverage: share of 95 % intervals that hold the true difference, 0.
       power: share of the first arm's returns called better, where it is better by `lead`.
     """
@@ -74,6 +75,7 @@ class Cell:
     refused: int
     false_claims: float
     false_claims_ci: tuple[float, float]
+    ignoring_seeds: float
     coverage: float
     power: float
 
@@ -121,17 +123,24 @@ def differences(
 
 def judged(
     pool: Pool, seeds: int, arms: int, families: int, lead: float, effects: float, seed: int
-) -> Iterator[list[Difference]]:
-    """The differences of each of many families, as `paired_difference` gives them one by one."""
+) -> Iterator[tuple[list[Difference], list[Difference]]]:
+    """The differences of each of many families, as `paired_difference` gives them; then as if there were no seeds."""
     rng = np.random.default_rng([seed, seeds, arms])
     for start in range(0, families, AT_ONCE):
         count = min(AT_ONCE, families - start)
         drawn = np.array([differences(pool, seeds, arms, lead, effects, rng) for _ in range(count)])
-        for family in zip(*crossed_mean(drawn), strict=True):
-            yield [
-                Difference(float(value), (float(low), float(high)), float(p))
-                for value, low, high, p in zip(*family, strict=True)
-            ]
+        both = (_families(crossed_mean(values)) for values in (drawn, drawn.mean(axis=-2, keepdims=True)))
+        yield from zip(*both, strict=True)
+
+
+def _families(means: CrossedMean) -> list[list[Difference]]:
+    return [
+        [
+            Difference(float(value), (float(low), float(high)), float(p))
+            for value, low, high, p in zip(*one, strict=True)
+        ]
+        for one in zip(*means, strict=True)
+    ]
 
 
 def cell(
@@ -140,22 +149,31 @@ def cell(
     """False claims, coverage and power of a kind of family."""
     from scipy import stats
 
-    null = list(judged(pool, seeds, arms, families, 0.0, effects, seed))
+    null, ignoring = zip(*judged(pool, seeds, arms, families, 0.0, effects, seed), strict=True)
     allowed = seeds >= FEWEST_SEEDS
+    otherwise = np.mean([any(one.counts for one in verdicts(family)) for family in ignoring])
     claims = sum(allowed and any(one.counts for one in verdicts(family)) for family in null)
     intervals = np.array([one.interval for family in null for one in family])
     returns = len(pool.cost_weights)
     better = [
         allowed and one.word == "better"
-        for family in judged(pool, seeds, arms, families, lead, effects, seed + 1)
+        for family, _ in judged(pool, seeds, arms, families, lead, effects, seed + 1)
         for one in verdicts(family)[:returns]
     ]
     ci = stats.binomtest(claims, families).proportion_ci(0.99, method="exact")
     covered = (intervals[:, 0] <= 0) & (intervals[:, 1] >= 0)
     return Cell(
-        seeds, arms, effects, families, 0 if allowed else families, claims / families, (float(ci.low), float(ci.high)),
-        float(covered.mean()), float(np.mean(better)),
-    )  # fmt: skip
+        seeds=seeds,
+        arms=arms,
+        effects=effects,
+        families=families,
+        refused=0 if allowed else families,
+        false_claims=claims / families,
+        false_claims_ci=(float(ci.low), float(ci.high)),
+        ignoring_seeds=float(otherwise),
+        coverage=float(covered.mean()),
+        power=float(np.mean(better)),
+    )
 
 
 def main(
@@ -189,13 +207,13 @@ def main(
     pool = trained_pool(load_table(table), cost_weights, runs, static, features, out / "pool")
     kinds = [(s, a, 0.0) for s in seeds for a in arms] + [(3, a, effects) for a in arms if effects]
     cells = []
-    print("seeds arms effects   false claims (99 % interval)   refused   coverage   power")
+    print("seeds arms effects   false claims (99 % interval)   refused   seeds ignored   coverage   power")
     for number, many, size in kinds:
         one = cell(pool, number, many, families, lead, size)
         low, high = one.false_claims_ci
         print(
             f"{number:5d} {many:4d} {size:7.2f}   {one.false_claims:.3f} ({low:.3f} to {high:.3f}){'':9}"
-            f"{one.refused:7d}   {one.coverage:8.3f}   {one.power:5.3f}",
+            f"{one.refused:7d}   {one.ignoring_seeds:13.3f}   {one.coverage:8.3f}   {one.power:5.3f}",
             flush=True,
         )
         cells.append(asdict(one))
