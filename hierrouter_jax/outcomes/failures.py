@@ -30,7 +30,7 @@ def nobody_right(table: OutcomeTable) -> list[dict[str, Any]]:
       (`reasons`). A cause that the table does not tell is None: truncation without finish reasons, format without
       verdicts.
     """
-    cause, told = _causes(table), _told(table)
+    cause, known_causes = _causes(table), _known_causes(table)
     tasks = {name: table.task == place for place, name in enumerate(table.task_names)}
     tasks = {name: rows for name, rows in tasks.items() if rows.any()}
     if len(tasks) > 1:
@@ -44,13 +44,13 @@ def nobody_right(table: OutcomeTable) -> list[dict[str, Any]]:
         for task, its in tasks.items():
             rows.append(
                 {"task": task, "hops": hops, "queries": int((held.any(axis=1) & its).sum())}
-                | _counted(table, cause, held & (lost & its)[:, None], told)
+                | _counted(table, cause, held & (lost & its)[:, None], known_causes)
             )
     return rows
 
 
 def _counted(
-    table: OutcomeTable, cause: np.ndarray, nodes: Bool[np.ndarray, "Q N"], told: frozenset[str]
+    table: OutcomeTable, cause: np.ndarray, nodes: Bool[np.ndarray, "Q N"], known_causes: frozenset[str]
 ) -> dict[str, Any]:
     """What the wanted responses, of queries that nobody answers right, come to."""
     here = {name: (cause == CAUSES.index(name)) & nodes for name in CAUSES}
@@ -61,13 +61,13 @@ def _counted(
     reasons = Counter(_class(text) for text in table.details["reason"][nodes]) if "reason" in table.details else {}
     return {
         "nobody_right": int(nodes.any(axis=1).sum()),
-        "by_query": {name: by_query[name] if name in told else None for name in CAUSES},
-        "by_response": {name: int(here[name].sum()) if name in told else None for name in CAUSES},
+        "by_query": {name: by_query[name] if name in known_causes else None for name in CAUSES},
+        "by_response": {name: int(here[name].sum()) if name in known_causes else None for name in CAUSES},
         "reasons": dict(sorted(dict(reasons).items(), key=lambda pair: (-pair[1], pair[0]))),
     }
 
 
-def _told(table: OutcomeTable) -> frozenset[str]:
+def _known_causes(table: OutcomeTable) -> frozenset[str]:
     """Causes that the table's columns can tell."""
     ends, verdicts = "finish_reason" in table.details, {"reason", "extracted"} <= table.details.keys()
     known = {"failed": ends or verdicts, "truncated": ends, "format": verdicts, "wrong": True}
@@ -81,7 +81,7 @@ def _causes(table: OutcomeTable) -> np.ndarray:
     classes = np.vectorize(_class, otypes=[object])(reason)
     empty = np.vectorize(lambda text: not str(text).strip(), otypes=[bool])(extracted)
     unread = np.isin(classes, _UNREAD) | (empty & ~np.isin(classes, _GRADER))
-    if "format" not in _told(table):
+    if "format" not in _known_causes(table):
         unread[:] = False
     failed = (ends == FAILED) | (classes == FAILED)
     return np.select([failed, ends == "length", unread], [0, 1, 2], 3)

@@ -89,7 +89,7 @@ def control_results(
 
     Args:
       repeats: splits and clusters of queries, as the board has them.
-      results: of each control, everybody's results by name, one a split.
+      results: results of everybody by name, one a split, under each control.
       seed: seed of what the controls draw.
     """
     blind = {name: (its[0].about, _quality(its, splits, table)) for name, its in results[BLIND].items()}
