@@ -97,13 +97,13 @@ def measures(
 
 def _pair(a: ArmOutcomes, b: ArmOutcomes, judgement: Judgement) -> list[dict[str, Any]]:
     """All rows of one arm against the baseline, p-values not yet corrected."""
-    outcomes = [(arm.outcome.cost, arm.outcome.quality) for arm in (a, b)]
-    by_seed = [tuple(values.mean(axis=2).T for values in its) for its in outcomes]  # [S, W]
+    ours, theirs = ((arm.outcome.cost, arm.outcome.quality) for arm in (a, b))
+    by_seed = [tuple(values.mean(axis=2).T for values in its) for its in (ours, theirs)]  # [S, W]
     matched, rows = b.outcome.cost.mean(axis=(1, 2)), []
     for metric, weight, measure in measures(a.cost_weights, a.cost_normaliser, judgement.reference, matched):
-        difference = judgement.difference(*outcomes, measure)
-        mine, theirs = (measure(*its)[:, None] for its in by_seed)
-        chance = probability_of_improvement_estimate(mine, theirs, judgement.resamples)
+        difference = judgement.difference(ours, theirs, measure)
+        runs, others = (measure(*its)[:, None] for its in by_seed)
+        chance = probability_of_improvement_estimate(runs, others, judgement.resamples)
         rows.append(
             {
                 "a": a.name,
