@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from hierrouter_jax.bridge.backends import Backend, Generation
 from hierrouter_jax.bridge.cache import CallCache, KeptCall, call_key
 from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
-from hierrouter_jax.bridge.grading.verdict import FAILED
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_bytes
+from hierrouter_jax.outcomes.failures import FAILED
 from hierrouter_jax.outcomes.parts import MAX_PART_BYTES, parquet_parts
 from hierrouter_jax.outcomes.table import OutcomeTable
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.failures import ALL_TASKS, CAUSES
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.report.formats import DASH, number, percent
@@ -24,7 +25,6 @@ _POOL = (
 )  # fmt: skip
 _SPLITS = ("split", "queries", "tasks", "oracle_stop", "co_failure", "oracle_fixed", "left_out")
 _LITTLE = 0.01  # of money, below which it is counted by the million tokens, or the thousand calls
-ALL_TASKS = "all tasks"
 _HEADERS = {"accuracy": "right %", "truncated": "cut %", "tokens_in": "tokens in", "tokens_out": "out"}
 _MOST_ROWS = 80
 _LEGEND = "right %: mean quality; cut %: ended at the longest response; tokens: means of a hop"
@@ -236,6 +236,33 @@ def by_task_table(rows: Sequence[Mapping[str, Any]], part: str, title: str) -> T
         cells = [_cell(row[part], name) for name in shown]
         table.add_row(Padding.indent(Text(row["model"]), 2), *cells, end_section=ends)
     return table
+
+
+def print_nobody_right(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Print why nobody is right, by task, and how often each class of verdict stands there.
+
+    Args:
+      rows: rows that `nobody_right` gives.
+    """
+    for hops, title in (("one", "nobody is right alone"), ("any", "nobody is right on any route")):
+        its = [row for row in rows if row["hops"] == hops]
+        if not any(row["nobody_right"] for row in its):
+            continue
+        causes = [name for name in CAUSES if any(row["by_query"][name] is not None for row in its)]
+        grid = _grid(title, ["task", "queries", "nobody %", *(f"{name} %" for name in causes)])
+        for row in _short(its)[0]:
+            shares = (row["by_query"][name] for name in causes)
+            cells = [
+                percent(part / row["queries"]) for part in (row["nobody_right"], *(share or 0 for share in shares))
+            ]
+            grid.add_row(row["task"], f"{row['queries']:,}", *cells)
+        console.print(grid)
+        reasons = ", ".join(f"{name or 'none'} {count:,}" for name, count in its[-1]["reasons"].items())
+        if reasons:
+            console.print(f"verdicts of their responses: {reasons}", style="dim", soft_wrap=True, markup=False)
+        unknown = [name for name in CAUSES if name not in causes]
+        if unknown:
+            console.print(f"the table does not tell: {', '.join(unknown)}", style="dim", soft_wrap=True)
 
 
 def _short(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:

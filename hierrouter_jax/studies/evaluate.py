@@ -12,6 +12,7 @@ from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mea
 from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.measures import (
@@ -66,11 +67,12 @@ def evaluate(
         entries.append(Entry(name, "external", ends, True))
         outcomes[name] = outcome
     outcomes |= {name: charged(router, outcomes[name], table) for name, router in routers.items()}
+    by_seed = {name: _by_seed(router, part) for name, router in routers.items()}
     rows = [
         _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
         | (
             {"router_cost": float(router_cost(routers[entry.name], outcomes[entry.name], table).mean())}
-            | _seed_rows(routers[entry.name], part, cost_weight)
+            | _seed_rows(routers[entry.name], by_seed[entry.name], cost_weight)
             | front(routers[entry.name], part)
             if entry.name in routers
             else {}
@@ -93,7 +95,7 @@ def evaluate(
         "task_names": list(table.task_names),
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
-        "comparisons": _comparisons(routers, outcomes),
+        "comparisons": _comparisons(routers, outcomes, by_seed, part),
         "live": None,
     }
 
@@ -137,10 +139,14 @@ def _part_accuracy(outcome: PolicyOutcome, rows: np.ndarray) -> dict[str, Any]:
     return {"accuracy": float(outcome.quality[rows].mean()) if rows.any() else None, "queries": int(rows.sum())}
 
 
-def _seed_rows(router: TrainedRouter, part: OutcomeTable, cost_weight: float) -> dict[str, Any]:
-    """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
+def _by_seed(router: TrainedRouter, part: OutcomeTable) -> list[PolicyOutcome]:
+    """What every seed's greedy policy does on the split, with what deciding costs."""
     ends = (router.end_probability(part, seed) for seed in range(len(router.state.best_return)))
-    outcomes = [charged(router, policy_outcome(part, its_ends), part) for its_ends in ends]
+    return [charged(router, policy_outcome(part, its_ends), part) for its_ends in ends]
+
+
+def _seed_rows(router: TrainedRouter, outcomes: list[PolicyOutcome], cost_weight: float) -> dict[str, Any]:
+    """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
     accuracy = np.array([outcome.quality.mean() for outcome in outcomes])
     returns = [outcome.returns(cost_weight, router.features.cost_normaliser).mean() for outcome in outcomes]
     centre, low, high = interquartile_mean_interval(accuracy[~router.diverged])
@@ -182,11 +188,25 @@ def declared_pairs(learners: Iterable[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _comparisons(learners: Iterable[str], outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
-    """The declared comparisons that this run can make, p-values Holm-adjusted over them."""
-    pairs = [pair for pair in declared_pairs(learners) if outcomes.keys() >= set(pair)]
-    family = [paired_difference(outcomes[policy].quality, outcomes[opponent].quality) for policy, opponent in pairs]
-    return [
+def _comparisons(
+    routers: dict[str, TrainedRouter],
+    outcomes: dict[str, PolicyOutcome],
+    by_seed: dict[str, list[PolicyOutcome]],
+    part: OutcomeTable,
+) -> list[dict[str, Any]]:
+    """The declared comparisons that this run can make, p-values Holm-adjusted over them.
+
+    They are about the chosen seeds' policies, as they are exported; `over_seeds`, a family of its own, is about what
+    the learner gives from seed to seed, where there are two or more that did not diverge.
+    """
+    pairs = [pair for pair in declared_pairs(routers) if outcomes.keys() >= set(pair)]
+    group = find_duplicates([query.text for query in part.queries]).group
+    seeds = {
+        name: np.stack([by_seed[name][seed].quality for seed in np.flatnonzero(~router.diverged)])
+        for name, router in routers.items()
+    }
+    chosen = [paired_difference(outcomes[one].quality, outcomes[other].quality, group) for one, other in pairs]
+    rows = [
         {
             "policy": policy,
             "opponent": opponent,
@@ -196,9 +216,28 @@ def _comparisons(learners: Iterable[str], outcomes: dict[str, PolicyOutcome]) ->
             "p_value": one.p_value,
             "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
             "p_holm": one.p_holm,
+            "over_seeds": None,
         }
-        for (policy, opponent), one in zip(pairs, verdicts(family), strict=True)
+        for (policy, opponent), one in zip(pairs, verdicts(chosen), strict=True)
     ]
+    several, family = [], []
+    for row in rows:
+        mine, theirs = (seeds.get(row[side], outcomes[row[side]].quality) for side in ("policy", "opponent"))
+        if theirs.ndim == 2:  # both learned: as many seeds of each, the first of those that did not diverge
+            mine, theirs = mine[: len(theirs)], theirs[: len(mine)]
+        if len(mine) > 1:
+            several.append((row, len(mine)))
+            family.append(paired_difference(mine, theirs, group))
+    for (row, count), one in zip(several, verdicts(family), strict=True):
+        row["over_seeds"] = {
+            "seeds": count,
+            "difference": one.value,
+            "ci": list(one.interval),
+            "p_value": one.p_value,
+            "p_holm": one.p_holm,
+            "verdict": one.word,
+        }
+    return rows
 
 
 def front(router: TrainedRouter, table: OutcomeTable) -> dict[str, Any]:

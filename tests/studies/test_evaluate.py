@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -171,6 +172,24 @@ def test_a_learner_of_any_name_has_its_comparisons(table):
     both = evaluate(table, {"exact": router, "exact+stop": router}, router.features, 0.02, "test")["comparisons"]
     assert (both[-1]["policy"], both[-1]["opponent"], both[-1]["difference"]) == ("exact+stop", "exact", 0.0)
     assert len(both) == 6
+
+
+def test_a_learner_of_several_seeds_is_compared_over_them_too(table):
+    """The comparison itself is of the exported policy; `over_seeds` crosses all seeds with the queries."""
+    routers = [random_router(table, seed) for seed in range(3)]
+    state = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(router.state for router in routers))
+    several = replace(routers[0], state=state)
+    part = table.split("test")
+    evaluation = evaluate(table, {"exact": several}, several.features, 0.02, "test")
+    best = next(one for one in evaluation["comparisons"] if one["opponent"] == "best-single")
+    over = best["over_seeds"]
+    quality = np.stack([policy_outcome(part, one.end_probability(part, 0)).quality for one in routers])
+    single = row(evaluation, "best-single")["accuracy"]
+    assert best["difference"] == pytest.approx(quality[several.chosen_seed].mean() - single)
+    assert (over["seeds"], over["difference"]) == (3, pytest.approx(quality.mean() - single))
+    assert over["ci"][1] - over["ci"][0] > best["ci"][1] - best["ci"][0]
+    alone = evaluate(table, {"exact": routers[0]}, several.features, 0.02, "test")["comparisons"]
+    assert [one["over_seeds"] for one in alone] == [None] * 3
 
 
 def test_the_return_of_a_seed_is_that_of_the_row(table):

@@ -16,10 +16,11 @@ from hierrouter_jax.bridge.collect.summary import PassRecord, Tally, Timing, pro
 from hierrouter_jax.bridge.encoders import Encoder, embed_table
 from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
 from hierrouter_jax.bridge.grading import Grader
-from hierrouter_jax.bridge.grading.verdict import FAILED, count_verdicts, graded
+from hierrouter_jax.bridge.grading.verdict import count_verdicts, graded
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.failures import FAILED
 from hierrouter_jax.outcomes.table import OutcomeTable, Prompt, Query
 
 Cells = dict[Prompt, list[tuple[int, int]]]

@@ -70,12 +70,24 @@ def _against(row: dict[str, Any], opponent: dict[str, Any], known: dict[str, Any
         difference = row["accuracy"] - opponent["accuracy"]
         return f", {_points(difference)} than {who} (without a paired interval in this run)"
     interval = f"95{formats.NARROW_SPACE}% interval {' to '.join(formats.signed_points(end) for end in known['ci'])}"
-    word = verdict(known)
+    word, seeds = verdict(known), _over_seeds(known)
     if word in ("better", "worse"):
         loses = ", so it loses to it" if word == "worse" else ""
-        return f", {_points(known['difference'])} than {who} ({interval}){loses}"
+        return f", {_points(known['difference'])} than {who} ({interval}){loses}{seeds}"
     tied = "tied: at most 1 point worse" if word == "tied" else "undecided"
-    return f"; {who}, differs by {formats.signed_points(known['difference'])} points ({interval}), which is {tied}"
+    differs = formats.signed_points(known["difference"])
+    return f"; {who}, differs by {differs} points ({interval}), which is {tied}{seeds}"
+
+
+def _over_seeds(known: dict[str, Any]) -> str:
+    """What holds of the learner from seed to seed, where several were trained: the policy itself is one of them."""
+    seeds = known.get("over_seeds")
+    if seeds is None:
+        return ""
+    ends = " to ".join(formats.signed_points(end) for end in seeds["ci"])
+    return (
+        f"; over its {seeds['seeds']} seeds {formats.signed_points(seeds['difference'])} ({ends}), {seeds['verdict']}"
+    )
 
 
 def _cost_clause(row: dict[str, Any], evaluation: dict[str, Any], opponent: dict[str, Any] | None = None) -> str:

@@ -34,6 +34,13 @@ def test_the_headline_follows_the_interval(numbers):
     assert "which is undecided" in headlines(numbers)[0]
 
 
+def test_the_headline_says_what_holds_over_the_learners_seeds(numbers):
+    comparison = next(c for c in numbers["comparisons"] if c["policy"] == "ppo+stop" and "task" in c["opponent"])
+    assert "over its" not in " ".join(headlines(numbers))
+    comparison["over_seeds"] = {"seeds": 3, "difference": 0.2, "ci": [-0.01, 0.41], "verdict": "undecided"}
+    assert "; over its 3 seeds +20.0 (-1.0 to +41.0), undecided" in " ".join(headlines(numbers)).replace("\u2212", "-")
+
+
 def test_the_headline_never_hides_a_better_blind_opponent(numbers):
     policy_row(numbers, "task-sequence").update(accuracy=0.97)
     sentence = next(text for text in headlines(numbers) if "router ppo+stop answers" in text)
