@@ -78,8 +78,9 @@ def propensity_check(probs: Float[np.ndarray, "N A"], action: Int[np.ndarray, " 
     count = max(min(bins, int(share[-1] / _LEAST_VARIANCE)), 2) if len(p) else 0
     edges = np.unique(p[order][np.searchsorted(share, share[-1] * np.arange(1, count) / count)]) if count else p
     place = np.searchsorted(edges, p)  # an edge belongs to the bin below it, as do all that are as large
-    sums, taken = np.zeros((len(probs), len(edges) + 1)), np.zeros((len(probs), len(edges) + 1), dtype=bool)
-    np.add.at(sums, (row, place), p)
+    shape = len(probs), len(edges) + 1
+    sums = np.bincount(row * shape[1] + place, weights=p, minlength=shape[0] * shape[1]).reshape(shape)
+    taken = np.zeros(shape, dtype=bool)
     drawn = column == action[row]
     taken[row[drawn], place[drawn]] = True
     variance = (sums * (1 - sums)).sum(axis=0)
