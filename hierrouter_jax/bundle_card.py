@@ -71,9 +71,9 @@ hierrouter route "A question" --policy FOLDER --pool POOL.yaml{told_options}
 ```
 
 ```python
-from hierrouter_jax.bundle import PolicyBundle
+import hierrouter_jax as hr
 
-bundle = PolicyBundle.load("FOLDER")  # NumPy alone; bundle.logits and bundle.act
+bundle = hr.PolicyBundle.load("FOLDER")  # NumPy alone; bundle.logits and bundle.act
 ```
 """
 
@@ -91,10 +91,11 @@ def _cell(text: str) -> str:
 
 
 def _evaluation(policy: PolicyFields, evaluation: Mapping[str, Any] | None) -> str:
-    if evaluation is None:
+    by_name = {row["name"]: row for row in evaluation["policies"]} if evaluation else {}
+    own = policy.provenance.get("learner")
+    if evaluation is None or own not in by_name:
         return "No evaluation of this router was at hand when it was exported."
-    by_name = {row["name"]: row for row in evaluation["policies"]}
-    names = [name for name in (policy.provenance.get("learner"), _OPPONENT) if name in by_name]
+    names = [name for name in (own, _OPPONENT) if name in by_name]
     table, unit = evaluation["table"], evaluation.get("money_unit", policy.money_unit)
     lines = [
         f"{table['queries']:,} queries of the split `{table['split']}`, exactly, with 95 % intervals. Cost is that of "

@@ -12,6 +12,7 @@ from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_checks import PRIOR
 from hierrouter_jax.errors import InputError
 
+_VALUE = ("value/kernel", "value/bias")  # of the head that only training reads
 Array = Any  # of NumPy, JAX or torch
 
 
@@ -27,7 +28,8 @@ def network_tensors(bundle: PolicyBundle, form: str) -> dict[str, np.ndarray]:
     """
     layers = [f"hidden_{layer}" for layer in range(bundle.num_layers)]
     expected = {"stage_embedding", *(f"{name}/{part}" for name in [*layers, "logits"] for part in ("kernel", "bias"))}
-    others = sorted(set(bundle.weights) - expected - set(PRIOR)) + sorted(expected - set(bundle.weights))
+    weights = {name: array for name, array in bundle.weights.items() if name not in _VALUE}
+    others = (set(weights) - expected - set(PRIOR)) | (expected - set(weights))
     kind = getattr(bundle, "kind", "network")
     if others or not layers:
         raise InputError(
@@ -35,7 +37,7 @@ def network_tensors(bundle: PolicyBundle, form: str) -> dict[str, np.ndarray]:
             f"{form} can express a network of tanh layers alone; run it with PolicyBundle, which needs NumPy only"
         )
     reduction = {f"reduction/{name}": getattr(bundle.reduction, name) for name in ("mean", "components", "scale")}
-    return {name: np.asarray(array, np.float32) for name, array in (reduction | bundle.weights).items()}
+    return {name: np.asarray(array, np.float32) for name, array in (reduction | weights).items()}
 
 
 def policy_logits(

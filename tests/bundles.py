@@ -25,6 +25,7 @@ def random_bundle(
     for layer in range(2):
         weights |= {f"hidden_{layer}/kernel": array(*sizes[layer : layer + 2]), f"hidden_{layer}/bias": array(128)}
     weights |= {"logits/kernel": array(128, MODELS + 1), "logits/bias": array(MODELS + 1)}
+    weights |= {"value/kernel": array(128, 1), "value/bias": array(1)}  # which only training reads
     if prior:
         shapes = {"kernel": (FEATURES, MODELS + 1), "means": (TASKS, MODELS + 1), "task_kernel": (FEATURES, TASKS)}
         weights |= {f"prior/{name}": array(HORIZON, *shape) for name, shape in shapes.items()}

@@ -1,6 +1,7 @@
 """The policy of a bundle in JAX: a compiled function, and StableHLO that others compile."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_graph import check_conditions, input_names, network_tensors, policy_logits
 from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.errors import InputError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -39,8 +41,10 @@ def stablehlo(bundle: PolicyBundle) -> bytes:
     Its inputs are those of `jax_policy`, in single precision, the stage as int32.
 
     Raises:
-      InputError: if the bundle's policy is no network.
+      InputError: if the bundle's policy is no network, or flatbuffers is not installed.
     """
+    if find_spec("flatbuffers") is None:
+        raise InputError("writing StableHLO needs the extra stablehlo: pip install 'hierrouter_jax[stablehlo]'")
     sizes = {"embedding": len(bundle.reduction.mean), "charges": len(bundle.pool)}
     (batch,) = export.symbolic_shape("B")
     shapes = {

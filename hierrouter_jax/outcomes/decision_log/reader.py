@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log.checks import check_decisions, check_feedback, check_unique, check_version
@@ -59,6 +59,20 @@ class DecisionLog:
         texts = self.rows[name].to_pylist()
         parsed = {text: json.loads(text) for text in set(texts)}
         return [parsed[text] for text in texts]
+
+    def draws(self) -> tuple[Float[np.ndarray, "N A"], Int[np.ndarray, " N"]]:
+        """Every draw, those whose call failed too, at the end: its distribution and the index of its action.
+
+        Pools of fewer models than the largest are filled up with probabilities of 0.
+        """
+        probs, actions = self.rows["probs"].to_pylist(), self.column("action").tolist()
+        for names, failed in zip(self.rows["candidates"].to_pylist(), self.rows["failed"].to_pylist(), strict=True):
+            for call in failed:
+                probs.append(call["probs"])
+                actions.append(names.index(call["model"]))
+        width = max(map(len, probs), default=0)
+        padded = np.array([[*row, *[0.0] * (width - len(row))] for row in probs]).reshape(len(probs), width)
+        return padded, np.array(actions, dtype=np.int64)
 
     def only(self, mask: Bool[np.ndarray, " R"]) -> "DecisionLog":
         """The decisions for which the mask is True."""

@@ -5,23 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
+from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log import (
     Decision,
     FailedCall,
     LogWriter,
-    draws,
     propensity_check,
     read_log,
     replay,
 )
 from hierrouter_jax.outcomes.exploration import Exploration, distribution, sample
-from hierrouter_jax.outcomes.pricing import PricedModel
+from tests.bundles import BUNDLES, EMBEDDING, HORIZON, MODELS
 from tests.outcomes.decision_log.served import decision
 
 LEVEL = 0.001
-MODELS, EMBEDDING, HORIZON = 3, 12, 3
 DECISIONS = 20_000
 SETTINGS = ["softmax:0.1", "softmax:0.5", "epsilon:0.1", "epsilon:0.3"]
 
@@ -107,40 +105,15 @@ def test_failed_calls_are_draws_too(tmp_path):
     with LogWriter(tmp_path) as writer:
         writer.append(decision("a", probs=[0.4, 0.6, 0, 0], mask=[True, True, False, False], failed=[failed]))
         writer.append(decision("b", candidates=["one"], mask=[True, True], probs=[0.5, 0.5], action=1))
-    probs, action = draws(read_log(tmp_path))
+    probs, action = read_log(tmp_path).draws()
     assert probs.tolist() == [[0.4, 0.6, 0, 0], [0.5, 0.5, 0, 0], [0.1, 0.2, 0.7, 0]]
     assert action.tolist() == [1, 1, 2]
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    """A policy of random weights, told a cost weight and a budget."""
-    rng, hidden = np.random.default_rng(5), 16
-
-    def array(*shape):
-        return rng.normal(size=shape).astype(np.float32)
-
-    size = 6 + 4 + 1 + 2
-    return PolicyBundle(
-        pool=tuple(PricedModel(f"m{m}", 0.1 * (m + 1), 0.2 * (m + 1), max_new_tokens=16) for m in range(MODELS)),
-        horizon=HORIZON,
-        allow_stop=True,
-        encoder={"kind": "ngrams", "size": EMBEDDING},
-        money_unit="flops",
-        cost_normaliser=2.0,
-        table_fingerprint="table-1",
-        provenance={"seed": 0},
-        conditions={"cost_weight": [0.01, 1.0], "budget": [0.5, 10.0]},
-        cost_weight=0.1,
-        reduction=FeatureReduction(array(EMBEDDING), array(EMBEDDING, 6), np.ones(6, np.float32)),
-        weights={
-            "stage_embedding": array(HORIZON, 4),
-            "hidden_0/kernel": array(size, hidden) / 4,
-            "hidden_0/bias": array(hidden),
-            "logits/kernel": array(hidden, MODELS + 1) / 8,
-            "logits/bias": array(MODELS + 1) / 8,
-        },
-    )
+    """A policy that is told a cost weight and a budget."""
+    return BUNDLES["conditioned"]
 
 
 def serve(bundle, folder, explore, episodes):
@@ -180,7 +153,7 @@ def test_replaying_a_log_gives_its_distributions_again(bundle, tmp_path, explore
     log = serve(bundle, tmp_path, explore, 300)
     assert len(log) > 500
     np.testing.assert_allclose(replay(log, bundle), log.matrix("probs"), atol=1e-6)
-    assert propensity_check(*draws(log)).p_value > LEVEL
+    assert propensity_check(*log.draws()).p_value > LEVEL
 
 
 def test_a_replay_is_of_the_policy_that_served(bundle, tmp_path):
