@@ -32,7 +32,8 @@ class RouteConfig:
     Attributes:
       query: a query; or a .txt file with one a line; or a .jsonl, .json, .csv or .parquet file with text
         (of any number of lines) and optionally id and task; or - for standard input, one a line.
-      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives.
+      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives; or hf://OWNER/NAME of one on
+        the Hugging Face hub, and @REVISION.
       pool: preset or YAML file of the pool that the policy was trained on.
       cost_weight: lambda that a cost-conditioned policy is to serve; by default the one of its run.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
@@ -61,12 +62,13 @@ def route(config: RouteConfig, json: bool = False) -> None:
     from hierrouter_jax.bridge.backends import load_backends
     from hierrouter_jax.bridge.collect import CallsFailed
     from hierrouter_jax.bridge.encoders import build_encoder
+    from hierrouter_jax.bridge.hub import policy_folder
     from hierrouter_jax.bridge.pool import load_pool
     from hierrouter_jax.bridge.route import route as route_live
     from hierrouter_jax.bridge.servers import Servers
     from hierrouter_jax.bundle import PolicyBundle
 
-    bundle, pool = PolicyBundle.load(config.policy), load_pool(config_path(config.pool))
+    bundle, pool = PolicyBundle.load(policy_folder(config.policy)), load_pool(config_path(config.pool))
     questions = questions_of(config.query)
     bundle.check_told(config.cost_weight, config.budget)
     with TemporaryDirectory(prefix="hierrouter-servers-") as logs, Servers(Path(logs)) as servers:
