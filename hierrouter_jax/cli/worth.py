@@ -11,6 +11,7 @@ from rich.table import Table
 from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.notes import replicates_note
 from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.report import formats
 
@@ -80,6 +81,8 @@ def worth(config: WorthConfig, json: bool = False) -> None:
         console.print()
     for sentence in sentences(report):
         console.print(sentence, soft_wrap=True)
+    if report["replicates"]:
+        console.print(replicates_note(report["replicates"]), style="dim", soft_wrap=True, markup=False)
 
 
 def sentences(report: dict[str, Any]) -> list[str]:

@@ -60,6 +60,8 @@ class Query:
       group: surface template or source; the queries of one group look alike.
       unseen: whether that group occurs in no training query.
       shots: turns of worked examples, which the models read first.
+      question: id of the question that this row asks again, as a replicate; empty for its own.
+      seed: number that is added to the seed of every member that samples; 0 but for replicates by seed.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Query:
     group: str = ""
     unseen: bool = False
     shots: tuple[Turn, ...] = ()
+    question: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,13 @@ class OutcomeTable:
         return np.array([index[query.task] for query in self.queries], dtype=np.int32)
 
     @cached_property
+    def question(self) -> Int[np.ndarray, " Q"]:
+        """Number of the question that each row asks, in order of first appearance; rows of one are replicates."""
+        numbers: dict[str, int] = {}
+        rows = [numbers.setdefault(query.question or query.id, len(numbers)) for query in self.queries]
+        return np.array(rows, dtype=np.int64)
+
+    @cached_property
     def cost(self) -> Float[np.ndarray, "Q N"]:
         """Cost of entering each node, in `money_unit`; re-pricing never re-runs a model."""
         if self.stated_cost is not None:
@@ -159,6 +170,8 @@ class OutcomeTable:
         digest = hashlib.sha256(repr((self.tree, self.model_names)).encode())
         for query in self.queries:
             digest.update(repr((query.id, query.text, query.task, query.gold)).encode())
+            if query.question or query.seed:
+                digest.update(repr((query.question, query.seed)).encode())
             if query.shots:
                 digest.update(repr([tuple(turn) for turn in query.shots]).encode())
         for array in (self.quality.astype("<f4"), self.tokens_in.astype("<i4"), self.tokens_out.astype("<i4")):
@@ -229,6 +242,7 @@ def validate(table: OutcomeTable) -> None:
             raise InputError(f"queries: {query.id!r} has an empty text")
         if query.split not in SPLITS:
             raise InputError(f"queries: {query.id!r} has split {query.split!r}; it must be one of {', '.join(SPLITS)}")
+    _check_replicates(table.queries)
     for name, array in [*((name, getattr(table, name)) for name in _COLUMNS), *table.details.items()]:
         if array is not None and array.shape != (num_queries, nodes):
             raise InputError(f"{name}: shape is {array.shape} but {num_queries} queries x {nodes} nodes are needed")
@@ -251,6 +265,19 @@ def validate(table: OutcomeTable) -> None:
     orphan = table.available[:, 1:] & ~table.available[:, table.tree.parent(np.arange(1, nodes))]
     _refuse(table, "available", np.pad(orphan, ((0, 0), (1, 0))), "false where the hop before it is missing")
     _refuse(table, "available", np.pad(~table.available[:, :1], ((0, 0), (0, nodes - 1))), "true at the root")
+
+
+def _check_replicates(queries: tuple[Query, ...]) -> None:
+    """Refuse rows of one question that do not lie in one split and group, or are not of one task."""
+    first: dict[str, Query] = {}
+    for query in queries:
+        other = first.setdefault(query.question or query.id, query)
+        for name in ("split", "task", "group"):
+            if getattr(query, name) != getattr(other, name):
+                raise InputError(
+                    f"queries: {query.id!r} and {other.id!r} ask one question, but {name} is {getattr(query, name)!r} "
+                    f"and {getattr(other, name)!r}; replicates stay together"
+                )
 
 
 def _refuse(table: OutcomeTable, name: str, wrong: Any, right: str) -> None:

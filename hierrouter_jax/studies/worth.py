@@ -11,9 +11,10 @@ from jaxtyping import Float, Int
 from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import paired_difference
-from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at
+from hierrouter_jax.outcomes.replicates import first_rows, replicates_report
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.measures import co_failure, means
+from hierrouter_jax.studies.measures import co_failure, means, outcome_by_question
 from hierrouter_jax.training.features import fit_features
 
 Answer = Literal["go", "sample", "too few queries", "no-go"]
@@ -56,11 +57,12 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
     single = _ending(one_hop[2], sequences.best_sequence(one_hop[0], False, weight))
     best = ending_at(oracle.oracle_return(one_hop[2], weight, allow_stop=True), one_hop[2].tree)
     by_depth = [_task_sequence(train, validation, part, hops, weight) for hops in range(1, table.tree.horizon + 1)]
-    ceiling = policy_outcome(one_hop[2], best)
-    queries = int(one_hop[2].answered.sum())
+    ceiling = outcome_by_question(one_hop[2], best)
+    rows, queries = one_hop[2].num_queries, len(first_rows(one_hop[2]))
     report = {
         "queries": queries,
-        "left_out": table.split(split).num_queries - queries,
+        "left_out": table.split(split).num_queries - rows,
+        "replicates": replicates_report(part),
         "split": split,
         "cost_weight": cost_weight,
         "best_single": {"model": _single_name(one_hop[0], weight), **means(single)},
@@ -85,7 +87,7 @@ def _answered(part: OutcomeTable, name: str) -> OutcomeTable:
 
 
 def _ending(part: OutcomeTable, node: int) -> PolicyOutcome:
-    return policy_outcome(part, ending_at(np.full(part.num_queries, node), part.tree))
+    return outcome_by_question(part, ending_at(np.full(part.num_queries, node), part.tree))
 
 
 def _single_name(train: OutcomeTable, weight: float) -> str:
@@ -103,7 +105,7 @@ def _task_sequence(
     rows = np.arange(part.num_queries)
     while (missing := ~part.available[rows, nodes]).any():  # a route that was not collected ends where it was
         nodes = np.where(missing, part.tree.parent(nodes), nodes)
-    return policy_outcome(part, ending_at(nodes, part.tree))
+    return outcome_by_question(part, ending_at(nodes, part.tree))
 
 
 def _gain(one: PolicyOutcome, other: PolicyOutcome, cost_weight: float, normaliser: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from hierrouter_jax.bridge.backends.drive import Doubt, OpenGate, drive
 from hierrouter_jax.bridge.backends.interface import Answers, Backend, Failure, Generation, NoTokenizer
-from hierrouter_jax.bridge.backends.load import load_backend, load_backends, over_ray
+from hierrouter_jax.bridge.backends.load import load_backend, load_backends, load_seeds, over_ray
 from hierrouter_jax.bridge.backends.transformers import TransformersBackend, loading
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "drive",
     "load_backend",
     "load_backends",
+    "load_seeds",
     "loading",
     "over_ray",
 ]

@@ -1,6 +1,6 @@
 """The pool's configuration: the candidate models in action order, and what they share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -227,6 +227,15 @@ class PoolConfig:
                     f"{where}: {model.name!r} has no price; state base_rate (or price_in and price_out), or set "
                     "rate_from_parameters: true for the whole pool"
                 )
+
+    def reseeded(self, add: int) -> "PoolConfig":
+        """The pool with a number added to the seed of every member that samples; greedy members stay as they are."""
+
+        def other(model: ModelConfig) -> ModelConfig:
+            sampling = model.sampling
+            return model if sampling.greedy else replace(model, sampling=replace(sampling, seed=sampling.seed + add))
+
+        return replace(self, models=tuple(map(other, self.models)), external=tuple(map(other, self.external)))
 
     def price(self, model: ModelConfig, parameters: int | None) -> PricedModel:
         """A member at its stated prices, or else at its parameters in millions for every token.

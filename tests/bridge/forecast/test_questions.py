@@ -50,6 +50,16 @@ def test_calls_by_hand():
     assert forecast.calls[2].expected.tokens_in == 16 * (3 + 1 + 10 + 1)
 
 
+def test_under_three_seeds_there_are_three_times_the_calls():
+    one, three = (
+        forecast_collection(questions, POOL, 2, TAKEN, trees=TREES)
+        for questions in (query_questions(asked(train=20)), query_questions(asked(train=20)).times(3))
+    )
+    assert (three.questions, three.partial) == (3 * one.questions, 3 * one.partial) == (60, 51)
+    assert [call.most for call in three.calls] == [3 * call.most for call in one.calls]
+    assert "under 3 seeds" in three.notes[0]
+
+
 def test_a_text_that_is_also_asked_elsewhere_is_of_a_whole_tree():
     """Each training text is a test text as well, so that all calls are made, whatever the coverage."""
     twice = [*asked(train=4), *(Query(f"again{row}", f"tr{row}", "task", "", "test") for row in range(4))]
