@@ -28,6 +28,7 @@ from hierrouter_jax.studies.measures import (
     route_shares,
     task_rows,
 )
+from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import Told, TrainedRouter, router_cost
@@ -106,6 +107,7 @@ def evaluate(
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
         "comparisons": _comparisons(routers, outcomes),
+        "second_hop": second_hops(table.split("train"), part, external),
         "live": None,
     }
 

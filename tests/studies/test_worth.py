@@ -238,3 +238,19 @@ def test_replicates_are_averaged_within_their_question():
     assert lucky["ci"][0] > 0.1
     same = worth(replicated(built([[1, 0], [0, 1]]), 3))
     assert same["task_sequence"] == worth(built([[1, 0], [0, 1]]))["task_sequence"]
+
+
+def test_a_control_splits_the_second_hops_gain(tmp_path, capsys):
+    """The second model is right only after reading; its control, here the first model, is never right alone."""
+    table = built([[0, 0, 0, 0, 0, 1]] * 2, horizon=2)
+    save_table(table, tmp_path)
+    assert main(["worth", str(tmp_path), "--controls", "{large: small}", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["second_hop"]
+    assert (row["first"], row["second"], row["control"]) == ("large", "large", "small")
+    assert main(["worth", str(tmp_path), "--controls", "{large: small}"]) == 0
+    assert (
+        "Of the gain of large after large, 100.0 points [100.0, 100.0], another try makes 0.0 points [0.0, 0.0]"
+        in " ".join(capsys.readouterr().out.split())
+    )
+    assert main(["worth", str(tmp_path), "--controls", "{large: other}"]) == 2
+    assert "controls: the table has no model 'other'" in capsys.readouterr().err

@@ -1,14 +1,12 @@
 """The pool's configuration: the candidate models in action order, and what they share."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from hierrouter_jax.bridge.pool.endpoint import Endpoint
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, SEED, Domain, Domains, check_domains
-from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
 
 Kind = Literal["transformers", "openai"]
@@ -252,37 +250,3 @@ class PoolConfig:
                 )
             prices = (parameters / 1e6, parameters / 1e6)
         return PricedModel(model.name, *prices, parameters, model.max_new_tokens)
-
-
-def load_pool(path: Path) -> PoolConfig:
-    """Read a pool from YAML; a `prompt` given by name is that preset of `configs/prompt`.
-
-    Raises:
-      InputError: naming the file and the field that is unknown, missing, mistyped or refused, or a member that the
-        prompt speaks of and that there is not.
-    """
-    settings = load_yaml(path)
-    if isinstance(settings.get("prompt"), str):
-        settings["prompt"] = _prompt_preset(settings["prompt"], path)
-    pool = from_dict(PoolConfig, settings, path)
-    names = sorted(model.name for model in (*pool.models, *pool.external))
-    for name in pool.prompt.members:
-        if name not in names:
-            raise InputError(f"{path}: prompt.members: {name!r} is no member; {nearest(name, names)}")
-    return pool
-
-
-def load_prompt(path: Path) -> HopPrompt:
-    """Read the layout of a hop's prompt from YAML.
-
-    Raises:
-      InputError: naming the file and the field that is unknown, mistyped or refused.
-    """
-    return from_dict(HopPrompt, load_yaml(path), path)
-
-
-def _prompt_preset(name: str, where: Path) -> dict:
-    presets = {path.stem: path for path in config_path("prompt/paper.yaml").parent.glob("*.yaml")}
-    if name not in presets:
-        raise InputError(f"{where}: prompt: {name!r} is no preset; {nearest(name, sorted(presets))}")
-    return load_yaml(presets[name])
