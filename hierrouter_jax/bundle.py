@@ -1,6 +1,6 @@
 """The policy bundle: the only thing that crosses from learning to live, with a numpy reader that runs it anywhere."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -204,7 +204,7 @@ class PolicyBundle(PolicyFields):
             "schema_version": PRIOR_SCHEMA_VERSION if PRIOR[0] in self.weights else SCHEMA_VERSION,
             "architecture": self._architecture(),
             **self.field_values,
-            "pool": [asdict(member) for member in self.pool],
+            "pool": [member.to_dict() for member in self.pool],
         }
         write_json(folder / HEADER, header)
 

@@ -61,8 +61,17 @@ def replicated(table: OutcomeTable, count: int, split: str = "test") -> OutcomeT
     asked = [row for row, query in enumerate(table.queries) if query.split == split]
     again = repeated_by_seed([table.queries[row] for row in asked], count)[len(asked) :]
     rows = np.array([*range(table.num_queries), *asked * (count - 1)])
-    columns = ("context_embedding", "quality", "tokens_in", "tokens_out", "available", "response", "latency")
-    columns = tuple(name for name in columns if getattr(table, name) is not None)
+    columns = (
+        "context_embedding",
+        "quality",
+        "tokens_in",
+        "tokens_out",
+        "available",
+        "response",
+        "latency",
+        "tokens_cached",
+    )
+    columns = tuple(name for name in (*columns, "latency") if getattr(table, name) is not None)
     return replace(
         table,
         queries=(*table.queries, *again),

@@ -29,6 +29,7 @@ _NODE_COLUMNS = {
     "tokens_out": np.int32,
     "latency": np.float32,
     "stated_cost": np.float64,
+    "tokens_cached": np.int32,
 }
 
 
@@ -77,7 +78,7 @@ def header_of(table: OutcomeTable) -> dict[str, Any]:
     """What `table.json` holds."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "pool": [asdict(member) for member in table.pool],
+        "pool": [member.to_dict() for member in table.pool],
         "money_unit": table.money_unit,
         "horizon": table.tree.horizon,
         "encoder": table.encoder,
@@ -161,7 +162,7 @@ def node_rows(table: OutcomeTable) -> pa.Table:
     }
     for name in (*_NODE_COLUMNS, *table.details):
         array = table.details.get(name, getattr(table, name, None))
-        if array is not None:
+        if array is not None and (name != "tokens_cached" or array.any()):
             columns[name] = array[query, node]
     return pa.table(columns)
 

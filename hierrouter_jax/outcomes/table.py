@@ -44,7 +44,7 @@ Prompt = str | tuple[Turn, ...]
 
 SPLITS = ("train", "validation", "test")
 RIGHT = 0.5  # an answer is right when its quality is at least this
-_COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")  # [Q, N] each
+_COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost", "tokens_cached")
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class OutcomeTable:
       details: further columns [Q, N] that travel with the table (prompt, finish_reason, grader detail).
       stated_cost: cost [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is
         tokens times prices. A table with it is not priced anew by its pool's prices.
+      tokens_cached: of `tokens_in`, those that a prefix cache of the same model serves, [Q, N] int32; 0 by default.
 
     Raises:
       InputError: if shapes disagree, a number is not finite, or a quality is outside [0, 1].
@@ -118,8 +119,11 @@ class OutcomeTable:
     task_names: tuple[str, ...] = ()
     details: dict[str, np.ndarray] = field(default_factory=dict)
     stated_cost: Float[np.ndarray, "Q N"] | None = None
+    tokens_cached: Int[np.ndarray, "Q N"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.tokens_cached is None:
+            object.__setattr__(self, "tokens_cached", np.broadcast_to(np.int32(0), self.tokens_in.shape))
         names = self.task_names or tuple(dict.fromkeys(query.task for query in self.queries))
         object.__setattr__(self, "task_names", names)
         validate(self)
@@ -257,6 +261,8 @@ def validate(table: OutcomeTable) -> None:
     _refuse(table, "context_embedding", ~finite, "finite")
     _refuse(table, "tokens_in", table.tokens_in < 0, "at least 0")
     _refuse(table, "tokens_out", table.tokens_out < 0, "at least 0")
+    cached = table.tokens_cached
+    _refuse(table, "tokens_cached", (cached < 0) | (cached > table.tokens_in), "from 0 to tokens_in")
     if table.latency is not None:
         _refuse(table, "latency", ~(table.latency >= 0), "at least 0")
     if table.stated_cost is not None:

@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.notes import replicates_note, table_notes, unanswered_note
 from hierrouter_jax.outcomes.replicates import first_rows, replicates_report, variance_within
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.caching import caching
 from hierrouter_jax.studies.measures import (
     Entry,
     achieved,
@@ -76,6 +77,7 @@ def evaluate(
     rows = [
         _row(entry, outcomes, questions, cost_weight, features.cost_normaliser)
         | ({"variance_within": within[entry.name]} if varied else {})
+        | ({} if entry.kind == "external" else caching(part, entry.ends))
         | (
             {"router_cost": float(router_cost(routers[entry.name], outcomes[entry.name], table).mean())}
             | _seed_rows(routers[entry.name], part, cost_weight)

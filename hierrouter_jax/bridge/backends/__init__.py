@@ -1,7 +1,7 @@
 """Backends: what generates a hop."""
 
 from hierrouter_jax.bridge.backends.drive import Doubt, OpenGate, drive
-from hierrouter_jax.bridge.backends.interface import Answers, Backend, Failure, Generation, NoTokenizer
+from hierrouter_jax.bridge.backends.interface import Answers, Backend, Failure, Generation, NoTokenizer, Tokenizing
 from hierrouter_jax.bridge.backends.load import load_backend, load_backends, load_seeds, over_ray
 from hierrouter_jax.bridge.backends.transformers import TransformersBackend, loading
 
@@ -13,6 +13,7 @@ __all__ = [
     "Generation",
     "NoTokenizer",
     "OpenGate",
+    "Tokenizing",
     "TransformersBackend",
     "drive",
     "load_backend",

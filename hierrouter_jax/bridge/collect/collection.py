@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.cached_tokens import cached_tokens, check_tokens_known
 from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, charged_tokens
 from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed, HopBar, hop_bar
 from hierrouter_jax.bridge.collect.summary import PassRecord, Tally, Timing, provenance
@@ -82,6 +83,7 @@ class Collection:
           CallsFailed: if calls failed, and not `keep_failed`.
           KeyboardInterrupt: saying how much is kept.
         """
+        check_tokens_known(self.backends)
         table = self._blank()
         coverage = self._closed(coverage)
         record = PassRecord(np.zeros_like(coverage), np.full(coverage.shape, "", dtype=object))
@@ -95,6 +97,7 @@ class Collection:
                 f"{failures:,} calls failed ({self.calls.reasons()}), so there is no table yet; {self._kept()}: run "
                 "the same command again to retry the failed ones, or with --keep_failed to write the table with them"
             )
+        table = replace(table, tokens_cached=cached_tokens(table, self.backends, self.prompt))
         table = graded(table, self.grader, record.failed, record.why)
         how = provenance(table, record, self.backends, self.prompt, coverage)
         embedding, read = embed_table(table, self.encoder, self.progress)

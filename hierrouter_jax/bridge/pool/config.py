@@ -62,6 +62,7 @@ class ModelConfig:
       dtype: precision of the weights while they run.
       base_rate: price of a token, read or written (the paper's single base rate).
       price_in, price_out: prices of a token read and of a token written, where they differ.
+      price_cached_in: price of a token read that a prefix cache serves, where that is cheaper.
       kind: `transformers` runs the weights here, `openai` calls an endpoint.
       revision: branch, tag or commit of a hub id; the commit that it names is recorded.
       device_map: devices of the weights, as transformers takes it (`auto`, `cuda:1`, a mapping); by default the first
@@ -89,6 +90,7 @@ class ModelConfig:
         "base_rate": NONNEGATIVE,
         "price_in": NONNEGATIVE,
         "price_out": NONNEGATIVE,
+        "price_cached_in": NONNEGATIVE,
         "positions": COUNT,
     }
 
@@ -111,6 +113,7 @@ class ModelConfig:
     endpoint: Endpoint | None = None
     trust_remote_code: bool = False
     size_from: str | dict[str, Any] | None = None
+    price_cached_in: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -157,6 +160,12 @@ class ModelConfig:
         stated = (self.base_rate is not None, self.price_in is not None, self.price_out is not None)
         if stated not in ((False, False, False), (True, False, False), (False, True, True)):
             raise InputError("state either base_rate, or both price_in and price_out")
+        prices = self.stated_prices
+        if self.price_cached_in is not None and (prices is None or self.price_cached_in > prices[0]):
+            raise InputError(
+                f"price_cached_in is {self.price_cached_in}, but must be at most the price of other tokens read, which "
+                f"is {'not stated' if prices is None else prices[0]}"
+            )
 
     @property
     def size_basis(self) -> str:
@@ -249,4 +258,5 @@ class PoolConfig:
                     "config tells it, or state a price"
                 )
             prices = (parameters / 1e6, parameters / 1e6)
-        return PricedModel(model.name, *prices, parameters, model.max_new_tokens)
+        sizes = parameters, model.max_new_tokens
+        return PricedModel(model.name, *prices, *sizes, price_cached_in=model.price_cached_in)
