@@ -225,7 +225,7 @@ class PolicyBundle(PolicyFields):
             "schema_version": PRIOR_SCHEMA_VERSION if PRIOR[0] in self.weights else SCHEMA_VERSION,
             "architecture": self._architecture(),
             **self.field_values,
-            "pool": [asdict(member) for member in self.pool],
+            "pool": [member.to_dict() for member in self.pool],
         }
         write_json(folder / HEADER, header)
         write_text(folder / CARD, model_card(self, evaluation))

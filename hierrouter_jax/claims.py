@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -71,7 +70,7 @@ def table_identity(table: OutcomeTable) -> dict[str, Any]:
     identity = {
         "fingerprint": table.fingerprint,
         "money_unit": table.money_unit,
-        "pool": {member.name: asdict(member) for member in table.pool},
+        "pool": {member.name: member.to_dict() for member in table.pool},
         "splits": {split: splits.count(split) for split in SPLITS} | {"sha256": _sha256(" ".join(splits).encode())},
         "encoder": table.encoder,
         "embedding": {"shape": embedding.shape, "sha256": _sha256(embedding.data)},

@@ -4,12 +4,17 @@ import json as jsonlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
 
 from hierrouter_jax.cli.result_tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import existing
 from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.report import formats
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,32 @@ def evaluate(config: EvaluateConfig, json: bool = False) -> None:
         return
     output = result_console()
     print_result(output, result_table(evaluation))
+    rows = [row for row in evaluation["policies"] if "caching" in row]
+    if rows:
+        output.print()
+        print_result(output, _caching_table(rows, evaluation["money_unit"]))
     for note in evaluation["table"]["notes"]:
         output.print(note, style="dim", soft_wrap=True, markup=False)
+
+
+def _caching_table(rows: list[dict[str, Any]], money_unit: str) -> Table:
+    """What the calls of each policy cost without and with a prefix cache, and what it pays for switching models."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        caption=f"cost of a query's calls in {money_unit}; switch regret: with the cache, over calling the first model "
+        "as often, 95 % intervals",
+        caption_justify="left",
+        caption_style="dim",
+    )
+    table.add_column("policy")
+    for header in ("no cache", "cache", "cached %", "switch regret"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        one, (low, high) = row["caching"], row["caching"]["switch_regret_ci"]
+        costs = f"{one['cost_uncached']:.4g}", f"{one['cost']:.4g}", formats.percent(one["tokens_cached"])
+        table.add_row(row["name"], *costs, f"{one['switch_regret']:.3g} [{low:.3g}, {high:.3g}]")
+    return table
 
 
 def table_folder(run: Path, table: Path | None = None) -> Path:

@@ -56,6 +56,12 @@ class Duplicates:
         _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
         return first[inverse]
 
+    def joined(self, question: Int[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
+        """`group` where all texts of one question, its replicates, are linked too, however they differ."""
+        first = np.unique(question, return_index=True)[1][question]
+        links = (Pair(int(first[row]), row, 1.0) for row in np.flatnonzero(first != np.arange(self.size)).tolist())
+        return Duplicates((*self.pairs, *links), self.size).group
+
     @property
     def counts(self) -> dict[str, int]:
         """How many pairs are equal and nearly equal, and how many groups hold more than one text."""

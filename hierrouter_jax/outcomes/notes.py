@@ -23,6 +23,19 @@ def unanswered_note(queries: int) -> str:
     return f"left out: {queries:,} queries of which the table holds no hop"
 
 
+def replicates_note(report: dict[str, Any]) -> str:
+    """Of questions that were asked several times, from what `replicates.replicates_report` says."""
+    fewest, most = report["fewest"], report["most"]
+    times = f"{most}" if fewest == most else f"{fewest} to {most}"
+    models = report["variance_within"].items()
+    variance = ", ".join(f"{name} {value:.3f}" for name, value in models if value is not None)
+    return (
+        f"each of {report['questions']:,} questions was asked {times} times: means and intervals go by question, and "
+        "oracles are chosen on one replicate and scored on another; variance of the first answer's quality within a "
+        f"question: {variance}"
+    )
+
+
 def mix_notes(settings: dict[str, Any]) -> list[str]:
     """Of a mix of tasks: the label, and the duplicates."""
     duplicates = settings["mix"]["duplicates"]

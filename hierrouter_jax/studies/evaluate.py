@@ -13,8 +13,10 @@ from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.duplicates import find_duplicates
-from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
+from hierrouter_jax.outcomes.notes import replicates_note, table_notes, unanswered_note
+from hierrouter_jax.outcomes.replicates import first_rows, replicates_report, variance_within
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.caching import caching
 from hierrouter_jax.studies.measures import (
     Entry,
     achieved,
@@ -23,10 +25,12 @@ from hierrouter_jax.studies.measures import (
     co_failure,
     means,
     opponents,
+    outcome_by_question,
     problem_of,
     route_shares,
     task_rows,
 )
+from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import Told, TrainedRouter, router_cost
@@ -56,6 +60,7 @@ def evaluate(
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
     part = evaluated_queries(table, split)
+    questions = part.select(first_rows(part))  # a row for each question, whatever its replicates
     left_out = table.split(split).num_queries - part.num_queries
     weight = cost_weight / features.cost_normaliser
     entries = [
@@ -68,8 +73,13 @@ def evaluate(
         outcomes[name] = outcome
     outcomes |= {name: charged(router, outcomes[name], table) for name, router in routers.items()}
     by_seed = {name: _by_seed(router, part) for name, router in routers.items()}
+    varied = replicates_report(part)
+    within = {name: float(variance_within(o.quality, part.question)) for name, o in outcomes.items() if varied}
+    outcomes = {name: outcome.by_question(part.question) for name, outcome in outcomes.items()}
     rows = [
-        _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
+        _row(entry, outcomes, questions, cost_weight, features.cost_normaliser)
+        | ({"variance_within": within[entry.name]} if varied else {})
+        | ({} if entry.kind == "external" else caching(part, entry.ends))
         | (
             {"router_cost": float(router_cost(routers[entry.name], outcomes[entry.name], table).mean())}
             | _seed_rows(routers[entry.name], by_seed[entry.name], cost_weight)
@@ -83,11 +93,16 @@ def evaluate(
         "table": {
             "fingerprint": table.fingerprint,
             "split": split,
-            "queries": part.num_queries,
+            "queries": questions.num_queries,
+            "replicates": varied,
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
             "left_out": left_out,
-            "notes": [*table_notes(table.settings), *([unanswered_note(left_out)] if left_out else [])],
+            "notes": [
+                *table_notes(table.settings),
+                *([unanswered_note(left_out)] if left_out else []),
+                *([replicates_note(varied)] if varied else []),
+            ],
         },
         "money_unit": table.money_unit,
         "cost_weight": cost_weight,
@@ -95,7 +110,8 @@ def evaluate(
         "task_names": list(table.task_names),
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
-        "comparisons": _comparisons(routers, outcomes, by_seed, part),
+        "comparisons": _comparisons(routers, outcomes, by_seed, questions),
+        "second_hop": second_hops(table.split("train"), part, external),
         "live": None,
     }
 
@@ -142,7 +158,7 @@ def _part_accuracy(outcome: PolicyOutcome, rows: np.ndarray) -> dict[str, Any]:
 def _by_seed(router: TrainedRouter, part: OutcomeTable) -> list[PolicyOutcome]:
     """What every seed's greedy policy does on the split, with what deciding costs."""
     ends = (router.end_probability(part, seed) for seed in range(len(router.state.best_return)))
-    return [charged(router, policy_outcome(part, its_ends), part) for its_ends in ends]
+    return [charged(router, outcome_by_question(part, its_ends), part) for its_ends in ends]
 
 
 def _seed_rows(router: TrainedRouter, outcomes: list[PolicyOutcome], cost_weight: float) -> dict[str, Any]:
@@ -166,12 +182,22 @@ def _seed_rows(router: TrainedRouter, outcomes: list[PolicyOutcome], cost_weight
 def _ceiling(
     part: OutcomeTable, outcomes: dict[str, PolicyOutcome], weight: float, cost_weight: float, normaliser: float
 ) -> dict[str, Any]:
-    best = policy_outcome(part, ending_at(oracle.oracle_return(part, weight, allow_stop=True), part.tree))
+    best = outcome_by_question(part, ending_at(oracle.oracle_return(part, weight, allow_stop=True), part.tree))
     return {
         **{name: means(outcomes[name]) for name in ("oracle_fixed", "oracle_stop")},
         "oracle_return": {"return": float(best.returns(cost_weight, normaliser).mean()), **means(best)},
         "co_failure": co_failure(part),
+        **_lucky(part),
     }
+
+
+def _lucky(part: OutcomeTable) -> dict[str, Any]:
+    """What oracles seem to reach that are chosen and scored on the same row; nothing where there are no replicates."""
+    if len(np.unique(part.question)) == part.num_queries:
+        return {}
+    ends = {name: oracle.lucky_best(part, name == "oracle_fixed") for name in ("oracle_fixed", "oracle_stop")}
+    scored = {name: means(outcome_by_question(part, ending_at(its, part.tree))) for name, its in ends.items()}
+    return {"same_replicate": scored}
 
 
 def declared_pairs(learners: Iterable[str]) -> list[tuple[str, str]]:
@@ -251,7 +277,7 @@ def front(router: TrainedRouter, table: OutcomeTable) -> dict[str, Any]:
     grid, points = condition_grid(router, table), []
     ends = router.end_probabilities(table, router.chosen_seed, grid)
     for (cost_weight, budget), its_ends in zip(grid, ends, strict=True):
-        outcome = charged(router, policy_outcome(table, its_ends), table)
+        outcome = charged(router, outcome_by_question(table, its_ends), table)
         weight = router.hyper.reward.hop_cost if cost_weight is None else cost_weight
         points.append(
             {

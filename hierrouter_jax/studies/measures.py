@@ -14,6 +14,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import mean_interval, proportion_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import opponents_train
+from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import TrainedRouter, router_cost
@@ -85,6 +86,11 @@ def charged(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable, 
     return replace(outcome, cost=outcome.cost + networks * router_cost(router, outcome, table))
 
 
+def outcome_by_question(part: OutcomeTable, ends: Float[np.ndarray, "Q N"]) -> PolicyOutcome:
+    """What a policy achieves on each question, averaged over its replicates: [G] for [Q] rows."""
+    return policy_outcome(part, ends).by_question(part.question)
+
+
 def means(outcome: PolicyOutcome, rows: Any = slice(None)) -> dict[str, float]:
     """Mean accuracy and cost, over some of the queries or all."""
     return {"accuracy": float(outcome.quality[rows].mean()), "cost": float(outcome.cost[rows].mean())}
@@ -97,9 +103,16 @@ def achieved(outcome: PolicyOutcome) -> dict[str, Any]:
 
 
 def co_failure(part: OutcomeTable) -> dict[str, Any]:
-    """Share of the queries that no model of the pool gets right in one call, with its interval."""
-    failed, queries = oracle.co_failure(part)
-    return {"value": failed / queries, "ci": list(proportion_interval(failed, queries))}
+    """Share of the queries that no model of the pool gets right in one call, with its interval.
+
+    Of replicates the share is averaged within each question, and its interval is over questions: Clopper-Pearson, or
+    where some question's rows differ the bootstrap.
+    """
+    shares = mean_by_question(oracle.failed_alone(part).astype(np.float64), part.question)
+    if ((shares > 0) & (shares < 1)).any():
+        return {"value": float(shares.mean()), "ci": list(mean_interval(shares))}
+    queries = int((mean_by_question(part.answered.astype(np.float64), part.question) > 0).sum())
+    return {"value": float(shares.sum()) / queries, "ci": list(proportion_interval(int(shares.sum()), queries))}
 
 
 def task_rows(part: OutcomeTable) -> list[tuple[str, Int[np.ndarray, " q"]]]:

@@ -224,6 +224,7 @@ def with_new_model(table: OutcomeTable, model: str, known: int, seed: int = 0) -
         quality=np.where(missing, np.float32(0), table.quality),
         tokens_in=np.where(missing, np.int32(0), table.tokens_in),
         tokens_out=np.where(missing, np.int32(0), table.tokens_out),
+        tokens_cached=np.where(missing, np.int32(0), table.tokens_cached),
         response=np.where(missing, "", table.response).astype(object),
     )
 

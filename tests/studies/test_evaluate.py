@@ -17,6 +17,7 @@ from hierrouter_jax.studies.evaluate import behaviour, condition_grid, declared_
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router, with_limit
+from tests.tables import replicated
 
 BOTH = {"cost_conditioned": True, "budgeted": True}
 
@@ -212,3 +213,33 @@ def test_behaviour_is_the_share_of_each_route_by_task(table):
         assert {tuple(row["route"]) for row in routes} == expected
         assert routes[0]["share"] == max((mine == node).mean() for node in mine)
         assert sum(row["share"] for row in routes) == pytest.approx(1.0)
+
+
+def test_equal_replicates_are_no_further_evidence(table):
+    """Every test query three times with the same outcomes: all numbers and intervals are those of one time."""
+    router = random_router(table)
+    both = (table, replicated(table, 3))
+    once, thrice = (evaluate(one, {"exact": router}, router.features, 0.02, "test") for one in both)
+    assert once["table"]["replicates"] is None
+    report = thrice["table"].pop("replicates")
+    assert (report["questions"], report["rows"], report["most"]) == (30, 90, 3)
+    assert report["variance_within"] == {"m0": 0.0, "m1": 0.0, "m2": 0.0}
+    assert "each of 30 questions was asked 3 times" in thrice["table"]["notes"][-1]
+    assert thrice["ceiling"].pop("same_replicate")["oracle_stop"] == pytest.approx(once["ceiling"]["oracle_stop"])
+    assert all(policy.pop("variance_within") == pytest.approx(0.0, abs=1e-12) for policy in thrice["policies"])
+    for policies in zip(once["policies"], thrice["policies"], strict=True):
+        one, three = ({key: value for key, value in policy.items() if not key.endswith("_ci")} for policy in policies)
+        assert numbers(three) == pytest.approx(numbers(one))
+        for name in ("accuracy_ci", "cost_ci"):  # a bootstrap's bounds move with the last bit of a mean
+            assert policies[1][name] == pytest.approx(policies[0][name], abs=0.01, rel=0.01)
+    for one, three in zip(once["comparisons"], thrice["comparisons"], strict=True):
+        assert three["ci"] == pytest.approx(one["ci"], abs=0.01)
+        assert three["p_value"] == pytest.approx(one["p_value"], abs=0.01)
+    assert numbers(thrice["ceiling"]) == pytest.approx(numbers(once["ceiling"]))
+
+
+def numbers(part) -> list:
+    """All numbers of plain data, in order; intervals over seeds, which is one here, included."""
+    if isinstance(part, dict | list):
+        return [number for value in (part.values() if isinstance(part, dict) else part) for number in numbers(value)]
+    return [part] if isinstance(part, int | float) else []

@@ -18,6 +18,7 @@ from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.studies.worth import cheapest_route, worth
+from tests.tables import replicated
 
 SPLITS = ("train", "validation", "test")
 
@@ -221,3 +222,35 @@ def test_command(tmp_path, capsys):
     assert main(["worth", str(tmp_path / "table"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["answers"]["routing"] == "go"
     assert main(["worth", str(tmp_path / "table"), "--split", "tset"]) == 2
+
+
+def test_replicates_are_averaged_within_their_question():
+    """Chance answers: the oracle's luck on one draw is not its headroom, and intervals count questions."""
+    table = replicated(built([[1, 0], [0, 1]]), 2)
+    quality = np.random.default_rng(0).integers(0, 2, size=table.quality.shape).astype(np.float32)
+    quality[:, 0] = 0
+    report = worth(replace(table, quality=quality))
+    assert report["queries"] == 100
+    assert report["replicates"]["rows"] == 200
+    low, high = report["oracle"]["headroom"]["ci"]
+    assert low < 0 < high
+    lucky = worth(replace(table.select(np.arange(300)), quality=quality[:300]))["oracle"]["headroom"]
+    assert lucky["ci"][0] > 0.1
+    same = worth(replicated(built([[1, 0], [0, 1]]), 3))
+    assert same["task_sequence"] == worth(built([[1, 0], [0, 1]]))["task_sequence"]
+
+
+def test_a_control_splits_the_second_hops_gain(tmp_path, capsys):
+    """The second model is right only after reading; its control, here the first model, is never right alone."""
+    table = built([[0, 0, 0, 0, 0, 1]] * 2, horizon=2)
+    save_table(table, tmp_path)
+    assert main(["worth", str(tmp_path), "--controls", "{large: small}", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["second_hop"]
+    assert (row["first"], row["second"], row["control"]) == ("large", "large", "small")
+    assert main(["worth", str(tmp_path), "--controls", "{large: small}"]) == 0
+    assert (
+        "Of the gain of large after large, 100.0 points [100.0, 100.0], another try makes 0.0 points [0.0, 0.0]"
+        in " ".join(capsys.readouterr().out.split())
+    )
+    assert main(["worth", str(tmp_path), "--controls", "{large: other}"]) == 2
+    assert "controls: the table has no model 'other'" in capsys.readouterr().err

@@ -1,8 +1,8 @@
 """Backends: what generates a hop."""
 
 from hierrouter_jax.bridge.backends.drive import Doubt, OpenGate, drive
-from hierrouter_jax.bridge.backends.interface import Answers, Backend, Failure, Generation, NoTokenizer
-from hierrouter_jax.bridge.backends.load import load_backend, load_backends, over_ray
+from hierrouter_jax.bridge.backends.interface import Answers, Backend, Failure, Generation, NoTokenizer, Tokenizing
+from hierrouter_jax.bridge.backends.load import load_backend, load_backends, load_seeds, over_ray
 from hierrouter_jax.bridge.backends.transformers import TransformersBackend, loading
 
 __all__ = [
@@ -13,10 +13,12 @@ __all__ = [
     "Generation",
     "NoTokenizer",
     "OpenGate",
+    "Tokenizing",
     "TransformersBackend",
     "drive",
     "load_backend",
     "load_backends",
+    "load_seeds",
     "loading",
     "over_ray",
 ]

@@ -95,3 +95,16 @@ class Streaming(Protocol):
     def hurry(self) -> None:
         """Let the calls under way end soon: no request is tried again."""
         ...
+
+
+@runtime_checkable
+class Tokenizing(Protocol):
+    """A backend that can tell the tokens of a prompt, and not only their number."""
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Ids of each prompt's tokens, exactly as `generate` reads them; no model is run.
+
+        Raises:
+          NoTokenizer: if no tokenizer is at hand.
+        """
+        ...

@@ -127,14 +127,19 @@ class OpenAIBackend:
         Raises:
           NoTokenizer: if it has none.
         """
+        return [len(ids) for ids in self.encode(prompts)]
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Ids of each prompt's tokens, by the tokenizer of the member's source.
+
+        Raises:
+          NoTokenizer: if it has none.
+        """
         if self._config.chat:
-            return [
-                len(
-                    self._tokenizer.apply_chat_template(self._messages(prompt), add_generation_prompt=True)["input_ids"]
-                )
-                for prompt in prompts
-            ]
-        return [len(self._tokenizer(as_text(prompt))["input_ids"]) for prompt in prompts]
+            templated = self._tokenizer.apply_chat_template
+            chats = (templated(self._messages(prompt), add_generation_prompt=True) for prompt in prompts)
+            return [chat["input_ids"] for chat in chats]
+        return [self._tokenizer(as_text(prompt))["input_ids"] for prompt in prompts]
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         if self._config.chat:

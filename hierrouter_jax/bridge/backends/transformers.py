@@ -104,7 +104,11 @@ class TransformersBackend:
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the model's own tokenizer, chat template included."""
-        return [len(ids) for ids in self._tokenize([self._text(prompt) for prompt in prompts])]
+        return [len(ids) for ids in self.encode(prompts)]
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Ids of each prompt's tokens, chat template included."""
+        return self._tokenize([self._text(prompt) for prompt in prompts])
 
     def generate(self, prompts: Sequence[Prompt], batch_size: int = 256) -> list[Generation]:
         """Respond to each prompt.

@@ -107,7 +107,8 @@ class _Stand:
     def __init__(self, config: LeaderboardConfig, path: Path) -> None:
         self.path, self.name = lasting(path), folder_name(path)
         self.table = load_table(path)
-        self.group = find_duplicates([query.text for query in self.table.queries], config.duplicates).group
+        near = find_duplicates([query.text for query in self.table.queries], config.duplicates)
+        self.group = near.joined(self.table.question)  # replicates of a question are no further evidence either
         try:
             self.splits = splits_of(config, self.table, self.group)
         except InputError as error:
