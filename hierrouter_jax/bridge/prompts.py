@@ -121,3 +121,14 @@ def _filled(line: str, **values: str) -> str:
 def as_text(prompt: Prompt) -> str:
     """A prompt as one text: the turns of a chat, an empty line between them."""
     return prompt if isinstance(prompt, str) else "\n\n".join(turn.content for turn in prompt)
+
+
+def as_messages(prompt: Prompt, system: str = "") -> list[dict[str, str]]:
+    """The turns of a chat as templates and endpoints take them: a text is one user turn; the system prompt is first.
+
+    Where the chat begins with a system turn of its own, that one goes on behind the system prompt.
+    """
+    turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
+    if system and turns and turns[0].role == "system":
+        system, turns = f"{system}\n\n{turns[0].content}", turns[1:]
+    return [turn._asdict() for turn in ((Turn("system", system), *turns) if system else turns)]

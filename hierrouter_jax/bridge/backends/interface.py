@@ -1,7 +1,7 @@
 """What a backend is: something that answers prompts, a batch at a time or each by itself."""
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
@@ -27,6 +27,16 @@ class Generation(NamedTuple):
     finish_reason: str
     latency: float
     logprob: float | None = None
+
+
+class ToolCalls(Generation):
+    """A generation that asks for tools to be called, and has little or no text.
+
+    Attributes:
+      calls: calls in the layout of a chat completion's `tool_calls`.
+    """
+
+    calls: tuple[dict[str, Any], ...] = ()
 
 
 class Failure(NamedTuple):

@@ -14,15 +14,9 @@ from hierrouter_jax.bridge.backends.interface import Generation
 from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters, member_size
 from hierrouter_jax.bridge.pretrained import loading
-from hierrouter_jax.bridge.prompts import as_text
+from hierrouter_jax.bridge.prompts import as_messages, as_text
 from hierrouter_jax.errors import InputError, reason_of
-from hierrouter_jax.outcomes.table import Prompt, Turn
-
-
-def as_messages(prompt: Prompt, system: str = "") -> list[dict[str, str]]:
-    """The turns of a chat as templates and endpoints take them: a text is one user turn; the system prompt is first."""
-    turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
-    return [turn._asdict() for turn in ((Turn("system", system), *turns) if system else turns)]
+from hierrouter_jax.outcomes.table import Prompt
 
 
 class ChatTemplate:
