@@ -1,5 +1,7 @@
 """How a query and the responses so far become the prompt of the next hop."""
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -132,3 +134,14 @@ def as_messages(prompt: Prompt, system: str = "") -> list[dict[str, str]]:
     if system and turns and turns[0].role == "system":
         system, turns = f"{system}\n\n{turns[0].content}", turns[1:]
     return [turn._asdict() for turn in ((Turn("system", system), *turns) if system else turns)]
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first stop string in it."""
+    ends = [at for string in stop if (at := text.find(string)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def digest_of_call(seed: int, prompt: Prompt) -> bytes:
+    """What a call's draws follow from: different prompts do not share them."""
+    return hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()

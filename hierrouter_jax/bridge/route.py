@@ -139,8 +139,8 @@ def hops_at_most(bundle: PolicyBundle, max_hops: int | None) -> int:
     """
     if max_hops is not None and not 1 <= max_hops <= bundle.horizon:
         raise InputError(
-            f"max_hops is {max_hops}, but must be 1 to {bundle.horizon}, the policy's horizon; a policy of more hops is "
-            "trained on a table of a larger --horizon"
+            f"max_hops is {max_hops}, but must be 1 to {bundle.horizon}, the policy's horizon; a policy of more hops "
+            "is trained on a table of a larger --horizon"
         )
     return bundle.horizon if max_hops is None else max_hops
 
@@ -201,4 +201,3 @@ class _Away:
             self.reason = self.reason or f"model {backend.name!r}: {error}"
         lost = Failure(self._reasons.get(backend.name, ""))
         return {prompt: answers.get(prompt, lost) for prompt in prompts}
-

@@ -13,7 +13,7 @@ from typing import Any
 from aiolimiter import AsyncLimiter
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
 
-from hierrouter_jax.bridge.backends.interface import Failure, Generation
+from hierrouter_jax.bridge.backends.interface import Failure, Generation, Piece
 from hierrouter_jax.bridge.backends.refusals import (
     LIMIT_NAMES,
     Retries,
@@ -25,7 +25,7 @@ from hierrouter_jax.bridge.backends.refusals import (
     wants_other_limit,
 )
 from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
-from hierrouter_jax.bridge.backends.streaming import Assembly, Piece
+from hierrouter_jax.bridge.backends.streaming import Assembly
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
 

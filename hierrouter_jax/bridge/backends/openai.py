@@ -9,7 +9,6 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
-from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
 from hierrouter_jax.bridge.backends.drive import Doubt, drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
@@ -17,7 +16,7 @@ from hierrouter_jax.bridge.backends.refusals import DISPENSABLE, read_key
 from hierrouter_jax.bridge.backends.weights import description, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, member_size, resolve_source
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
-from hierrouter_jax.bridge.prompts import as_messages, as_text
+from hierrouter_jax.bridge.prompts import as_messages, as_text, cut, digest_of_call
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Prompt

@@ -2,22 +2,10 @@
 
 import json
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
-from hierrouter_jax.bridge.backends.interface import Failure, Generation
+from hierrouter_jax.bridge.backends.interface import Failure, Generation, Piece
 from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
-
-
-class Piece(NamedTuple):
-    """Something new of a response.
-
-    Attributes:
-      text: text behind that of the pieces before; empty where tool calls alone are new.
-      calls: new parts of tool calls, in the layout of a chat completion chunk's `tool_calls`.
-    """
-
-    text: str
-    calls: tuple[dict[str, Any], ...] = ()
 
 
 class Assembly:

@@ -1,0 +1,1 @@
+"""Serving: a router in Python, and behind a URL."""
