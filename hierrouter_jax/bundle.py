@@ -1,5 +1,7 @@
 """The policy bundle: the only thing that crosses from learning to live, with a numpy reader that runs it anywhere."""
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from textwrap import shorten
@@ -183,6 +185,16 @@ class PolicyBundle(PolicyFields):
             models = cost[:, None] + charges <= np.broadcast_to(budget, cost.shape)[:, None]
         stop = stage > 0 and (self.allow_stop or "budget" in self.conditions)
         return np.column_stack([models, stop | ~models.any(axis=1)])
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all that its decisions come from: every field but where it is from, and every array."""
+        fields_ = {name: value for name, value in self.field_values.items() if name != "provenance"}
+        named = json.dumps(fields_, default=asdict, sort_keys=True)
+        digest = hashlib.sha256(named.encode())
+        for name, array in sorted(self._tensors().items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:32]
 
     @property
     def num_layers(self) -> int:
