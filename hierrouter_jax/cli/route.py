@@ -6,13 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 from rich.text import Text
 
-from hierrouter_jax.config import config_path
 from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.rows import TABULAR, kind, read_questions, read_text
@@ -20,7 +18,7 @@ from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.outcomes.texts import decoded, lines_of
 
 if TYPE_CHECKING:
-    from hierrouter_jax.bridge.route import Transcript
+    from hierrouter_jax.bridge.transcript import Transcript
 
 _MOST_NAMED = 3  # failed queries, in the message at the end
 
@@ -58,36 +56,26 @@ def route(config: RouteConfig, json: bool = False) -> None:
     A query whose call fails keeps the hops before it; the others go on. Exit code 4: calls failed. With --json a
     transcript is one JSON object a line.
     """
-    from hierrouter_jax.bridge.backends import load_backends
-    from hierrouter_jax.bridge.collect import CallsFailed
-    from hierrouter_jax.bridge.encoders import build_encoder
-    from hierrouter_jax.bridge.pool import load_pool
-    from hierrouter_jax.bridge.route import route as route_live
-    from hierrouter_jax.bridge.servers import Servers
-    from hierrouter_jax.bundle import PolicyBundle
+    from hierrouter_jax.serve.router import Router
 
-    bundle, pool = PolicyBundle.load(config.policy), load_pool(config_path(config.pool))
     questions = questions_of(config.query)
-    bundle.check_told(config.cost_weight, config.budget)
-    with TemporaryDirectory(prefix="hierrouter-servers-") as logs, Servers(Path(logs)) as servers:
-        transcripts = route_live(
+    with Router.load(config.policy, config.pool) as router:
+        transcripts = router.route_many(
             questions,
-            bundle,
-            load_backends(pool, servers),
-            build_encoder(bundle.encoder),
-            pool.prompt,
-            progress=len(questions) > 64,
             cost_weight=config.cost_weight,
             budget=config.budget,
             task=config.task,
+            progress=len(questions) > 64,
         )
     for transcript in transcripts:
         if json:
             print(jsonlib.dumps(transcript.to_dict()))
         else:
-            _show(transcript, bundle.money_unit)
+            _show(transcript, router.bundle.money_unit)
     failed = [transcript for transcript in transcripts if transcript.failed]
     if failed:
+        from hierrouter_jax.bridge.collect import CallsFailed
+
         named = "; ".join(f"{transcript.query_id}: {transcript.failed}" for transcript in failed[:_MOST_NAMED])
         more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
         raise CallsFailed(f"{len(failed):,} of {len(transcripts):,} queries have no full route ({named}{more})")

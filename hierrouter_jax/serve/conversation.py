@@ -1,9 +1,10 @@
 """A conversation as the router reads it and as its members are asked; what a client may ask of their generation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hierrouter_jax.bridge.transcript import Hop, so_far
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Context, Prompt, Turn
 
@@ -23,6 +24,10 @@ class Conversation:
     reading: Context
     asking: Context
     messages: tuple[dict[str, Any], ...] | None = None
+
+    def after(self, hops: Sequence[Hop]) -> "Conversation":
+        """The same conversation with the responses of these hops."""
+        return replace(self, asking=so_far(self.asking, hops)) if hops else self
 
     def as_messages(self, prompt: Prompt, system: str) -> list[dict[str, Any]]:
         """The turns that an endpoint is asked with, where they hold more than text.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from hierrouter_jax.bridge.encoders import Encoder
 from hierrouter_jax.bundle import PolicyBundle
@@ -114,11 +114,6 @@ def readings_of(bundle: PolicyBundle, states: Sequence[State], embedding: Float[
         logits = bundle.logits(embedding[rows], stage, cost, cost_weight, *limits)
         readings |= {row: Reading(embedding[row], its) for row, its in zip(rows, logits, strict=True)}
     return [readings[row] for row in range(len(states))]
-
-
-def masked(logits: Float[np.ndarray, " A"], possible: Bool[np.ndarray, " M"]) -> Float[np.ndarray, " A"]:
-    """The logits with the models that cannot be called now at -inf."""
-    return np.where(np.append(possible, True), logits, -np.inf)
 
 
 def softmax(logits: Float[np.ndarray, " A"]) -> Float[np.ndarray, " A"]:

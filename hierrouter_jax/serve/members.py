@@ -96,12 +96,15 @@ class _CallFailed(Exception):
     """A call gave no answer."""
 
 
-def load_members(backends: Sequence[Backend], retries: int | None = None) -> list[Member]:
-    """The members of a pool, in action order, for the event loop that runs here.
+def load_members(
+    backends: Sequence[Backend], retries: int | None = None, home: asyncio.AbstractEventLoop | None = None
+) -> list[Member]:
+    """The members of a pool, in action order.
 
     Args:
       backends: backends of the pool.
       retries: most retries of a call, where that is fewer than its endpoint says.
+      home: event loop that lasts as long as the backends, on which endpoints are called without a thread between.
     """
     threads = ThreadPoolExecutor(1, "generate")  # members that run here share the processor, or the GPU
     breakers = AsyncCircuitBreakerFactory()
@@ -111,7 +114,7 @@ def load_members(backends: Sequence[Backend], retries: int | None = None) -> lis
         if client is None:
             members.append(Member(backend, LocalCaller(backend, threads), breakers))
             continue
-        client.home = asyncio.get_running_loop()
+        client.home = client.home or home
         if retries is not None:
             client.retries = min(client.retries, retries)
         members.append(Member(backend, EndpointCaller(backend), breakers))
