@@ -60,9 +60,10 @@ def make_app(config: ServeConfig, router: Router, key: str | None = None) -> Fas
         await asyncio.to_thread(app.state.service.close)
 
     pages = {"docs_url": None, "redoc_url": None}  # they would load scripts from elsewhere
-    app = FastAPI(title="hierrouter", version=__version__, lifespan=lifespan, max_body_size=config.max_body, **pages)
+    app = FastAPI(title="hierrouter", version=__version__, lifespan=lifespan, **pages)
     hosts = hosts_of(config.host, config.allowed_hosts, key)
-    app.add_middleware(Guard, key=key, hosts=hosts, origins=config.allowed_origins, body_seconds=config.body_seconds)
+    within = {"max_body": config.max_body, "body_seconds": config.body_seconds}
+    app.add_middleware(Guard, key=key, hosts=hosts, origins=config.allowed_origins, **within)
     app.add_exception_handler(InputError, _bad_input)
     app.add_exception_handler(NoAnswer, _no_answer)
     app.add_exception_handler(HTTPException, _refused)

@@ -60,6 +60,7 @@ class Guard:
       key: key that clients must send; None asks for none.
       hosts: names by which the server may be called; empty allows all.
       origins: web pages that may call it, beside its own.
+      max_body: most bytes of a request.
       body_seconds: seconds within which a request must have arrived.
       public: paths that need no key.
     """
@@ -70,10 +71,12 @@ class Guard:
         key: str | None,
         hosts: Sequence[str],
         origins: Sequence[str],
+        max_body: int,
         body_seconds: float,
         public: Sequence[str] = OPEN,
     ) -> None:
-        self._app, self._key, self._body_seconds, self._public = app, key, body_seconds, public
+        self._app, self._key, self._public = app, key, public
+        self._max_body, self._body_seconds = max_body, body_seconds
         self._hosts, self._origins = {host.lower() for host in hosts}, set(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,18 +86,21 @@ class Guard:
         refused = self._refused(scope["path"], headers)
         if refused is not None:
             return await refused(scope, receive, send)
-        deadline, started, over = time.monotonic() + self._body_seconds, False, False
+        deadline, started, size, over = time.monotonic() + self._body_seconds, False, 0, False
 
         async def receive_in_time() -> Message:
-            nonlocal over
+            nonlocal size, over
             if over:
                 return await receive()
             try:
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                     message = await receive()
             except TimeoutError:
-                message = f"the request did not arrive within {self._body_seconds:g} seconds"
-                raise Refused(408, message, headers={"connection": "close"}) from None
+                words = f"the request did not arrive within {self._body_seconds:g} seconds"
+                raise Refused(408, words, headers={"connection": "close"}) from None
+            size += len(message.get("body", b""))
+            if size > self._max_body:
+                raise self._too_large()
             over = message["type"] != "http.request" or not message.get("more_body", False)
             return message
 
@@ -109,7 +115,15 @@ class Guard:
             if not started:
                 await _response(scope["path"], late.status_code, late.detail, late.headers)(scope, receive, send)
 
+    def _too_large(self) -> Refused:
+        words = f"the request is larger than {self._max_body:,} bytes"
+        return Refused(413, words, headers={"connection": "close"})
+
     def _refused(self, path: str, headers: Headers) -> Response | None:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._max_body:
+            large = self._too_large()
+            return _response(path, 413, large.detail, large.headers)
         host = _name_of(headers.get("host", ""))
         if self._hosts and host not in self._hosts:
             return _response(path, 403, f"this server is not called {host[:100]!r}; see --allowed_hosts")

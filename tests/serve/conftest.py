@@ -1,6 +1,5 @@
 """Programmed members, policies and endpoints for the tests of serving; see `tests/bridge/conftest.py`."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator

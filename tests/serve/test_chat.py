@@ -1,7 +1,5 @@
 """OpenAI's client, unchanged, against the server."""
 
-import json
-
 import openai
 import pytest
 
