@@ -106,10 +106,11 @@ def _add_interfaces(app: FastAPI) -> None:
 
     @app.get("/v1/models", response_model=None)
     async def models(request: Request) -> dict[str, Any]:
-        """The router under its name and 'auto', and each member by itself."""
-        data = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "hierrouter"} for name in _service(request).models
-        ]
+        """The router under its name and 'auto', with what it can be told, and each member by itself."""
+        service, about = _service(request), {"object": "model", "created": 0, "owned_by": "hierrouter"}
+        data: list[dict[str, Any]] = [{"id": name, **about} for name in service.models]
+        for router in data[:2]:
+            router["hierrouter"] = service.description
         return {"object": "list", "data": data}
 
     @app.post("/v1/feedback", response_model=None)
@@ -289,6 +290,6 @@ def _error(
 ) -> Response:
     episode: Episode | None = getattr(request.state, "episode", None)
     _service(request).telemetry.done(request.url.path if status != 404 else "other", status, episode)
-    told = headers_of(episode) if episode is not None else {}
+    route = headers_of(episode) if episode is not None else {}
     body = error_body(request.url.path, status, message, kind or kind_of(status))
-    return JSONResponse(body, status, {**told, **(headers or {})})
+    return JSONResponse(body, status, {**route, **(headers or {})})

@@ -51,7 +51,7 @@ class EndpointCaller:
     """Calls of a member behind a URL.
 
     Args:
-      backend: an `OpenAIBackend`.
+      backend: backend of the member, an `OpenAIBackend`.
     """
 
     def __init__(self, backend: Any) -> None:

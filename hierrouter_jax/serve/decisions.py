@@ -51,7 +51,7 @@ class Decider:
 
     Args:
       bundle: bundle of the policy.
-      encoder: its encoder.
+      encoder: encoder of the bundle.
     """
 
     def __init__(self, bundle: PolicyBundle, encoder: Encoder) -> None:

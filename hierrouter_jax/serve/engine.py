@@ -34,7 +34,7 @@ class Engine:
 
     Args:
       bundle: bundle of the policy.
-      encoder: its encoder.
+      encoder: encoder of the bundle.
       prompt: layout of the hops' prompts.
       members: members of the pool, in action order.
       explore: how actions are drawn.

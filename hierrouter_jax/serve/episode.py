@@ -91,7 +91,7 @@ class Episode:
     """A request under way.
 
     Attributes:
-      ask: the request.
+      ask: request that is carried out.
       hops: hops that are done.
       choices: the decision taken at each stage so far.
       failed: calls without a response, each with its stage.

@@ -162,8 +162,8 @@ def _turns(turn: Turn, where: str) -> list[dict[str, Any]]:
             raise InputError(f"{at} is of type {str(kind)[:40]!r}, which is not supported")
     plain = all(part["type"] == "text" for part in parts)
     content = "".join(part["text"] for part in parts) if plain else parts
-    said = [{"role": turn.role, "content": content or None} | ({"tool_calls": calls} if calls else {})]
-    return [*results, *(said if parts or calls else [])]
+    message = [{"role": turn.role, "content": content or None} | ({"tool_calls": calls} if calls else {})]
+    return [*results, *(message if parts or calls else [])]
 
 
 def _image(block: dict[str, Any], where: str) -> dict[str, Any]:

@@ -173,8 +173,8 @@ def _whole(request: Request, episode: Episode, items: list[dict[str, Any]], stat
 
 
 def _items(episode: Episode) -> list[dict[str, Any]]:
-    said = [_message(episode, episode.answer, "completed")] if episode.answer or not episode.calls else []
-    return [*said, *(_call_item(call) for call in episode.calls)]
+    spoken = [_message(episode, episode.answer, "completed")] if episode.answer or not episode.calls else []
+    return [*spoken, *(_call_item(call) for call in episode.calls)]
 
 
 def _message(episode: Episode, text: str, status: str) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class Router:
 
         Args:
           question: a text, or the messages of a chat completion.
-          cost_weight, budget, max_hops, task: as of `route`.
+          cost_weight, budget, max_hops, task: conditions of the route, as `route` takes them.
           options: fields of a chat completion for every hop, such as `temperature` and `max_tokens`.
 
         Raises:

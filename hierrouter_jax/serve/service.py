@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
-from hierrouter_jax.bridge.encoders import build_encoder, same_spec
+from hierrouter_jax.bridge.encoders import TASK, build_encoder, same_spec
 from hierrouter_jax.bridge.route import check_same
 from hierrouter_jax.bridge.transcript import Hop
 from hierrouter_jax.bundle import PolicyBundle
@@ -64,6 +64,21 @@ class Service:
         return [self.config.name, "auto", *(member.name for member in self.members)]
 
     @property
+    def description(self) -> dict[str, Any]:
+        """What the policy that is served can be told, and in which unit it counts costs."""
+        bundle = self.engine.bundle
+        return {
+            "policy": self.fingerprint,
+            "members": [member.name for member in self.members],
+            "horizon": bundle.horizon,
+            "conditions": bundle.conditions,
+            "cost_weight": bundle.cost_weight,
+            "reads_task": TASK in bundle.encoder.get("parts", ()),
+            "money_unit": bundle.money_unit,
+            "explore": self.config.explore,
+        }
+
+    @property
     def ready(self) -> bool:
         """Whether requests can be answered: the servers that the pool's commands start are up, and a member is."""
         servers = self._router.servers
@@ -96,9 +111,12 @@ class Service:
         member = "" if body.model in (self.config.name, "auto") else body.model
         if member and (conditions.budget, conditions.cost_weight, conditions.max_hops) != (None, None, None):
             raise InputError(f"model {member!r} answers by itself: budget, cost_weight and max_hops are the router's")
+        conversation = read_conversation(body.turns, conditions.task)
+        if len(conversation.reading.query) > self.config.max_characters:
+            raise Refused(413, f"the conversation is longer than {self.config.max_characters:,} characters")
         return Ask(
             uuid4().hex,
-            read_conversation(body.turns, conditions.task),
+            conversation,
             Options(body.options),
             conditions.cost_weight,
             None if member else budget,
@@ -154,7 +172,7 @@ class Running:
 
     Args:
       service: state of the server.
-      ask: the request.
+      ask: request that is to be carried out.
 
     Attributes:
       episode: what has been done so far.

@@ -26,6 +26,7 @@ class ServeConfig:
       max_requests: most requests under way; further ones are answered with 429.
       timeout: seconds that a request may take.
       max_body: most bytes of a request.
+      max_characters: most characters of a conversation, which the router reads.
       body_seconds: seconds within which a request must have arrived.
       retries: most retries of a member's call, where its endpoint says more.
       drain_seconds: seconds that requests under way are given to end when the server is asked to.
@@ -43,6 +44,7 @@ class ServeConfig:
         "max_requests": COUNT,
         "timeout": POSITIVE,
         "max_body": COUNT,
+        "max_characters": COUNT,
         "body_seconds": POSITIVE,
         "retries": NATURAL,
         "drain_seconds": POSITIVE,
@@ -62,6 +64,7 @@ class ServeConfig:
     max_requests: int = 256
     timeout: float = 300.0
     max_body: int = 4_000_000
+    max_characters: int = 400_000
     body_seconds: float = 15.0
     retries: int = 1
     drain_seconds: float = 30.0

@@ -98,7 +98,8 @@ def either(rule: Callable[[Asked], str], seconds: float = 0.0) -> Callable[[Aske
 class FakeServer:
     """Answers by a rule; `asked` holds every request, and `most_at_once` how many were under way together.
 
-    `left` counts the clients that left in the middle of a stream. `pages` holds what is answered to those who only look; an empty list where it has no such page.
+    `left` counts the clients that left in the middle of a stream. `pages` holds what is answered to those who only
+    look; an empty list where it has no such page.
     """
 
     def __init__(self, rule: Callable[[Asked], Reply] = upper, port: int = 0) -> None:

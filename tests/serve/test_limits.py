@@ -77,9 +77,8 @@ def test_a_body_that_trickles_in_is_given_up(start):
     served = start(body_seconds=0.5)
     host, port = served.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as slow:
-        slow.sendall(
-            f"POST {CHAT} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n".encode()
-        )
+        lines = [f"POST {CHAT} HTTP/1.1", f"Host: {host}", "Content-Type: application/json", "Content-Length: 500"]
+        slow.sendall("\r\n".join([*lines, "", ""]).encode())
         began = time.monotonic()
         slow.settimeout(10)
         try:

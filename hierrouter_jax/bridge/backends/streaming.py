@@ -48,9 +48,9 @@ class Assembly:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts)}
         if self._calls:
             message["tool_calls"] = [self._calls[index] for index in sorted(self._calls)]
-        said = {"message": message} if "messages" in self._request else {"text": message["content"]}
+        content = {"message": message} if "messages" in self._request else {"text": message["content"]}
         usage = None if self._usage is None else self._usage.model_dump(exclude_none=True)
-        body = json.dumps({"choices": [{"finish_reason": self._reason, **said}], "usage": usage}).encode()
+        body = json.dumps({"choices": [{"finish_reason": self._reason, **content}], "usage": usage}).encode()
         return read_reply(body, self._request, self._limit, time.perf_counter() - self._began, self._url)
 
     def _add_call(self, part: dict[str, Any]) -> None:
