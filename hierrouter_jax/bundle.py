@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from textwrap import shorten
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from safetensors.numpy import save_file
 
+from hierrouter_jax.bundle_card import CARD, model_card
 from hierrouter_jax.bundle_checks import (
     ACTIVATION,
     CONDITIONS,
@@ -24,7 +26,7 @@ from hierrouter_jax.bundle_checks import (
     read_tensors,
 )
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.files import read_json, replacing, write_json, write_text
 
 # A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2.
 SCHEMA_VERSION, PRIOR_SCHEMA_VERSION = 1, 2
@@ -207,8 +209,13 @@ class PolicyBundle(PolicyFields):
         prior = sum(self.weights[name][0].size for name in PRIOR[:3] if name in self.weights)
         return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior
 
-    def save(self, folder: Path | str) -> None:
-        """Write `policy.safetensors` and `policy.json`."""
+    def save(self, folder: Path | str, evaluation: Mapping[str, Any] | None = None) -> None:
+        """Write `policy.safetensors`, `policy.json` and the model card.
+
+        Args:
+          folder: folder of the bundle, made where there is none.
+          evaluation: content of the `evaluation.json` that has a row of this very router, for the card.
+        """
         folder = Path(folder)
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
@@ -219,6 +226,7 @@ class PolicyBundle(PolicyFields):
             "pool": [asdict(member) for member in self.pool],
         }
         write_json(folder / HEADER, header)
+        write_text(folder / CARD, model_card(self, evaluation))
 
     @classmethod
     def load(cls, folder: Path | str) -> "PolicyBundle":
