@@ -3,7 +3,7 @@
 python -m scripts.bench_serve --clients 32 --rounds 30         # ten minutes; writes runs/bench/serve.json
 python -m scripts.bench_serve --clients 1 --rounds 6
 
-The members are behind a programmed endpoint in a process of its own that takes 200 ms a call. A policy of random weights
+The members are behind a programmed endpoint in a process of its own that takes 200 ms a call; a random policy
 routes each question over up to three of them. Rounds alternate: in one the clients ask the server, in the other they
 call the endpoint, in the order of the route that the server takes for the same question. The overhead is the ratio of
 their mean seconds. A decision (encoding, features and network) is timed by itself, too.
