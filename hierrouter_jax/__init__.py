@@ -33,6 +33,8 @@ _HOME = {
     "Query": "outcomes.table",
     "QuickstartConfig": "quickstart_config",
     "RewardWeights": "learner_config",
+    "Router": "serve.router",
+    "ServeConfig": "serve.settings",
     "SweepConfig": "sweeps.search.config",
     "SweepResult": "sweeps.result",
     "TorchPolicy": "bridge.torch_policy",
@@ -83,7 +85,7 @@ _HOME = {
     "use_wide_vectors": "processor",
     "worth": "studies.worth",
 }
-_CALLED = ("quickstart", "report")  # modules that have a verb's name, and are called as its function
+_CALLED = ("quickstart", "report", "serve")  # modules that have a verb's name, and are called as its function
 
 __all__ = [*_HOME, *_CALLED, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 

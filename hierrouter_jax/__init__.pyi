@@ -42,6 +42,9 @@ from hierrouter_jax.quickstart import run_quickstart as _run_quickstart
 from hierrouter_jax.quickstart_config import QuickstartConfig as QuickstartConfig
 from hierrouter_jax.report.build import build_page as _build_page
 from hierrouter_jax.report.pages.run import build_report as build_report
+from hierrouter_jax.serve.router import Router as Router
+from hierrouter_jax.serve.server import run_server as _run_server
+from hierrouter_jax.serve.settings import ServeConfig as ServeConfig
 from hierrouter_jax.studies.calibrate import calibrate as calibrate
 from hierrouter_jax.studies.compare.config import Arm as Arm
 from hierrouter_jax.studies.compare.config import CompareConfig as CompareConfig
@@ -72,5 +75,6 @@ export = _write_bundle
 log_uniform = _log
 quickstart = _run_quickstart
 report = _build_page
+serve = _run_server
 rollout = _collect
 tables = _shipped_tables

@@ -13,7 +13,7 @@ from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.bridge.route import Transcript, route
+from hierrouter_jax.bridge.transcript import Transcript
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.claims import difference
 from hierrouter_jax.config import config_path, to_dict
@@ -26,6 +26,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.quickstart_config import QuickstartConfig
 from hierrouter_jax.report.data.headlines import choose_transcripts
 from hierrouter_jax.report.pages.run import build_report
+from hierrouter_jax.serve.router import Router
 from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.tiny.queries import make_queries
 from hierrouter_jax.training.checkpoints import FINISHED, FOLDER, RunCheckpoints
@@ -100,7 +101,8 @@ def _route_live(
     _say(console, f"Routing every test query live with {chosen.name}, from the exported bundle")
     with run.timed("route live"):
         test = table.split("test")
-        transcripts = route(test.queries, bundle, backends, build_encoder(bundle.encoder), prompt, config.batch_size)
+        live = Router(bundle, backends, build_encoder(bundle.encoder), prompt)
+        transcripts = live.route_many(test.queries, batch_size=config.batch_size)
         shown = choose_transcripts(_graded(test, transcripts), config.transcripts)
         run.write_json("live.json", {"transcripts": {chosen.name: shown}})
         return compare_live(chosen, test, transcripts)

@@ -69,6 +69,7 @@ GROUPS = {
     ),
     "Hardware": ("data_mesh", "replicate", "shard_queries", "use_wide_vectors"),
     "Policies": ("PolicyBundle", "export", "ExportConfig", "TorchPolicy", "jax_policy"),
+    "Serving": ("Router", "serve", "ServeConfig"),
     "Served traffic": (
         "read_log",
         "DecisionLog",

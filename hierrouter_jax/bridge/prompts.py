@@ -1,5 +1,7 @@
 """How a query and the responses so far become the prompt of the next hop."""
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -128,3 +130,25 @@ def _filled(line: str, **values: str) -> str:
 def as_text(prompt: Prompt) -> str:
     """A prompt as one text: the turns of a chat, an empty line between them."""
     return prompt if isinstance(prompt, str) else "\n\n".join(turn.content for turn in prompt)
+
+
+def as_messages(prompt: Prompt, system: str = "") -> list[dict[str, str]]:
+    """The turns of a chat as templates and endpoints take them: a text is one user turn; the system prompt is first.
+
+    Where the chat begins with a system turn of its own, that one goes on behind the system prompt.
+    """
+    turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
+    if system and turns and turns[0].role == "system":
+        system, turns = f"{system}\n\n{turns[0].content}", turns[1:]
+    return [turn._asdict() for turn in ((Turn("system", system), *turns) if system else turns)]
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first stop string in it."""
+    ends = [at for string in stop if (at := text.find(string)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def digest_of_call(seed: int, prompt: Prompt) -> bytes:
+    """What a call's draws follow from: different prompts do not share them."""
+    return hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()

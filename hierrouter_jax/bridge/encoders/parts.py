@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Shaped
 from tqdm import tqdm
 
@@ -81,6 +80,8 @@ def keep_ends(features: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
     Returns:
       The same features with tokens [B, min(T, max_tokens)], padded on the right.
     """
+    import torch  # only neural encoders need it
+
     mask: Shaped[torch.Tensor, "B T"] = features["attention_mask"]
     head, tail = max_tokens - max_tokens // 2, max_tokens // 2
     rows = [row.nonzero()[:, 0] for row in mask]

@@ -13,7 +13,7 @@ from hierrouter_jax.outcomes.decision_log.frames import Frame, pack
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"hierrouter.decision_log"  # of the version, in the metadata of every part
-ENDS = ("", "stop", "horizon", "max_hops", "failed", "cancelled")
+ENDS = ("", "stop", "horizon", "max_hops", "tool_calls", "failed", "cancelled")
 
 
 class FailedCall(NamedTuple):
