@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, Shaped
 
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_checks import PRIOR
+from hierrouter_jax.bundle_logits import num_layers
 from hierrouter_jax.errors import InputError
 
 _VALUE = ("value/kernel", "value/bias")  # of the head that only training reads
@@ -26,7 +27,7 @@ def network_tensors(bundle: PolicyBundle, form: str) -> dict[str, np.ndarray]:
     Raises:
       InputError: if the policy is no such network, so that the form would be of another policy.
     """
-    layers = [f"hidden_{layer}" for layer in range(bundle.num_layers)]
+    layers = [f"hidden_{layer}" for layer in range(num_layers(bundle.weights))]
     expected = {"stage_embedding", *(f"{name}/{part}" for name in [*layers, "logits"] for part in ("kernel", "bias"))}
     weights = {name: array for name, array in bundle.weights.items() if name not in _VALUE}
     others = (set(weights) - expected - set(PRIOR)) | (expected - set(weights))
@@ -73,7 +74,7 @@ def policy_logits(
         most = bundle.cost_normaliser * bundle.conditions["budget"][1]
         columns.append(xp.clip((budget - cost) / most, 0.0, 1.0)[:, None])
     hidden = xp.concatenate(columns, 1)
-    for layer in range(bundle.num_layers):
+    for layer in range(num_layers(bundle.weights)):
         hidden = xp.tanh(hidden @ tensors[f"hidden_{layer}/kernel"] + tensors[f"hidden_{layer}/bias"])
     logits = hidden @ tensors["logits/kernel"] + tensors["logits/bias"]
     if PRIOR[0] in tensors:

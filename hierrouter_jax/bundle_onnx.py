@@ -9,6 +9,7 @@ import numpy as np
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_checks import PRIOR
 from hierrouter_jax.bundle_graph import input_names, network_tensors
+from hierrouter_jax.bundle_logits import num_layers
 from hierrouter_jax.errors import InputError
 
 OPSET = 18
@@ -92,7 +93,7 @@ def _policy(add: _Graph, bundle: PolicyBundle, tensors: dict[str, str]) -> str:
         left = add("Div", add("Sub", "budget", "cost"), add.constant(most))
         columns.append(add.column(add("Clip", left, add.constant(0.0), add.constant(1.0))))
     hidden = add("Concat", *columns, axis=1)
-    for layer in range(bundle.num_layers):
+    for layer in range(num_layers(bundle.weights)):
         hidden = add("Tanh", _dense(add, hidden, tensors, f"hidden_{layer}"))
     logits = _dense(add, hidden, tensors, "logits")
     if PRIOR[0] in tensors:

@@ -87,7 +87,7 @@ def test_missing_and_broken_files_are_named(saved):
 
 def test_another_schema_is_refused(saved):
     write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": 7})
-    newer = "schema_version is 7, but this version reads 1 and 2; a newer hierrouter_jax wrote it"
+    newer = "schema_version is 7, but this version reads 1 to 3; a newer hierrouter_jax wrote it"
     with pytest.raises(InputError, match=newer):
         PolicyBundle.load(saved)
     write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": None})
