@@ -192,7 +192,7 @@ class PolicyBundle(PolicyFields):
 
     @property
     def multiply_adds(self) -> int:
-        """Multiplications of one decision: the reduction's and the layers'."""
+        """Multiplications of one decision: the reduction's and the layers', the encoder's apart."""
         layers = [f"hidden_{layer}/kernel" for layer in range(self.num_layers)] + ["logits/kernel"]
         prior = sum(self.weights[name][0].size for name in PRIOR[:3] if name in self.weights)
         return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior

@@ -37,6 +37,7 @@ class PolicyFields:
         STOP once there is an answer.
       cost_weight: the training run's own cost weight, which a cost-conditioned policy serves by default.
       tie_order: actions in the order in which they win ties, M for STOP; by the pool's prices where it is empty.
+      encoder_multiply_adds: mean multiply-adds of embedding a context of 0, 1, ... responses; empty where unknown.
 
     Raises:
       InputError: naming the field that is out of its domain.
@@ -53,6 +54,7 @@ class PolicyFields:
     conditions: dict[str, list[float]] = field(default_factory=dict)
     cost_weight: float | None = None
     tie_order: tuple[int, ...] = ()
+    encoder_multiply_adds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -130,9 +132,8 @@ def check_fields(policy: PolicyFields) -> None:
         raise InputError(f"cost_normaliser is {policy.cost_normaliser}, but must be a number above 0")
     if policy.cost_weight is not None and not -np.inf < policy.cost_weight < np.inf:
         raise InputError(f"cost_weight is {policy.cost_weight}, but must be a number")
-    actions = list(range(len(names) + 1))
-    if policy.tie_order and sorted(policy.tie_order) != actions:
-        raise InputError(f"tie_order is {list(policy.tie_order)}, but must name each of {actions} once")
+    if policy.tie_order and sorted(policy.tie_order) != list(range(len(names) + 1)):
+        raise InputError(f"tie_order is {list(policy.tie_order)}, but must be 0 to {len(names)} in some order")
     for name, bounds in policy.conditions.items():
         if name not in CONDITIONS:
             raise InputError(f"the policy is conditioned on {name!r}, which this version does not know")

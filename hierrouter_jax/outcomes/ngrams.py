@@ -52,9 +52,20 @@ class NGramEncoder:
         """Of which contexts something is left out: none, every n-gram counts."""
         return np.zeros(len(contexts), dtype=bool)
 
+    def multiply_adds(self, contexts: Sequence[Context]) -> Float[np.ndarray, " B"]:
+        """Work of embedding each context: one a distinct n-gram and weight of its bucket; hashing is not counted."""
+        texts = [self._folded([context.query, *context.responses[-1:]]) for context in contexts]
+        distinct = list(dict.fromkeys(text for row in texts for text in row))
+        counts: list[Any] = [hasher.transform(distinct) for hasher in self._hashers] if distinct else []
+        grams = dict(zip(distinct, sum(count.getnnz(axis=1) for count in counts), strict=True)) if distinct else {}
+        weights = self._projection.components_.nnz / HASH_BUCKETS
+        return weights * np.array([sum(grams[text] for text in row) for row in texts], dtype=float)
+
+    def _folded(self, texts: list[str]) -> list[str]:
+        return [re.sub(r"\d+", "0", text) for text in texts] if self.fold_numbers else texts
+
     def _embed(self, texts: list[str]) -> Float[np.ndarray, "B H"]:
-        if self.fold_numbers:
-            texts = [re.sub(r"\d+", "0", text) for text in texts]
+        texts = self._folded(texts)
         rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         parts: list[Any] = [self._projection.transform(hasher.transform(rows)) for hasher in self._hashers]
         embedded = np.concatenate([np.asarray(part.todense(), dtype=np.float32) for part in parts], axis=1)
@@ -77,3 +88,18 @@ class NGramEncoder:
         components: Any = self.size // 4
         projection = SparseRandomProjection(n_components=components, random_state=self.seed)
         return projection.fit(np.zeros((1, HASH_BUCKETS), dtype=np.float32))
+
+
+def encoder_work(encoder: Any, contexts: Sequence[Context]) -> list[float] | None:
+    """Mean multiply-adds of embedding a context of 0, 1, ... responses; None where the encoder does not tell.
+
+    Args:
+      encoder: any encoder; one that tells has a method `multiply_adds`, from contexts to their work.
+      contexts: contexts of which there is one at least of every length up to the longest.
+    """
+    tell = getattr(encoder, "multiply_adds", None)
+    work = tell(contexts) if tell is not None and contexts else None
+    if work is None:
+        return None
+    hops = np.array([len(context.responses) for context in contexts])
+    return [float(np.mean(work[hops == number])) for number in range(hops.max() + 1)]

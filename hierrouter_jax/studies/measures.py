@@ -82,7 +82,7 @@ def charged(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable, 
     Args:
       networks: number of networks that decide together.
     """
-    return replace(outcome, cost=outcome.cost + networks * router_cost(router, outcome, table))
+    return replace(outcome, cost=outcome.cost + router_cost(router, outcome, table, networks))
 
 
 def means(outcome: PolicyOutcome, rows: Any = slice(None)) -> dict[str, float]:

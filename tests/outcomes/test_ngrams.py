@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hierrouter_jax.outcomes.ngrams import NGramEncoder
+from hierrouter_jax.outcomes.ngrams import NGramEncoder, encoder_work
 from hierrouter_jax.outcomes.table import Context
 
 CONTEXTS = [
@@ -50,3 +50,13 @@ def test_a_size_that_four_parts_do_not_fit_is_refused(size):
 
 def test_nothing_is_left_out_of_any_context():
     assert NGramEncoder(size=16).truncated([Context("a" * 100_000), Context("b")]).tolist() == [False, False]
+
+
+def test_work_is_a_weight_a_distinct_gram():
+    """The word ab, with a space on either side: nine distinct n-grams of one to four characters, and one word."""
+    encoder = NGramEncoder(size=1024)
+    query, answered = encoder.multiply_adds([Context("ab"), Context("ab", ("x", "ab"))])
+    assert query == pytest.approx(10 * 256 / 128, rel=0.02)  # a bucket weighs in one of 128 of the 256 components
+    assert answered == pytest.approx(2 * query)
+    assert encoder_work(encoder, [Context("ab"), Context("ab", ("ab",))]) == pytest.approx([query, 2 * query])
+    assert encoder_work(object(), [Context("ab")]) is None

@@ -19,6 +19,7 @@ from hierrouter_jax.outcomes.importers.costs import TokenCounter, check_prices, 
 from hierrouter_jax.outcomes.importers.records import Price, Records, digest
 from hierrouter_jax.outcomes.importers.scales import suspicious
 from hierrouter_jax.outcomes.importers.splits import Leaks, draw, draw_validation, leak_report, leaked
+from hierrouter_jax.outcomes.ngrams import encoder_work
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import SPLITS, Context, OutcomeTable, Query
 
@@ -266,15 +267,14 @@ def _table(
     available = np.zeros(shape, dtype=bool)
     available[:, 0] = True
     available[row, node] = True
+    contexts = [Context(q.query, task=q.task) for q in queries.itertuples(index=False)]
     return OutcomeTable(
         tree=HopTree(len(pool), 1),
         pool=pool,
         queries=tuple(
             Query(q.query_id, q.query, q.task, q.gold, q.split, q.group) for q in queries.itertuples(index=False)
         ),
-        context_embedding=encoder.encode([Context(q.query, task=q.task) for q in queries.itertuples(index=False)])[
-            :, None, :
-        ],
+        context_embedding=encoder.encode(contexts)[:, None, :],
         quality=spread("score", np.float32),
         tokens_in=spread("tokens_in", np.int32),
         tokens_out=spread("tokens_out", np.int32),
@@ -282,7 +282,7 @@ def _table(
         response=spread("response", object, ""),
         encoder=encoder.spec,
         money_unit=unit,
-        settings=settings,
+        settings=settings | {"encoder": {"multiply_adds": encoder_work(encoder, contexts)}},
         latency=spread("latency", np.float32) if frame["latency"].notna().all() else None,
         stated_cost=spread("cost", np.float64) if stated else None,
     )
