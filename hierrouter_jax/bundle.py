@@ -205,7 +205,7 @@ class PolicyBundle(PolicyFields):
         header = {
             "schema_version": PRIOR_SCHEMA_VERSION if PRIOR[0] in self.weights else SCHEMA_VERSION,
             "architecture": self._architecture(),
-            **self.field_values,
+            **{name: value for name, value in self.field_values.items() if value or name not in _LATER},
             "pool": [asdict(member) for member in self.pool],
         }
         write_json(folder / HEADER, header)
@@ -252,6 +252,7 @@ class PolicyBundle(PolicyFields):
         return {f"reduction/{f.name}": getattr(self.reduction, f.name) for f in fields(self.reduction)} | self.weights
 
 
+_LATER = ("tie_order", "encoder_multiply_adds")  # left out where an older run does not know them
 _TRAINED_BY = {"cost_weight": "cost_conditioned", "budget": "budgeted"}
 
 

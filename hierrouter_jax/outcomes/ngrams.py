@@ -56,9 +56,11 @@ class NGramEncoder:
         """Work of embedding each context: one a distinct n-gram and weight of its bucket; hashing is not counted."""
         texts = [self._folded([context.query, *context.responses[-1:]]) for context in contexts]
         distinct = list(dict.fromkeys(text for row in texts for text in row))
-        counts: list[Any] = [hasher.transform(distinct) for hasher in self._hashers] if distinct else []
-        grams = dict(zip(distinct, sum(count.getnnz(axis=1) for count in counts), strict=True)) if distinct else {}
-        weights = self._projection.components_.nnz / HASH_BUCKETS
+        hashed: list[Any] = [hasher.transform(distinct) for hasher in self._hashers] if distinct else []
+        counts = np.array([rows.getnnz(axis=1) for rows in hashed]).sum(axis=0).tolist() if distinct else []
+        grams = dict(zip(distinct, counts, strict=True))
+        projection: Any = self._projection.components_
+        weights = projection.nnz / HASH_BUCKETS
         return weights * np.array([sum(grams[text] for text in row) for row in texts], dtype=float)
 
     def _folded(self, texts: list[str]) -> list[str]:
