@@ -201,7 +201,7 @@ class PolicyBundle(PolicyFields):
 
     @property
     def multiply_adds(self) -> int:
-        """Multiplications of one decision: the reduction's and the layers'."""
+        """Multiplications of one decision: the reduction's and the layers', the encoder's apart."""
         return self.reduction.components.size + multiply_adds(self.kind, self.weights)
 
     def save(self, folder: Path | str, evaluation: Mapping[str, Any] | None = None) -> None:
@@ -217,7 +217,7 @@ class PolicyBundle(PolicyFields):
         header = {
             "schema_version": self._schema_version,
             "architecture": self._architecture(),
-            **self.field_values,
+            **{name: value for name, value in self.field_values.items() if value or name not in _LATER},
             "pool": [member.to_dict() for member in self.pool],
         }
         write_json(folder / HEADER, header)
@@ -274,6 +274,7 @@ class PolicyBundle(PolicyFields):
         return {f"reduction/{f.name}": getattr(self.reduction, f.name) for f in fields(self.reduction)} | self.weights
 
 
+_LATER = ("tie_order", "encoder_multiply_adds")  # left out where an older run does not know them
 _TRAINED_BY = {"cost_weight": "cost_conditioned", "budget": "budgeted"}
 
 

@@ -40,6 +40,7 @@ class PolicyFields:
       kind: what the arrays are: a `network`; an `ensemble` of networks of several seeds, whose logits are their mean; a
         `plan`, fitted stage by stage from the last hop back; or a `task-sequence`, a classifier of the task and a
         sequence of models for each task.
+      encoder_multiply_adds: mean multiply-adds of embedding a context of 0, 1, ... responses; empty where unknown.
 
     Raises:
       InputError: naming the field that is out of its domain.
@@ -57,6 +58,7 @@ class PolicyFields:
     cost_weight: float | None = None
     tie_order: tuple[int, ...] = ()
     kind: str = NETWORK
+    encoder_multiply_adds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -140,9 +142,8 @@ def check_fields(policy: PolicyFields) -> None:
         raise InputError(f"cost_normaliser is {policy.cost_normaliser}, but must be a number above 0")
     if policy.cost_weight is not None and not -np.inf < policy.cost_weight < np.inf:
         raise InputError(f"cost_weight is {policy.cost_weight}, but must be a number")
-    actions = list(range(len(names) + 1))
-    if policy.tie_order and sorted(policy.tie_order) != actions:
-        raise InputError(f"tie_order is {list(policy.tie_order)}, but must name each of {actions} once")
+    if policy.tie_order and sorted(policy.tie_order) != list(range(len(names) + 1)):
+        raise InputError(f"tie_order is {list(policy.tie_order)}, but must be 0 to {len(names)} in some order")
     for name, bounds in policy.conditions.items():
         if name not in CONDITIONS:
             raise InputError(f"the policy is conditioned on {name!r}, which this version does not know")

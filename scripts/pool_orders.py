@@ -123,7 +123,7 @@ def strided_features(train: OutcomeTable, size: int) -> FittedFeatures:
     scale = np.sqrt(spread * spread.mean())
     reduction = FeatureReduction(
         fitted.mean_.astype(np.float32),
-        np.ascontiguousarray(fitted.components_.T, np.float32),
+        np.ascontiguousarray(np.asarray(fitted.components_).T, np.float32),
         np.maximum(scale, 1e-3 * scale[0] + 1e-12).astype(np.float32),
     )
     return replace(fit_features(train, 1), reduction=reduction)

@@ -52,9 +52,23 @@ class NGramEncoder:
         """Of which contexts something is left out: none, every n-gram counts."""
         return np.zeros(len(contexts), dtype=bool)
 
+    def multiply_adds(self, contexts: Sequence[Context]) -> Float[np.ndarray, " B"]:
+        """Work of embedding each context: one a distinct n-gram and weight of its bucket; hashing is not counted."""
+        weights = np.count_nonzero(_projection(self.size // 4, self.seed)) / HASH_BUCKETS
+
+        @lru_cache(None)
+        def work(text: str) -> int:
+            folded = self._folded(text).lower()
+            return sum(len(_hashed(grams(folded))[0]) for grams in (_character_ngrams, _word_ngrams))
+
+        texts = [(context.query, *context.responses[-1:]) for context in contexts]
+        return weights * np.array([sum(map(work, row)) for row in texts], dtype=float)
+
+    def _folded(self, text: str) -> str:
+        return _NUMBER.sub("0", text) if self.fold_numbers else text
+
     def _embed(self, texts: list[str]) -> Float[np.ndarray, "B H"]:
-        if self.fold_numbers:
-            texts = [_NUMBER.sub("0", text) for text in texts]
+        texts = [self._folded(text) for text in texts]
         rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         projection = _projection(self.size // 4, self.seed)
         embedded = np.empty((len(rows), self.size // 2), np.float32)
@@ -85,16 +99,21 @@ def _projected(grams: list[str], projection: Float[np.ndarray, "K H"]) -> Float[
     """Signed counts of the n-grams' buckets, of length 1, through the projection."""
     if not grams:
         return np.zeros(projection.shape[1], np.float32)
-    counts = Counter(grams)
-    if len(_PLACES) > _MOST_PLACES:
-        _PLACES.clear()
-    places = np.array([_PLACES.get(gram) or _place(gram) for gram in counts])
-    buckets, inverse = np.unique(np.abs(places) - 1, return_inverse=True)
-    signed = np.sign(places) * np.fromiter(counts.values(), np.int64, len(counts))
-    count = np.bincount(inverse, signed, len(buckets)).astype(np.float32)
+    buckets, count = _hashed(grams)
     length = np.sqrt((count.astype(np.float64) ** 2).sum())
     unit = (count / length).astype(np.float32) if length else count
     return (unit[:, None] * projection[buckets]).sum(axis=0)
+
+
+def _hashed(grams: list[str]) -> tuple[Int[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+    """The distinct buckets of n-grams, and the signed count in each."""
+    counts = Counter(grams)
+    if len(_PLACES) > _MOST_PLACES:
+        _PLACES.clear()
+    places = np.array([_PLACES.get(gram) or _place(gram) for gram in counts], dtype=np.int64)
+    buckets, inverse = np.unique(np.abs(places) - 1, return_inverse=True)
+    signed = np.sign(places) * np.fromiter(counts.values(), np.int64, len(counts))
+    return buckets, np.bincount(inverse, signed, len(buckets)).astype(np.float32)
 
 
 _PLACES: dict[str, int] = {}  # of n-grams seen before: the bucket plus 1, with the sign of the count
@@ -152,3 +171,18 @@ def _distinct(rng: np.random.RandomState, number: int) -> list[int] | Int[np.nda
     while len(chosen) < number:
         chosen[rng.randint(HASH_BUCKETS)] = None
     return list(chosen)
+
+
+def encoder_work(encoder: Any, contexts: Sequence[Context]) -> list[float] | None:
+    """Mean multiply-adds of embedding a context of 0, 1, ... responses; None where the encoder does not tell.
+
+    Args:
+      encoder: any encoder; one that tells has a method `multiply_adds`, from contexts to their work.
+      contexts: contexts of which there is one at least of every length up to the longest.
+    """
+    tell = getattr(encoder, "multiply_adds", None)
+    work = tell(contexts) if tell is not None and contexts else None
+    if work is None:
+        return None
+    hops = np.array([len(context.responses) for context in contexts])
+    return [float(np.mean(work[hops == number])) for number in range(hops.max() + 1)]

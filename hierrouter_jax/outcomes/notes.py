@@ -36,6 +36,22 @@ def replicates_note(report: dict[str, Any]) -> str:
     )
 
 
+def near_copy_note(counts: dict[str, int], split: str) -> str:
+    """How many queries of a split have near copies among those that policies were made with.
+
+    Args:
+      counts: the split's counts, as `outcomes.duplicates.near_copies` gives them.
+    """
+    places = {name: counts[name] for name in ("train", "validation") if name in counts}
+    if not counts["either"]:
+        return f"none of {counts['queries']:,} {split} queries has a near copy in {' or '.join(places)}"
+    where = " and ".join(f"{count:,} in {name}" for name, count in places.items())
+    return f"near copies: {counts['either']:,} of {counts['queries']:,} {split} queries have one ({where})"
+
+
+ENCODER_UNKNOWN = "the table does not say what its encoder computes: costs of deciding leave that out"
+
+
 def mix_notes(settings: dict[str, Any]) -> list[str]:
     """Of a mix of tasks: the label, and the duplicates."""
     duplicates = settings["mix"]["duplicates"]

@@ -33,11 +33,11 @@ def tie_order(train: OutcomeTable) -> tuple[int, ...]:
     cost = _rounded(_means(train.cost[:, first], train.available[:, first], np.inf))
     accuracy = _rounded(_means(train.quality[:, first], train.available[:, first], 0.0))
     last = np.where(tree.stages > 0, tree.last_model(np.arange(tree.num_nodes)), -1)
-    given = [train.available[:, last == model].sum() for model in models]
+    count = [train.available[:, last == model].sum() for model in models]
     total = [
         train.quality[:, last == model][train.available[:, last == model]].sum(dtype=np.float64) for model in models
     ]
-    overall = _rounded(np.array(total) / np.maximum(given, 1))
+    overall = _rounded(np.array(total) / np.maximum(count, 1))
     names = train.model_names
     ranked = sorted(models, key=lambda m: (cost[m], -accuracy[m], -overall[m], names[m]))
     return (tree.num_models, *ranked)

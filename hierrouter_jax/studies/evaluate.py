@@ -12,8 +12,14 @@ from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mea
 from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import evaluated_queries
-from hierrouter_jax.outcomes.duplicates import find_duplicates
-from hierrouter_jax.outcomes.notes import replicates_note, table_notes, unanswered_note
+from hierrouter_jax.outcomes.duplicates import find_duplicates, near_copies
+from hierrouter_jax.outcomes.notes import (
+    ENCODER_UNKNOWN,
+    near_copy_note,
+    replicates_note,
+    table_notes,
+    unanswered_note,
+)
 from hierrouter_jax.outcomes.replicates import first_rows, replicates_report, variance_within
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.caching import caching
@@ -33,7 +39,7 @@ from hierrouter_jax.studies.measures import (
 from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import Told, TrainedRouter, router_cost
+from hierrouter_jax.training.router import Told, TrainedRouter, encoder_multiply_adds, router_cost
 
 COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
 
@@ -62,6 +68,7 @@ def evaluate(
     part = evaluated_queries(table, split)
     questions = part.select(first_rows(part))  # a row for each question, whatever its replicates
     left_out = table.split(split).num_queries - part.num_queries
+    copies = near_copies(table.queries, split, progress=True)[split]
     weight = cost_weight / features.cost_normaliser
     entries = [
         *(Entry(name, "learned", r.end_probability(part, r.chosen_seed), r.may_stop) for name, r in routers.items()),
@@ -98,10 +105,13 @@ def evaluate(
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
             "left_out": left_out,
+            "near_copies": copies,
             "notes": [
                 *table_notes(table.settings),
                 *([unanswered_note(left_out)] if left_out else []),
                 *([replicates_note(varied)] if varied else []),
+                near_copy_note(copies, split),
+                *([] if encoder_multiply_adds(table) else [ENCODER_UNKNOWN]),
             ],
         },
         "money_unit": table.money_unit,

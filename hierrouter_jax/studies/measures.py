@@ -83,7 +83,7 @@ def charged(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable, 
     Args:
       networks: number of networks that decide together.
     """
-    return replace(outcome, cost=outcome.cost + networks * router_cost(router, outcome, table))
+    return replace(outcome, cost=outcome.cost + router_cost(router, outcome, table, networks))
 
 
 def outcome_by_question(part: OutcomeTable, ends: Float[np.ndarray, "Q N"]) -> PolicyOutcome:

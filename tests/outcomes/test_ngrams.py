@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.random_projection import SparseRandomProjection
 
-from hierrouter_jax.outcomes.ngrams import HASH_BUCKETS, NGramEncoder, murmur3
+from hierrouter_jax.outcomes.ngrams import HASH_BUCKETS, NGramEncoder, encoder_work, murmur3
 from hierrouter_jax.outcomes.table import Context
 
 CONTEXTS = [
@@ -83,3 +83,13 @@ def test_murmur3_by_its_test_vectors(key, digest):
 
 def test_nothing_is_left_out_of_any_context():
     assert NGramEncoder(size=16).truncated([Context("a" * 100_000), Context("b")]).tolist() == [False, False]
+
+
+def test_work_is_a_weight_a_distinct_gram():
+    """The word ab, with a space on either side: nine distinct n-grams of one to four characters, and one word."""
+    encoder = NGramEncoder(size=1024)
+    query, answered = encoder.multiply_adds([Context("ab"), Context("ab", ("x", "ab"))])
+    assert query == pytest.approx(10 * 256 / 128, rel=0.02)  # a bucket weighs in one of 128 of the 256 components
+    assert answered == pytest.approx(2 * query)
+    assert encoder_work(encoder, [Context("ab"), Context("ab", ("ab",))]) == pytest.approx([query, 2 * query])
+    assert encoder_work(object(), [Context("ab")]) is None

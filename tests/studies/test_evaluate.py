@@ -117,6 +117,26 @@ def test_deciding_to_stop_is_charged_to_a_budgeted_router(table):
     np.testing.assert_allclose(router_cost(router, outcome, table), 2 * router.bundle(table).multiply_adds * rate)
 
 
+def test_the_encoder_is_charged_at_every_decision_as_the_bundle_says(table):
+    """A route of one call and STOP embeds the query and the first answer; two networks share the embeddings."""
+    router = random_router(table, budgeted=True)
+    known = replace(table, settings={"encoder": {"multiply_adds": [1e6, 3e6, 5e6]}})
+    ends = np.zeros((90, table.tree.num_nodes))
+    ends[:, 1] = 1.0
+    outcome = policy_outcome(table, ends)
+    rate = np.mean([member.price_in / member.parameters for member in table.pool])
+    bundle = router.bundle(known)
+    assert bundle.encoder_multiply_adds == (1e6, 3e6, 5e6)
+    expected = (2 * bundle.multiply_adds + sum(bundle.encoder_multiply_adds[:2])) * rate
+    np.testing.assert_allclose(router_cost(router, outcome, known), expected)
+    np.testing.assert_allclose(router_cost(router, outcome, known, networks=2), (4 * bundle.multiply_adds + 4e6) * rate)
+    said = "the table does not say what its encoder computes: costs of deciding leave that out"
+    for whole, notes in ((table, [said]), (known, [])):
+        evaluation = evaluate(whole, {"exact": router}, router.features, 0.02, "test")
+        assert [note for note in evaluation["table"]["notes"] if "encoder" in note] == notes
+        assert evaluation["table"]["near_copies"] == {"queries": 30, "train": 0, "validation": 0, "either": 0}
+
+
 def test_what_a_router_was_not_trained_for_is_refused(table):
     plain, budgeted = random_router(table), random_router(table, budgeted=True)
     with pytest.raises(InputError, match="a budget is given, but exact was not trained to be told one"):

@@ -52,6 +52,10 @@ class ImportedEncoder:
         tell = getattr(self._encoder, "truncated", None)
         return None if tell is None else np.asarray(tell(contexts), dtype=bool)
 
+    def multiply_adds(self, contexts: Sequence[Context]) -> Float[np.ndarray, " B"] | None:
+        tell = getattr(self._encoder, "multiply_adds", None)
+        return None if tell is None else np.asarray(tell(contexts), dtype=float)
+
 
 _NEURAL = {"sentence-transformers": "sentence_encoder", "transformers": "transformers_encoder"}
 _KINDS = ("ngrams", *_NEURAL)

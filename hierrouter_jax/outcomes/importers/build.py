@@ -266,11 +266,12 @@ def _table(
     table_queries = tuple(
         Query(q.query_id, q.query, q.task, q.gold, q.split, q.group) for q in queries.itertuples(index=False)
     )
+    embedding, work = embed(encoder, tree, table_queries, response, available)
     return OutcomeTable(
         tree=tree,
         pool=pool,
         queries=table_queries,
-        context_embedding=embed(encoder, tree, table_queries, response, available),
+        context_embedding=embedding,
         quality=spread("score", np.float32),
         tokens_in=spread("tokens_in", np.int32),
         tokens_out=spread("tokens_out", np.int32),
@@ -278,7 +279,7 @@ def _table(
         response=response,
         encoder=encoder.spec,
         money_unit=unit,
-        settings=settings,
+        settings=settings | {"encoder": {"multiply_adds": work}},
         latency=spread("latency", np.float32) if frame["latency"].notna().all() else None,
         stated_cost=spread("cost", np.float64) if stated else None,
     )

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.coverage import decision_contexts
+from hierrouter_jax.outcomes.ngrams import encoder_work
 from hierrouter_jax.outcomes.table import Context, Query
 from hierrouter_jax.outcomes.texts import NotText, as_text
 
@@ -114,8 +115,8 @@ def embed(
     queries: Sequence[Query],
     response: np.ndarray,
     available: Bool[np.ndarray, "Q N"],
-) -> Float[np.ndarray, "Q D E"]:
-    """Embeddings of the contexts at decision nodes; zero where there is none.
+) -> tuple[Float[np.ndarray, "Q D E"], list[float] | None]:
+    """Embeddings of the contexts at decision nodes, zero where there is none; and what `encoder_work` says of them.
 
     Args:
       encoder: encoder of contexts.
@@ -129,4 +130,4 @@ def embed(
     vectors = encoder.encode(list(index))
     embedding = np.zeros((len(queries), tree.num_decision_nodes, vectors.shape[-1]), dtype=np.float32)
     embedding[rows, nodes] = vectors[[index[context] for context in contexts]]
-    return embedding
+    return embedding, encoder_work(encoder, list(index))

@@ -113,6 +113,7 @@ class _Stand:
             self.splits = splits_of(config, self.table, self.group)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+        self.kind = "random" if config.splits else "folds" if config.folds else "given"
         self.learners, self.left = entrants(config, self.table.tree.horizon)
         self.opponents = chosen_opponents(self.table, config.opponents)
         if config.opponents is None:
@@ -146,6 +147,14 @@ class _Stand:
                     yield Task(split, missing)
                 yield from (Task(split, one) for one in learners.values() if split.load(one) is None)
 
+    @property
+    def _left_out(self) -> int:
+        """Training and validation queries of the table's own split that no part holds, as copies of later ones."""
+        if self.kind != "given":
+            return 0
+        learned = np.array([query.split != "test" for query in self.table.queries]) & self.table.answered
+        return int(learned.sum() - len(self.splits[0].train) - len(self.splits[0].validation))
+
     def board(self, config: LeaderboardConfig) -> dict[str, Any]:
         opponents = {name: [_present(split, name) for split in self.jobs] for name in self.opponents}
         learners = {name: [_present(split, one) for split in self.jobs] for name, one in self.learners.items()}
@@ -153,12 +162,13 @@ class _Stand:
         about = {
             "name": self.name,
             "split": {
-                "kind": "random" if config.splits else "folds" if config.folds else "given",
+                "kind": self.kind,
                 "count": len(self.splits),
                 **{part: int(np.median(some)) for part, some in sizes.items()},
                 "seed": config.seed,
                 "duplicate_queries": int(len(self.group) - len(np.unique(self.group))),
                 "unanswered_queries": int((~self.table.answered).sum()),
+                "near_copies": self._left_out,
             },
             "left_out": self.left,
         }
