@@ -123,6 +123,7 @@ def _result(
             "policies": len(names) * len(config.cost_weights) * config.seeds,
             "tuning": {"draws": config.tuning.draws, "seeds": config.tuning.seeds},
             "resamples": config.resamples,
+            "permutations": 0,  # none are drawn any more
             "return": "accuracy minus cost weight times normalised cost, for every arm alike",
             "checkpoint": "each run keeps its parameters of the best validation return by its own reward",
             "chosen_seed": "the best validation accuracy minus cost weight times normalised cost",
