@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -67,9 +68,9 @@ class FeatureReduction:
         check_reduction(self.mean, self.components, self.scale)
 
     def __call__(self, embedding: Float[np.ndarray, "*B E"]) -> Float[np.ndarray, "*B F"]:
-        """The reduced embeddings, float32; by parts, so that a large table needs no copies of itself on the way."""
+        """The reduced embeddings, as precise as the map; by parts, so that a large table is not copied on the way."""
         rows = embedding.reshape(-1, embedding.shape[-1])
-        reduced = np.empty((len(rows), len(self.scale)), np.float32)
+        reduced = np.empty((len(rows), len(self.scale)), self.components.dtype)
         for start in range(0, len(rows), _PART):
             part = slice(start, start + _PART)
             reduced[part] = ((rows[part] - self.mean) @ self.components) / self.scale
@@ -119,11 +120,18 @@ class PolicyBundle(PolicyFields):
           InputError: if the policy is not conditioned on what it is told.
         """
         self.check_told(cost_weight, budget)
-        reduced = self.reduction(embedding)
+        reduction, weights = self._double
+        reduced = reduction(embedding)
         spent = np.asarray(cost / self.cost_normaliser, dtype=np.float32)[:, None]
         conditions = self._condition_inputs(np.asarray(cost), cost_weight, budget)
-        logits = policy_logits(self.kind, self.weights, reduced, stage, spent, conditions, np)
+        logits = policy_logits(self.kind, weights, reduced, stage, spent, conditions, np)
         return np.where(self._legal(stage, np.asarray(cost), budget, charges), logits, -np.inf)
+
+    @cached_property
+    def _double(self) -> tuple[FeatureReduction, dict[str, np.ndarray]]:
+        """Map and weights in double precision, so that a decision is the same alone, in any batch and when replayed."""
+        arrays = (getattr(self.reduction, field.name).astype(np.float64) for field in fields(FeatureReduction))
+        return FeatureReduction(*arrays), {name: array.astype(np.float64) for name, array in self.weights.items()}
 
     def act(
         self,
@@ -138,7 +146,7 @@ class PolicyBundle(PolicyFields):
         logits = self.logits(embedding, stage, cost, cost_weight, budget, charges)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         actions = first_best(logits, self.tie_order or price_order(self.pool))
-        return actions, weights / weights.sum(axis=1, keepdims=True)
+        return actions, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def check_told(self, cost_weight: float | None, budget: Any) -> None:
         """Refuse a cost weight or a budget that the policy was not trained to be told.

@@ -156,6 +156,15 @@ def test_replaying_a_log_gives_its_distributions_again(bundle, tmp_path, explore
     assert propensity_check(*log.draws()).p_value > LEVEL
 
 
+@pytest.mark.extended
+@pytest.mark.parametrize("explore", ["softmax:0.1", "epsilon:0.1"])
+def test_twenty_thousand_served_decisions_are_exact(bundle, tmp_path, explore):
+    log = serve(bundle, tmp_path, explore, 9_000)
+    assert len(log) > 20_000
+    np.testing.assert_allclose(replay(log, bundle), log.matrix("probs"), atol=1e-6)
+    assert propensity_check(*log.draws()).p_value > LEVEL
+
+
 def test_a_replay_is_of_the_policy_that_served(bundle, tmp_path):
     log = serve(bundle, tmp_path, "softmax:0.5", 5)
     other = replace(bundle, cost_normaliser=3.0)
