@@ -32,16 +32,11 @@ def oracle_return(table: OutcomeTable, cost_weight: float, allow_stop: bool) -> 
     return _best(table, fixed_length=not allow_stop, cost_weight=cost_weight)
 
 
-def co_failure(table: OutcomeTable) -> tuple[int, int]:
-    """Queries that no pool member gets right alone in one call, of those asked, and how many any was asked.
-
-    A model that was not asked a query may have been right: with missing calls the first number is an upper bound.
-    """
-    return int(failed_alone(table).sum()), int(table.answered.sum())
-
-
 def failed_alone(table: OutcomeTable) -> Bool[np.ndarray, " Q"]:
-    """Whether a query was asked, and no pool member gets it right alone in one call."""
+    """Whether a query was asked, and no pool member gets it right alone in one call.
+
+    A model that was not asked a query may have been right: with missing calls their number is an upper bound.
+    """
     first = table.tree.stage_slice(1)
     alone = (table.quality[:, first] >= RIGHT) & table.available[:, first]
     return np.asarray(table.answered & ~alone.any(axis=1))

@@ -15,7 +15,8 @@ from rich.text import Text
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.failures import ALL_TASKS, CAUSES
-from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.notes import replicates_note, table_notes
+from hierrouter_jax.outcomes.replicates import mean_by_question, replicates_report
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.report.formats import DASH, number, percent
 
@@ -41,19 +42,22 @@ def table_summary(table: OutcomeTable) -> dict[str, Any]:
     splits = []
     for split in dict.fromkeys(query.split for query in table.queries):
         everything, part = table.split(split), evaluated_queries(table, split)
-        failed, queries = oracle.co_failure(part)
-        rows = np.arange(queries)
+        rows, ends = (
+            np.arange(part.num_queries),
+            {"oracle_fixed": oracle.oracle_fixed, "oracle_stop": oracle.oracle_stop},
+        )
+        shares = {name: part.quality[rows, end(part)].astype(np.float64) for name, end in ends.items()}
+        shares["co_failure"] = oracle.failed_alone(part).astype(np.float64)
         splits.append(
             {
                 "split": split,
                 "queries": everything.num_queries,
-                "left_out": everything.num_queries - queries,
+                "left_out": everything.num_queries - part.num_queries,
                 "tasks": len(np.unique(part.task)),
-                "oracle_fixed": float(part.quality[rows, oracle.oracle_fixed(part)].mean()),
-                "oracle_stop": float(part.quality[rows, oracle.oracle_stop(part)].mean()),
-                "co_failure": failed / queries,
+                **{name: float(mean_by_question(values, part.question).mean()) for name, values in shares.items()},
             }
         )
+    replicates = replicates_report(table)
     return {
         "pool": pool,
         "splits": splits,
@@ -61,7 +65,7 @@ def table_summary(table: OutcomeTable) -> dict[str, Any]:
         "available": float(table.available[:, 1:].mean()),
         "fingerprint": table.fingerprint,
         "settings": table.settings,
-        "notes": table_notes(table.settings),
+        "notes": [*table_notes(table.settings), *([replicates_note(replicates)] if replicates else [])],
     }
 
 

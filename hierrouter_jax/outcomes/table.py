@@ -98,7 +98,7 @@ class OutcomeTable:
       details: further columns [Q, N] that travel with the table (prompt, finish_reason, grader detail).
       stated_cost: cost [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is
         tokens times prices. A table with it is not priced anew by its pool's prices.
-      tokens_cached: of `tokens_in`, those that a prefix cache of the same model serves, [Q, N] int32; 0 by default.
+      tokens_cached: tokens of `tokens_in` that a prefix cache of the same model serves, [Q, N] int32; 0 by default.
 
     Raises:
       InputError: if shapes disagree, a number is not finite, or a quality is outside [0, 1].

@@ -103,16 +103,19 @@ def achieved(outcome: PolicyOutcome) -> dict[str, Any]:
 
 
 def co_failure(part: OutcomeTable) -> dict[str, Any]:
-    """Share of the queries that no model of the pool gets right in one call, with its interval.
+    """Share of the queries that no model of the pool gets right in one call, of those asked, with its interval.
 
     Of replicates the share is averaged within each question, and its interval is over questions: Clopper-Pearson, or
     where some question's rows differ the bootstrap.
     """
-    shares = mean_by_question(oracle.failed_alone(part).astype(np.float64), part.question)
-    if ((shares > 0) & (shares < 1)).any():
-        return {"value": float(shares.mean()), "ci": list(mean_interval(shares))}
-    queries = int((mean_by_question(part.answered.astype(np.float64), part.question) > 0).sum())
-    return {"value": float(shares.sum()) / queries, "ci": list(proportion_interval(int(shares.sum()), queries))}
+    answered = part if part.answered.all() else part.select(part.answered)
+    shares = mean_by_question(oracle.failed_alone(answered).astype(np.float64), answered.question)
+    bounds = (
+        mean_interval(shares)
+        if ((shares > 0) & (shares < 1)).any()
+        else proportion_interval(int(shares.sum()), len(shares))
+    )
+    return {"value": float(shares.mean()), "ci": list(bounds)}
 
 
 def task_rows(part: OutcomeTable) -> list[tuple[str, Int[np.ndarray, " q"]]]:

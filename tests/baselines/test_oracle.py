@@ -41,7 +41,7 @@ def test_the_oracle_takes_the_cheapest_of_equals():
 
 def test_co_failure_counts_queries_that_no_model_answers_alone():
     table = with_quality(random_table(queries=10, tasks=2), {0: [(1,)], 1: [(0, 1), (2, 2, 2)]})
-    assert oracle.co_failure(table) == (5, 10)
+    assert (oracle.failed_alone(table).sum(), table.answered.sum()) == (5, 10)
 
 
 def gaps() -> OutcomeTable:
@@ -62,7 +62,7 @@ def test_what_was_not_run_is_no_wrong_answer():
     table = gaps()
     assert oracle.oracle_fixed(table).tolist() == [2, 1, 0, 4]
     assert oracle.oracle_stop(table).tolist() == [2, 1, 0, 4]
-    assert oracle.co_failure(table) == (2, 3)
+    assert (oracle.failed_alone(table).sum(), table.answered.sum()) == (2, 3)
     part = evaluated_queries(table, "test")
     assert [query.id for query in part.queries] == ["q0", "q1", "q3"]
     assert part.quality[np.arange(3), oracle.oracle_stop(part)].tolist() == [1, 0, 1]
