@@ -92,7 +92,7 @@ def _cell(text: str) -> str:
 
 def _evaluation(policy: PolicyFields, evaluation: Mapping[str, Any] | None) -> str:
     by_name = {row["name"]: row for row in evaluation["policies"]} if evaluation else {}
-    own = policy.provenance.get("learner")
+    own = str(policy.provenance.get("learner"))
     if evaluation is None or own not in by_name:
         return "No evaluation of this router was at hand when it was exported."
     names = [name for name in (own, _OPPONENT) if name in by_name]

@@ -79,7 +79,7 @@ def policy_logits(
     if PRIOR[0] in tensors:
         logits = logits + _prior_logits(xp, [tensors[name][stage] for name in PRIOR], reduced)
     may_call = logits[:, :-1] < math.inf  # all of them
-    if "budget" in bundle.conditions:
+    if budget is not None:
         may_call = cost[:, None] + charges <= budget[:, None]
     may_stop = (stage > 0) & (bundle.allow_stop or "budget" in bundle.conditions) | ~xp.any(may_call, 1)
     return xp.where(xp.concatenate([may_call, may_stop[:, None]], 1), logits, -math.inf)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
 
@@ -45,7 +44,7 @@ class DecisionLog:
           InputError: if they are not, as where policies of several pools wrote the log; `only` chooses among them.
         """
         lists = self.rows[name].combine_chunks()
-        lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
         if len(lengths) and not (lengths == lengths[0]).all():
             raise InputError(
                 f"{name} of the log has lists of {lengths.min():g} to {lengths.max():g} values, but one length is "

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, SHARE, Domains, check_domains, check_values
@@ -268,12 +267,11 @@ def _write_part(path: Path, rows: pa.Table) -> None:
 
 def _without(path: Path, episode_id: str) -> int:
     """Take an episode's rows out of a part; returns how many there were."""
-    others = pc.not_equal(pq.ParquetFile(path).read(columns=["episode_id"])["episode_id"], episode_id)
-    left = pc.sum(others).as_py()
-    if left == len(others):
+    others = pq.ParquetFile(path).read(columns=["episode_id"])["episode_id"].to_numpy() != episode_id
+    if others.all():
         return 0
-    if left:
-        _write_part(path, pq.ParquetFile(path).read().filter(others))
+    if others.any():
+        _write_part(path, pq.ParquetFile(path).read().filter(pa.array(others)))
     else:
         path.unlink()
-    return len(others) - left
+    return int((~others).sum())

@@ -54,6 +54,16 @@ def test_text_is_kept_only_where_it_is_asked_for(tmp_path):
     assert read_log(tmp_path / "text").rows["response"].to_pylist() == ["This is."]
 
 
+def test_text_that_no_file_can_hold_and_numbers_that_are_none_do_no_harm(tmp_path):
+    with LogWriter(tmp_path, LogOptions(text=True)) as writer:
+        assert writer.append(decision("a", question="half a pair \ud83d, and a whole one \U0001f600"))
+        with pytest.raises(InputError, match="the embedding of episode 'b' holds a number that is not finite"):
+            writer.append(decision("b", embedding=np.array([1.0, np.nan])))
+        with pytest.raises(InputError, match="cannot be written as JSON"):
+            writer.append(decision("c", cost=float("inf")))
+    assert read_log(tmp_path).rows["question"].to_pylist() == ["half a pair ?, and a whole one \U0001f600"]
+
+
 def test_threads_append_side_by_side_while_files_become_parts(tmp_path):
     with LogWriter(tmp_path, SMALL) as writer:
 
