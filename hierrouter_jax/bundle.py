@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from safetensors.numpy import save_file
 
+from hierrouter_jax.bundle_card import CARD, model_card
 from hierrouter_jax.bundle_checks import (
     ACTIVATION,
     CONDITIONS,
@@ -24,7 +27,7 @@ from hierrouter_jax.bundle_checks import (
     read_tensors,
 )
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.files import read_json, replacing, write_json, write_text
 
 # A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2.
 SCHEMA_VERSION, PRIOR_SCHEMA_VERSION = 1, 2
@@ -54,9 +57,9 @@ class FeatureReduction:
         check_reduction(self.mean, self.components, self.scale)
 
     def __call__(self, embedding: Float[np.ndarray, "*B E"]) -> Float[np.ndarray, "*B F"]:
-        """The reduced embeddings, float32; by parts, so that a large table needs no copies of itself on the way."""
+        """The reduced embeddings, as precise as the map; by parts, so that a large table is not copied on the way."""
         rows = embedding.reshape(-1, embedding.shape[-1])
-        reduced = np.empty((len(rows), len(self.scale)), np.float32)
+        reduced = np.empty((len(rows), len(self.scale)), self.components.dtype)
         for start in range(0, len(rows), _PART):
             part = slice(start, start + _PART)
             reduced[part] = ((rows[part] - self.mean) @ self.components) / self.scale
@@ -105,20 +108,27 @@ class PolicyBundle(PolicyFields):
           InputError: if the policy is not conditioned on what it is told.
         """
         self.check_told(cost_weight, budget)
-        reduced = self.reduction(embedding)
-        stage_row = np.tile(self.weights["stage_embedding"][stage], (len(reduced), 1))
+        reduction, weights = self._double
+        reduced = reduction(embedding)
+        stage_row = np.tile(weights["stage_embedding"][stage], (len(reduced), 1))
         spent = np.asarray(cost / self.cost_normaliser, dtype=np.float32)[:, None]
         conditions = self._condition_inputs(np.asarray(cost), cost_weight, budget)
         hidden = np.concatenate([reduced, stage_row, spent, conditions], axis=1)
         for layer in range(self.num_layers):
-            hidden = np.tanh(hidden @ self.weights[f"hidden_{layer}/kernel"] + self.weights[f"hidden_{layer}/bias"])
-        logits = hidden @ self.weights["logits/kernel"] + self.weights["logits/bias"]
+            hidden = np.tanh(hidden @ weights[f"hidden_{layer}/kernel"] + weights[f"hidden_{layer}/bias"])
+        logits = hidden @ weights["logits/kernel"] + weights["logits/bias"]
         if PRIOR[0] in self.weights:
             logits = logits + self._prior_logits(reduced, stage)
         return np.where(self._legal(stage, np.asarray(cost), budget, charges), logits, -np.inf)
 
+    @cached_property
+    def _double(self) -> tuple[FeatureReduction, dict[str, np.ndarray]]:
+        """Map and weights in double precision, so that a decision is the same alone, in any batch and when replayed."""
+        arrays = (getattr(self.reduction, field.name).astype(np.float64) for field in fields(FeatureReduction))
+        return FeatureReduction(*arrays), {name: array.astype(np.float64) for name, array in self.weights.items()}
+
     def _prior_logits(self, reduced: Float[np.ndarray, "B F"], stage: int) -> Float[np.ndarray, "B A"]:
-        kernel, means, task_kernel, task_bias = (self.weights[name][stage] for name in PRIOR)
+        kernel, means, task_kernel, task_bias = (self._double[1][name][stage] for name in PRIOR)
         scores = reduced @ task_kernel + task_bias
         likely = np.exp(scores - scores.max(axis=1, keepdims=True))
         return reduced @ kernel + likely / likely.sum(axis=1, keepdims=True) @ means
@@ -135,7 +145,7 @@ class PolicyBundle(PolicyFields):
         """Greedy actions (ties to the lowest index) and the probabilities behind them; arguments as of `logits`."""
         logits = self.logits(embedding, stage, cost, cost_weight, budget, charges)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return logits.argmax(axis=1), weights / weights.sum(axis=1, keepdims=True)
+        return logits.argmax(axis=1), (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def check_told(self, cost_weight: float | None, budget: Any) -> None:
         """Refuse a cost weight or a budget that the policy was not trained to be told.
@@ -207,8 +217,13 @@ class PolicyBundle(PolicyFields):
         prior = sum(self.weights[name][0].size for name in PRIOR[:3] if name in self.weights)
         return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior
 
-    def save(self, folder: Path | str) -> None:
-        """Write `policy.safetensors` and `policy.json`."""
+    def save(self, folder: Path | str, evaluation: Mapping[str, Any] | None = None) -> None:
+        """Write `policy.safetensors`, `policy.json` and the model card.
+
+        Args:
+          folder: folder of the bundle, made where there is none.
+          evaluation: content of the `evaluation.json` that has a row of this very router, for the card.
+        """
         folder = Path(folder)
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
@@ -219,6 +234,7 @@ class PolicyBundle(PolicyFields):
             "pool": [asdict(member) for member in self.pool],
         }
         write_json(folder / HEADER, header)
+        write_text(folder / CARD, model_card(self, evaluation))
 
     @classmethod
     def load(cls, folder: Path | str) -> "PolicyBundle":

@@ -75,6 +75,7 @@ def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
     chosen = max(routers.values(), key=lambda router: router.state.best_return.max())
     (run.path / "live.json").unlink(missing_ok=True)
     if chosen.exportable:
+        chosen.bundle(table).save(run.path / "policy", evaluation)
         evaluation["live"] = _route_live(config, chosen, table, backends, pool.prompt, run, console)
     else:
         _say(console, f"Not exported, nor routed live: a policy bundle cannot hold {chosen.static.network}")
@@ -95,8 +96,7 @@ def _route_live(
     run: RunFolder,
     console: Console,
 ) -> dict[str, Any]:
-    """Export the router, route every test query with the bundle, and compare with the table."""
-    chosen.bundle(table).save(run.path / "policy")
+    """Route every test query with the exported bundle, and compare with the table."""
     bundle = PolicyBundle.load(run.path / "policy")
     _say(console, f"Routing every test query live with {chosen.name}, from the exported bundle")
     with run.timed("route live"):

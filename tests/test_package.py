@@ -24,8 +24,8 @@ MAX_BYTES = 1_100_000
 SPECIALISTS = ("reader", "calculator", "speller")
 SPECIALIST_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "card.json")
 LIVE_WING = ("bridge", "serve", "tiny", "cli")
-SPEAKING_TO = {"gym_vector.py": "gym", "adaptive.py": "search", "load.py": "ray"}
-EXTRAS = ("live", "serve", "gym", "ray", "search", "track", "docs", "bench", "dev")
+SPEAKING_TO = {"gym_vector.py": "gym", "adaptive.py": "search", "load.py": "ray", "bundle_onnx.py": "onnx"}
+EXTRAS = ("live", "serve", "gym", "ray", "search", "track", "onnx", "stablehlo", "docs", "bench", "dev")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_tensorflow_probability_is_never_installed(metadata):
 
 def test_every_library_in_use_is_required(metadata):
     """The base for all rooms; the extras only for the live wing, the command line and quickstart on top of it, and for
-    the modules that speak to Gymnasium, to Optuna and to Ray.
+    the modules that speak to Gymnasium, to Optuna, to Ray and to ONNX.
     """
     base = requirements(metadata)
     live = base | requirements(metadata, "live") | requirements(metadata, "serve")

@@ -68,7 +68,17 @@ GROUPS = {
         "report",
     ),
     "Hardware": ("data_mesh", "replicate", "shard_queries", "use_wide_vectors"),
-    "Policies": ("PolicyBundle", "export", "ExportConfig"),
+    "Policies": ("PolicyBundle", "export", "ExportConfig", "TorchPolicy", "jax_policy"),
+    "Serving": ("Router", "serve", "ServeConfig"),
+    "Served traffic": (
+        "read_log",
+        "DecisionLog",
+        "propensity_check",
+        "replay_log",
+        "LogWriter",
+        "LogOptions",
+        "Decision",
+    ),
     "Errors": ("InputError",),
 }
 

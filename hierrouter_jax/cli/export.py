@@ -3,11 +3,12 @@
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hierrouter_jax.cli.evaluate import table_folder
 from hierrouter_jax.domains import NATURAL, Domains, check_domains
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import read_json, write_bytes
 
 if TYPE_CHECKING:
     from hierrouter_jax.bundle import PolicyBundle
@@ -25,6 +26,10 @@ class ExportConfig:
       checkpoint: number of updates after which the router is taken; by default that of the best validation.
       member: number of a sweep's run; by default the best on validation.
       table: folder of the outcome table, if it is no longer where the run found it.
+      stablehlo: whether policy.stablehlo is written beside the bundle, for other compilers.
+      onnx: whether policy.onnx is written beside the bundle, for ONNX runtimes.
+      push: repository OWNER/NAME of the Hugging Face hub that the bundle is put into, made where there is none.
+      public: whether a repository that --push makes is public.
     """
 
     DOMAINS: ClassVar[Domains] = {"seed": NATURAL, "checkpoint": NATURAL, "member": NATURAL}
@@ -36,9 +41,15 @@ class ExportConfig:
     checkpoint: int | None = None
     member: int | None = None
     table: Path | None = None
+    stablehlo: bool = False
+    onnx: bool = False
+    push: str | None = None
+    public: bool = False
 
     def __post_init__(self) -> None:
         check_domains(self)
+        if self.public and self.push is None:
+            raise InputError("--public is given without --push, which makes the repository")
 
     @property
     def written(self) -> Path:
@@ -46,9 +57,16 @@ class ExportConfig:
 
 
 def export(config: ExportConfig) -> None:
-    """Write a trained router as a policy bundle."""
+    """Write a trained router as a policy bundle with its model card, and other forms of it where they are asked for.
+
+    Other forms are the network alone: a policy of another kind is refused. --push needs a token (hf auth login).
+    """
     write_bundle(config)
     print(config.out)
+    if config.push is not None:
+        from hierrouter_jax.bridge.hub import push_policy
+
+        print(push_policy(config.out, config.push, config.public))
 
 
 def write_bundle(config: ExportConfig) -> "PolicyBundle":
@@ -65,8 +83,33 @@ def write_bundle(config: ExportConfig) -> "PolicyBundle":
         raise InputError(f"--member is {config.member}, but {config.run} holds no sweep")
     else:
         bundle = _run_bundle(config)
-    bundle.save(config.out)
+    forms = _other_forms(config, bundle)  # first, so that a policy that has none is refused before anything is written
+    bundle.save(config.out, _evaluation(config, bundle))
+    for name, content in forms.items():
+        write_bytes(config.out / name, content)
     return bundle
+
+
+def _other_forms(config: ExportConfig, bundle: "PolicyBundle") -> dict[str, bytes]:
+    """Contents of the files that hold the policy for other runtimes, by name."""
+    forms = {}
+    if config.stablehlo:
+        from hierrouter_jax.training.policy_program import stablehlo
+
+        forms["policy.stablehlo"] = stablehlo(bundle)
+    if config.onnx:
+        from hierrouter_jax.bundle_onnx import onnx_bytes
+
+        forms["policy.onnx"] = onnx_bytes(bundle)
+    return forms
+
+
+def _evaluation(config: ExportConfig, bundle: "PolicyBundle") -> dict[str, Any] | None:
+    """The run's evaluation, if its rows are of the router that is exported: that of the best seed and update."""
+    path = config.run / "evaluation.json"
+    own = config.seed is None and config.checkpoint is None and config.member is None
+    evaluation = read_json(path) if own and path.is_file() else {"table": {}}
+    return evaluation if evaluation["table"].get("fingerprint") == bundle.table_fingerprint else None
 
 
 def _sweep_bundle(config: ExportConfig) -> "PolicyBundle":

@@ -31,7 +31,8 @@ class RouteConfig:
     Attributes:
       query: a query; or a .txt file with one a line; or a .jsonl, .json, .csv or .parquet file with text
         (of any number of lines) and optionally id and task; or - for standard input, one a line.
-      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives.
+      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives; or hf://OWNER/NAME of one on
+        the Hugging Face hub, and @REVISION.
       pool: preset or YAML file of the pool that the policy was trained on.
       cost_weight: lambda that a cost-conditioned policy is to serve; by default the one of its run.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.

@@ -1,7 +1,6 @@
 """How a served policy draws its actions: the greedy one, or one at random with probabilities that are known exactly."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,11 +18,11 @@ class Exploration:
     """How actions are drawn from a policy's logits.
 
     Attributes:
-      kind: `none` (always the greedy action), `softmax` or `epsilon`.
+      kind: one of `none` (always the greedy action), `softmax` or `epsilon`.
       value: temperature T of softmax, or probability E that epsilon draws the action evenly; 0 for `none`.
     """
 
-    kind: Literal["none", "softmax", "epsilon"] = NONE
+    kind: str = NONE
     value: float = 0.0
 
     @classmethod

@@ -57,7 +57,7 @@ def make_app(config: ServeConfig, router: Router, key: str | None = None) -> Fas
         yield
         await asyncio.to_thread(app.state.service.close)
 
-    pages = {"docs_url": None, "redoc_url": None}  # they would load scripts from elsewhere
+    pages: dict[str, Any] = {"docs_url": None, "redoc_url": None}  # they would load scripts from elsewhere
     app = FastAPI(title="hierrouter", version=__version__, lifespan=lifespan, **pages)
     hosts = hosts_of(config.host, config.allowed_hosts, key)
     within = {"max_body": config.max_body, "body_seconds": config.body_seconds}

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from hierrouter_jax.bridge.backends import Backend, load_backends
 from hierrouter_jax.bridge.encoders import Encoder, build_encoder
+from hierrouter_jax.bridge.hub import policy_folder
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bridge.route import check_same, route
@@ -54,14 +55,14 @@ class Router:
         """A router from a bundle's folder and a pool's preset or file; endpoints with a command are started at need.
 
         Args:
-          policy: folder of the bundle.
+          policy: folder of the bundle, or hf://OWNER/NAME of one on the hub.
           pool: preset or YAML file of the pool that the policy was trained on.
           logs: folder of the logs of servers that are started; by default one that is gone after `close`.
 
         Raises:
           InputError: if one of them cannot be read, or the pool is not the policy's.
         """
-        bundle, config = PolicyBundle.load(policy), load_pool(config_path(str(pool)))
+        bundle, config = PolicyBundle.load(policy_folder(policy)), load_pool(config_path(str(pool)))
         temporary = None if logs else TemporaryDirectory(prefix="hierrouter-servers-")
         servers = Servers(logs or Path(temporary.name))  # type: ignore[union-attr]
         router = cls(bundle, load_backends(config, servers), build_encoder(bundle.encoder), config.prompt, servers)

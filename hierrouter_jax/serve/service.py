@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
 from hierrouter_jax.bridge.encoders import TASK, build_encoder, same_spec
+from hierrouter_jax.bridge.hub import policy_folder
 from hierrouter_jax.bridge.route import check_same
 from hierrouter_jax.bridge.transcript import Hop
 from hierrouter_jax.bundle import PolicyBundle
@@ -136,7 +137,7 @@ class Service:
           InputError: if it cannot be read, or is of another pool; the old one is served on.
         """
         async with self._reloading:
-            bundle = await asyncio.to_thread(PolicyBundle.load, self.config.policy)
+            bundle = await asyncio.to_thread(lambda: PolicyBundle.load(policy_folder(self.config.policy)))
             if not same_spec(bundle.encoder, self._encoder.spec):
                 encoder = await asyncio.to_thread(build_encoder, bundle.encoder)
                 check_same(bundle, self._router.backends, encoder, budgeted=False)
@@ -193,7 +194,7 @@ class Running:
         self._first: list[Event] = []
         self.task = asyncio.create_task(self._run())
 
-    async def events(self) -> AsyncIterator[Event | None]:
+    async def events(self) -> AsyncGenerator[Event | None, None]:
         """Its events as they come; None where nothing has come for a while. Leaving it cancels the request."""
         try:
             while self._first:

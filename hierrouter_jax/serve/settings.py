@@ -15,7 +15,8 @@ class ServeConfig:
     """What is served, to whom, and within which limits.
 
     Attributes:
-      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives.
+      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives; or hf://OWNER/NAME of one on
+        the hub.
       pool: preset or YAML file of the pool that the policy was trained on.
       host: address to listen at; any but this machine's own needs a key.
       port: port to listen at; 0 takes a free one, which the first line of the log tells.

@@ -1,9 +1,19 @@
 """The verb `export` takes what the run answers, and says which learner it took."""
 
+import subprocess
+import sys
+from shutil import copytree
+
+import jax
+import numpy as np
+import onnxruntime
 import pandas as pd
 
+from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.files import read_json
+from hierrouter_jax.outcomes.store import load_table
+from tests.bridge.hub import Hub, serve
 from tests.cli.small_run import refused
 
 
@@ -36,3 +46,50 @@ def test_a_bundle_of_another_pool_and_an_empty_query_are_refused(run, tmp_path, 
     assert "empty" in refused(capsys, "route", "   ", "--policy", policy)
     assert "not trained to be told one" in refused(capsys, "route", "hello", "--policy", policy, "--budget", "40")
     assert "not trained to be told one" in refused(capsys, "route", "hello", "--policy", policy, "--cost_weight", "0.1")
+
+
+def test_other_forms_and_the_row_of_the_evaluation_lie_in_the_bundle(run, tmp_path, capsys):
+    source = tmp_path / "run"
+    copytree(run / "run", source)
+    (source / "evaluation.json").unlink(missing_ok=True)
+    out = tmp_path / "policy"
+    command = ["export", str(source), str(out), "--learner", "ppo"]
+    assert main([*command, "--stablehlo", "--onnx", "true"]) == 0
+    names = {"README.md", "policy.json", "policy.onnx", "policy.safetensors", "policy.stablehlo"}
+    assert {path.name for path in out.iterdir()} == names
+    assert "No evaluation of this router" in (out / "README.md").read_text()
+    bundle = PolicyBundle.load(out)
+    embedding = load_table(run / "table").context_embedding[:, 0]
+    inputs = {"embedding": embedding, "stage": np.zeros(90, np.int32), "cost": np.zeros(90, np.float32)}
+    program = jax.export.deserialize(bytearray((out / "policy.stablehlo").read_bytes()))
+    expected = bundle.logits(embedding, 0, np.zeros(90))
+    np.testing.assert_allclose(np.asarray(program.call(**inputs)), expected, atol=1e-5)
+    session = onnxruntime.InferenceSession(out / "policy.onnx", providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, inputs | {"stage": np.zeros(90, np.int64)})
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    assert main(["evaluate", str(source), "--table", str(run / "table")]) == 0
+    assert main(command) == 0
+    row = next(row for row in read_json(source / "evaluation.json")["policies"] if row["name"] == "ppo")
+    assert f"| ppo | {row['accuracy']:.3f} " in (out / "README.md").read_text()
+    assert main([*command, "--seed", "0"]) == 0  # whose row it may not be
+    assert "No evaluation of this router" in (out / "README.md").read_text()
+    assert "--public is given without --push" in refused(capsys, *command, "--public")
+
+
+def test_export_pushes_and_route_pulls(run, tmp_path):
+    hub = Hub()
+    server = serve(hub)
+    environment = hub.environment(tmp_path) | {"HF_TOKEN": hub.token}
+
+    def hierrouter(*arguments):
+        command = [sys.executable, "-m", "hierrouter_jax.cli.main", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    pushed = hierrouter("export", str(run / "run"), str(tmp_path / "out"), "--learner=ppo", "--push", "mine/router")
+    assert pushed.stdout.splitlines() == [
+        str(tmp_path / "out"),
+        f"hf://mine/router@{hub.commit('models/mine/router')}",
+    ]
+    routed = hierrouter("route", "hello", "--policy", "hf://mine/router")
+    server.shutdown()
+    assert "the policy was trained for the models m0, m1, m2" in routed.stderr

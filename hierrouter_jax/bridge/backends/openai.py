@@ -48,7 +48,8 @@ class OpenAIBackend:
             if servers is None:
                 raise InputError(
                     f"model {config.name!r}: its endpoint has a command, which is carried out by collect, without "
-                    "--ray, and by route; in Python load the pool with servers=Servers(folder), in a with block"
+                    "--ray, by route and by serve; in Python load the pool with servers=Servers(folder), in a with "
+                    "block"
                 )
             self._endpoint, self._server = servers.serve(config)
         self.name = config.name

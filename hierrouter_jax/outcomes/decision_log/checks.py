@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool, Int, Shaped
 
 from hierrouter_jax.errors import InputError
@@ -82,7 +81,7 @@ def check_decisions(rows: pa.Table, path: Path) -> None:
         try:
             Exploration.parse(text)
         except InputError as error:
-            row = pc.index(rows["explore"], text).as_py()
+            row = rows["explore"].index(text).as_py()
             raise InputError(f"{path}: row {row}: {error}") from None
 
 
@@ -127,7 +126,7 @@ def _castable(there: pa.DataType, here: pa.DataType) -> bool:
 
 def _lengths(rows: pa.Table, name: str) -> Int[np.ndarray, " R"]:
     """Lengths of a column of lists; -1 where there is none."""
-    return pc.fill_null(pc.list_value_length(rows[name]), -1).to_numpy()
+    return rows[name].combine_chunks().value_lengths().fill_null(-1).to_numpy()
 
 
 def _lists(rows: pa.Table, name: str) -> tuple[Shaped[np.ndarray, " X"], Int[np.ndarray, " R"], Int[np.ndarray, " R"]]:

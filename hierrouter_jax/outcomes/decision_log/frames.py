@@ -36,10 +36,11 @@ def pack(kind: bytes, fields: Mapping[str, Any], blob: bytes = b"") -> bytes:
       InputError: if a value is not finite, or nothing that JSON holds.
     """
     try:
-        text = json.dumps(fields, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(fields, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (ValueError, TypeError) as error:
         raise InputError(f"a record of the log cannot be written as JSON ({error})") from None
-    body = b"".join((_KIND.pack(kind, len(text)), text, blob))
+    content = text.encode("utf-8", "replace")  # half a surrogate pair, as a client's JSON may hold, is no text
+    body = b"".join((_KIND.pack(kind, len(content)), content, blob))
     return _HEAD.pack(len(body), zlib.crc32(body)) + body
 
 

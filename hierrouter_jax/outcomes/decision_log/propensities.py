@@ -35,23 +35,6 @@ class PropensityCheck:
     p_value: float
 
 
-def draws(log: DecisionLog) -> tuple[Float[np.ndarray, "N A"], Int[np.ndarray, " N"]]:
-    """Every draw of a log, those whose call failed too: its distribution and the index of its action.
-
-    Pools of fewer models than the largest are filled up with probabilities of 0.
-    """
-    probs, actions = log.rows["probs"].to_pylist(), log.column("action").tolist()
-    for names, failed in zip(log.rows["candidates"].to_pylist(), log.rows["failed"].to_pylist(), strict=True):
-        for call in failed:
-            probs.append(call["probs"])
-            actions.append(names.index(call["model"]))
-    width = max(map(len, probs), default=0)
-    return (
-        np.array([[*row, *[0.0] * (width - len(row))] for row in probs]).reshape(len(probs), width),
-        np.array(actions, dtype=np.int64),
-    )
-
-
 def propensity_check(probs: Float[np.ndarray, "N A"], action: Int[np.ndarray, " N"], bins: int = 10) -> PropensityCheck:
     """Compare how often actions were taken with their propensities, in bins of the propensity.
 
@@ -62,7 +45,7 @@ def propensity_check(probs: Float[np.ndarray, "N A"], action: Int[np.ndarray, " 
     for a normal distribution.
 
     Args:
-      probs: logged distributions of N draws, as `draws` gives them.
+      probs: logged distributions of N draws, as `DecisionLog.draws` gives them.
       action: indices of the actions taken.
       bins: largest number of bins.
 
@@ -78,8 +61,9 @@ def propensity_check(probs: Float[np.ndarray, "N A"], action: Int[np.ndarray, " 
     count = max(min(bins, int(share[-1] / _LEAST_VARIANCE)), 2) if len(p) else 0
     edges = np.unique(p[order][np.searchsorted(share, share[-1] * np.arange(1, count) / count)]) if count else p
     place = np.searchsorted(edges, p)  # an edge belongs to the bin below it, as do all that are as large
-    sums, taken = np.zeros((len(probs), len(edges) + 1)), np.zeros((len(probs), len(edges) + 1), dtype=bool)
-    np.add.at(sums, (row, place), p)
+    shape = len(probs), len(edges) + 1
+    sums = np.bincount(row * shape[1] + place, weights=p, minlength=shape[0] * shape[1]).reshape(shape)
+    taken = np.zeros(shape, dtype=bool)
     drawn = column == action[row]
     taken[row[drawn], place[drawn]] = True
     variance = (sums * (1 - sums)).sum(axis=0)

@@ -1,24 +1,20 @@
 """The reader of a decision log: all records that are whole, checked, with the feedback that came."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log.checks import check_decisions, check_feedback, check_unique, check_version
 from hierrouter_jax.outcomes.decision_log.folder import LogCounts, LogFolder
 from hierrouter_jax.outcomes.decision_log.frames import read_frames
 from hierrouter_jax.outcomes.decision_log.record import FEEDBACK_SCHEMA, SCHEMA, tables_of
-
-_TRIES = 10  # of reading a folder in which a writer turns files into parts meanwhile
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class DecisionLog:
           InputError: if they are not, as where policies of several pools wrote the log; `only` chooses among them.
         """
         lists = self.rows[name].combine_chunks()
-        lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
         if len(lengths) and not (lengths == lengths[0]).all():
             raise InputError(
                 f"{name} of the log has lists of {lengths.min():g} to {lengths.max():g} values, but one length is "
@@ -62,6 +58,20 @@ class DecisionLog:
         texts = self.rows[name].to_pylist()
         parsed = {text: json.loads(text) for text in set(texts)}
         return [parsed[text] for text in texts]
+
+    def draws(self) -> tuple[Float[np.ndarray, "N A"], Int[np.ndarray, " N"]]:
+        """Every draw, those whose call failed too, at the end: its distribution and the index of its action.
+
+        Pools of fewer models than the largest are filled up with probabilities of 0.
+        """
+        probs, actions = self.rows["probs"].to_pylist(), self.column("action").tolist()
+        for names, failed in zip(self.rows["candidates"].to_pylist(), self.rows["failed"].to_pylist(), strict=True):
+            for call in failed:
+                probs.append(call["probs"])
+                actions.append(names.index(call["model"]))
+        width = max(map(len, probs), default=0)
+        padded = np.array([[*row, *[0.0] * (width - len(row))] for row in probs]).reshape(len(probs), width)
+        return padded, np.array(actions, dtype=np.int64)
 
     def only(self, mask: Bool[np.ndarray, " R"]) -> "DecisionLog":
         """The decisions for which the mask is True."""
@@ -77,49 +87,41 @@ def read_log(folder: Path | str) -> DecisionLog:
     its = LogFolder(Path(folder))
     if not its.exists:
         raise InputError(f"{folder}: holds no decision log (a folder with decisions/ and write-ahead/ is needed)")
-    for left in reversed(range(_TRIES)):
+    # Write-ahead files are listed first: one that becomes a part meanwhile is then known by its old name or its new.
+    waiting, counts = its.write_ahead, its.read_counts()
+    decisions: list[tuple[Path, pa.Table]] = []
+    feedback = [FEEDBACK_SCHEMA.empty_table()]
+    for number in sorted({*waiting, *its.part_numbers()}):
         try:
-            return _read(its)
-        except FileNotFoundError:  # a file became a part, or was dropped, after it was listed
-            if not left:
-                raise
-    raise AssertionError("the last try returns or raises")
-
-
-def _read(folder: LogFolder) -> DecisionLog:
-    # Write-ahead files first: one that becomes a part meanwhile is missed under its old name, never under both.
-    waiting, counts = folder.write_ahead, folder.read_counts()
-    parts, feedback_parts = folder.decisions, folder.feedback
-    decisions, feedback = [], []
-    for path, rows in _tables(parts, waiting, SCHEMA):
+            if number not in waiting:
+                raise FileNotFoundError
+            frames, broken = read_frames(waiting[number])
+            rows, its_feedback = tables_of(frames)
+            path = feedback_path = waiting[number]
+            counts = replace(counts, broken=counts.broken + broken)
+        except FileNotFoundError:  # it is a part, or became one after it was listed
+            path, feedback_path = its.decisions_path(number), its.feedback_path(number)
+            rows, its_feedback = _part(path, SCHEMA), _part(feedback_path, FEEDBACK_SCHEMA)
         check_decisions(rows, path)
-        decisions.append((path, rows))
-    for path, rows in _tables(feedback_parts, waiting, FEEDBACK_SCHEMA):
-        check_feedback(rows, path)
-        feedback.append(rows)
-    for path in waiting.values():
-        frames, broken = read_frames(path)
-        rows, its_feedback = tables_of(frames)
-        check_decisions(rows, path)
-        check_feedback(its_feedback, path)
+        check_feedback(its_feedback, feedback_path)
         decisions.append((path, rows))
         feedback.append(its_feedback)
-        counts = replace(counts, broken=counts.broken + broken)
     check_unique(decisions)
-    rows = pa.concat_tables([SCHEMA.empty_table(), *(its for _, its in decisions)])
+    rows = pa.concat_tables([SCHEMA.empty_table(), *(one for _, one in decisions)])
     rows = rows.sort_by([("request_time", "ascending"), ("episode_id", "ascending"), ("stage", "ascending")])
-    return DecisionLog(_with_quality(rows, pa.concat_tables([FEEDBACK_SCHEMA.empty_table(), *feedback])), counts)
+    return DecisionLog(_with_quality(rows, pa.concat_tables(feedback)), counts)
 
 
-def _tables(parts: dict[int, Path], waiting: dict[int, Path], schema: pa.Schema) -> Iterator[tuple[Path, pa.Table]]:
-    for number, path in parts.items():
-        if number not in waiting:
-            try:
-                rows = pq.read_table(path)
-            except pa.ArrowInvalid as error:
-                raise InputError(f"{path}: not a Parquet file ({error})") from None
-            check_version(rows.schema, schema, path)
-            yield path, rows.select(schema.names).cast(schema)
+def _part(path: Path, schema: pa.Schema) -> pa.Table:
+    """The rows of a part; none where it is not there, as nothing came, or as it was dropped."""
+    try:
+        rows = pq.ParquetFile(path).read()
+    except FileNotFoundError:
+        return schema.empty_table()
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: not a Parquet file ({error})") from None
+    check_version(rows.schema, schema, path)
+    return rows.select(schema.names).cast(schema)
 
 
 def _with_quality(rows: pa.Table, feedback: pa.Table) -> pa.Table:

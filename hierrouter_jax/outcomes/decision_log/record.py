@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log.frames import Frame, pack
 
 SCHEMA_VERSION = 1
@@ -157,9 +158,11 @@ def decision_frame(decision: Decision, text: bool) -> bytes:
     """The record of a decision in a write-ahead file, with or without its text.
 
     Raises:
-      InputError: if a value is of no kind that the log holds.
+      InputError: if a value is not finite, or of no kind that the log holds.
     """
-    one = decision
+    one, embedding = decision, np.asarray(decision.embedding, dtype="<f4")
+    if not np.isfinite(embedding).all():
+        raise InputError(f"the embedding of episode {one.episode_id!r} holds a number that is not finite")
     fields = {
         "episode_id": one.episode_id,
         "stage": int(one.stage),
@@ -192,7 +195,7 @@ def decision_frame(decision: Decision, text: bool) -> bytes:
         "question": one.question if text else None,
         "response": one.response if text else None,
     }
-    return pack(_DECISION, fields, np.asarray(one.embedding, dtype="<f4").tobytes())
+    return pack(_DECISION, fields, embedding.tobytes())
 
 
 def feedback_frame(episode_id: str, quality: float, time: float) -> bytes:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, SHARE, Domains, check_domains, check_values
-from hierrouter_jax.files import replacing, sole_writer
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import sole_writer, write_bytes
 from hierrouter_jax.outcomes.decision_log.folder import LogCounts, LogFolder
 from hierrouter_jax.outcomes.decision_log.frames import WriteAheadFile, read_frames
 from hierrouter_jax.outcomes.decision_log.record import Decision, decision_frame, feedback_frame, tables_of
@@ -30,7 +30,8 @@ class LogOptions:
       text: whether questions and responses are kept.
       rotate_bytes: size in bytes at which the write-ahead file becomes a Parquet part.
       rotate_seconds: age in seconds at which it does.
-      max_bytes: largest size of the folder in bytes; the oldest parts are dropped beyond it. None sets no limit.
+      max_bytes: largest size of the folder in bytes, at least twice `rotate_bytes`; the oldest parts are dropped
+        beyond it. None sets no limit.
       fsync_seconds: longest time in seconds until a record has reached the disk itself, and so survives the machine's
         death as well as the process's. 0 waits for the disk at every append (milliseconds each); None leaves it to
         the operating system.
@@ -51,6 +52,10 @@ class LogOptions:
 
     def __post_init__(self) -> None:
         check_domains(self)
+        if self.max_bytes is not None and self.max_bytes < 2 * self.rotate_bytes:
+            raise InputError(
+                f"max_bytes is {self.max_bytes}, but must be at least twice rotate_bytes, which is {self.rotate_bytes}"
+            )
 
 
 class LogWriter:
@@ -71,6 +76,7 @@ class LogWriter:
         self.folder, self.options = LogFolder(Path(folder)), options
         self._counts, self._counts_there = LogCounts(), LogCounts()
         self._file: WriteAheadFile | None = None
+        self._ended: list[WriteAheadFile] = []
         self._next, self._opened = 0, 0.0
         self._appending = threading.Lock()  # the write-ahead file and the counts; held for microseconds
         self._tidying = threading.Lock()  # every other file of the folder; held as long as rewriting takes
@@ -111,7 +117,8 @@ class LogWriter:
           OSError: if the disk has no room to rewrite a file; what is rewritten already stays so.
         """
         with self._tidying:
-            self._seal()
+            with self._appending:
+                self._end()
             self._convert()
             forgotten = sum(_without(path, episode_id) for path in self.folder.decisions.values())
             for path in self.folder.feedback.values():
@@ -151,13 +158,18 @@ class LogWriter:
             except OSError:
                 self._counts.lost += records
                 if self._file is not None and not self._file.intact:
-                    self._file.close()
-                    self._file = None
+                    self._end()
                 return False
-            full = self._file.size >= self.options.rotate_bytes
-        if full:
-            self._wake.set()
+            if self._file.size >= self.options.rotate_bytes:
+                self._end()
+                self._wake.set()
         return True
+
+    def _end(self) -> None:
+        """End the write-ahead file, the next append begins another; under the lock of appending."""
+        if self._file is not None:
+            self._ended.append(self._file)
+            self._file = None
 
     def _run(self) -> None:
         try:
@@ -184,34 +196,28 @@ class LogWriter:
         with self._tidying:
             try:
                 file = self._file
-                age = time.monotonic() - self._opened
-                if everything or (
-                    file and (file.size >= self.options.rotate_bytes or age >= self.options.rotate_seconds)
-                ):
-                    self._seal()
-                elif file and self.options.fsync_seconds is not None and file.synced < file.size:
+                if everything or time.monotonic() - self._opened >= self.options.rotate_seconds:
+                    with self._appending:
+                        self._end()
+                elif file is not None and self.options.fsync_seconds is not None and file.synced < file.size:
                     file.sync()
                 self._convert()
                 self._drop_oldest()
                 if self.counts != self._counts_there:
                     self._count()
             except (OSError, pa.ArrowException) as error:
-                _logger.warning("%s: cannot be tidied now (%s); it is tried again", self.folder.path, error)
-
-    def _seal(self) -> None:
-        """End the write-ahead file; the next append begins another."""
-        with self._appending:
-            file, self._file = self._file, None
-        if file is not None:
-            file.close()
+                _logger.warning("%s: cannot be tidied now (%s); it is tried again", self.folder.path, str(error))
 
     def _convert(self) -> None:
         """Turn ended write-ahead files into parts. The removal of each, which comes last, is the decision: as long as
         it is there, readers leave out parts of its number."""
         with self._appending:
-            ended = self._next - (self._file is not None)  # a file that an append begins now has a higher number
+            ended, self._ended = self._ended, []
+            first = self._next - (self._file is not None)  # a file that an append begins now has a higher number
+        for file in ended:
+            file.close()
         for number, path in self.folder.write_ahead.items():
-            if number >= ended:
+            if number >= first:
                 break
             frames, broken = read_frames(path)
             decisions, feedback = tables_of(frames)
@@ -254,18 +260,18 @@ class LogWriter:
 
 
 def _write_part(path: Path, rows: pa.Table) -> None:
-    with replacing(path) as temporary:
-        pq.write_table(rows, temporary, compression="zstd")
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd")
+    write_bytes(path, sink.getvalue().to_pybytes())
 
 
 def _without(path: Path, episode_id: str) -> int:
     """Take an episode's rows out of a part; returns how many there were."""
-    others = pc.not_equal(pq.read_table(path, columns=["episode_id"])["episode_id"], episode_id)
-    left = pc.sum(others).as_py()
-    if left == len(others):
+    others = pq.ParquetFile(path).read(columns=["episode_id"])["episode_id"].to_numpy() != episode_id
+    if others.all():
         return 0
-    if left:
-        _write_part(path, pq.read_table(path).filter(others))
+    if others.any():
+        _write_part(path, pq.ParquetFile(path).read().filter(pa.array(others)))
     else:
         path.unlink()
-    return len(others) - left
+    return int((~others).sum())
