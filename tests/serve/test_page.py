@@ -53,8 +53,12 @@ def test_files_are_served_with_their_type_and_a_strict_policy(start, name):
 
 def test_nothing_outside_the_page_is_served(start):
     served = start()
-    for path in ("/../app.py", "/%2e%2e/app.py", "/..%2fapp.py", "/missing.js"):
-        assert httpx.get(f"{served.url}{path}").status_code == 404
+    odd = ("/%00", "/a%00b.js", "/%ff", f"/{'x' * 5000}", "/\u202e")
+    for path in ("/../app.py", "/%2e%2e/app.py", "/..%2fapp.py", "/missing.js", *odd):
+        reply = httpx.get(f"{served.url}{path}")
+        assert reply.status_code == 404, path
+        assert reply.json()["error"]["message"]
+    assert httpx.post(served.url).status_code == 405
 
 
 def test_the_page_has_no_inline_script_and_needs_no_other_server():
