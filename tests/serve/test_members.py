@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -179,3 +181,21 @@ def test_a_member_that_is_killed_under_load_costs_no_request_its_answer(served, 
     while route(served)[1] != ["m0", "m0"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_pool_of_endpoints_alone_loads_no_torch(served, tmp_path):
+    """Of weights that run elsewhere this process needs nothing."""
+    pool = {"name": "m", "kind": "openai", "chat": True, "max_new_tokens": 9, "base_rate": 1.0}
+    pool["endpoint"] = {"base_url": f"{served.url}/v1", "model": "auto"}
+    (tmp_path / "pool.json").write_text(json.dumps({"models": [pool]}))
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from hierrouter_jax.bridge.backends import load_backends
+        from hierrouter_jax.bridge.pool import load_pool
+        from hierrouter_jax.serve.server import run_server
+        load_backends(load_pool(Path({str(tmp_path / "pool.json")!r})))
+        print([name for name in ("torch", "transformers", "sklearn", "pandas", "jax") if name in sys.modules])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
