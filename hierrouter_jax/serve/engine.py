@@ -27,6 +27,7 @@ from hierrouter_jax.serve.episode import Ask, Choice, Episode, Event, FailedHop,
 from hierrouter_jax.serve.members import Member
 
 GREEDY = Exploration()
+_NEVER = 1e300  # charge of a model that cannot be called: above every budget, and still a number
 
 
 class Engine:
@@ -230,11 +231,11 @@ class Engine:
             raise NoAnswer(_told(masked)) if barred or paused else InputError(_told(masked))
 
     def _charges(self, prompts: dict[str, tuple[Prompt, int]]) -> Float[np.ndarray, " M"]:
-        """The most that each model's call can cost; without limit for one that cannot be called."""
+        """The most that each model's call can cost; more than any budget for one that cannot be called."""
         charges = []
         for member in self.members:
             if member.name not in prompts:
-                charges.append(np.inf)
+                charges.append(_NEVER)
                 continue
             tokens = member.backend.count_tokens([prompts[member.name][0]])[0]
             charges.append(member.backend.price.cost(tokens, member.backend.max_new_tokens))

@@ -242,7 +242,10 @@ class Running:
             cancelled, self.trouble = False, self._refusal(error)
         finally:
             self._service.gate.leave()
-            self._service.finish(self.episode, self._engine, began, cancelled)
+            try:
+                self._service.finish(self.episode, self._engine, began, cancelled)
+            except Exception as error:  # an answer is not lost as nobody could write it down
+                say("not logged", episode_id=self.episode.ask.id, reason=reason_of(error))
             self._events.put_nowait(None)
 
     def _note(self, event: Event) -> None:
