@@ -137,7 +137,12 @@ def libraries(path: Path) -> set[str]:
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
     foreign = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {PACKAGE.name}
-    return {normalised(distributions().get(name, [name])[0]) for name in foreign}
+    return {normalised(_home(name)) for name in foreign}
+
+
+def _home(name: str) -> str:
+    """The distribution that a library is of; of a namespace that several share, the first by name."""
+    return min(distributions().get(name, [name]))
 
 
 def pins() -> dict[str, str]:

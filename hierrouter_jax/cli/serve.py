@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.processor import importing
 from hierrouter_jax.serve.settings import ServeConfig
 
 
@@ -15,6 +16,7 @@ def serve(config: ServeConfig) -> None:
     for package in ("fastapi", "uvicorn", "purgatory", "prometheus_client", "opentelemetry"):
         if find_spec(package) is None:
             raise InputError(f"{package} is not installed; pip install 'hierrouter_jax[live,serve]'")
-    from hierrouter_jax.serve.server import run_server
+    with importing():
+        from hierrouter_jax.serve.server import run_server
 
     run_server(config)

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -12,7 +11,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import format_sse_event
-from fastapi.staticfiles import StaticFiles
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
@@ -23,12 +21,12 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.serve import chat, messages, responses
 from hierrouter_jax.serve.episode import Choice, Episode, Event, NoAnswer
 from hierrouter_jax.serve.limits import Guard, Refused, error_body, hosts_of, kind_of
+from hierrouter_jax.serve.page_files import PageFiles
 from hierrouter_jax.serve.router import Router
 from hierrouter_jax.serve.service import Running, Service
 from hierrouter_jax.serve.settings import ServeConfig
 from hierrouter_jax.serve.shapes import Strict, check_text, choice_data, extension, failed_data, headers_of, hop_data
 
-PAGE = Path(__file__).parent / "page"  # static files of the page at /, where there are some
 _ODD = (b"\\u", b"NaN", b"Infinity")  # what text that is no Unicode, or a number that is none, is written with
 
 
@@ -59,7 +57,7 @@ def make_app(config: ServeConfig, router: Router, key: str | None = None) -> Fas
         yield
         await asyncio.to_thread(app.state.service.close)
 
-    pages = {"docs_url": None, "redoc_url": None}  # they would load scripts from elsewhere
+    pages: dict[str, Any] = {"docs_url": None, "redoc_url": None}  # they would load scripts from elsewhere
     app = FastAPI(title="hierrouter", version=__version__, lifespan=lifespan, **pages)
     hosts = hosts_of(config.host, config.allowed_hosts, key)
     within = {"max_body": config.max_body, "body_seconds": config.body_seconds}
@@ -70,8 +68,7 @@ def make_app(config: ServeConfig, router: Router, key: str | None = None) -> Fas
     app.add_exception_handler(RequestValidationError, _invalid)
     _add_interfaces(app)
     _add_state(app)
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True))
+    app.mount("/", PageFiles())
     return app
 
 

@@ -1,7 +1,7 @@
 """How a member is called: over its endpoint, or in a batch of those that wait where its weights run here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import lru_cache
@@ -42,7 +42,7 @@ class Caller(Protocol):
         """The answer to a call; cancelling it gives the call up."""
         ...
 
-    def stream(self, call: Call) -> AsyncIterator[Piece | Answer]:
+    def stream(self, call: Call) -> AsyncGenerator[Piece | Answer, None]:
         """The pieces of an answer as they come, and then all of it, or a failure."""
         ...
 
@@ -71,7 +71,7 @@ class EndpointCaller:
         answer = await self._backend.client.ask(fields)
         return answer if isinstance(answer, Failure) else _with_text(answer, cut(answer.text, fields.get("stop", ())))
 
-    async def stream(self, call: Call) -> AsyncIterator[Piece | Answer]:
+    async def stream(self, call: Call) -> AsyncGenerator[Piece | Answer, None]:
         fields = self._fields(call)
         cutter = Cutter(fields.get("stop", ()))
         async with aclosing(self._backend.client.stream(fields)) as parts:
@@ -137,7 +137,7 @@ class LocalCaller:
                 answer = part
         return answer
 
-    async def stream(self, call: Call) -> AsyncIterator[Piece | Answer]:
+    async def stream(self, call: Call) -> AsyncGenerator[Piece | Answer, None]:
         waiting = _Waiting(call, asyncio.get_running_loop())
         self._waiting.append(waiting)
         if self._work is None or self._work.done():

@@ -48,7 +48,7 @@ def _ask(base: str, key: str | None, query: Query, conditions: dict[str, Any], r
     task = {"task": query.task} if reads_task and query.task else {}
     values = task | {name: value for name, value in conditions.items() if value not in (None, "")}
     turns = [turn._asdict() for turn in (*query.shots, Turn("user", query.text))]
-    budget = values.get("budget")
+    budget = conditions.get("budget")
     try:
         its = _Server(base, key).open("chat/completions", {"messages": turns, "hierrouter": values})["hierrouter"]
     except _Failed as failed:

@@ -109,7 +109,7 @@ def readings_of(bundle: PolicyBundle, states: Sequence[State], embedding: Float[
         limits = (
             ()
             if unlimited
-            else (np.array([states[row].budget for row in rows]), np.stack([states[row].charges for row in rows]))
+            else (np.array([states[row].budget for row in rows]), np.array([states[row].charges for row in rows]))
         )
         logits = bundle.logits(embedding[rows], stage, cost, cost_weight, *limits)
         readings |= {row: Reading(embedding[row], its) for row, its in zip(rows, logits, strict=True)}

@@ -1,7 +1,7 @@
 """A request from its first decision to its answer: decide, call, and decide again, around members that fail."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -27,6 +27,7 @@ from hierrouter_jax.serve.episode import Ask, Choice, Episode, Event, FailedHop,
 from hierrouter_jax.serve.members import Member
 
 GREEDY = Exploration()
+_NEVER = 1e300  # charge of a model that cannot be called: above every budget, and still a number
 
 
 class Engine:
@@ -77,7 +78,7 @@ class Engine:
             if refused := member.caller.refuse(ask.conversation, ask.options):
                 raise InputError(f"member {member.name!r} cannot be told {refused}")
 
-    async def run(self, episode: Episode) -> AsyncIterator[Event]:
+    async def run(self, episode: Episode) -> AsyncGenerator[Event, None]:
         """Carry out a request; its events as they come, its result in the episode.
 
         Raises:
@@ -97,7 +98,7 @@ class Engine:
         finally:
             episode.seconds = time.perf_counter() - began
 
-    async def _hop(self, episode: Episode, stage: int, horizon: int) -> AsyncIterator[Event]:
+    async def _hop(self, episode: Episode, stage: int, horizon: int) -> AsyncGenerator[Event, None]:
         """Decisions and calls of one stage, until one of them gives a response or the route ends."""
         ask, barred = episode.ask, dict[str, str]()
         while True:
@@ -198,7 +199,7 @@ class Engine:
             if not member.ready:
                 masked[member.name] = "its circuit breaker is open after failures"
                 continue
-            limits = _Limits(member.backend, episode.ask.options)
+            limits: Any = _Limits(member.backend, episode.ask.options)
             try:
                 fitted, trimmed = fitted_prompts(self._prompt, [context], limits)
                 prompts[member.name] = fitted[0], trimmed[0]
@@ -230,11 +231,11 @@ class Engine:
             raise NoAnswer(_told(masked)) if barred or paused else InputError(_told(masked))
 
     def _charges(self, prompts: dict[str, tuple[Prompt, int]]) -> Float[np.ndarray, " M"]:
-        """The most that each model's call can cost; without limit for one that cannot be called."""
+        """The most that each model's call can cost; more than any budget for one that cannot be called."""
         charges = []
         for member in self.members:
             if member.name not in prompts:
-                charges.append(np.inf)
+                charges.append(_NEVER)
                 continue
             tokens = member.backend.count_tokens([prompts[member.name][0]])[0]
             charges.append(member.backend.price.cost(tokens, member.backend.max_new_tokens))

@@ -23,7 +23,8 @@ def records_of(episode: Episode, engine: Engine, began: float, cancelled: bool) 
     records = []
     for number, choice in enumerate(episode.choices):
         hop = episode.hops[number] if number < len(episode.hops) else None
-        lost = [FailedCall(*failed) for stage, failed in episode.failed if stage == choice.stage]
+        failed = [lost for stage, lost in episode.failed if stage == choice.stage]
+        lost = [FailedCall(one.model, one.reason, one.seconds, one.probs.tolist()) for one in failed]
         stopped = choice.action == len(names)
         if hop is None and not stopped and lost and lost[-1].model == names[choice.action]:
             lost = lost[:-1]  # it is the action of this record, which no other followed
@@ -35,7 +36,7 @@ def records_of(episode: Episode, engine: Engine, began: float, cancelled: bool) 
                 policy=engine.fingerprint,
                 table=bundle.table_fingerprint,
                 candidates=names,
-                mask=choice.mask,
+                mask=choice.mask.tolist(),
                 probs=choice.probs,
                 action=choice.action,
                 explore=str(engine.explore),

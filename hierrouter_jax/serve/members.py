@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
@@ -55,13 +55,13 @@ class Member:
         """Mean tokens written by an answered call; None before any."""
         return self.tokens_out / self.calls if self.calls else None
 
-    async def run(self, call: Call, streamed: bool) -> AsyncIterator[Piece | Answer]:
+    async def run(self, call: Call, streamed: bool) -> AsyncGenerator[Piece | Answer, None]:
         """The answer to a call, where it is to be streamed behind its pieces; with the seconds that it took in all."""
         began, answer = time.perf_counter(), Failure("not called")
         self._trying += 1
         try:
             if streamed:
-                async with aclosing(self.caller.stream(call)) as parts:  # type: ignore[type-var]
+                async with aclosing(self.caller.stream(call)) as parts:
                     async for part in parts:
                         if isinstance(part, Piece):
                             yield part

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
@@ -194,7 +194,7 @@ class Running:
         self._first: list[Event] = []
         self.task = asyncio.create_task(self._run())
 
-    async def events(self) -> AsyncIterator[Event | None]:
+    async def events(self) -> AsyncGenerator[Event | None, None]:
         """Its events as they come; None where nothing has come for a while. Leaving it cancels the request."""
         try:
             while self._first:
@@ -242,7 +242,10 @@ class Running:
             cancelled, self.trouble = False, self._refusal(error)
         finally:
             self._service.gate.leave()
-            self._service.finish(self.episode, self._engine, began, cancelled)
+            try:
+                self._service.finish(self.episode, self._engine, began, cancelled)
+            except Exception as error:  # an answer is not lost as nobody could write it down
+                say("not logged", episode_id=self.episode.ask.id, reason=reason_of(error))
             self._events.put_nowait(None)
 
     def _note(self, event: Event) -> None:

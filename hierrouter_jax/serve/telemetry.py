@@ -33,14 +33,14 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        whole = {"registry": self.registry}
+        whole: dict[str, Any] = {"registry": self.registry}
         self._requests = Counter("hierrouter_requests", "Requests by path and status", ["path", "status"], **whole)
         self._under_way = Gauge("hierrouter_requests_under_way", "Requests under way", **whole)
         self._seconds = Histogram("hierrouter_request_seconds", "Seconds of a request", buckets=_SLOW, **whole)
         outside = "Seconds of a request outside its members' calls"
         self._overhead = Histogram("hierrouter_overhead_seconds", outside, buckets=_FAST, **whole)
         self._routes = Counter("hierrouter_routes", "Requests by their route", ["route"], **whole)
-        by_member = {"labelnames": ["member"], **whole}
+        by_member: dict[str, Any] = {"labelnames": ["member"], **whole}
         self._hops = Counter("hierrouter_hops", "Answered calls", **by_member)
         self._failures = Counter("hierrouter_failed_calls", "Calls without a response", **by_member)
         self._tokens_in = Counter("hierrouter_tokens_in", "Tokens read", **by_member)

@@ -1,6 +1,9 @@
 """A member that fails is left out, comes back within seconds, and costs no request its answer."""
 
+import asyncio
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -149,3 +152,50 @@ def test_json_of_the_stream_comments_tells_each_hop(served):
         comments = [line[2:].partition(" ") for line in stream.iter_lines() if line.startswith(": ")]
     assert [name for name, _, _ in comments] == ["decision", "hop", "decision", "hop"]
     assert [json.loads(text)["model"] for name, _, text in comments if name == "hop"] == ["m0", "m0"]
+
+
+def test_a_member_that_is_killed_under_load_costs_no_request_its_answer(served, servers):
+    """Sixteen clients at once; the member dies in the middle, and comes back."""
+    servers[0].rule = either(lambda asked: "a says", 0.02)
+    servers[1].rule = either(lambda asked: "b says", 0.02)
+    port = servers[0].port
+
+    async def one(client, number):
+        await asyncio.sleep(0.02 * number)
+        reply = await client.post(f"{served.url}/v1/chat/completions", json=QUESTION)
+        return reply.status_code, reply.json().get("hierrouter", {}).get("route")
+
+    async def load():
+        async with httpx.AsyncClient(timeout=30) as client:
+            tasks = [asyncio.create_task(one(client, number)) for number in range(120)]
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(servers[0].stop)
+            await asyncio.sleep(0.7)
+            servers[0].start(port)
+            return await asyncio.gather(*tasks)
+
+    answers = asyncio.run(load())
+    assert {status for status, _ in answers} == {200}
+    assert any("m1" in its for _, its in answers)
+    deadline = time.monotonic() + 5
+    while route(served)[1] != ["m0", "m0"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_pool_of_endpoints_alone_loads_no_torch(served, tmp_path):
+    """Of weights that run elsewhere this process needs nothing."""
+    pool = {"name": "m", "kind": "openai", "chat": True, "max_new_tokens": 9, "base_rate": 1.0}
+    pool["endpoint"] = {"base_url": f"{served.url}/v1", "model": "auto"}
+    (tmp_path / "pool.json").write_text(json.dumps({"models": [pool]}))
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from hierrouter_jax.bridge.backends import load_backends
+        from hierrouter_jax.bridge.pool import load_pool
+        from hierrouter_jax.serve.server import run_server
+        load_backends(load_pool(Path({str(tmp_path / "pool.json")!r})))
+        print([name for name in ("torch", "transformers", "sklearn", "pandas", "jax") if name in sys.modules])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -162,6 +163,10 @@ def test_the_verb_serves_until_it_is_asked_to_end(policy, tmp_path):
         client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
         turns = [{"role": "user", "content": "Compute 12+7-5."}]
         assert client.chat.completions.create(model="auto", messages=turns).choices[0].message.content
+        process.send_signal(signal.SIGHUP)
+        while b"reloaded" not in (tmp_path / "log").read_bytes():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         process.terminate()
         assert process.wait(30) == 0
     assert "Compute" not in (tmp_path / "log").read_text()

@@ -7,7 +7,11 @@ import httpx
 import numpy as np
 import pytest
 
-from hierrouter_jax.outcomes.decision_log import read_log
+from hierrouter_jax.bridge.backends import Failure
+from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.outcomes.decision_log import propensity_check, read_log, replay
+from hierrouter_jax.serve.router import Router
+from tests.bridge.conftest import ProgrammedBackend
 from tests.bridge.endpoints import FakeServer, either
 from tests.serve.pools import always, endpoint_router
 
@@ -123,3 +127,40 @@ def test_metrics_count_requests_hops_and_tokens(start, queries):
         assert float(lines[f'hierrouter_hops_total{{member="{name}"}}']) == len(mine)
         assert float(lines[f'hierrouter_tokens_out_total{{member="{name}"}}']) == sum(h["tokens_out"] for h in mine)
     assert float(lines["hierrouter_requests_under_way"]) == 0
+
+
+@pytest.mark.parametrize("explore", ["none", "softmax:3.0", "epsilon:0.4"])
+def test_a_served_log_is_replayed_to_the_same_distributions(start, make_bundle, encoder, tmp_path, queries, explore):
+    """Under budgets, cost weights and failing members: everything that the policy read is in the log."""
+    rules = {"one": lambda prompt: "1", "two": lambda prompt: "2 2", "three": lambda prompt: "3 3 3"}
+    members = [
+        ProgrammedBackend(name, rule, price) for (name, rule), price in zip(rules.items(), (3, 2, 1), strict=True)
+    ]
+    answer, calls = members[1].generate, []
+
+    def sometimes(prompts):
+        calls.append(1)
+        return [Failure("not now") if len(calls) % 3 == 0 else made for made in answer(prompts)]
+
+    members[1].generate = sometimes
+    bundle = make_bundle([member.price for member in members], 4, {"cost_weight": [0.001, 1.0], "budget": [0.1, 9.0]})
+    served = start(of=Router(bundle, members, encoder, HopPrompt()), log=tmp_path / "log", explore=explore, seed=1)
+    decisions = 0
+    with httpx.Client(timeout=20) as client:
+        for number in range(60):
+            told = {"cost_weight": [0.01, 0.7][number % 2]} | ({"budget": 900.0} if number % 3 else {})
+            turns = [{"role": "user", "content": f"{queries[number % 4].text} {number}"}]
+            body = {"messages": turns, "hierrouter": told}
+            its = client.post(f"{served.url}{CHAT}", json=body).json()["hierrouter"]
+            decisions += len(its["hops"]) + its["stopped"]
+    served.service.log.close()
+    log = read_log(tmp_path / "log")
+    assert len(log) == decisions > 100
+    np.testing.assert_allclose(replay(log, bundle), log.matrix("probs"), atol=1e-6)
+    failed = [call for calls in log.rows["failed"].to_pylist() for call in calls]
+    assert {call["model"] for call in failed} <= {"two"}
+    if explore != "none":
+        assert failed
+        assert (log.column("propensity") < 1).any()
+        probs, action = log.draws()
+        assert propensity_check(probs, action).p_value > 0.001

@@ -7,7 +7,7 @@ import httpx
 import openai
 import pytest
 
-from tests.bridge.endpoints import FakeServer, either
+from tests.bridge.endpoints import FakeServer, Reply, chunks, either
 from tests.serve.pools import always, endpoint_router
 
 
@@ -53,3 +53,27 @@ def test_a_client_that_leaves_stops_the_member(served, servers):
         time.sleep(0.02)
     assert servers[0].left == 1
     assert served.service.gate.under_way == 0
+
+
+def test_a_client_that_leaves_before_a_whole_answer_ends_the_request(served, servers):
+    servers[0].rule = either(lambda asked: "one two three", 1.0)
+    body = {"model": "m0", "messages": [{"role": "user", "content": "q"}]}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{served.url}/v1/chat/completions", json=body, timeout=0.3)
+    deadline = time.monotonic() + 2
+    while served.service.gate.under_way and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert served.service.gate.under_way == 0  # two seconds before the member would have answered
+
+
+def test_a_member_that_breaks_off_ends_the_stream_with_an_error(served, servers):
+    def broken(asked):
+        return Reply(events=[*list(chunks(asked, "one two three"))[:2], b"data: {not json}\n\n"])
+
+    servers[0].rule = broken
+    body = {"model": "m0", "stream": True, "messages": [{"role": "user", "content": "q"}]}
+    with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body, timeout=20) as stream:
+        text = stream.read().decode()
+    assert '"content": "one "' in text
+    assert "broke off" in text.strip().splitlines()[-1]
+    assert "[DONE]" not in text

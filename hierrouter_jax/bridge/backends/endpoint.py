@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing
 from functools import cache
@@ -127,7 +127,7 @@ class EndpointClient:
             return await self._ask(request)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._ask(request), home))
 
-    async def stream(self, request: dict[str, Any]) -> AsyncIterator[Piece | Answer]:
+    async def stream(self, request: dict[str, Any]) -> AsyncGenerator[Piece | Answer, None]:
         """The pieces of one call's response as they come, at the end the answer that holds all of them.
 
         A failure after a first piece says that the response was broken off. Closing the iterator gives the call up.
@@ -159,7 +159,7 @@ class EndpointClient:
             answer = await self._call(request, self._send)
         return answer if isinstance(answer, Generation) else self._without_key(answer)
 
-    async def _stream(self, request: dict[str, Any]) -> AsyncIterator[Piece | Answer]:
+    async def _stream(self, request: dict[str, Any]) -> AsyncGenerator[Piece | Answer, None]:
         fields = {**request, "stream": True, "stream_options": {"include_usage": True}}
         async with self._in_flight:
             opened = await self._call(fields, self._open)

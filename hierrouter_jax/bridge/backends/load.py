@@ -3,15 +3,16 @@
 import os
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hierrouter_jax.bridge.backends.interface import Backend, Failure, Generation, Streaming
-from hierrouter_jax.bridge.backends.transformers import TransformersBackend
-from hierrouter_jax.bridge.backends.weights import Weights
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Prompt
+
+if TYPE_CHECKING:
+    from hierrouter_jax.bridge.backends.weights import Weights
 
 
 def load_backends(pool: PoolConfig, servers: Servers | None = None) -> tuple[Backend, ...]:
@@ -34,12 +35,16 @@ def load_seeds(pool: PoolConfig, count: int, servers: Servers | None = None) -> 
     Raises:
       InputError: as `load_backends`.
     """
-    weights, pools = Weights(pool.resident), [pool.reseeded(add) for add in range(count)]
+    weights, pools = None, [pool.reseeded(add) for add in range(count)]
+    if any(config.kind == "transformers" for config in pool.models):
+        from hierrouter_jax.bridge.backends.weights import Weights
+
+        weights = Weights(pool.resident)
     return tuple(tuple(load_backend(one, its, weights, servers) for one in its.models) for its in pools)
 
 
 def load_backend(
-    config: ModelConfig, pool: PoolConfig, weights: Weights | None = None, servers: Servers | None = None
+    config: ModelConfig, pool: PoolConfig, weights: "Weights | None" = None, servers: Servers | None = None
 ) -> Backend:
     """One member; of an endpoint no weights are loaded, and nothing is asked yet.
 
@@ -53,6 +58,8 @@ def load_backend(
         from hierrouter_jax.bridge.backends.openai import OpenAIBackend  # its client takes a second to import
 
         return OpenAIBackend(config, pool, servers)
+    from hierrouter_jax.bridge.backends.transformers import TransformersBackend  # torch takes seconds, too
+
     return TransformersBackend(config, pool, weights)
 
 

@@ -7,14 +7,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer
-
 from hierrouter_jax.bridge.backends.drive import Doubt, drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
 from hierrouter_jax.bridge.backends.refusals import DISPENSABLE, read_key
-from hierrouter_jax.bridge.backends.weights import description, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, member_size, resolve_source
+from hierrouter_jax.bridge.pool.source import description, reach
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_messages, as_text, cut, digest_of_call
 from hierrouter_jax.bridge.servers import Servers
@@ -55,8 +53,10 @@ class OpenAIBackend:
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
         known = _model_config(config)
-        with loading(f"model {config.name!r}", config.size_basis):
-            size = member_size(config, known)
+        size = None
+        if config.size_basis:
+            with loading(f"model {config.name!r}", config.size_basis):
+                size = member_size(config, known)
         self.parameters: int | None = None if size is None else size.parameters
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
@@ -171,6 +171,8 @@ class OpenAIBackend:
 @cache
 def _shared_tokenizer(*where: tuple[str, Any]) -> Any:
     """One for all members of a source; nobody changes it."""
+    from transformers import AutoTokenizer
+
     return from_pretrained(AutoTokenizer, **dict(where))
 
 
@@ -182,4 +184,6 @@ def _model_config(config: ModelConfig) -> Any:
     if path.is_dir() and not (path / "config.json").is_file():
         return None
     with loading(f"model {config.name!r}", config.source):
+        from transformers import AutoConfig
+
         return from_pretrained(AutoConfig, **description(config))

@@ -13,8 +13,9 @@ import torch
 
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, decode, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
-from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned, reach
+from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling, count_parameters, member_size
+from hierrouter_jax.bridge.pool.source import reach
 from hierrouter_jax.bridge.pretrained import loading
 from hierrouter_jax.bridge.prompts import as_messages, as_text, cut
 from hierrouter_jax.errors import InputError, reason_of
