@@ -1,7 +1,7 @@
 """Exact evaluation of routers beside their opponents and ceilings: what `evaluation.json` holds."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, p
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.choice import Candidate, bundle_ends, choice_record, choose
 from hierrouter_jax.studies.measures import (
     Entry,
     achieved,
@@ -28,8 +29,9 @@ from hierrouter_jax.studies.measures import (
 )
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import Told, TrainedRouter, router_cost
+from hierrouter_jax.training.router import Told, TrainedRouter, deciding_cost, router_cost
 
+CHOSEN = "chosen"  # name of the row of the policy that is exported
 COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
 
 
@@ -41,6 +43,7 @@ def evaluate(
     cost_weight: float,
     split: str,
     external: OutcomeTable | None = None,
+    rivals: list[Candidate] | None = None,
 ) -> dict[str, Any]:
     """Everything about a split as plain data, in the form that docs/files.md gives for `evaluation.json`.
 
@@ -51,6 +54,7 @@ def evaluate(
       cost_weight: lambda, per normalised cost.
       split: name of the split to evaluate on.
       external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
+      rivals: policies that the run may export; the chosen one becomes the row `chosen`.
     Raises:
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
@@ -66,15 +70,22 @@ def evaluate(
         entries.append(Entry(name, "external", ends, True))
         outcomes[name] = outcome
     outcomes |= {name: charged(router, outcomes[name], table) for name, router in routers.items()}
+    router_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
+    chosen = choose(rivals) if rivals else None
+    if chosen:
+        ends = bundle_ends(chosen.bundle, part)
+        entries.append(Entry(CHOSEN, "learned" if chosen.learned else "supervised", ends, chosen.may_stop))
+        called = policy_outcome(part, ends)
+        router_costs[CHOSEN] = deciding_cost(chosen.bundle.multiply_adds, chosen.may_stop, called, part)
+        outcomes[CHOSEN] = replace(called, cost=called.cost + router_costs[CHOSEN])
     rows = [
         _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
         | (
-            {"router_cost": float(router_cost(routers[entry.name], outcomes[entry.name], table).mean())}
-            | _seed_rows(routers[entry.name], part, cost_weight)
-            | front(routers[entry.name], part)
+            _seed_rows(routers[entry.name], part, cost_weight) | front(routers[entry.name], part)
             if entry.name in routers
             else {}
         )
+        | ({"router_cost": float(router_costs[entry.name].mean())} if entry.name in router_costs else {})
         for entry in entries
     ]
     return {
@@ -94,6 +105,7 @@ def evaluate(
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
         "comparisons": _comparisons(routers, outcomes),
+        "chosen": choice_record(chosen, rivals) if chosen and rivals else None,
         "live": None,
     }
 

@@ -179,9 +179,16 @@ def router_cost(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTab
     thousand operations and is left out. Zero where the pool's parameter counts are unknown. A network of the user's
     own counts as one multiply-add a parameter, as a dense one has; where it uses a weight twice, that is too few.
     """
+    return deciding_cost(_multiply_adds(router, table), router.may_stop, outcome, table)
+
+
+def deciding_cost(
+    multiply_adds: int, may_stop: bool, outcome: PolicyOutcome, table: OutcomeTable
+) -> Float[np.ndarray, " Q"]:
+    """`router_cost` of any policy, from the multiplications of one decision."""
     rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
-    decisions = outcome.hops + (router.may_stop & (outcome.hops < table.tree.horizon))
-    return decisions * _multiply_adds(router, table) * (np.mean(rates) if rates else 0.0)
+    decisions = outcome.hops + (may_stop & (outcome.hops < table.tree.horizon))
+    return decisions * multiply_adds * (np.mean(rates) if rates else 0.0)
 
 
 def _multiply_adds(router: TrainedRouter, table: OutcomeTable) -> int:
