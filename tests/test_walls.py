@@ -40,6 +40,7 @@ ROOMS = {
     "config": GROUND,
     "bundle": GROUND,
     "bundle_checks": GROUND,
+    "bundle_logits": GROUND,
     "claims": GROUND,
     "domains": GROUND,
     "files": GROUND,

@@ -56,7 +56,8 @@ def candidates(table: OutcomeTable, routers: dict[str, TrainedRouter]) -> list[C
     """Every policy that the run may export, the simplest first.
 
     Each is fitted on training queries and scored on validation queries as the exported bundle acts. There are plans and
-    sequences of a fixed length beside routers of a fixed length, those that may stop beside routers that may.
+    sequences of a fixed length beside routers of a fixed length, those that may stop beside routers that may. Beside
+    routers that are told a cost weight or a budget, or keep a mean cost, there are none: they could not do the same.
 
     Raises:
       InputError: if no router can leave the learning wing.
@@ -66,11 +67,12 @@ def candidates(table: OutcomeTable, routers: dict[str, TrainedRouter]) -> list[C
         next(iter(routers.values())).bundle(table)  # says why not
     held = table.split("validation")
     named: list[tuple[str, PolicyBundle]] = []
-    for stop in sorted({router.may_stop for router in able.values()}):
-        router = next(router for router in able.values() if router.may_stop == stop)
+    free = {name: r for name, r in able.items() if not (r.static.conditions or r.static.lagrangian)}
+    for stop in sorted({router.may_stop for router in free.values()}):
+        router = next(router for router in free.values() if router.may_stop == stop)
         named += _computed(table, router, "+stop" if stop else "")
-    for name, router in able.items():
-        if not router.static.conditions and (~router.diverged).sum() > 1:
+    for name, router in free.items():
+        if (~router.diverged).sum() > 1:
             named.append((f"{name} ensemble", _ensemble(table, router)))
     named += [(name, router.bundle(table)) for name, router in able.items()]
     router = next(iter(able.values()))
