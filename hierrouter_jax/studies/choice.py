@@ -13,7 +13,7 @@ from hierrouter_jax.baselines.problem import Problem, returns, walk
 from hierrouter_jax.baselines.regressors import ridge
 from hierrouter_jax.baselines.sequences import mean_returns, task_scores
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.bundle_logits import ENSEMBLE, LINEAR, MEMBER, PLAN, PRIOR, TASK_SEQUENCE
+from hierrouter_jax.bundle_logits import ENSEMBLE, MEMBER, PLAN, PRIOR, TASK_SEQUENCE
 from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.envs.types import DeviceTable, accumulate_cost, single_precision
 from hierrouter_jax.errors import InputError
@@ -44,11 +44,6 @@ class Candidate:
     def may_stop(self) -> bool:
         """Whether its routes may end before the horizon."""
         return self.bundle.allow_stop or "budget" in self.bundle.conditions
-
-    @property
-    def learned(self) -> bool:
-        """Whether it was trained, rather than computed."""
-        return self.bundle.kind not in LINEAR
 
 
 @single_precision

@@ -31,7 +31,7 @@ from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import Told, TrainedRouter, deciding_cost, router_cost
 
-CHOSEN = "chosen"  # name of the row of the policy that is exported
+CHOSEN = "chosen"  # name and kind of the row of the policy that is exported
 COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
 
 
@@ -74,7 +74,7 @@ def evaluate(
     chosen = choose(rivals) if rivals else None
     if chosen:
         ends = bundle_ends(chosen.bundle, part)
-        entries.append(Entry(CHOSEN, "learned" if chosen.learned else "supervised", ends, chosen.may_stop))
+        entries.append(Entry(CHOSEN, CHOSEN, ends, chosen.may_stop))
         called = policy_outcome(part, ends)
         router_costs[CHOSEN] = deciding_cost(chosen.bundle.multiply_adds, chosen.may_stop, called, part)
         outcomes[CHOSEN] = replace(called, cost=called.cost + router_costs[CHOSEN])
