@@ -199,6 +199,8 @@ class PolicyBundle(PolicyFields):
             **self.field_values,
             "pool": [asdict(member) for member in self.pool],
         }
+        if self.kind == NETWORK:  # what a header without a kind says, so that older readers and files agree
+            del header["kind"]
         write_json(folder / HEADER, header)
 
     @classmethod
