@@ -228,6 +228,8 @@ class PolicyBundle(PolicyFields):
             **{name: value for name, value in self.field_values.items() if value or name not in _LATER},
             "pool": [member.to_dict() for member in self.pool],
         }
+        if self.kind == NETWORK:  # what a header without a kind says, so that older readers and files agree
+            del header["kind"]
         write_json(folder / HEADER, header)
         write_text(folder / CARD, model_card(self, evaluation))
 

@@ -54,6 +54,9 @@ def claim(
 def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
     """The first field in which two records of work differ, with both values, as words; None if there is none."""
     theirs, ours = dict(_fields(there)), dict(_fields(here))
+    # Records of before there was guidance are of training without it.
+    theirs |= {name: 0.0 for name in ours.keys() - theirs.keys() if name.endswith(".guidance")}
+    theirs |= {name: ours[name] for name in ours.keys() - theirs.keys() if name.endswith(".guidance_until")}
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         one, other = theirs.get(name, "absent"), ours.get(name, "absent")
         if one != other and name.startswith(f"{SOURCES}."):

@@ -43,6 +43,7 @@ ROOMS = {
     "bundle_checks": GROUND,
     "bundle_graph": GROUND,
     "bundle_onnx": GROUND,
+    "bundle_logits": GROUND,
     "claims": GROUND,
     "domains": GROUND,
     "files": GROUND,

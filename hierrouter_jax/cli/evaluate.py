@@ -43,6 +43,7 @@ class EvaluateConfig:
 def evaluate(config: EvaluateConfig, json: bool = False) -> None:
     """Evaluate a run's routers exactly, beside the opponents and oracles; writes evaluation.json into the run."""
     from hierrouter_jax.outcomes.store import load_external, load_table
+    from hierrouter_jax.studies.choice import candidates
     from hierrouter_jax.studies.evaluate import behaviour
     from hierrouter_jax.studies.evaluate import evaluate as evaluate_routers
     from hierrouter_jax.training.checkpoints import load_routers, read_train_config
@@ -56,7 +57,8 @@ def evaluate(config: EvaluateConfig, json: bool = False) -> None:
     for name in (name for name in trained.learners if name not in routers):
         print(f"{name}: left out, as {DIVERGED}", file=sys.stderr)
     features, hop_cost = next(iter(routers.values())).features, trained.hyper.reward.hop_cost
-    evaluation = evaluate_routers(table, routers, features, hop_cost, config.split, load_external(source))
+    rivals = candidates(table, routers) if any(router.exportable for router in routers.values()) else None
+    evaluation = evaluate_routers(table, routers, features, hop_cost, config.split, load_external(source), rivals)
     folder = RunFolder(config.run)
     folder.write_json("evaluation.json", evaluation)
     folder.write_json("behaviour.json", behaviour(table, routers, config.split))
@@ -69,6 +71,9 @@ def evaluate(config: EvaluateConfig, json: bool = False) -> None:
     if rows:
         output.print()
         print_result(output, _caching_table(rows, evaluation["money_unit"]))
+    if evaluation["chosen"]:
+        line = f"chosen on validation, what 'hierrouter export' writes: {evaluation['chosen']['policy']}"
+        output.print(f"{line} ({evaluation['chosen']['kind']})", style="dim", soft_wrap=True, markup=False)
     for note in evaluation["table"]["notes"]:
         output.print(note, style="dim", soft_wrap=True, markup=False)
 

@@ -1,7 +1,7 @@
 """Exact evaluation of routers beside their opponents and ceilings: what `evaluation.json` holds."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from hierrouter_jax.outcomes.notes import (
 from hierrouter_jax.outcomes.replicates import first_rows, replicates_report, variance_within
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.caching import caching
+from hierrouter_jax.studies.choice import Candidate, bundle_ends, choice_record, choose
 from hierrouter_jax.studies.measures import (
     Entry,
     achieved,
@@ -39,8 +40,9 @@ from hierrouter_jax.studies.measures import (
 from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import Told, TrainedRouter, encoder_multiply_adds, router_cost
+from hierrouter_jax.training.router import Told, TrainedRouter, deciding_cost, encoder_multiply_adds, router_cost
 
+CHOSEN = "chosen"  # name and kind of the row of the policy that is exported
 COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
 
 
@@ -52,6 +54,7 @@ def evaluate(
     cost_weight: float,
     split: str,
     external: OutcomeTable | None = None,
+    rivals: list[Candidate] | None = None,
 ) -> dict[str, Any]:
     """Everything about a split as plain data, in the form that docs/files.md gives for `evaluation.json`.
 
@@ -62,6 +65,7 @@ def evaluate(
       cost_weight: lambda, per normalised cost.
       split: name of the split to evaluate on.
       external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
+      rivals: policies that the run may export; the chosen one becomes the row `chosen`.
     Raises:
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
@@ -79,6 +83,14 @@ def evaluate(
         entries.append(Entry(name, "external", ends, True))
         outcomes[name] = outcome
     outcomes |= {name: charged(router, outcomes[name], table) for name, router in routers.items()}
+    router_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
+    chosen = choose(rivals) if rivals else None
+    if chosen:
+        ends = bundle_ends(chosen.bundle, part)
+        entries.append(Entry(CHOSEN, CHOSEN, ends, chosen.may_stop))
+        called = policy_outcome(part, ends)
+        router_costs[CHOSEN] = deciding_cost(chosen.bundle.multiply_adds, chosen.may_stop, called, part)
+        outcomes[CHOSEN] = replace(called, cost=called.cost + router_costs[CHOSEN])
     by_seed = {name: _by_seed(router, part) for name, router in routers.items()}
     varied = replicates_report(part)
     within = {name: float(variance_within(o.quality, part.question)) for name, o in outcomes.items() if varied}
@@ -88,12 +100,11 @@ def evaluate(
         | ({"variance_within": within[entry.name]} if varied else {})
         | ({} if entry.kind == "external" else caching(part, entry.ends))
         | (
-            {"router_cost": float(router_cost(routers[entry.name], outcomes[entry.name], table).mean())}
-            | _seed_rows(routers[entry.name], by_seed[entry.name], cost_weight)
-            | front(routers[entry.name], part)
+            _seed_rows(routers[entry.name], by_seed[entry.name], cost_weight) | front(routers[entry.name], part)
             if entry.name in routers
             else {}
         )
+        | ({"router_cost": float(router_costs[entry.name].mean())} if entry.name in router_costs else {})
         for entry in entries
     ]
     return {
@@ -122,6 +133,7 @@ def evaluate(
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
         "comparisons": _comparisons(routers, outcomes, by_seed, questions),
         "second_hop": second_hops(table.split("train"), part, external),
+        "chosen": choice_record(chosen, rivals) if chosen and rivals else None,
         "live": None,
     }
 

@@ -186,10 +186,17 @@ def router_cost(
     Args:
       networks: number of networks that decide together, on one embedding.
     """
+    return deciding_cost(networks * _multiply_adds(router, table), router.may_stop, outcome, table)
+
+
+def deciding_cost(
+    multiply_adds: int, may_stop: bool, outcome: PolicyOutcome, table: OutcomeTable
+) -> Float[np.ndarray, " Q"]:
+    """`router_cost` of any policy, from the multiplications of one decision."""
     rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
-    decisions = outcome.hops + (router.may_stop & (outcome.hops < table.tree.horizon))
+    decisions = outcome.hops + (may_stop & (outcome.hops < table.tree.horizon))
     horizon, encoder = table.tree.horizon, encoder_multiply_adds(table)
-    each = networks * _multiply_adds(router, table) + np.array((*encoder, *[0.0] * horizon)[:horizon])
+    each = multiply_adds + np.array((*encoder, *[0.0] * horizon)[:horizon])
     up_to = np.concatenate([[0.0], np.cumsum(each)])
     return np.interp(decisions, np.arange(horizon + 1), up_to) * (np.mean(rates) if rates else 0.0)
 

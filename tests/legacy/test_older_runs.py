@@ -47,7 +47,10 @@ def written(folder: Path) -> dict[Path, int]:
 
 
 def config(kind: type, older: Path, name: str, **more):
-    return from_dict(kind, load_yaml(older / f"{name}.yaml") | more, name)
+    read = load_yaml(older / f"{name}.yaml")
+    place = next((read[at] for at in ("train", "base") if at in read), read)
+    place["hyper"] = place.get("hyper", {}) | {"guidance": 0.0}  # there was none then
+    return from_dict(kind, read | more, name)
 
 
 def test_a_run_is_evaluated_as_it_was(older, tmp_path, capsys):
@@ -75,7 +78,7 @@ def test_a_run_exports_the_policy_that_it_exported(older, tmp_path, capsys):
 
 def test_a_cut_off_run_goes_on_to_the_end_of_the_whole_one(older, tmp_path, capsys):
     run, train = copied(older, "cut-run", tmp_path), ["train", str(older / "table"), "--config"]
-    train = [*train, str(older / "train.yaml"), "--out", str(run)]
+    train = [*train, str(older / "train.yaml"), "--out", str(run), "--train.hyper.guidance", "0"]
     assert main([*train, "--train.hyper.clip", "0.3"]) == 2
     assert "holds another training (train.hyper.clip is 0.2 there, but 0.3 here)" in capsys.readouterr().err
     assert main(train) == 0
@@ -95,8 +98,9 @@ def test_a_sweep_loads_exports_and_is_not_trained_again(older, tmp_path, capsys)
     folder, table = copied(older, "sweep", tmp_path), load_table(older / "table")
     before, chunks = pd.read_parquet(folder / "sweep.parquet"), written(folder)
     loaded = load_sweep(folder, table)
-    assert set(loaded.frame) - set(before) == {"diverged"}  # a column that came later
-    pd.testing.assert_frame_equal(loaded.frame.drop(columns="diverged"), before[loaded.frame.columns.drop("diverged")])
+    later = ["diverged", "guidance", "guidance_until"]
+    assert sorted(set(loaded.frame) - set(before)) == later
+    pd.testing.assert_frame_equal(loaded.frame.drop(columns=later), before[loaded.frame.columns.drop(later)])
     assert main(["export", str(folder), str(tmp_path / "policy"), "--table", str(older / "table")]) == 0
     assert PolicyBundle.load(tmp_path / "policy").provenance["member"] == loaded.best_member
     result = sweep(config(SweepConfig, older, "sweep", table=str(older / "table"), out=str(folder)), progress=False)

@@ -32,6 +32,15 @@ def headlines(evaluation: dict[str, Any]) -> list[str]:
     return [_sentence(row, evaluation) for row in learned]
 
 
+def choice_sentence(evaluation: dict[str, Any]) -> str:
+    """Which policy is exported, and before how many others on validation; empty where nothing was chosen."""
+    chosen = evaluation.get("chosen")
+    if not chosen:
+        return ""
+    start = f"Exported is {chosen['policy']}, of kind {chosen['kind']}"
+    return f"{start}: its return on the validation queries is the best of {len(chosen['candidates'])} policies."
+
+
 def live_sentence(evaluation: dict[str, Any]) -> str:
     """How far live routing and the table agree."""
     live = evaluation.get("live")

@@ -8,6 +8,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.headlines import (
     answered_right,
+    choice_sentence,
     choose_transcripts,
     headlines,
     live_sentence,
@@ -142,7 +143,7 @@ def _context(files: Any) -> dict[str, Any]:
         "title": files.name,
         "heading": f"hierrouter report \N{MIDDLE DOT} {files.name}",
         "table": evaluation["table"],
-        "headlines": [*headlines(evaluation), live_sentence(evaluation)],
+        "headlines": [*headlines(evaluation), *filter(None, [choice_sentence(evaluation)]), live_sentence(evaluation)],
         "pool": [
             {**model, "variable": _variable(model["name"], files.models)}
             for model in formats.pool_members(evaluation["table"])

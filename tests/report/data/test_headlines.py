@@ -8,6 +8,7 @@ import pytest
 import hierrouter_jax
 from hierrouter_jax.report.data.headlines import (
     answered_right,
+    choice_sentence,
     choose_transcripts,
     headlines,
     live_sentence,
@@ -136,3 +137,12 @@ def test_a_right_answer_is_one_constant(monkeypatch):
     assert len(sources) > 100
     by_hand = re.compile(r"quality\S* >= 0?\.5\b")
     assert [str(path) for path in sources if by_hand.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_page_says_what_is_exported():
+    rivals = [{"policy": name, "kind": "plan", "validation_return": 0.5} for name in ("a", "b", "c")]
+    chosen = {"policy": "predict-then-plan", "kind": "plan", "candidates": rivals}
+    assert choice_sentence({"chosen": chosen}) == (
+        "Exported is predict-then-plan, of kind plan: its return on the validation queries is the best of 3 policies."
+    )
+    assert choice_sentence({}) == choice_sentence({"chosen": None}) == ""
