@@ -23,6 +23,7 @@ from hierrouter_jax.evaluation.intervals import RESAMPLES, interquartile_mean, p
 from hierrouter_jax.files import write_json, write_text
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import reordered
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import FittedFeatures, fit_features
 from hierrouter_jax.training.settings import static_of, with_numbers
@@ -60,7 +61,7 @@ def main(
         strided = qualities(loaded, strided_features(loaded.split("train"), features), *settings, seeds)
         by_order = {", ".join(loaded.model_names): summary(own[:order_seeds])}
         for models in pools[1:]:
-            there = loaded.reordered(models)
+            there = reordered(loaded, models)
             quality = qualities(there, fit_features(there.split("train"), features), *settings, order_seeds)
             by_order[", ".join(there.model_names)] = summary(quality)
         means = [row["interquartile_mean"] for row in by_order.values()]

@@ -9,6 +9,7 @@ from hierrouter_jax.baselines.registry import opponents_of
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import reordered
 from hierrouter_jax.studies.measures import problem_of
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import fit_features
@@ -28,7 +29,7 @@ def permuted(table: OutcomeTable, seed: int) -> tuple[OutcomeTable, dict[str, st
     rng = np.random.default_rng(seed)
     models = rng.permutation(table.tree.num_models)
     models = models if (np.diff(models) < 0).any() else models[::-1]
-    there = table.reordered(models)
+    there = reordered(table, models)
     names = [f"model-{name}" for name in rng.permutation(1000)[: len(models)]]
     before = dict(zip(names, there.model_names, strict=True))
     pool = tuple(replace(member, name=name) for name, member in zip(names, there.pool, strict=True))

@@ -1,7 +1,6 @@
 """The outcome table on the host: what every pool member answered on every route of every query."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -194,7 +193,7 @@ class OutcomeTable:
             self,
             queries=tuple(self.queries[row] for row in rows),
             context_embedding=self.context_embedding[part],
-            **self._columns(part),
+            **self.columns(part),
         )
 
     def up_to(self, hops: int) -> "OutcomeTable":
@@ -204,26 +203,10 @@ class OutcomeTable:
             self,
             tree=tree,
             context_embedding=self.context_embedding[:, : tree.num_decision_nodes],
-            **self._columns((slice(None), slice(tree.num_nodes))),
+            **self.columns((slice(None), slice(tree.num_nodes))),
         )
 
-    def reordered(self, models: Sequence[int]) -> "OutcomeTable":
-        """The same outcomes with the pool in another order.
-
-        Args:
-          models: present index of the model at each place of the new order.
-        """
-        node = np.zeros(self.tree.num_nodes, dtype=np.int64)  # where each node of the new order lies now
-        for new in range(1, len(node)):
-            node[new] = self.tree.child(node[self.tree.parent(new)], models[self.tree.last_model(new)])
-        return replace(
-            self,
-            pool=tuple(self.pool[model] for model in models),
-            context_embedding=self.context_embedding[:, node[: self.tree.num_decision_nodes]],
-            **self._columns((slice(None), node)),
-        )
-
-    def _columns(self, part: Any) -> dict[str, Any]:
+    def columns(self, part: Any) -> dict[str, Any]:
         """A part of every [Q, N] column by its field; a column that the table lacks stays None."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         return {name: None if column is None else column[part] for name, column in columns.items()} | {

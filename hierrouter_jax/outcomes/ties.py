@@ -1,6 +1,7 @@
 """How ties are broken everywhere: by price, then by accuracy on training queries, never by place in the pool."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -66,6 +67,25 @@ def first_best(
     places = np.asarray(order)
     ranked = scores[..., places]
     return places[(ranked >= ranked.max(axis=-1, keepdims=True) - _EQUAL).argmax(axis=-1)]
+
+
+def reordered(table: OutcomeTable, models: Sequence[int]) -> OutcomeTable:
+    """The same outcomes with the pool in another order.
+
+    Args:
+      table: the outcomes.
+      models: present index of the model at each place of the new order.
+    """
+    tree = table.tree
+    node = np.zeros(tree.num_nodes, dtype=np.int64)  # where each node of the new order lies now
+    for new in range(1, len(node)):
+        node[new] = tree.child(node[tree.parent(new)], models[tree.last_model(new)])
+    return replace(
+        table,
+        pool=tuple(table.pool[model] for model in models),
+        context_embedding=table.context_embedding[:, node[: tree.num_decision_nodes]],
+        **table.columns((slice(None), node)),
+    )
 
 
 def _means(

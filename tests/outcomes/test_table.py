@@ -7,6 +7,7 @@ import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.ties import reordered
 from tests.tables import random_table
 
 
@@ -109,7 +110,7 @@ def test_a_missing_split_is_refused():
 
 def test_a_pool_in_another_order_has_the_same_outcomes_by_name():
     table = random_table(2, queries=4, models=3, horizon=3, missing=0.3)
-    there = table.reordered((2, 0, 1))
+    there = reordered(table, (2, 0, 1))
     assert there.model_names == ("m2", "m0", "m1")
     for node in range(table.tree.num_nodes):
         names = [table.model_names[model] for model in table.tree.route(node)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
+from hierrouter_jax.outcomes.ties import reordered
 from hierrouter_jax.studies.pool_agnostic import PoolAgnosticNetwork, describe, pool_agnostic
 from hierrouter_jax.studies.transfer import add_model
 from tests.baselines.known_tables import choice
@@ -41,7 +42,7 @@ def test_a_pool_in_another_order_is_routed_alike_without_a_new_fit():
     policy = pool_agnostic(0.0, steps=200)(table)
     test = table.split("test")
     assert policy_outcome(test, policy(test)).quality.mean() > 0.9
-    there = test.reordered([2, 0, 1])
+    there = reordered(test, [2, 0, 1])
     np.testing.assert_array_equal(policy(there)[:, 1:], policy(test)[:, [3, 1, 2]])
 
 
