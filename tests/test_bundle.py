@@ -91,7 +91,7 @@ def test_another_schema_is_refused(saved):
     with pytest.raises(InputError, match=newer):
         PolicyBundle.load(saved)
     write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": None})
-    with pytest.raises(InputError, match=r"schema_version is None, but this version reads 1 and 2$"):
+    with pytest.raises(InputError, match=r"schema_version is None, but this version reads 1 to 3$"):
         PolicyBundle.load(saved)
 
 

@@ -57,7 +57,7 @@ def route(
         or the budget pays for no first call of some query; or if no call at all was answered, as a backend refuses
         them or is away.
     """
-    ids, initial = _read(queries, task)
+    ids, initial = contexts_of(queries, task)
     texts = [context.query for context in initial]
     bundle.check_told(cost_weight, budget)
     horizon = hops_at_most(bundle, max_hops)
@@ -117,8 +117,12 @@ def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prom
     return np.array(charges).T
 
 
-def _read(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str], list[Context]]:
-    """Ids of the queries, and their contexts before any hop."""
+def contexts_of(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str], list[Context]]:
+    """Ids of the queries, and their contexts before any hop.
+
+    Raises:
+      InputError: if a query is empty.
+    """
     pairs = [
         (f"query-{row}", Context(q, task=task))
         if isinstance(q, str)

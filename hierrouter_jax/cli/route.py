@@ -83,8 +83,10 @@ def route(config: RouteConfig, json: bool = False) -> None:
 def _routed(config: RouteConfig, questions: Sequence[Query] | Sequence[str]) -> tuple[list["Transcript"], str]:
     """Transcripts by a policy and models of this process, and the unit of their costs."""
     with importing():
+        from hierrouter_jax.bridge.route import contexts_of
         from hierrouter_jax.serve.router import Router
 
+        contexts_of(questions, config.task)  # refuses an empty one before models are loaded
         loaded = Router.load(config.policy, config.pool)
     with loaded as router:
         transcripts = router.route_many(

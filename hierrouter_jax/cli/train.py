@@ -38,8 +38,6 @@ def train(config: RunConfig) -> None:
     Run the same command again after an interruption and it goes on from the latest checkpoint, to the same end.
     """
     from hierrouter_jax.config import to_dict
-    from hierrouter_jax.outcomes.duplicates import near_copies
-    from hierrouter_jax.outcomes.notes import near_copy_note
     from hierrouter_jax.outcomes.shipped import lasting
     from hierrouter_jax.outcomes.store import load_table
     from hierrouter_jax.training.checkpoints import RunCheckpoints
@@ -62,10 +60,9 @@ def train(config: RunConfig) -> None:
             routers, metrics = train_routers(table, settings, not checkpoints.finished, checkpoints, tracking)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{out} keeps {checkpoints.describe()}") from None
-    copies = near_copies(table.queries, *{query.split for query in table.queries} - {"train"}, progress=True)
     if not checkpoints.finished:
         run.write_metrics(metrics)
-        run.write_run(settings.seed, configurations_tried=1, near_copies=copies)
+        run.write_run(settings.seed, configurations_tried=1)
     for name, router in routers.items():
         if not router.diverged.all():
             returns = np.asarray(router.state.best_return)[~router.diverged]
@@ -79,6 +76,4 @@ def train(config: RunConfig) -> None:
     lost = [name for name, router in routers.items() if router.diverged.all()]
     if lost:
         raise Diverged(f"{out}: {', '.join(lost)}: {DIVERGED}")
-    for split in sorted(copies):
-        print(near_copy_note(copies[split], split))
     print(f"next: hierrouter evaluate {out}")

@@ -73,7 +73,7 @@ def reordered(table: OutcomeTable, models: Sequence[int]) -> OutcomeTable:
     """The same outcomes with the pool in another order.
 
     Args:
-      table: the outcomes.
+      table: table of the outcomes in the present order.
       models: present index of the model at each place of the new order.
     """
     tree = table.tree

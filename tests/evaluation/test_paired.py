@@ -114,12 +114,11 @@ def test_an_opponent_without_seeds_is_the_same_for_every_seed():
     assert paired_difference(values[1, 0], values[0]).value == pytest.approx(-paired_difference(values[0], alike).value)
 
 
-@pytest.mark.parametrize(("queries", "p"), [(1, 1.0), (4, 0.125), (8, 2 / 256), (200, 2 / 10_000)])
+@pytest.mark.parametrize(("queries", "p"), [(1, 1.0), (4, 0.125), (8, 2 / 256)])
 def test_the_same_difference_on_every_query_has_the_exact_p_of_its_signs(queries, p):
-    """Of 2^n patterns of signs two are as far from 0: all kept and all turned; of many, 9,999 are drawn."""
+    """Of 2^n patterns of signs two are as far from 0: all kept and all turned."""
     difference = paired_difference(np.ones(queries), np.full(queries, 0.75))
     assert difference.value == 0.25
-    assert difference.interval == (0.25, 0.25)
     assert difference.p_value == pytest.approx(p)
 
 

@@ -46,6 +46,7 @@ def built(right, horizon: int = 1, each: int = 100) -> OutcomeTable:
         quality=quality,
         tokens_in=np.full(shape, 10, dtype=np.int32) * inner,
         tokens_out=np.full(shape, 4, dtype=np.int32) * inner,
+        tokens_cached=None,
         available=np.ones(shape, dtype=bool),
         response=np.full(shape, "", dtype=object),
         encoder={"kind": "ngrams", "size": 4},
@@ -117,6 +118,7 @@ def test_sums_over_a_tree_are_those_of_its_nodes():
         tree=HopTree(3, 1),
         pool=tuple(PricedModel(f"m{m}", *map(float, prices[m])) for m in range(3)),
         **{name: np.repeat(getattr(table, name), (1, 1, 2), axis=1) for name in ("quality", "available", "response")},
+        tokens_cached=None,
         tokens_in=np.tile(tokens_in.astype(np.int32), (table.num_queries, 1)),
         tokens_out=np.tile(tokens_out.astype(np.int32), (table.num_queries, 1)),
     )
@@ -146,6 +148,7 @@ def test_two_thousand_models_take_seconds():
         quality=(rng.integers(0, 2, shape) * inner).astype(np.float32),
         tokens_in=(rng.integers(1, 99, shape) * inner).astype(np.int32),
         tokens_out=(rng.integers(1, 99, shape) * inner).astype(np.int32),
+        tokens_cached=None,
         available=np.ones(shape, dtype=bool),
         response=np.full(shape, "", dtype=object),
     )

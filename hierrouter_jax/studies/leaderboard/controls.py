@@ -23,6 +23,7 @@ from hierrouter_jax.baselines.sequences import candidates, mean_returns
 from hierrouter_jax.evaluation.paired import Difference, Repeats, verdicts
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
+from hierrouter_jax.outcomes.ties import route_order
 from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.result import Judged
 from hierrouter_jax.studies.leaderboard.splits import Split
@@ -154,6 +155,6 @@ def _best_sequence(
     quality = np.zeros((len(splits), table.num_queries))
     for row, (test, split) in enumerate(zip(tests, splits, strict=True)):
         scores = mean_returns(test, not stops, 0.0)
-        ends = ending_best(scores, test, candidates(test.tree, not stops))
+        ends = ending_best(scores, test, candidates(test.tree, not stops), route_order(test))
         quality[row, split.test] = policy_outcome(test, ends).quality
     return quality
