@@ -138,19 +138,21 @@ def test_a_comparison_is_judged_again_without_training(older, tmp_path):
     after = compare(config(CompareConfig, older, "compare", **options), progress=False)
     assert written(folder) == chunks
     for old, new in zip(before["arms"], after["arms"], strict=True):
-        assert (new["name"], new["learner"], new["settings"]) == (old["name"], old["learner"], old["settings"])
+        assert (new["name"], new["learner"]) == (old["name"], old["learner"])
+        assert new["settings"] == old["settings"] | {"guidance": 0.0, "guidance_until": 0.5}
         for one, other in zip(old["points"], new["points"], strict=True):
             assert other["accuracy"]["per_seed"] == pytest.approx(one["accuracy"]["per_seed"])
             assert other["return"]["per_seed"] == pytest.approx(one["return"]["per_seed"])
 
 
-def test_a_leaderboard_is_judged_again_without_fitting(older, tmp_path):
+def test_a_leaderboard_of_another_version_is_fitted_anew(older, tmp_path):
+    """Features, ties and learners have changed since: nothing of it is passed off as today's."""
     folder = copied(older, "leaderboard", tmp_path)
     before, results = read_json(folder / "leaderboard.json"), written(folder)
     options = {"tables": [str(older / "table")], "out": str(folder)}
     after = leaderboard(config(LeaderboardConfig, older, "leaderboard", **options), progress=False)
-    assert written(folder) == results
-    assert read_json(folder / "run.json")["fitted"] == 0
-    rows = [{row["name"]: row for row in one["boards"][0]["policies"]} for one in (before, after)]
-    for name, row in rows[0].items():
-        assert rows[1][name]["accuracy"] == pytest.approx(row["accuracy"]), name
+    now = written(folder)
+    assert not [path for path, when in results.items() if now[path] == when]
+    assert read_json(folder / "run.json")["fitted"] == len(results)
+    names = [{row["name"] for row in one["boards"][0]["policies"]} for one in (before, after)]
+    assert names[0] <= names[1]
