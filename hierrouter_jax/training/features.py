@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.ties import price_order, tie_order
 
 FEATURES = "features.safetensors"
+REDUCTION = "covariance of all contexts"  # what results that are kept depend on; changes with `fit_features`
 WHITENING = 0.9  # of a component's own spread in what it is divided by; 1 would give all the same spread
 _AT_ONCE = 8192  # contexts held in double precision at a time
 _ROUNDING = 1e-10  # of the largest variance: what float32 embeddings may vary by rounding alone

@@ -51,8 +51,6 @@ def test_a_bundle_of_another_pool_and_an_empty_query_are_refused(run, tmp_path, 
     assert "m0" in line
     assert "reader" in line
     assert "empty" in refused(capsys, "route", "   ", "--policy", policy)
-    assert "not trained to be told one" in refused(capsys, "route", "hello", "--policy", policy, "--budget", "40")
-    assert "not trained to be told one" in refused(capsys, "route", "hello", "--policy", policy, "--cost_weight", "0.1")
 
 
 def test_other_forms_and_the_row_of_the_evaluation_lie_in_the_bundle(run, tmp_path, capsys):

@@ -145,7 +145,7 @@ def test_a_comparison_is_judged_again_without_training(older, tmp_path):
             assert other["return"]["per_seed"] == pytest.approx(one["return"]["per_seed"])
 
 
-def test_a_leaderboard_of_another_version_is_fitted_anew(older, tmp_path):
+def test_a_leaderboard_of_other_features_is_fitted_anew(older, tmp_path):
     """Features, ties and learners have changed since: nothing of it is passed off as today's."""
     folder = copied(older, "leaderboard", tmp_path)
     before, results = read_json(folder / "leaderboard.json"), written(folder)
@@ -153,6 +153,6 @@ def test_a_leaderboard_of_another_version_is_fitted_anew(older, tmp_path):
     after = leaderboard(config(LeaderboardConfig, older, "leaderboard", **options), progress=False)
     now = written(folder)
     assert not [path for path, when in results.items() if now[path] == when]
-    assert read_json(folder / "run.json")["fitted"] == len(results)
+    assert read_json(folder / "run.json")["fitted"] > 0
     names = [{row["name"] for row in one["boards"][0]["policies"]} for one in (before, after)]
     assert names[0] <= names[1]

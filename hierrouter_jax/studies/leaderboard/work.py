@@ -29,6 +29,7 @@ from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.leaderboard.result import Judged, load, save
 from hierrouter_jax.studies.leaderboard.splits import Split
 from hierrouter_jax.sweeps.workers import PinnedPool, WorkerError, refuse_unguarded, settle
+from hierrouter_jax.training.features import REDUCTION
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def chosen_opponents(table: OutcomeTable, names: tuple[str, ...] | None) -> dict
 
 def table_digest(table: OutcomeTable) -> str:
     """Of outcomes, prices, embeddings and queries."""
-    return digest({"version": __version__, "table": table_identity(table)})
+    return digest({"version": __version__, "features": REDUCTION, "table": table_identity(table)})
 
 
 def digest(about: Any) -> str:
