@@ -64,6 +64,7 @@ _HOME = {
     "log_uniform": "sweeps.draws:log",
     "paired_difference": "evaluation.paired",
     "policy_outcome": "evaluation.policy_outcome",
+    "pool_agnostic": "studies.pool_agnostic",
     "propensity_check": "outcomes.decision_log",
     "read_log": "outcomes.decision_log",
     "regrade": "bridge.regrade",

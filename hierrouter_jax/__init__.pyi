@@ -61,6 +61,7 @@ from hierrouter_jax.studies.evaluate import evaluate as evaluate
 from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig as LeaderboardConfig
 from hierrouter_jax.studies.leaderboard.config import LearnerSpec as LearnerSpec
 from hierrouter_jax.studies.leaderboard.run import leaderboard as leaderboard
+from hierrouter_jax.studies.pool_agnostic import pool_agnostic as pool_agnostic
 from hierrouter_jax.studies.transfer import transfer as transfer
 from hierrouter_jax.studies.worth import worth as worth
 from hierrouter_jax.sweeps.draws import grid as grid

@@ -27,7 +27,7 @@ from hierrouter_jax.quickstart_config import QuickstartConfig
 from hierrouter_jax.report.data.headlines import choose_transcripts
 from hierrouter_jax.report.pages.run import build_report
 from hierrouter_jax.serve.router import Router
-from hierrouter_jax.studies.choice import Candidate, candidates, choose
+from hierrouter_jax.studies.choice import Candidate, bundle_ends, candidates, choose
 from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.tiny.queries import make_queries
 from hierrouter_jax.training.checkpoints import FINISHED, FOLDER, RunCheckpoints

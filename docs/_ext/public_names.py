@@ -11,6 +11,9 @@ GROUPS = {
     "Outcome tables": (
         "OutcomeTable",
         "Query",
+        "PricedModel",
+        "NGramEncoder",
+        "decision_contexts",
         "HopTree",
         "load_table",
         "save_table",
@@ -64,6 +67,7 @@ GROUPS = {
         "LearnerSpec",
         "calibrate",
         "transfer",
+        "pool_agnostic",
         "worth",
         "report",
     ),
