@@ -145,7 +145,7 @@ class PolicyBundle(PolicyFields):
         """Greedy actions and the probabilities behind them; arguments as of `logits`."""
         logits = self.logits(embedding, stage, cost, cost_weight, budget, charges)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        actions = first_best(logits, self.tie_order or price_order(self.pool))
+        actions = first_best(logits, self.ties)
         return actions, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def check_told(self, cost_weight: float | None, budget: Any) -> None:
@@ -196,6 +196,11 @@ class PolicyBundle(PolicyFields):
             models = cost[:, None] + charges <= np.broadcast_to(budget, cost.shape)[:, None]
         stop = stage > 0 and (self.allow_stop or "budget" in self.conditions)
         return np.column_stack([models, stop | ~models.any(axis=1)])
+
+    @property
+    def ties(self) -> tuple[int, ...]:
+        """Actions in the order in which they win ties, M for STOP."""
+        return self.tie_order or price_order(self.pool)
 
     @property
     def fingerprint(self) -> str:

@@ -1,5 +1,6 @@
 """How a served policy draws its actions: the greedy one, or one at random with probabilities that are known exactly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from hierrouter_jax.domains import POSITIVE, SHARE
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.ties import first_best
 
 NONE, SOFTMAX, EPSILON = "none", "softmax", "epsilon"
 FORMS = "none, softmax:T with a temperature T above 0, or epsilon:E with E in [0, 1]"
@@ -51,11 +53,14 @@ class Exploration:
 
 
 def distribution(
-    logits: Float[np.ndarray, "*B A"], mask: Bool[np.ndarray, "*B A"], explore: Exploration
+    logits: Float[np.ndarray, "*B A"],
+    mask: Bool[np.ndarray, "*B A"],
+    explore: Exploration,
+    ties: Sequence[int] | None = None,
 ) -> Float[np.ndarray, "*B A"]:
     """The probability of each action, float64; 0 where the mask is False, and rows sum to 1.
 
-    With the greedy action a* = argmax over the mask (ties to the lowest index, as `PolicyBundle.act`) and K actions
+    With the greedy action a* = argmax over the mask (ties as in `PolicyBundle.act`) and K actions
     available: `none` gives 1[a = a*], `softmax:T` gives exp(logit_a / T) over their sum, and `epsilon:E` gives
     (1 - E) 1[a = a*] + E / K.
 
@@ -63,6 +68,7 @@ def distribution(
       logits: logits of A actions, finite where the mask is True.
       mask: True where an action may be taken.
       explore: how actions are drawn.
+      ties: actions in the order in which they win ties, as `PolicyBundle.ties`; by index where it is None.
 
     Raises:
       InputError: if a row leaves no action, or an available action's logit is not finite.
@@ -75,7 +81,8 @@ def distribution(
     if explore.kind == SOFTMAX:
         weights = np.exp((scores - scores.max(axis=-1, keepdims=True)) / explore.value)
         return weights / weights.sum(axis=-1, keepdims=True)
-    greedy = (np.arange(scores.shape[-1]) == scores.argmax(axis=-1)[..., None]).astype(np.float64)
+    actions = np.arange(scores.shape[-1])
+    greedy = (actions == first_best(scores, actions if ties is None else ties)[..., None]).astype(np.float64)
     if explore.kind == NONE:
         return greedy
     return (1 - explore.value) * greedy + explore.value * mask / mask.sum(axis=-1, keepdims=True)

@@ -179,8 +179,8 @@ class Engine:
         logits = np.where(possible, reading.logits, -np.inf)
         if not np.isfinite(logits).any():
             return None
-        probs = distribution(logits, np.isfinite(logits), self.explore)
-        action = int(logits.argmax() if self.explore.kind == "none" else sample(probs, self._rng))
+        probs = distribution(logits, np.isfinite(logits), self.explore, self.bundle.ties)
+        action = int(probs.argmax() if self.explore.kind == "none" else sample(probs, self._rng))
         ends = action < len(self.members) and self._leaves_nothing(ask, spent, charges, action)
         last = stage + 1 == horizon or ends
         return Choice(

@@ -19,7 +19,7 @@ from hierrouter_jax.envs.types import DeviceTable, single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.outcomes.ties import first_best, price_order, route_order
+from hierrouter_jax.outcomes.ties import first_best, route_order
 from hierrouter_jax.policies.prior import PriorWeights
 from hierrouter_jax.studies.measures import problem_of
 from hierrouter_jax.training.router import TrainedRouter
@@ -116,8 +116,7 @@ def bundle_ends(bundle: PolicyBundle, table: OutcomeTable) -> Float[np.ndarray, 
     def scores(node: int, rows: Int[np.ndarray, " R"]) -> Float[np.ndarray, "R A"]:
         return bundle.logits(table.context_embedding[rows, node], int(table.tree.stages[node]), spent[rows, node])
 
-    ties = bundle.tie_order or price_order(bundle.pool)
-    return walk(table, scores, bundle.allow_stop or "budget" in bundle.conditions, ties)
+    return walk(table, scores, bundle.allow_stop or "budget" in bundle.conditions, bundle.ties)
 
 
 def _ensemble(table: OutcomeTable, router: TrainedRouter) -> PolicyBundle:

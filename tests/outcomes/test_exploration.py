@@ -132,3 +132,12 @@ def test_no_action_and_no_number_are_refused():
         distribution(np.zeros(3), ~ALL, Exploration())
     with pytest.raises(InputError, match="not finite"):
         distribution(np.array([0.0, np.nan, 0.0]), ALL, Exploration("softmax", 1.0))
+
+
+def test_ties_go_as_the_policy_says():
+    """Actions 0 and 2 are equal: 2 comes first in the order."""
+    logits, mask = np.array([[1.0, 0.0, 1.0]]), np.ones((1, 3), dtype=bool)
+    none, epsilon = Exploration(), Exploration.parse("epsilon:0.3")
+    np.testing.assert_array_equal(distribution(logits, mask, none), [[1, 0, 0]])
+    np.testing.assert_array_equal(distribution(logits, mask, none, (2, 1, 0)), [[0, 0, 1]])
+    np.testing.assert_allclose(distribution(logits, mask, epsilon, (2, 1, 0)), [[0.1, 0.1, 0.8]])

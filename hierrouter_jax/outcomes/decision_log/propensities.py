@@ -107,5 +107,5 @@ def replay(log: DecisionLog, bundle: PolicyBundle) -> Float[np.ndarray, "R A"]:
         logits = bundle.logits(embedding[rows], stage, spent[rows], cost_weight, **limits)
         if (mask[rows] & ~np.isfinite(logits)).any():
             raise InputError(f"a decision of stage {stage} could take an action that the policy's own mask forbids")
-        probs[rows] = distribution(logits, mask[rows], Exploration.parse(explore))
+        probs[rows] = distribution(logits, mask[rows], Exploration.parse(explore), bundle.ties)
     return probs
