@@ -66,7 +66,7 @@ def main(
 
 def rejax_ppo(environment: FiveValueEnv, episodes: int, seed: int) -> Logits:
     """rejax's PPO as it is, evaluated only at its end."""
-    from rejax import PPO
+    from rejax import PPO  # pyright: ignore[reportMissingImports]  (of an environment of its own)
 
     horizon, num_envs = environment.tree.horizon, 256
     algorithm = PPO.create(

@@ -6,6 +6,7 @@ from gymnax itself (the extra `gymnax`).
 """
 
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -191,7 +192,6 @@ class FiveValueEnv:
 
 def _spaces() -> Any:
     try:
-        from gymnax.environments import spaces
+        return import_module("gymnax.environments.spaces")
     except ImportError:
         raise InputError("gymnax is not installed; pip install 'hierrouter_jax[gymnax]'") from None
-    return spaces

@@ -218,4 +218,5 @@ def _plan(
         slope = np.nan_to_num(fitted.predict(np.eye(rows.shape[1]))) - intercept
         kernels.append(slope[: x.shape[-1]])
         means.append(slope[x.shape[-1] :] + intercept)
-    return PriorWeights(np.stack(kernels[::-1]), np.stack(means[::-1]), *classifiers)
+    leaves = (jnp.asarray(leaf) for leaf in (np.stack(kernels[::-1]), np.stack(means[::-1]), *classifiers))
+    return PriorWeights(*leaves)

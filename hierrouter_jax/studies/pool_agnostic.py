@@ -57,7 +57,7 @@ class PoolAgnosticNetwork(nn.Module):
         parts = [features, jax.nn.one_hot(stage, self.horizon), spent[..., None]]
         hidden = jnp.concatenate(parts, axis=-1)
         for size in self.hidden:
-            hidden = nn.tanh(nn.Dense(size, nn.initializers.orthogonal(2**0.5))(hidden))
+            hidden = nn.tanh(nn.Dense(size, kernel_init=nn.initializers.orthogonal(2**0.5))(hidden))
         model = nn.tanh(nn.Dense(2 * self.width)(descriptions))
         scores = nn.Dense(self.width)(hidden) @ nn.Dense(self.width)(model).T / self.width**0.5
         return jnp.concatenate([scores, nn.Dense(1, kernel_init=nn.initializers.zeros_init())(hidden)], axis=-1)

@@ -68,7 +68,8 @@ def second_hops(
                 part.tree.node([names.index(first), names.index(reader)]),
             )
             again = part.tree.node([names.index(first), names.index(control)]) if control in names else None
-            held = part.available[:, [draft, read] if again is None else [draft, read, again]].all(axis=1)
+            hops = part.available[:, [draft, read] if again is None else [draft, read, again]]
+            held = np.asarray(hops.all(axis=1))
             if not held.any():
                 continue
             values = part.quality[:, draft], beside[control] if again is None else part.quality[:, again]

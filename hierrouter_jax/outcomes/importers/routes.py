@@ -100,7 +100,8 @@ def prompts(frame: pd.DataFrame) -> pd.Series:
 
     def prompt(query_id: str, query: str, route: tuple[str, ...]) -> str | None:
         earlier = [responses.get((query_id, route[:hops])) for hops in range(1, len(route))]
-        return None if any(text is None for text in earlier) else "\n".join([query, *earlier])
+        known = [text for text in earlier if text is not None]
+        return "\n".join([query, *known]) if len(known) == len(earlier) else None
 
     return pd.Series(
         [prompt(*row) for row in zip(frame["query_id"], frame["query"], frame["route"], strict=True)],

@@ -154,7 +154,7 @@ def pair_section(a: Side, b: Side) -> Section:
     differ = np.flatnonzero((ends[0] != ends[1]) | (right[0] != right[1]))
     listed = [_row(a, b, int(query), ends, costs, quality, right) for query in differ]
     group = find_duplicates([query.text for query in part.queries]).group
-    accuracy, cost = (_difference(*values, group) for values in (quality, costs))
+    accuracy, cost = (_difference(values[0], values[1], group) for values in (quality, costs))
     numbers = {
         "a": a.label,
         "b": b.label,
