@@ -14,6 +14,7 @@ from hierrouter_jax.bridge.grading import Verdict as Verdict
 from hierrouter_jax.bridge.regrade import regrade as regrade
 from hierrouter_jax.bridge.route import route as route
 from hierrouter_jax.bridge.tasks import Item as Item
+from hierrouter_jax.bridge.torch_policy import TorchPolicy as TorchPolicy
 from hierrouter_jax.bundle import PolicyBundle as PolicyBundle
 from hierrouter_jax.cli.export import ExportConfig as ExportConfig
 from hierrouter_jax.cli.export import write_bundle as _write_bundle
@@ -28,6 +29,16 @@ from hierrouter_jax.hop_tree import HopTree as HopTree
 from hierrouter_jax.learner_config import LearnerHyper as LearnerHyper
 from hierrouter_jax.learner_config import LearnerStatic as LearnerStatic
 from hierrouter_jax.learner_config import RewardWeights as RewardWeights
+from hierrouter_jax.outcomes.coverage import decision_contexts as decision_contexts
+from hierrouter_jax.outcomes.decision_log import Decision as Decision
+from hierrouter_jax.outcomes.decision_log import DecisionLog as DecisionLog
+from hierrouter_jax.outcomes.decision_log import LogOptions as LogOptions
+from hierrouter_jax.outcomes.decision_log import LogWriter as LogWriter
+from hierrouter_jax.outcomes.decision_log import propensity_check as propensity_check
+from hierrouter_jax.outcomes.decision_log import read_log as read_log
+from hierrouter_jax.outcomes.decision_log import replay as _replay
+from hierrouter_jax.outcomes.ngrams import NGramEncoder as NGramEncoder
+from hierrouter_jax.outcomes.pricing import PricedModel as PricedModel
 from hierrouter_jax.outcomes.shipped import shipped_tables as _shipped_tables
 from hierrouter_jax.outcomes.store import load_table as load_table
 from hierrouter_jax.outcomes.store import save_table as save_table
@@ -39,6 +50,9 @@ from hierrouter_jax.quickstart import run_quickstart as _run_quickstart
 from hierrouter_jax.quickstart_config import QuickstartConfig as QuickstartConfig
 from hierrouter_jax.report.build import build_page as _build_page
 from hierrouter_jax.report.pages.run import build_report as build_report
+from hierrouter_jax.serve.router import Router as Router
+from hierrouter_jax.serve.server import run_server as _run_server
+from hierrouter_jax.serve.settings import ServeConfig as ServeConfig
 from hierrouter_jax.studies.calibrate import calibrate as calibrate
 from hierrouter_jax.studies.compare.config import Arm as Arm
 from hierrouter_jax.studies.compare.config import CompareConfig as CompareConfig
@@ -47,6 +61,7 @@ from hierrouter_jax.studies.evaluate import evaluate as evaluate
 from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig as LeaderboardConfig
 from hierrouter_jax.studies.leaderboard.config import LearnerSpec as LearnerSpec
 from hierrouter_jax.studies.leaderboard.run import leaderboard as leaderboard
+from hierrouter_jax.studies.pool_agnostic import pool_agnostic as pool_agnostic
 from hierrouter_jax.studies.transfer import transfer as transfer
 from hierrouter_jax.studies.worth import worth as worth
 from hierrouter_jax.sweeps.draws import grid as grid
@@ -60,6 +75,7 @@ from hierrouter_jax.sweeps.search.run import sweep as sweep
 from hierrouter_jax.sweeps.sweep import train_many as train_many
 from hierrouter_jax.training.checkpoints import load_routers as load_routers
 from hierrouter_jax.training.features import fit_features as fit_features
+from hierrouter_jax.training.policy_program import jax_policy as jax_policy
 from hierrouter_jax.training.router import TrainedRouter as TrainedRouter
 from hierrouter_jax.training.settings import TrainConfig as TrainConfig
 from hierrouter_jax.training.settings import static_of as static_of
@@ -69,5 +85,7 @@ export = _write_bundle
 log_uniform = _log
 quickstart = _run_quickstart
 report = _build_page
+serve = _run_server
+replay_log = _replay
 rollout = _collect
 tables = _shipped_tables

@@ -1,6 +1,10 @@
 """The policy bundle: the only thing that crosses from learning to live, with a numpy reader that runs it anywhere."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -9,10 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from safetensors.numpy import save_file
 
+from hierrouter_jax.bundle_card import CARD, model_card
 from hierrouter_jax.bundle_checks import (
     ACTIVATION,
     CONDITIONS,
-    PRIOR,
     PolicyFields,
     check_architecture,
     check_finite,
@@ -21,11 +25,23 @@ from hierrouter_jax.bundle_checks import (
     read_header,
     read_tensors,
 )
+from hierrouter_jax.bundle_logits import (
+    ENSEMBLE,
+    LINEAR,
+    NETWORK,
+    PRIOR,
+    multiply_adds,
+    networks,
+    num_layers,
+    policy_logits,
+)
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.files import read_json, replacing, write_json, write_text
+from hierrouter_jax.outcomes.ties import first_best, price_order
 
-# A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2.
-SCHEMA_VERSION, PRIOR_SCHEMA_VERSION = 1, 2
+# A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2; version
+# 3 is that of every other kind than the network.
+SCHEMA_VERSION, PRIOR_SCHEMA_VERSION, KIND_SCHEMA_VERSION = 1, 2, 3
 WEIGHTS, HEADER = "policy.safetensors", "policy.json"
 
 _PART = 65_536  # rows reduced at once
@@ -52,9 +68,9 @@ class FeatureReduction:
         check_reduction(self.mean, self.components, self.scale)
 
     def __call__(self, embedding: Float[np.ndarray, "*B E"]) -> Float[np.ndarray, "*B F"]:
-        """The reduced embeddings, float32; by parts, so that a large table needs no copies of itself on the way."""
+        """The reduced embeddings, as precise as the map; by parts, so that a large table is not copied on the way."""
         rows = embedding.reshape(-1, embedding.shape[-1])
-        reduced = np.empty((len(rows), len(self.scale)), np.float32)
+        reduced = np.empty((len(rows), len(self.scale)), self.components.dtype)
         for start in range(0, len(rows), _PART):
             part = slice(start, start + _PART)
             reduced[part] = ((rows[part] - self.mean) @ self.components) / self.scale
@@ -69,7 +85,8 @@ class PolicyBundle(PolicyFields):
       reduction: fitted map of the embedding.
       weights: network arrays by name: `stage_embedding` [L, S], `hidden_i/kernel` (in, out), `hidden_i/bias`,
         `logits/kernel`, `logits/bias`; and `prior/...` [L, ...] of a policy with a fitted prior (`policies/prior.py`),
-        whose scores x K + softmax(x C + c) M are added to the logits.
+        whose scores x K + softmax(x C + c) M are added to the logits. An ensemble has such arrays of every network
+        under `member_i/`; a plan and a task-sequence have `prior/...` alone.
     """
 
     reduction: FeatureReduction
@@ -79,7 +96,7 @@ class PolicyBundle(PolicyFields):
         super().__post_init__()
         check_finite(self.weights)
         features = self.reduction.components.shape[1]
-        check_weights(self.weights, features, self.horizon, len(self.pool), len(self.conditions))
+        check_weights(self.weights, features, self.horizon, len(self.pool), len(self.conditions), self.kind)
 
     def logits(
         self,
@@ -103,23 +120,18 @@ class PolicyBundle(PolicyFields):
           InputError: if the policy is not conditioned on what it is told.
         """
         self.check_told(cost_weight, budget)
-        reduced = self.reduction(embedding)
-        stage_row = np.tile(self.weights["stage_embedding"][stage], (len(reduced), 1))
+        reduction, weights = self._double
+        reduced = reduction(embedding)
         spent = np.asarray(cost / self.cost_normaliser, dtype=np.float32)[:, None]
         conditions = self._condition_inputs(np.asarray(cost), cost_weight, budget)
-        hidden = np.concatenate([reduced, stage_row, spent, conditions], axis=1)
-        for layer in range(self.num_layers):
-            hidden = np.tanh(hidden @ self.weights[f"hidden_{layer}/kernel"] + self.weights[f"hidden_{layer}/bias"])
-        logits = hidden @ self.weights["logits/kernel"] + self.weights["logits/bias"]
-        if PRIOR[0] in self.weights:
-            logits = logits + self._prior_logits(reduced, stage)
+        logits = policy_logits(self.kind, weights, reduced, stage, spent, conditions, np)
         return np.where(self._legal(stage, np.asarray(cost), budget, charges), logits, -np.inf)
 
-    def _prior_logits(self, reduced: Float[np.ndarray, "B F"], stage: int) -> Float[np.ndarray, "B A"]:
-        kernel, means, task_kernel, task_bias = (self.weights[name][stage] for name in PRIOR)
-        scores = reduced @ task_kernel + task_bias
-        likely = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return reduced @ kernel + likely / likely.sum(axis=1, keepdims=True) @ means
+    @cached_property
+    def _double(self) -> tuple[FeatureReduction, dict[str, np.ndarray]]:
+        """Map and weights in double precision, so that a decision is the same alone, in any batch and when replayed."""
+        arrays = (getattr(self.reduction, field.name).astype(np.float64) for field in fields(FeatureReduction))
+        return FeatureReduction(*arrays), {name: array.astype(np.float64) for name, array in self.weights.items()}
 
     def act(
         self,
@@ -130,10 +142,11 @@ class PolicyBundle(PolicyFields):
         budget: Float[np.ndarray, " B"] | float | None = None,
         charges: Float[np.ndarray, "B M"] | None = None,
     ) -> tuple[Int[np.ndarray, " B"], Float[np.ndarray, "B A"]]:
-        """Greedy actions (ties to the lowest index) and the probabilities behind them; arguments as of `logits`."""
+        """Greedy actions and the probabilities behind them; arguments as of `logits`."""
         logits = self.logits(embedding, stage, cost, cost_weight, budget, charges)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return logits.argmax(axis=1), weights / weights.sum(axis=1, keepdims=True)
+        actions = first_best(logits, self.ties)
+        return actions, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def check_told(self, cost_weight: float | None, budget: Any) -> None:
         """Refuse a cost weight or a budget that the policy was not trained to be told.
@@ -185,28 +198,45 @@ class PolicyBundle(PolicyFields):
         return np.column_stack([models, stop | ~models.any(axis=1)])
 
     @property
-    def num_layers(self) -> int:
-        return sum(name.startswith("hidden_") and name.endswith("/kernel") for name in self.weights)
+    def ties(self) -> tuple[int, ...]:
+        """Actions in the order in which they win ties, M for STOP."""
+        return self.tie_order or price_order(self.pool)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all that its decisions come from: every field but where it is from, and every array."""
+        fields_ = {name: value for name, value in self.field_values.items() if name != "provenance"}
+        named = json.dumps(fields_, default=asdict, sort_keys=True)
+        digest = hashlib.sha256(named.encode())
+        for name, array in sorted(self._tensors().items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:32]
 
     @property
     def multiply_adds(self) -> int:
-        """Multiplications of one decision: the reduction's and the layers'."""
-        layers = [f"hidden_{layer}/kernel" for layer in range(self.num_layers)] + ["logits/kernel"]
-        prior = sum(self.weights[name][0].size for name in PRIOR[:3] if name in self.weights)
-        return self.reduction.components.size + sum(self.weights[name].size for name in layers) + prior
+        """Multiplications of one decision: the reduction's and the layers', the encoder's apart."""
+        return self.reduction.components.size + multiply_adds(self.kind, self.weights)
 
-    def save(self, folder: Path | str) -> None:
-        """Write `policy.safetensors` and `policy.json`."""
+    def save(self, folder: Path | str, evaluation: Mapping[str, Any] | None = None) -> None:
+        """Write `policy.safetensors`, `policy.json` and the model card.
+
+        Args:
+          folder: folder of the bundle, made where there is none.
+          evaluation: content of the `evaluation.json` that has a row of this very router, for the card.
+        """
         folder = Path(folder)
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
         header = {
-            "schema_version": PRIOR_SCHEMA_VERSION if PRIOR[0] in self.weights else SCHEMA_VERSION,
+            "schema_version": self._schema_version,
             "architecture": self._architecture(),
-            **self.field_values,
-            "pool": [asdict(member) for member in self.pool],
+            **{name: value for name, value in self.field_values.items() if value or name not in _LATER},
+            "pool": [member.to_dict() for member in self.pool],
         }
+        if self.kind == NETWORK:  # what a header without a kind says, so that older readers and files agree
+            del header["kind"]
         write_json(folder / HEADER, header)
+        write_text(folder / CARD, model_card(self, evaluation))
 
     @classmethod
     def load(cls, folder: Path | str) -> "PolicyBundle":
@@ -223,9 +253,9 @@ class PolicyBundle(PolicyFields):
         if not isinstance(data, dict):
             raise InputError(f"{path}: is {shorten(repr(data), 60)}, but must hold fields (name: value)")
         version = data.get("schema_version")
-        if version not in (SCHEMA_VERSION, PRIOR_SCHEMA_VERSION) or isinstance(version, bool | float):
-            newer = "; a newer hierrouter_jax wrote it" if type(version) is int and version > 2 else ""
-            raise InputError(f"{path}: schema_version is {version!r}, but this version reads 1 and 2{newer}")
+        if version not in range(SCHEMA_VERSION, KIND_SCHEMA_VERSION + 1) or isinstance(version, bool | float):
+            newer = "; a newer hierrouter_jax wrote it" if type(version) is int and version > 3 else ""
+            raise InputError(f"{path}: schema_version is {version!r}, but this version reads 1 to 3{newer}")
         header, tensors = read_header(data, path), read_tensors(folder / WEIGHTS)
         try:
             if version == PRIOR_SCHEMA_VERSION and PRIOR[0] not in tensors:
@@ -237,19 +267,29 @@ class PolicyBundle(PolicyFields):
             raise InputError(f"{folder}: {error}") from None
         return bundle
 
+    @property
+    def _schema_version(self) -> int:
+        if self.kind != NETWORK:
+            return KIND_SCHEMA_VERSION
+        return PRIOR_SCHEMA_VERSION if PRIOR[0] in self.weights else SCHEMA_VERSION
+
     def _architecture(self) -> dict[str, Any]:
-        return {
-            "features": self.reduction.components.shape[1],
-            "stage_embedding": list(self.weights["stage_embedding"].shape),
-            "hidden": [self.weights[f"hidden_{i}/bias"].shape[0] for i in range(self.num_layers)],
-            "activation": ACTIVATION,
-            "actions": [member.name for member in self.pool] + ["STOP"],
-        }
+        words: dict[str, Any] = {"features": self.reduction.components.shape[1]}
+        parts = networks(self.weights) if self.kind == ENSEMBLE else [] if self.kind in LINEAR else [self.weights]
+        if parts:
+            words |= {
+                "stage_embedding": list(parts[0]["stage_embedding"].shape),
+                "hidden": [parts[0][f"hidden_{i}/bias"].shape[0] for i in range(num_layers(parts[0]))],
+                "activation": ACTIVATION,
+            }
+        members = {"members": len(parts)} if self.kind == ENSEMBLE else {}
+        return words | members | {"actions": [member.name for member in self.pool] + ["STOP"]}
 
     def _tensors(self) -> dict[str, np.ndarray]:
         return {f"reduction/{f.name}": getattr(self.reduction, f.name) for f in fields(self.reduction)} | self.weights
 
 
+_LATER = ("tie_order", "encoder_multiply_adds")  # left out where an older run does not know them
 _TRAINED_BY = {"cost_weight": "cost_conditioned", "budget": "budgeted"}
 
 

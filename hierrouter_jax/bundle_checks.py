@@ -9,13 +9,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from hierrouter_jax.bundle_logits import ENSEMBLE, KINDS, LINEAR, MEMBER, NETWORK, PRIOR, networks
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
 
 ACTIVATION = "tanh"
 CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
-PRIOR = ("prior/kernel", "prior/means", "prior/task_kernel", "prior/task_bias")
 Shape = tuple[int, ...]
 
 
@@ -36,6 +36,11 @@ class PolicyFields:
         `budget` (over the cost normaliser), each with the [low, high] that scale it. A policy with a budget may always
         STOP once there is an answer.
       cost_weight: the training run's own cost weight, which a cost-conditioned policy serves by default.
+      tie_order: actions in the order in which they win ties, M for STOP; by the pool's prices where it is empty.
+      kind: what the arrays are: a `network`; an `ensemble` of networks of several seeds, whose logits are their mean; a
+        `plan`, fitted stage by stage from the last hop back; or a `task-sequence`, a classifier of the task and a
+        sequence of models for each task.
+      encoder_multiply_adds: mean multiply-adds of embedding a context of 0, 1, ... responses; empty where unknown.
 
     Raises:
       InputError: naming the field that is out of its domain.
@@ -51,6 +56,9 @@ class PolicyFields:
     provenance: dict[str, Any]
     conditions: dict[str, list[float]] = field(default_factory=dict)
     cost_weight: float | None = None
+    tie_order: tuple[int, ...] = ()
+    kind: str = NETWORK
+    encoder_multiply_adds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -122,12 +130,20 @@ def check_fields(policy: PolicyFields) -> None:
             value = getattr(member, name)
             if value is not None and value < 0:
                 raise InputError(f"pool[{row}].{name} is {value}, but must be at least 0")
+    if policy.kind not in KINDS:
+        raise InputError(f"kind is {policy.kind!r}, but this version runs {', '.join(KINDS)}")
+    if policy.conditions and policy.kind != NETWORK:
+        raise InputError(
+            f"conditions names {', '.join(policy.conditions)}, but a policy of kind {policy.kind} has none"
+        )
     if policy.horizon < 1:
         raise InputError(f"horizon is {policy.horizon}, but must be at least 1")
     if not 0 < policy.cost_normaliser < np.inf:
         raise InputError(f"cost_normaliser is {policy.cost_normaliser}, but must be a number above 0")
     if policy.cost_weight is not None and not -np.inf < policy.cost_weight < np.inf:
         raise InputError(f"cost_weight is {policy.cost_weight}, but must be a number")
+    if policy.tie_order and sorted(policy.tie_order) != list(range(len(names) + 1)):
+        raise InputError(f"tie_order is {list(policy.tie_order)}, but must be 0 to {len(names)} in some order")
     for name, bounds in policy.conditions.items():
         if name not in CONDITIONS:
             raise InputError(f"the policy is conditioned on {name!r}, which this version does not know")
@@ -174,19 +190,35 @@ def check_finite(tensors: Mapping[str, np.ndarray]) -> None:
             raise InputError(f"{name} of the policy holds a number that is not finite")
 
 
-def check_weights(weights: Mapping[str, np.ndarray], features: int, horizon: int, models: int, conditions: int) -> None:
-    """Every layer must fit the one before it, the first the features and the last the pool.
+def check_weights(
+    weights: Mapping[str, np.ndarray], features: int, horizon: int, models: int, conditions: int, kind: str = NETWORK
+) -> None:
+    """Every layer must fit the one before it, the first the features and the last the pool, in each network.
 
     Raises:
       InputError: naming the tensor that is missing or of another shape.
     """
+    if kind in LINEAR:
+        _check_shapes(weights, _prior_shapes(weights, features, horizon, models + 1))
+    elif kind == ENSEMBLE:
+        parts = networks(weights)
+        if not parts:
+            raise InputError(f"{MEMBER}0/... of the policy is missing: an ensemble holds one or more networks")
+        for index, part in enumerate(parts):
+            try:
+                check_weights(part, features, horizon, models, conditions)
+            except InputError as error:
+                raise InputError(f"{MEMBER}{index}: {error}") from None
+    else:
+        _check_shapes(weights, _network_shapes(weights, features, horizon, models + 1, conditions))
+
+
+def _network_shapes(
+    weights: Mapping[str, np.ndarray], features: int, horizon: int, actions: int, conditions: int
+) -> dict[str, Shape]:
     layers = len({name.split("/")[0] for name in weights if name.startswith("hidden_")})
     hidden = [name for layer in range(layers) for name in (f"hidden_{layer}/kernel", f"hidden_{layer}/bias")]
-    prior = PRIOR if any(name in weights for name in PRIOR) else ()
-    for name in ("stage_embedding", *hidden, "logits/kernel", "logits/bias", *prior):
-        if name not in weights:
-            raise InputError(f"{name} of the policy is missing")
-    actions = models + 1
+    _check_there(weights, ("stage_embedding", *hidden, "logits/kernel", "logits/bias"))
     stage_size = _size(weights, "stage_embedding", 2, -1)
     expected: dict[str, Shape] = {"stage_embedding": (horizon, stage_size)}
     size = features + stage_size + 1 + conditions
@@ -195,10 +227,24 @@ def check_weights(weights: Mapping[str, np.ndarray], features: int, horizon: int
         expected |= {f"hidden_{layer}/kernel": (size, width), f"hidden_{layer}/bias": (width,)}
         size = width
     expected |= {"logits/kernel": (size, actions), "logits/bias": (actions,)}
-    if prior:
-        tasks = _size(weights, PRIOR[3], 2, -1)
-        shapes = ((features, actions), (tasks, actions), (features, tasks), (tasks,))
-        expected |= {name: (horizon, *shape) for name, shape in zip(PRIOR, shapes, strict=True)}
+    has_prior = any(name in weights for name in PRIOR)
+    return expected | (_prior_shapes(weights, features, horizon, actions) if has_prior else {})
+
+
+def _prior_shapes(weights: Mapping[str, np.ndarray], features: int, horizon: int, actions: int) -> dict[str, Shape]:
+    _check_there(weights, PRIOR)
+    tasks = _size(weights, PRIOR[3], 2, -1)
+    shapes = ((features, actions), (tasks, actions), (features, tasks), (tasks,))
+    return {name: (horizon, *shape) for name, shape in zip(PRIOR, shapes, strict=True)}
+
+
+def _check_there(weights: Mapping[str, np.ndarray], names: tuple[str, ...]) -> None:
+    missing = [name for name in names if name not in weights]
+    if missing:
+        raise InputError(f"{missing[0]} of the policy is missing")
+
+
+def _check_shapes(weights: Mapping[str, np.ndarray], expected: Mapping[str, Shape]) -> None:
     for name, shape in expected.items():
         if weights[name].shape != shape:
             raise InputError(f"{name} of the policy has shape {weights[name].shape}, but must be {shape}")

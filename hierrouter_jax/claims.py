@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -55,6 +54,9 @@ def claim(
 def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
     """The first field in which two records of work differ, with both values, as words; None if there is none."""
     theirs, ours = dict(_fields(there)), dict(_fields(here))
+    # Records of before there was guidance are of training without it.
+    theirs |= {name: 0.0 for name in ours.keys() - theirs.keys() if name.endswith(".guidance")}
+    theirs |= {name: ours[name] for name in ours.keys() - theirs.keys() if name.endswith(".guidance_until")}
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         one, other = theirs.get(name, "absent"), ours.get(name, "absent")
         if one != other and name.startswith(f"{SOURCES}."):
@@ -71,7 +73,7 @@ def table_identity(table: OutcomeTable) -> dict[str, Any]:
     identity = {
         "fingerprint": table.fingerprint,
         "money_unit": table.money_unit,
-        "pool": {member.name: asdict(member) for member in table.pool},
+        "pool": {member.name: member.to_dict() for member in table.pool},
         "splits": {split: splits.count(split) for split in SPLITS} | {"sha256": _sha256(" ".join(splits).encode())},
         "encoder": table.encoder,
         "embedding": {"shape": embedding.shape, "sha256": _sha256(embedding.data)},

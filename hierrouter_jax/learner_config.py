@@ -230,6 +230,10 @@ class LearnerHyper(_Numbers):
       entropy: weight of the entropy bonus at the start. A high start keeps the router from settling on one specialist
         before it has seen what two hops can do.
       entropy_end: weight of the entropy bonus at the end; it is linear in between.
+      guidance: share of the decisions, below 1, that the best action takes over at the start of training; backward
+        induction over the table gives it for free. It keeps the router from settling on an answer that is safe and not
+        the best. On a table of one hop there is none.
+      guidance_until: share of all updates after which guidance has fallen to 0, linearly.
       value_coefficient: weight of the value loss (PPO).
       gamma: discount factor of the return.
       gae_lambda: lambda of generalised advantage estimation (PPO).
@@ -254,6 +258,8 @@ class LearnerHyper(_Numbers):
         "clip": POSITIVE,
         "entropy": NONNEGATIVE,
         "entropy_end": NONNEGATIVE,
+        "guidance": Domain(0, 1, open_high=True),
+        "guidance_until": SHARE,
         "value_coefficient": NONNEGATIVE,
         "gamma": SHARE,
         "gae_lambda": SHARE,
@@ -273,6 +279,8 @@ class LearnerHyper(_Numbers):
     clip: float = 0.2
     entropy: float = 0.1
     entropy_end: float = 0.0
+    guidance: float = 0.99
+    guidance_until: float = 0.5
     value_coefficient: float = 0.5
     gamma: float = 1.0
     gae_lambda: float = 0.95

@@ -63,6 +63,7 @@ class VerbPackage(ModuleType):
 _VERBS = {
     f"{_PACKAGE}.quickstart": (f"{_PACKAGE}.quickstart", "run_quickstart"),
     f"{_PACKAGE}.report": (f"{_PACKAGE}.report.build", "build_page"),
+    f"{_PACKAGE}.serve": (f"{_PACKAGE}.serve.server", "run_server"),
 }
 
 

@@ -13,7 +13,7 @@ from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.pool import load_pool
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.bridge.route import Transcript, route
+from hierrouter_jax.bridge.transcript import Transcript
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.claims import difference
 from hierrouter_jax.config import config_path, to_dict
@@ -26,10 +26,12 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.quickstart_config import QuickstartConfig
 from hierrouter_jax.report.data.headlines import choose_transcripts
 from hierrouter_jax.report.pages.run import build_report
+from hierrouter_jax.serve.router import Router
+from hierrouter_jax.studies.choice import Candidate, bundle_ends, candidates, choose
 from hierrouter_jax.studies.evaluate import behaviour, evaluate
 from hierrouter_jax.tiny.queries import make_queries
 from hierrouter_jax.training.checkpoints import FINISHED, FOLDER, RunCheckpoints
-from hierrouter_jax.training.router import DIVERGED, Diverged, TrainedRouter
+from hierrouter_jax.training.router import DIVERGED, Diverged
 from hierrouter_jax.training.run_folder import RunFolder, training_identity, training_record
 from hierrouter_jax.training.tracking import tracked
 from hierrouter_jax.training.train import train_routers
@@ -69,14 +71,17 @@ def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
     _say(console, "Evaluating exactly on the test split")
     with run.timed("evaluate"):
         features = next(iter(routers.values())).features
-        evaluation = evaluate(table, routers, features, train_config.hyper.reward.hop_cost, "test")
+        rivals = candidates(table, routers) if any(router.exportable for router in routers.values()) else []
+        hop_cost = train_config.hyper.reward.hop_cost
+        evaluation = evaluate(table, routers, features, hop_cost, "test", rivals=rivals)
         run.write_json("behaviour.json", behaviour(table, routers, "test"))
-    chosen = max(routers.values(), key=lambda router: router.state.best_return.max())
     (run.path / "live.json").unlink(missing_ok=True)
-    if chosen.exportable:
+    if rivals:
+        chosen = choose(rivals)
+        chosen.bundle.save(run.path / "policy", evaluation)
         evaluation["live"] = _route_live(config, chosen, table, backends, pool.prompt, run, console)
     else:
-        _say(console, f"Not exported, nor routed live: a policy bundle cannot hold {chosen.static.network}")
+        _say(console, f"Not exported, nor routed live: a policy bundle cannot hold {train_config.static.network}")
     run.write_json("evaluation.json", evaluation)
     run.write_run(config.seed, configurations_tried=1)
     with run.timed("report"):
@@ -87,28 +92,28 @@ def _quickstart(config: QuickstartConfig, console: Console) -> dict[str, Any]:
 
 def _route_live(
     config: QuickstartConfig,
-    chosen: TrainedRouter,
+    chosen: Candidate,
     table: OutcomeTable,
     backends: tuple[Backend, ...],
     prompt: HopPrompt,
     run: RunFolder,
     console: Console,
 ) -> dict[str, Any]:
-    """Export the router, route every test query with the bundle, and compare with the table."""
-    chosen.bundle(table).save(run.path / "policy")
+    """Route every test query with the exported bundle, and compare with the table."""
     bundle = PolicyBundle.load(run.path / "policy")
     _say(console, f"Routing every test query live with {chosen.name}, from the exported bundle")
     with run.timed("route live"):
         test = table.split("test")
-        transcripts = route(test.queries, bundle, backends, build_encoder(bundle.encoder), prompt, config.batch_size)
+        live = Router(bundle, backends, build_encoder(bundle.encoder), prompt)
+        transcripts = live.route_many(test.queries, batch_size=config.batch_size)
         shown = choose_transcripts(_graded(test, transcripts), config.transcripts)
         run.write_json("live.json", {"transcripts": {chosen.name: shown}})
         return compare_live(chosen, test, transcripts)
 
 
-def compare_live(router: TrainedRouter, table: OutcomeTable, transcripts: list[Transcript]) -> dict[str, Any]:
+def compare_live(chosen: Candidate, table: OutcomeTable, transcripts: list[Transcript]) -> dict[str, Any]:
     """How many live routes, and all of their responses, equal the table's."""
-    nodes = router.end_probability(table, router.chosen_seed).argmax(axis=1)
+    nodes = bundle_ends(chosen.bundle, table).argmax(axis=1)
     routes, responses = 0, 0
     for row, (node, transcript) in enumerate(zip(nodes, transcripts, strict=True)):
         path = list(table.tree.path(int(node)))
@@ -116,7 +121,7 @@ def compare_live(router: TrainedRouter, table: OutcomeTable, transcripts: list[T
         routes += same
         responses += same and list(table.response[row, path]) == [hop.response for hop in transcript.hops]
     return {
-        "policy": router.name,
+        "policy": chosen.name,
         "queries": len(transcripts),
         "routes_equal": routes,
         "responses_equal": responses,

@@ -1,10 +1,13 @@
 """Random outcome tables, small enough for the slow obvious version of everything."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.outcomes.replicates import repeated_by_seed
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 
 
@@ -50,6 +53,30 @@ def random_table(
         encoder={"kind": "ngrams", "size": embedding},
         latency=rng.random(shape).astype(np.float32),
         details={"finish_reason": np.where(available, "stop", "").astype(object)},
+    )
+
+
+def replicated(table: OutcomeTable, count: int, split: str = "test") -> OutcomeTable:
+    """The table with every query of a split `count` times, seed by seed, with the same outcomes each time."""
+    asked = [row for row, query in enumerate(table.queries) if query.split == split]
+    again = repeated_by_seed([table.queries[row] for row in asked], count)[len(asked) :]
+    rows = np.array([*range(table.num_queries), *asked * (count - 1)])
+    columns = (
+        "context_embedding",
+        "quality",
+        "tokens_in",
+        "tokens_out",
+        "available",
+        "response",
+        "latency",
+        "tokens_cached",
+    )
+    columns = tuple(name for name in (*columns, "latency") if getattr(table, name) is not None)
+    return replace(
+        table,
+        queries=(*table.queries, *again),
+        details={name: column[rows] for name, column in table.details.items()},
+        **{name: getattr(table, name)[rows] for name in columns},
     )
 
 

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file, save_file
 from hierrouter_jax.agents.types import LearnerStatic
 from hierrouter_jax.bundle import HEADER, WEIGHTS, PolicyBundle
 from hierrouter_jax.envs.routing import decision_masks
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies.network import build_network
 from hierrouter_jax.training.settings import TrainConfig
 from hierrouter_jax.training.train import train_routers
@@ -87,11 +87,11 @@ def test_missing_and_broken_files_are_named(saved):
 
 def test_another_schema_is_refused(saved):
     write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": 7})
-    newer = "schema_version is 7, but this version reads 1 and 2; a newer hierrouter_jax wrote it"
+    newer = "schema_version is 7, but this version reads 1 to 3; a newer hierrouter_jax wrote it"
     with pytest.raises(InputError, match=newer):
         PolicyBundle.load(saved)
     write_json(saved / HEADER, read_json(saved / HEADER) | {"schema_version": None})
-    with pytest.raises(InputError, match=r"schema_version is None, but this version reads 1 and 2$"):
+    with pytest.raises(InputError, match=r"schema_version is None, but this version reads 1 to 3$"):
         PolicyBundle.load(saved)
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from hierrouter_jax.bundle import CONDITIONS, HEADER, PolicyBundle
 from hierrouter_jax.envs.routing import decision_masks
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies import conditions as conditioning
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import build_network

@@ -12,7 +12,7 @@ from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic, Range, Re
 def test_numbers_are_leaves_and_shapes_are_not():
     assert types.LearnerHyper is LearnerHyper
     leaves = jax.tree.leaves(LearnerHyper(reward=RewardWeights(custom={"mine.py:term": 2.0})))
-    assert len(leaves) == 17 + 16 + 1 + 4  # of the learner, the reward, the term of one's own and the two ranges
+    assert len(leaves) == 19 + 16 + 1 + 4  # of the learner, the reward, the term of one's own and the two ranges
     assert jax.tree.map(lambda leaf: 2 * leaf, Range(1.0, 3.0)) == Range(2.0, 6.0)
     assert hash(LearnerStatic()) == hash(LearnerStatic())
 

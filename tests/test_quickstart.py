@@ -9,6 +9,7 @@ import pytest
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.quickstart import compare_live
 from hierrouter_jax.quickstart_config import QueryCounts
+from hierrouter_jax.studies.choice import Candidate
 from tests.conditioned import random_router
 from tests.tables import random_table
 
@@ -35,7 +36,7 @@ def test_live_routes_and_responses_are_counted_beside_the_tables_by_hand():
     transcripts[1].hops[-1].response = "another"
     transcripts[2].hops[0].model = "another"
     transcripts[3].hops.clear()
-    assert compare_live(router, table, transcripts) == {
+    assert compare_live(Candidate(router.name, router.bundle(whole), 0.0), table, transcripts) == {
         "policy": router.name,
         "queries": 4,
         "routes_equal": 2,

@@ -11,6 +11,9 @@ GROUPS = {
     "Outcome tables": (
         "OutcomeTable",
         "Query",
+        "PricedModel",
+        "NGramEncoder",
+        "decision_contexts",
         "HopTree",
         "load_table",
         "save_table",
@@ -64,11 +67,22 @@ GROUPS = {
         "LearnerSpec",
         "calibrate",
         "transfer",
+        "pool_agnostic",
         "worth",
         "report",
     ),
     "Hardware": ("data_mesh", "replicate", "shard_queries", "use_wide_vectors"),
-    "Policies": ("PolicyBundle", "export", "ExportConfig"),
+    "Policies": ("PolicyBundle", "export", "ExportConfig", "TorchPolicy", "jax_policy"),
+    "Serving": ("Router", "serve", "ServeConfig"),
+    "Served traffic": (
+        "read_log",
+        "DecisionLog",
+        "propensity_check",
+        "replay_log",
+        "LogWriter",
+        "LogOptions",
+        "Decision",
+    ),
     "Errors": ("InputError",),
 }
 

@@ -9,6 +9,7 @@ from flax import struct
 from jaxtyping import Array, Float
 
 from hierrouter_jax.agents.batching import draw_conditions, dropout, tree_rewards
+from hierrouter_jax.agents.guidance import guidance_share, guide
 from hierrouter_jax.agents.mesh import gather, spread
 from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.ppo import clipped_surrogate, normalise, weighted_mean
@@ -28,7 +29,8 @@ class OldPolicy:
 
     Attributes:
       conditions: cost weight and budget of each query [Q].
-      log_probs: logarithm of each action's probability [Q, D, A].
+      log_probs: logarithm of each action's probability, guidance included [Q, D, A].
+      guided: part of this probability that came from guidance [Q, D, A].
       advantage: exact advantage of each action [Q, D, A].
       weight: discounted probability of coming to the node and taking the action [Q, D, A]; 0 where there is no
         choice.
@@ -38,6 +40,7 @@ class OldPolicy:
 
     conditions: Conditions
     log_probs: Float[Array, "Q D A"]
+    guided: Float[Array, "Q D A"]
     advantage: Float[Array, "Q D A"]
     weight: Float[Array, "Q D A"]
     root_value: Float[Array, " Q"]
@@ -56,7 +59,8 @@ def update(
     progress = state.update / static.num_updates
     query = spread(routing.draw_queries(query_key, table, static.num_envs))
     conditions = draw_conditions(condition_key, query, table, static, hyper)
-    old = gather(old_policy(state.params, table.take(query), conditions, network, static, hyper))
+    share = guidance_share(hyper, progress, table.tree)
+    old = gather(old_policy(state.params, table.take(query), conditions, network, static, hyper, share))
     query = gather(query)
 
     def epoch(carry, keys):
@@ -69,7 +73,7 @@ def update(
         part = jax.tree.map(lambda leaf: leaf[rows], old)
         trees = table.take(query[rows])
         trees = replace(trees, features=dropout(its_key, trees.features, hyper.dropout))
-        gradient, metrics = jax.grad(loss, has_aux=True)(params, trees, part, network, static, hyper, progress)
+        gradient, metrics = jax.grad(loss, has_aux=True)(params, trees, part, network, static, hyper, progress, share)
         return apply_gradient(params, optimizer, gradient, hyper, progress), metrics
 
     keys = jax.random.split(shuffle_key, static.epochs), jax.random.split(drop_key, static.epochs)
@@ -86,10 +90,12 @@ def old_policy(
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,
+    share: Float[Array, ""] | float = 0.0,
 ) -> OldPolicy:
-    """What the policy does on whole trees, and how good each action is."""
+    """What the policy, under guidance of that share, does on whole trees, and how good each action is."""
     policy = run_network(network, params, trees, conditions, static.allow_stop, hyper.ranges)
-    log_probs, mask = policy.log_probs(), policy.mask
+    mask, guided = policy.mask, guide(share, trees, policy.mask, conditions, hyper)
+    log_probs = _under_guidance(policy.log_probs(), guided, share)
     probs = jnp.exp(log_probs)
     values = action_values(probs, trees, tree_rewards(hyper, conditions), hyper.gamma)
     baseline = jnp.sum(probs * values, axis=-1, keepdims=True)
@@ -100,7 +106,7 @@ def old_policy(
     # Where nothing can be decided there is nothing to learn, and STOP's value at a leaf is meaningless.
     weight = weight * (jnp.sum(mask, axis=-1, keepdims=True) > 1)
     cost = jnp.sum(reach * trees.cost, axis=1)
-    return OldPolicy(conditions, log_probs, values - baseline, weight, baseline[:, 0, 0], cost)
+    return OldPolicy(conditions, log_probs, guided, values - baseline, weight, baseline[:, 0, 0], cost)
 
 
 def loss(
@@ -111,6 +117,7 @@ def loss(
     static: LearnerStatic,
     hyper: LearnerHyper,
     progress: Float[Array, ""],
+    share: Float[Array, ""] | float = 0.0,
 ) -> tuple[Float[Array, ""], Metrics]:
     """-sum over nodes and actions of reach x pi_old x clipped surrogate, - entropy bonus.
 
@@ -119,7 +126,8 @@ def loss(
     policy = run_network(network, params, trees, old.conditions, static.allow_stop, hyper.ranges)
     log_probs, mask = policy.log_probs(), policy.mask
     weight = jnp.where(mask, old.weight, 0.0)
-    log_ratio = jnp.where(mask, log_probs - old.log_probs, 0.0)
+    acting = _under_guidance(log_probs, old.guided, share)
+    log_ratio = jnp.where(mask, acting - old.log_probs, 0.0)
     advantage = normalise(jnp.where(mask, old.advantage, 0.0), weight)
     policy_loss = -weighted_mean(clipped_surrogate(jnp.exp(log_ratio), advantage, hyper.clip), weight)
     entropy = weighted_mean(entropies(log_probs, mask), jnp.sum(weight, axis=-1))
@@ -130,3 +138,10 @@ def loss(
         "clip_fraction": weighted_mean((jnp.abs(jnp.expm1(log_ratio)) > hyper.clip).astype(jnp.float32), weight),
     }
     return policy_loss - entropy_bonus(hyper, progress) * entropy, metrics
+
+
+def _under_guidance(
+    log_probs: Float[Array, "Q D A"], guided: Float[Array, "Q D A"], share: Float[Array, ""] | float
+) -> Float[Array, "Q D A"]:
+    """log((1 - k) pi + k pi*)."""
+    return jnp.logaddexp(jnp.log1p(-share) + log_probs, jnp.log(guided))

@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from hierrouter_jax.agents.batching import draw_trees, tree_rewards
+from hierrouter_jax.agents.batching import draw_trees
+from hierrouter_jax.agents.guidance import optimal_policy
 from hierrouter_jax.agents.optimizer import apply_gradient
 from hierrouter_jax.agents.ppo import weighted_mean
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.envs.routing import decision_masks, entering_rewards, leaves, stopping_rewards
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.exact import optimal_action_values
-from hierrouter_jax.evaluation.tree_policy import run_network
+from hierrouter_jax.evaluation.tree_policy import best_actions, run_network
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import RouterNetwork
 from hierrouter_jax.policies.prior import PriorWeights
@@ -112,7 +112,7 @@ def plan(
         kernels.append(solution[:features])
         means.append(solution[features:])
         predicted = jnp.where(design.mask, design.rows @ solution, -jnp.inf)
-        best = jnp.argmax(predicted, axis=-1, keepdims=True)
+        best = best_actions(predicted, table.tie_order)[..., None]
         below = jnp.where(leaf[:, here], 0.0, jnp.take_along_axis(returns, best, axis=-1)[..., 0])
     weights = PriorWeights(
         kernel=jnp.stack(kernels[::-1]),
@@ -234,10 +234,8 @@ def imitation_loss(
     """Cross-entropy from the best actions to the policy, every stage weighing the same."""
     policy = run_network(network, params, table, conditions, static.allow_stop, hyper.ranges)
     log_probs, mask = policy.log_probs(), policy.mask
-    values = optimal_action_values(table, tree_rewards(hyper, conditions), mask, hyper.gamma)
-    best = (values >= jnp.max(values, axis=-1, keepdims=True) - 1e-6) & mask
-    target = best / jnp.sum(best, axis=-1, keepdims=True)
+    target = optimal_policy(table, mask, conditions, hyper)
     decisions = table.tree.num_decision_nodes
     weight = float(table.tree.num_models) ** -table.tree.stages[:decisions].astype(float)
     open_nodes = jnp.sum(mask, axis=-1) > 1
-    return weighted_mean(-jnp.sum(jnp.where(best, target * log_probs, 0.0), axis=-1), open_nodes * weight)
+    return weighted_mean(-jnp.sum(jnp.where(target > 0, target * log_probs, 0.0), axis=-1), open_nodes * weight)

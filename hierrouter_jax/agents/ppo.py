@@ -11,6 +11,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from hierrouter_jax.agents.batching import draw_conditions, dropout, reward_weights, shuffle
+from hierrouter_jax.agents.guidance import guidance_share, guide
 from hierrouter_jax.agents.mesh import add_up, gather, spread
 from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
@@ -19,6 +20,8 @@ from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.masking import masked_categorical, masked_log_probs
 from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork, gather_inputs, network_outputs
+
+_RARE = 1e-30  # probability below which an action counts as this rare, so that its logarithm is finite
 
 
 def generalised_advantages(
@@ -85,6 +88,7 @@ class Rollout:
       mask: whether each action was legal [L, B, A], bool.
       action: index of the action that was taken [L, B].
       log_prob: log probability of that action when it was taken [L, B].
+      guided: part of this probability that came from guidance [L, B].
       value: the network's estimate of the node's value then [L, B].
       reward: reward of the step [L, B].
       alive: whether the episode was still going before the step [L, B], bool.
@@ -96,6 +100,7 @@ class Rollout:
     mask: Bool[Array, "L B A"]
     action: Int[Array, "L B"]
     log_prob: Float[Array, "L B"]
+    guided: Float[Array, "L B"]
     value: Float[Array, "L B"]
     reward: Float[Array, "L B"]
     alive: Bool[Array, "L B"]
@@ -106,7 +111,7 @@ class Batch:
     """Steps to learn from, [B].
 
     Attributes:
-      query, node, conditions, mask, action, log_prob: the same fields of the rollout, its steps in one row.
+      query, node, conditions, mask, action, log_prob, guided: the same fields of the rollout, its steps in one row.
       advantage: advantage of the action; in a minibatch of zero mean and unit variance.
       target: return that the value estimate is fitted to.
       weight: 1 for steps of episodes that were still going, else 0; in a minibatch they add up to 1.
@@ -118,6 +123,7 @@ class Batch:
     mask: Bool[Array, "B A"]
     action: Int[Array, " B"]
     log_prob: Float[Array, " B"]
+    guided: Float[Array, " B"]
     advantage: Float[Array, " B"]
     target: Float[Array, " B"]
     weight: Float[Array, " B"]
@@ -128,9 +134,10 @@ def update(
 ) -> tuple[LearnerState, Metrics]:
     """One rollout of `num_envs` whole episodes, then epochs of minibatch steps over it."""
     rollout_key, shuffle_key, key = jax.random.split(state.key, 3)
-    rollout, end = collect(rollout_key, state.params, table, network, static, hyper)
-    batch = gather(to_batch(rollout, hyper))
     progress = state.update / static.num_updates
+    guidance = guidance_share(hyper, progress, table.tree)
+    rollout, end = collect(rollout_key, state.params, table, network, static, hyper, guidance)
+    batch = gather(to_batch(rollout, hyper))
     gradient_of = jax.grad(partial(loss, network=network), has_aux=True)
 
     def epoch(carry, epoch_key):
@@ -144,7 +151,7 @@ def update(
         part = spread(replace(part, advantage=normalise(part.advantage, part.weight), weight=share(part.weight)))
         seen = gather_inputs(table, part.query, part.node, part.conditions, hyper.ranges)
         seen = replace(seen, features=dropout(drop_key, seen.features, hyper.dropout))
-        gradient, metrics = add_up(gradient_of, (params, hyper, progress), (seen, part))
+        gradient, metrics = add_up(gradient_of, (params, hyper, progress, guidance), (seen, part))
         params, optimizer = apply_gradient(params, optimizer, gradient, hyper, progress)
         return (params, optimizer), metrics
 
@@ -164,12 +171,21 @@ def collect(
     network: RouterNetwork,
     static: LearnerStatic,
     hyper: LearnerHyper,
+    share: Float[Array, ""] | float = 0.0,
 ) -> tuple[Rollout, routing.RoutingState]:
-    """Run whole episodes, L steps of every environment, finished ones standing still; also how they ended."""
+    """Run whole episodes, L steps of every environment, finished ones standing still; also how they ended.
+
+    Args:
+      share: share of the decisions that guidance takes over.
+    """
     query_key, condition_key, key = jax.random.split(key, 3)
     query = spread(routing.draw_queries(query_key, table, static.num_envs))
     conditions = draw_conditions(condition_key, query, table, static, hyper)
     weights = reward_weights(hyper, conditions)
+    # Episodes of one query have one tree, but for their conditions.
+    trees, row = (table.take(query), jnp.arange(len(query))) if conditions.names else (table, query)
+    legal = routing.decision_masks(trees, static.allow_stop, conditions.budget)
+    guides = guide(share, trees, legal, conditions, hyper)
 
     def advance(state, step_key):
         # Leaves decide nothing: their (ignored) step reads the root's features instead of falling off the table.
@@ -177,12 +193,15 @@ def collect(
         seen = gather_inputs(table, state.query, node, conditions, hyper.ranges)
         logits, value = network_outputs(network, params, seen)
         mask = routing.action_mask(state, table, static.allow_stop)
-        policy = masked_categorical(logits, mask)
+        guided = guides[row, node]
+        probs = (1 - share) * jnp.exp(masked_log_probs(logits, mask)) + guided
+        policy = masked_categorical(jnp.log(jnp.maximum(probs, _RARE)), mask)
         action: Any
         log_prob: Any
         action, log_prob = policy.sample_and_log_prob(seed=step_key)
         next_state, result = routing.step(state, action, table, weights, static.allow_stop, hyper.gamma)
-        step = Rollout(state.query, node, conditions, mask, action, log_prob, value, result.reward, alive=~state.done)
+        taken = guided[jnp.arange(len(action)), action]
+        step = Rollout(state.query, node, conditions, mask, action, log_prob, taken, value, result.reward, ~state.done)
         return next_state, step
 
     start = routing.start(query, conditions.budget)
@@ -206,19 +225,22 @@ def loss(
     params: dict,
     hyper: LearnerHyper,
     progress: Float[Array, ""],
+    share: Float[Array, ""] | float,
     seen: PolicyInputs,
     batch: Batch,
     network: RouterNetwork,
 ) -> tuple[Float[Array, ""], Metrics]:
     """-clipped surrogate + value loss - entropy bonus, over the steps of episodes that were going.
 
+    The ratio is that of the policy under guidance of that share: ((1 - k) pi + k pi*) over the same when it acted.
     Everything is a sum over steps by their weights, so that sums over parts of a batch add up to the batch's.
     """
     logits, value = network_outputs(network, params, seen)
     # With actions first, sums over them run along all steps at once; rows of a few numbers each are slow on a CPU.
     log_probs = masked_log_probs(logits.T, batch.mask.T, axis=0)
     chosen = batch.action == jnp.arange(len(log_probs))[:, None]
-    log_ratio = jnp.sum(jnp.where(chosen, log_probs, 0.0), axis=0) - batch.log_prob
+    log_prob = jnp.sum(jnp.where(chosen, log_probs, 0.0), axis=0)
+    log_ratio = jnp.logaddexp(jnp.log1p(-share) + log_prob, jnp.log(batch.guided)) - batch.log_prob
     per_step = {
         "policy_loss": -clipped_surrogate(jnp.exp(log_ratio), batch.advantage, hyper.clip),
         "value_loss": 0.5 * (value - batch.target) ** 2,

@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from hierrouter_jax.baselines.problem import Policy, Problem, chosen_on_validation, ending_best
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import first_best
 
 GRID = tuple((explore, alpha) for explore in (0.1, 0.3, 1.0) for alpha in (10.0, 100.0))
 _BATCH = 16  # queries answered between two updates
@@ -39,8 +40,8 @@ def linucb(problem: Problem, explore: float, alpha: float) -> Float[np.ndarray, 
         rows = order[start : start + _BATCH]
         here = x[rows]
         spread = np.sqrt(np.maximum((here @ inverse * here).sum(axis=2).T, 0.0))
-        bound = here @ weights.T + explore * spread + 1e-9 * rng.random((len(rows), models))
-        arm = np.where(known[rows], bound, -np.inf).argmax(axis=1)
+        bound = here @ weights.T + explore * spread
+        arm = first_best(np.where(known[rows], bound, -np.inf), [a for a in problem.tie_order if a < models])
         for model in np.unique(arm):
             chosen = rows[arm == model]
             seen = x[chosen]
@@ -55,7 +56,7 @@ def _exploit(problem: Problem, weights: Float[np.ndarray, "M G"]) -> Policy:
     def policy(table: OutcomeTable) -> Float[np.ndarray, "Q N"]:
         scores = np.full(table.quality.shape, -np.inf)
         scores[:, table.tree.stage_slice(1)] = _with_constant(problem.features(table)) @ weights.T
-        return ending_best(scores, table, table.tree.stages == 1)
+        return ending_best(scores, table, table.tree.stages == 1, problem.route_order)
 
     return policy
 

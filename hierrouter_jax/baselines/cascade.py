@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hierrouter_jax.baselines.problem import Policy, Problem, chosen_on_validation, walk
-from hierrouter_jax.baselines.regressors import Fitted, level_of, logistic
+from hierrouter_jax.baselines.regressors import Fitted, logistic
 from hierrouter_jax.baselines.sequences import best_sequence
-from hierrouter_jax.envs.types import accumulate_cost
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 INVERSE_REGULARISATION = (1e-4, 1e-3, 1e-2, 0.1)
@@ -28,9 +28,7 @@ def fit_cascade(problem: Problem) -> Policy:
     query itself, the threshold on validation.
     """
     train = problem.train
-    first = train.tree.stage_slice(1)
-    price = np.nan_to_num(level_of(train.cost[:, first], train.available[:, first]), nan=np.inf)
-    by_cost = [int(model) for model in np.argsort(price, kind="stable")]
+    by_cost = [action for action in problem.tie_order if action < train.tree.num_models]  # which goes by price first
     return fit_chains(problem, list(combinations(by_cost, min(train.tree.horizon, len(by_cost)))))
 
 
@@ -115,4 +113,4 @@ def _follow(problem: Problem, chain: Chain, threshold: float, table: OutcomeTabl
                 preference[:, -1] = np.where(confidence >= threshold, 2.0, 0.0)
         return preference
 
-    return walk(table, scores, allow_stop=True)
+    return walk(table, scores, True, problem.tie_order)

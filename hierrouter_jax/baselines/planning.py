@@ -17,9 +17,10 @@ from hierrouter_jax.baselines.regressors import (
     reduced_rank,
     ridge,
 )
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import first_best
 
 ALPHAS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)  # for features of unit spread
 FAMILIES: dict[str, tuple[Regressor, ...]] = {
@@ -69,7 +70,7 @@ def fit_predicted_best(problem: Problem, family: str) -> Policy:
     return chosen_on_validation(
         problem,
         [
-            lambda table, predict=predict: ending_best(scores(predict, table), table, calls)
+            lambda table, predict=predict: ending_best(scores(predict, table), table, calls, problem.route_order)
             for predict in problem.once(family, qualities)
         ],
     )
@@ -115,11 +116,14 @@ def plan(problem: Problem, regressor: Regressor, allow_stop: bool) -> Policy:
         predict |= dict(zip(nodes, fitted, strict=True))
         if stage:  # nothing is decided before the root
             seen = np.maximum(np.nan_to_num(held_out(), nan=-np.inf), -1e30)
-            action = np.where(legal, seen, -np.inf).argmax(axis=-1)
+            action = first_best(np.where(legal, seen, -np.inf), problem.tie_order)
             worth[:, nodes] = np.take_along_axis(targets, action[..., None], axis=-1)[..., 0].T
 
     def policy(table: OutcomeTable) -> Float[np.ndarray, "Q N"]:
-        return walk(table, lambda node, rows: predict[node](problem.features(table, node, rows)), allow_stop)
+        def scores(node: int, rows: Int[np.ndarray, " R"]) -> Float[np.ndarray, "R A"]:
+            return predict[node](problem.features(table, node, rows))
+
+        return walk(table, scores, allow_stop, problem.tie_order)
 
     return policy
 
@@ -204,7 +208,7 @@ def _route(problem: Problem, estimates: dict[int, Predict], table: OutcomeTable)
         first = np.array([tree.route(n)[tree.stages[node]] if n != node else tree.num_models for n in below])
         return np.stack([value[:, first == action].max(axis=1) for action in range(tree.num_models + 1)], axis=1)
 
-    return walk(table, scores, allow_stop=True)
+    return walk(table, scores, True, problem.tie_order)
 
 
 def _below(tree: HopTree, node: int) -> Int[np.ndarray, " B"]:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.evaluation.policy_outcome import ending_at
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import first_best, route_order, tie_order
 
 Policy = Callable[[OutcomeTable], Float[np.ndarray, "Q N"]]
 
@@ -43,6 +44,16 @@ class Problem:
         if key not in self.fitted:
             self.fitted[key] = make()
         return self.fitted[key]
+
+    @property
+    def tie_order(self) -> tuple[int, ...]:
+        """Actions in the order in which they win ties, M for STOP, by the training queries."""
+        return self.once("tie order", lambda: tie_order(self.train))
+
+    @property
+    def route_order(self) -> Int[np.ndarray, " N"]:
+        """Nodes in the order in which they win ties, by the training queries."""
+        return self.once("route order", lambda: route_order(self.train))
 
     def features(self, table: OutcomeTable, node: int = 0, rows: Any = slice(None)) -> Float[np.ndarray, "R F"]:
         """What a router knows at a decision node: its context, and after a hop the query and the money spent too.
@@ -86,32 +97,39 @@ class Opponent:
 
 
 def best_available(
-    scores: Float[np.ndarray, "#Q N"], table: OutcomeTable, candidates: Bool[np.ndarray, " N"]
+    scores: Float[np.ndarray, "#Q N"],
+    table: OutcomeTable,
+    candidates: Bool[np.ndarray, " N"],
+    order: Int[np.ndarray, " N"],
 ) -> Int[np.ndarray, " Q"]:
-    """The candidate node of best score on each query among those that its table holds, ties to the lowest index.
+    """The candidate node of best score on each query among those that its table holds.
 
     Where the table holds no candidate for a query, the deepest and best of its other nodes.
 
     Args:
       scores: preference for ending at each node; one row serves all queries.
       candidates: whether the policy may end at each node; at the root it never may.
+      order: nodes in the order in which they win ties.
     """
     scores = np.broadcast_to(scores, table.quality.shape)
     legal = table.available & candidates & (table.tree.stages > 0)
-    best = np.where(legal, scores, -np.inf).argmax(axis=1)
+    best = first_best(np.where(legal, scores, -np.inf), order)
     lost = ~legal.any(axis=1)
     if lost.any():
         stages = np.where(table.available[lost], table.tree.stages, -1)
         deepest = stages == stages.max(axis=1, keepdims=True)
-        best[lost] = np.where(deepest, scores[lost], -np.inf).argmax(axis=1)
+        best[lost] = first_best(np.where(deepest, np.maximum(scores[lost], -1e30), -np.inf), order)
     return best
 
 
 def ending_best(
-    scores: Float[np.ndarray, "#Q N"], table: OutcomeTable, candidates: Bool[np.ndarray, " N"]
+    scores: Float[np.ndarray, "#Q N"],
+    table: OutcomeTable,
+    candidates: Bool[np.ndarray, " N"],
+    order: Int[np.ndarray, " N"],
 ) -> Float[np.ndarray, "Q N"]:
     """End probabilities of `best_available`."""
-    return ending_at(best_available(scores, table, candidates), table.tree)
+    return ending_at(best_available(scores, table, candidates, order), table.tree)
 
 
 def returns(table: OutcomeTable, ends: Float[np.ndarray, "Q N"], weight: float) -> float:
@@ -130,13 +148,15 @@ def walk(
     table: OutcomeTable,
     scores: Callable[[int, Int[np.ndarray, " R"]], Float[np.ndarray, "R A"]],
     allow_stop: bool,
+    tie_order: Sequence[int],
 ) -> Float[np.ndarray, "Q N"]:
-    """End probabilities of going to the best legal action at every hop, ties to the lowest index.
+    """End probabilities of going to the best legal action at every hop.
 
     Args:
       scores: function of a decision node and of the R queries (rows of the table) that reach it, which gives the
         preference for the M models and STOP; NaN is preferred to nothing.
       allow_stop: whether STOP is legal while a model is; once none is, nothing else is.
+      tie_order: actions in the order in which they win ties, M for STOP.
     """
     tree, at = table.tree, np.zeros(table.num_queries, dtype=int)
     done = np.zeros(table.num_queries, dtype=bool)
@@ -148,7 +168,7 @@ def walk(
         stop = ~models.any(axis=1, keepdims=True) | (allow_stop and node > 0)
         legal = np.concatenate([models, stop], axis=1)
         preference = np.maximum(np.nan_to_num(scores(node, rows), nan=-np.inf), -1e30)
-        action = np.where(legal, preference, -np.inf).argmax(axis=1)
+        action = first_best(np.where(legal, preference, -np.inf), tie_order)
         stopped = np.equal(action, tree.num_models)
         done[rows] = stopped
         at[rows] = np.where(stopped, node, tree.child(node, action))

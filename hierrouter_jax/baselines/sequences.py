@@ -10,6 +10,7 @@ from hierrouter_jax.baselines.problem import Policy, Problem, ending_best
 from hierrouter_jax.evaluation.policy_outcome import ending_at
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import first_best, route_order
 
 INVERSE_REGULARISATION = (0.1, 1.0, 10.0, 100.0)
 TASK_GRID = len(INVERSE_REGULARISATION)
@@ -32,7 +33,7 @@ def best_sequence(train: OutcomeTable, fixed_length: bool, cost_weight: float, h
     mean = mean_returns(train, fixed_length, cost_weight)
     if hops is not None:
         mean = np.where(train.tree.stages == hops, mean, -np.inf)
-    return int(mean.argmax())
+    return int(first_best(mean, route_order(train)))
 
 
 def mean_returns(train: OutcomeTable, fixed_length: bool, cost_weight: float) -> Float[np.ndarray, " N"]:
@@ -111,26 +112,28 @@ def fit_one_model(problem: Problem, model: int, hops: int) -> Policy:
     """One model called `hops` times; where its call is missing, the best on training of as many hops."""
     scores = mean_returns(problem.train, False, problem.weight)
     scores[problem.train.tree.node([model] * hops)] = np.inf
-    return lambda table: ending_best(scores, table, candidates(table.tree, False, hops))
+    return lambda table: ending_best(scores, table, candidates(table.tree, False, hops), problem.route_order)
 
 
 def fit_best_sequence(problem: Problem, fixed_length: bool, hops: int | None = None) -> Policy:
     """`best_sequence` for every query; where it is missing, the next best."""
     scores = mean_returns(problem.train, fixed_length, problem.weight)
-    return lambda table: ending_best(scores, table, candidates(table.tree, fixed_length, hops))
+    return lambda table: ending_best(scores, table, candidates(table.tree, fixed_length, hops), problem.route_order)
 
 
 def fit_best_single_per_task(problem: Problem) -> Policy:
     """The best single model of the query's task: it knows the task, as no deployed router does."""
     scores = task_scores(problem, fixed_length=False)
-    return lambda table: ending_best(scores[table.task], table, candidates(table.tree, False, hops=1))
+    order = problem.route_order
+    return lambda table: ending_best(scores[table.task], table, candidates(table.tree, False, hops=1), order)
 
 
 def fit_task_sequence(problem: Problem, fixed_length: bool) -> Policy:
     """The best sequence of the task that a classifier reads off the query, which no cost weight changes."""
     classify = problem.once("tasks", lambda: fit_task_classifier(problem.train, problem.validation, problem.transform))
     scores = task_scores(problem, fixed_length)
-    return lambda table: ending_best(scores[classify(table)], table, candidates(table.tree, fixed_length))
+    order = problem.route_order
+    return lambda table: ending_best(scores[classify(table)], table, candidates(table.tree, fixed_length), order)
 
 
 def fit_random(problem: Problem, allow_stop: bool) -> Policy:

@@ -104,9 +104,7 @@ def _trimmed(layout: HopPrompt, contexts: list[Context], backend: Backend, room:
 
 def _shown(layout: HopPrompt, context: Context) -> Context:
     """The context with the responses that the layout does not show already emptied."""
-    if layout.responses == "all":
-        return context
-    hidden = len(context.responses) - 1
+    hidden = layout.shown(len(context.responses)).start
     return context._replace(responses=("",) * hidden + context.responses[hidden:])
 
 

@@ -10,17 +10,19 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Bool
 
 from hierrouter_jax.bridge.backends import Backend, Generation
 from hierrouter_jax.bridge.cache import CallCache, KeptCall, call_key
 from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
-from hierrouter_jax.bridge.grading.verdict import FAILED
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_bytes
+from hierrouter_jax.outcomes.failures import FAILED
 from hierrouter_jax.outcomes.parts import MAX_PART_BYTES, parquet_parts
 from hierrouter_jax.outcomes.table import OutcomeTable
 
@@ -136,11 +138,14 @@ def calls_of_table(table: OutcomeTable, backends: Sequence[Backend]) -> Iterator
     """
     layout = _layout(table)
     known: set[bytes] = set()
-    for backend in _the_same(table, backends):
+    for backend in backends:
+        rows = _rows_of(table, backend)
+        if not rows.any():
+            continue
         model = table.model_names.index(backend.name)
         for stage in range(table.tree.horizon):
             hops = slice(table.tree.stage_start(stage + 1) + model, table.tree.stage_start(stage + 2), len(table.pool))
-            answered = table.available[:, hops] & (table.details["finish_reason"][:, hops] != FAILED)
+            answered = table.available[:, hops] & (table.details["finish_reason"][:, hops] != FAILED) & rows[:, None]
             cells, contexts = hop_contexts(table, answered, stage, model)
             prompts, _ = fitted_prompts(layout, contexts, backend)
             for prompt, cell in zip(prompts, cells, strict=True):
@@ -151,14 +156,17 @@ def calls_of_table(table: OutcomeTable, backends: Sequence[Backend]) -> Iterator
 
 
 def other_models(table: OutcomeTable, backends: Sequence[Backend]) -> list[str]:
-    """Names that both know, but whose weights or settings are not those of the table's calls."""
-    same = {backend.name for backend in _the_same(table, backends)}
-    return [b.name for b in backends if b.name in table.model_names and b.name not in same]
+    """Names that both know, but whose weights or settings are not those of the table's calls, under no seed."""
+    same = {backend.name for backend in backends if _rows_of(table, backend).any()}
+    return list(dict.fromkeys(b.name for b in backends if b.name in table.model_names and b.name not in same))
 
 
-def _the_same(table: OutcomeTable, backends: Sequence[Backend]) -> list[Backend]:
-    identities = table.settings.get("models", {})
-    return [b for b in backends if b.name in table.model_names and identities.get(b.name) == b.identity]
+def _rows_of(table: OutcomeTable, backend: Backend) -> Bool[np.ndarray, " Q"]:
+    """Rows that the backend answered: those of the seeds under which the table's model of its name was the same."""
+    by_seed = {0: table.settings.get("models", {})}
+    by_seed |= {int(seed): models for seed, models in table.settings.get("seed_models", {}).items()}
+    mine = {seed for seed, models in by_seed.items() if models.get(backend.name) == backend.identity}
+    return np.array([backend.name in table.model_names and query.seed in mine for query in table.queries])
 
 
 def _layout(table: OutcomeTable) -> HopPrompt:

@@ -7,10 +7,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from transformers import AutoTokenizer
-from transformers.utils import logging
-from transformers.utils.hub import cached_file
-
 from hierrouter_jax.errors import InputError, reason_of
 
 # Every file of a model that may name code of its own, under the key `auto_map`.
@@ -49,6 +45,8 @@ def from_pretrained(kind: Any, path: str | Path, *, trust: bool = False, **optio
 
 def padding_tokenizer(path: str | Path, side: str, **options: Any) -> Any:
     """A tokenizer that pads on that side, `left` or `right`, by `from_pretrained`; one without padding gets a token."""
+    from transformers import AutoTokenizer
+
     tokenizer = from_pretrained(AutoTokenizer, path, padding_side=side, **options)
     if tokenizer.pad_token_id is None:  # what stands in the padding is masked, so any token will do
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
@@ -84,6 +82,8 @@ def loading(what: str, source: str) -> Iterator[None]:
     Raises:
       InputError: with the library's own reason on one line.
     """
+    from transformers.utils import logging  # a pool of endpoints alone needs none of it
+
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -106,6 +106,8 @@ def _file(path: str | Path, name: str, revision: str | None, local_files_only: b
     if Path(path).is_dir():
         inside = Path(path) / name
         return inside if inside.is_file() else None
+    from transformers.utils.hub import cached_file
+
     cached = cached_file(
         str(path),
         name,

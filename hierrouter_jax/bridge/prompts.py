@@ -1,5 +1,7 @@
 """How a query and the responses so far become the prompt of the next hop."""
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,11 +22,14 @@ class OwnPrompt:
       opening: text before everything else; None keeps the pool's.
       revision: text behind the responses, shown only where there are any; None keeps the pool's.
       closing: text after everything else; None keeps the pool's.
+      fresh: name of the member that this one is the control of. It is the same model, but reads the query alone and no
+        response, so that what a hop gains can be split into another try and reading the draft.
     """
 
     opening: str | None = None
     revision: str | None = None
     closing: str | None = None
+    fresh: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class HopPrompt:
       revision: text behind the responses, as it is, shown only where there are any: what to do with them.
       closing: text after everything else, as it is, on every hop (`Answer:`, say).
       fold: whether line breaks inside a query or a response become spaces.
-      responses: `all` of them, or only the `last`.
+      responses: `all` of them, only the `last`, or `none`.
       members: texts of single members that replace the pool's, by the member's name.
 
     Raises:
@@ -55,7 +60,7 @@ class HopPrompt:
     revision: str = ""
     closing: str = ""
     fold: bool = True
-    responses: Literal["all", "last"] = "all"
+    responses: Literal["all", "last", "none"] = "all"
     members: dict[str, OwnPrompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,8 +77,12 @@ class HopPrompt:
         own = self.members.get(member)
         if own is None:
             return self
-        stated = {name: text for name, text in vars(own).items() if text is not None}
-        return replace(self, members={}, **stated)
+        stated = {name: text for name, text in vars(own).items() if text is not None and name != "fresh"}
+        return replace(self, members={}, responses="none" if own.fresh else self.responses, **stated)
+
+    def shown(self, responses: int) -> range:
+        """Places of the responses that the prompt shows, of so many."""
+        return range({"all": 0, "last": max(responses - 1, 0), "none": responses}[self.responses], responses)
 
     def __call__(
         self, query: str, responses: Sequence[str | None] = (), models: Sequence[str] = (), shots: Sequence[Turn] = ()
@@ -101,7 +110,7 @@ class HopPrompt:
                 f"{len(responses)} responses"
             )
         lines = [_filled(self.query, query=self._folded(query))]
-        for place in range(len(responses))[-1 if self.responses == "last" else 0 :]:
+        for place in self.shown(len(responses)):
             response = responses[place]
             if response is not None:
                 values = {"response": self._folded(response), "number": str(place + 1)}
@@ -121,3 +130,25 @@ def _filled(line: str, **values: str) -> str:
 def as_text(prompt: Prompt) -> str:
     """A prompt as one text: the turns of a chat, an empty line between them."""
     return prompt if isinstance(prompt, str) else "\n\n".join(turn.content for turn in prompt)
+
+
+def as_messages(prompt: Prompt, system: str = "") -> list[dict[str, str]]:
+    """The turns of a chat as templates and endpoints take them: a text is one user turn; the system prompt is first.
+
+    Where the chat begins with a system turn of its own, that one goes on behind the system prompt.
+    """
+    turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
+    if system and turns and turns[0].role == "system":
+        system, turns = f"{system}\n\n{turns[0].content}", turns[1:]
+    return [turn._asdict() for turn in ((Turn("system", system), *turns) if system else turns)]
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first stop string in it."""
+    ends = [at for string in stop if (at := text.find(string)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def digest_of_call(seed: int, prompt: Prompt) -> bytes:
+    """What a call's draws follow from: different prompts do not share them."""
+    return hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()

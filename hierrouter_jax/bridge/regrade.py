@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hierrouter_jax.bridge.grading import Grader
-from hierrouter_jax.bridge.grading.verdict import FAILED, count_verdicts, graded
+from hierrouter_jax.bridge.grading.verdict import count_verdicts, graded
 from hierrouter_jax.bridge.tasks.graders import ByTask, Run, named_grader, with_identities
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_json, write_text
+from hierrouter_jax.outcomes.failures import FAILED
 from hierrouter_jax.outcomes.parts import node_files, rewrite_nodes, with_columns
 from hierrouter_jax.outcomes.store import EXTERNAL, HEADER, load_external, load_table, read_header
 from hierrouter_jax.outcomes.table import OutcomeTable

@@ -2,8 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -13,66 +11,11 @@ from hierrouter_jax.bridge.backends import Answers, Backend, Doubt, Failure, Gen
 from hierrouter_jax.bridge.encoders import TASK, Encoder, same_spec
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.bridge.transcript import Hop, Transcript, hop_of, so_far
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import check_budget
 from hierrouter_jax.outcomes.table import Context, Prompt, Query
-
-
-@dataclass(frozen=True)
-class Hop:
-    """One model call.
-
-    Attributes:
-      model: name of the model.
-      response: text of its response.
-      tokens_in, tokens_out: tokens of the prompt and of the response, as metered.
-      cost: tokens times prices, in the pool's money unit.
-      probability: probability that the policy gave to this model.
-      trimmed_tokens: tokens of the oldest responses that did not fit the model's context window.
-    """
-
-    model: str
-    response: str
-    tokens_in: int
-    tokens_out: int
-    cost: float
-    probability: float
-    trimmed_tokens: int = 0
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """How one query was routed.
-
-    Attributes:
-      query_id, query: the query's id and text.
-      hops: model calls in order; at least one, unless it failed.
-      stopped: whether the route ended by STOP, rather than reach the horizon.
-      budget: largest cost that it was allowed, in the pool's money unit; None where there was no limit.
-      failed: why the call after the last hop gave no response, and which model's it was; empty as a rule.
-    """
-
-    query_id: str
-    query: str
-    hops: tuple[Hop, ...]
-    stopped: bool
-    budget: float | None = None
-    failed: str = ""
-
-    @property
-    def answer(self) -> str:
-        """The last response; empty where there is none."""
-        return self.hops[-1].response if self.hops else ""
-
-    @property
-    def cost(self) -> float:
-        """Of all hops, in the pool's money unit."""
-        return sum(hop.cost for hop in self.hops)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data, answer and cost included."""
-        return {**asdict(self), "hops": [asdict(hop) for hop in self.hops], "answer": self.answer, "cost": self.cost}
 
 
 def route(
@@ -86,6 +29,7 @@ def route(
     cost_weight: float | None = None,
     budget: float | None = None,
     task: str = "",
+    max_hops: int | None = None,
 ) -> list[Transcript]:
     """Route queries live, all of them a stage at a time.
 
@@ -105,29 +49,32 @@ def route(
       cost_weight: cost weight that a cost-conditioned policy is to serve; by default its own.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
       task: task of the queries that name none, for a policy that reads the task.
+      max_hops: largest number of hops of a route, at most the policy's horizon, which is the default.
 
     Raises:
-      InputError: before any call, if a query is empty, pool or encoder are not the policy's, the policy was not
-        trained to be told what it is told, or is not told the task that it needs, or the budget pays for no first
-        call of some query; or if no call at all was answered, as a backend refuses them or is away.
+      InputError: before any call, if a query is empty, the policy takes no such number of hops, pool or encoder are
+        not the policy's, the policy was not trained to be told what it is told, or is not told the task that it needs,
+        or the budget pays for no first call of some query; or if no call at all was answered, as a backend refuses
+        them or is away.
     """
-    ids, initial = _read(queries, task)
+    ids, initial = contexts_of(queries, task)
     texts = [context.query for context in initial]
     bundle.check_told(cost_weight, budget)
-    _check_same(bundle, backends, encoder, budget is not None)
-    _check_task(bundle, ids, initial, task)
+    horizon = hops_at_most(bundle, max_hops)
+    check_same(bundle, backends, encoder, budget is not None)
+    check_task(bundle, ids, initial, task)
     if budget is not None:
         charges = largest_charges(backends, [fitted_prompts(prompt, initial, backend)[0] for backend in backends])
         check_budget(budget, charges.min(axis=1), ids, bundle.money_unit)
     hops: list[list[Hop]] = [[] for _ in texts]
     stopped, failed, away = np.zeros(len(texts), dtype=bool), [""] * len(texts), _Away()
     cost = np.zeros(len(texts))
-    with tqdm(total=len(texts) * bundle.horizon, desc="route", unit="hop", disable=not progress) as bar:
-        for stage in range(bundle.horizon):
+    with tqdm(total=len(texts) * horizon, desc="route", unit="hop", disable=not progress) as bar:
+        for stage in range(horizon):
             rows = np.flatnonzero([not (ended or why) for ended, why in zip(stopped, failed, strict=True)])
             if not rows.size:
                 break
-            contexts = [_so_far(initial[row], hops[row]) for row in rows]
+            contexts = [so_far(initial[row], hops[row]) for row in rows]
             charges = None
             if budget is not None:
                 fitted = [fitted_prompts(prompt, contexts, backend)[0] for backend in backends]
@@ -136,7 +83,7 @@ def route(
                 encoder.encode(contexts), stage, cost[rows], cost_weight, budget, charges
             )
             stopped[rows[actions == len(backends)]] = True
-            bar.update(int((actions == len(backends)).sum()) * (bundle.horizon - stage))
+            bar.update(int((actions == len(backends)).sum()) * (horizon - stage))
             for model, backend in enumerate(backends):
                 chosen = np.flatnonzero(actions == model)
                 prompts, trimmed = fitted_prompts(prompt, [contexts[at] for at in chosen], backend)
@@ -145,9 +92,9 @@ def route(
                     row, answer = rows[at], answers[prompt_]
                     if isinstance(answer, Failure):
                         failed[row] = f"model {backend.name!r} gave no response: {answer.reason}"
-                        bar.update(bundle.horizon - stage)
+                        bar.update(horizon - stage)
                         continue
-                    hop = _hop(backend, answer, float(probabilities[at, model]), less)
+                    hop = hop_of(backend, answer, probabilities[at], model, less)
                     hops[row].append(hop)
                     cost[row] += hop.cost
     if away.reason and not any(hops):
@@ -170,8 +117,12 @@ def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prom
     return np.array(charges).T
 
 
-def _read(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str], list[Context]]:
-    """Ids of the queries, and their contexts before any hop."""
+def contexts_of(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str], list[Context]]:
+    """Ids of the queries, and their contexts before any hop.
+
+    Raises:
+      InputError: if a query is empty.
+    """
     pairs = [
         (f"query-{row}", Context(q, task=task))
         if isinstance(q, str)
@@ -184,11 +135,21 @@ def _read(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str
     return [name for name, _ in pairs], [context for _, context in pairs]
 
 
-def _so_far(initial: Context, hops: Sequence[Hop]) -> Context:
-    return initial._replace(responses=tuple(hop.response for hop in hops), models=tuple(hop.model for hop in hops))
+def hops_at_most(bundle: PolicyBundle, max_hops: int | None) -> int:
+    """The largest number of hops of a route: the horizon, or less where that is asked for.
+
+    Raises:
+      InputError: if it is below 1 or above the horizon.
+    """
+    if max_hops is not None and not 1 <= max_hops <= bundle.horizon:
+        raise InputError(
+            f"max_hops is {max_hops}, but must be 1 to {bundle.horizon}, the policy's horizon; a policy of more hops "
+            "is trained on a table of a larger --horizon"
+        )
+    return bundle.horizon if max_hops is None else max_hops
 
 
-def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Encoder, budgeted: bool) -> None:
+def check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Encoder, budgeted: bool) -> None:
     """Refuse a pool or an encoder that the policy was not trained on; under a budget, other limits too."""
     trained, names = [member.name for member in bundle.pool], [backend.name for backend in backends]
     if trained != names:
@@ -207,7 +168,7 @@ def _check_same(bundle: PolicyBundle, backends: Sequence[Backend], encoder: Enco
         raise InputError(f"the policy was trained with the encoder {bundle.encoder}, but {encoder.spec} is given")
 
 
-def _check_task(bundle: PolicyBundle, ids: Sequence[str], contexts: Sequence[Context], task: str) -> None:
+def check_task(bundle: PolicyBundle, ids: Sequence[str], contexts: Sequence[Context], task: str) -> None:
     """Refuse queries of no task where the policy reads it, and a task that nothing reads."""
     reads = TASK in bundle.encoder.get("parts", ())
     if task and not reads:
@@ -244,15 +205,3 @@ class _Away:
             self.reason = self.reason or f"model {backend.name!r}: {error}"
         lost = Failure(self._reasons.get(backend.name, ""))
         return {prompt: answers.get(prompt, lost) for prompt in prompts}
-
-
-def _hop(backend: Backend, generation: Generation, probability: float, trimmed: int) -> Hop:
-    return Hop(
-        model=backend.name,
-        response=generation.text,
-        tokens_in=generation.tokens_in,
-        tokens_out=generation.tokens_out,
-        cost=backend.price.cost(generation.tokens_in, generation.tokens_out),
-        probability=probability,
-        trimmed_tokens=trimmed,
-    )

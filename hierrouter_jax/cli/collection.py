@@ -4,14 +4,14 @@ import json as jsonlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from hierrouter_jax.bridge.backends import Backend, load_backends
-from hierrouter_jax.bridge.backends.load import over_ray
+from hierrouter_jax.bridge.backends import Backend, load_backends, load_seeds, over_ray
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, Calls, Collection
 from hierrouter_jax.bridge.collect.summary import TIMING, Timing
@@ -28,6 +28,7 @@ from hierrouter_jax.cli.inspect_tasks import split_names
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.replicates import repeated_by_seed
 from hierrouter_jax.outcomes.rows import read_queries
 from hierrouter_jax.outcomes.store import EXTERNAL, save_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
@@ -44,7 +45,10 @@ def source_of(config: CollectConfig) -> MixConfig | Sequence[Query]:
     Raises:
       InputError: if options do not go together, or a file is wrong.
     """
+    by_order = config.replicates > 1 and config.replicate_by == "order"
     if config.tasks is None and config.mix is None:
+        if by_order:
+            raise InputError("--replicate_by order is for multiple choice: say of which --tasks or --mix")
         if config.data is not None:
             raise InputError("--data is a copy of the benchmarks: say which with --tasks or --mix")
         if config.queries is not None:
@@ -55,7 +59,21 @@ def source_of(config: CollectConfig) -> MixConfig | Sequence[Query]:
     mix = load_mix(config.mix or DEFAULT_MIX)
     if config.tasks is not None or config.counts is not None:
         mix = mix.only(split_names(config.tasks) if config.tasks else tuple(mix.tasks), config.counts)
+    mix = mix.in_orders(config.replicates) if by_order else mix
     return mix if config.seed is None else replace(mix, seed=config.seed)
+
+
+def check_replicates(pool: PoolConfig, config: CollectConfig) -> None:
+    """Refuse replicates by seed of a pool that decodes greedily, whose answers would all be the same.
+
+    Raises:
+      InputError: saying what would make them differ.
+    """
+    if config.seeds > 1 and all(model.sampling.greedy for model in pool.models):
+        raise InputError(
+            f"--replicates {config.replicates} by seed would give the same answers {config.replicates} times, as every "
+            f"model of {config.pool} decodes greedily; state a sampling.temperature, or --replicate_by order"
+        )
 
 
 def collect_table(
@@ -66,19 +84,23 @@ def collect_table(
     def grading(grader: Grader, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         return grade_all(grader, responses, queries, VerdictCache(out / "verdicts.sqlite"))
 
+    check_replicates(pool, config)
     questions = _questions(source, config.data, grading, config.unsafe_no_sandbox)
+    if config.replicates > 1:
+        questions = _replicated(questions, config)
     if "tasks" in questions.settings and pool.prompt.fold:
         raise InputError(
             f"{config.pool}: tasks are of several lines, which its prompt would fold; set prompt: {{fold: false}}"
         )
     with Servers(out / "servers") as servers:
-        backends = over_ray(pool, config.ray) if config.ray else load_backends(pool, servers)
-        external = load_external(pool, servers)
+        members = _members(pool, servers, config.seeds, config.ray)
+        external = _members(_beside_pool(pool), servers, config.seeds) if pool.external else ()
+        backends, everyone = members[0], list(chain(*members, *external))
         cache = CallCache(out / CALLS)
         if config.calls is not None:
-            take_over(config.calls, cache, [*backends, *external])
+            take_over(config.calls, cache, everyone)
         budget, gives_up = Budget(config.max_cost, config.max_hours), not config.keep_failed
-        calls = Calls([*backends, *external], cache, config.batch_size, budget, pool.money_unit, gives_up=gives_up)
+        calls = Calls(everyone, cache, config.batch_size, budget, pool.money_unit, gives_up=gives_up)
         collection = Collection(
             questions.queries,
             backends,
@@ -92,6 +114,7 @@ def collect_table(
             keep_failed=config.keep_failed,
             keep_prompts=config.keep_prompts,
             timing=Timing(out / TIMING),
+            seeds={seed: its for seed, its in enumerate(members) if seed},
         )
         table = _collected(collection, config.plan, config.partial)
         beside = _beside(collection, external)
@@ -102,9 +125,17 @@ def collect_table(
     _print_summary(table, out, calls, json)
 
 
-def load_external(config: PoolConfig, servers: Servers | None = None) -> tuple[Backend, ...]:
-    """The larger models beside a pool, to compare with."""
-    return load_backends(replace(config, models=config.external, external=()), servers) if config.external else ()
+def _beside_pool(config: PoolConfig) -> PoolConfig:
+    """The models beside a pool, as a pool of their own."""
+    return replace(config, models=config.external, external=())
+
+
+def _members(pool: PoolConfig, servers: Servers, seeds: int, ray: int = 0) -> list[tuple[Backend, ...]]:
+    """The backends of a pool under each of the seeds."""
+    if ray:
+        every, size = over_ray(pool, ray, seeds), len(pool.models)
+        return [every[start : start + size] for start in range(0, len(every), size)]
+    return [tuple(load_backends(pool, servers))] if seeds == 1 else list(load_seeds(pool, seeds, servers))
 
 
 def _sizes(config: PoolConfig) -> dict[str, Any]:
@@ -128,11 +159,12 @@ def _collected(collection: Collection, plan: PlanKind, config: PartialConfig) ->
     return replace(table, settings={**table.settings, "partial": {**table.settings["partial"], "plan": plan}})
 
 
-def _beside(collection: Collection, external: Sequence[Backend]) -> OutcomeTable | None:
-    """The one-hop table of models outside the pool, each called once for each query."""
+def _beside(collection: Collection, external: Sequence[Sequence[Backend]]) -> OutcomeTable | None:
+    """The one-hop table of models outside the pool, each called once for each query; their backends, seed by seed."""
     if not external:
         return None
-    return replace(collection, backends=external, tree=HopTree(len(external), 1)).table()
+    seeds = {seed: its for seed, its in enumerate(external) if seed}
+    return replace(collection, backends=external[0], tree=HopTree(len(external[0]), 1), seeds=seeds).table()
 
 
 def _print_summary(table: OutcomeTable, out: Path, calls: Calls, json: bool) -> None:
@@ -165,6 +197,20 @@ class Questions:
     queries: Sequence[Query]
     grader: Grader
     settings: dict[str, Any]
+
+
+def _replicated(questions: Questions, config: CollectConfig) -> Questions:
+    """Questions as often as they are asked, and how in their settings.
+
+    Raises:
+      InputError: if no question can be asked again.
+    """
+    if config.replicate_by == "seed":
+        questions = replace(questions, queries=repeated_by_seed(questions.queries, config.replicates))
+    elif not any(query.question for query in questions.queries):
+        raise InputError("--replicate_by order: no question has options that can stand in another order")
+    settings = {"replicates": {"count": config.replicates, "by": config.replicate_by}}
+    return replace(questions, settings=questions.settings | settings)
 
 
 def _questions(

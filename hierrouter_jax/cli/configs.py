@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from hierrouter_jax.domains import COUNT, NATURAL, POSITIVE, SEED, Domains, check_domains
 from hierrouter_jax.errors import InputError
@@ -36,6 +36,9 @@ class CollectConfig:
       partial: numbers of the last two plans.
       max_cost: stop before calls that might take the cost of all runs past this, in the pool's money unit.
       max_hours: stop before calls that are likely to take this run's calls past this.
+      replicates: number of times that each question is asked, as rows of one question.
+      replicate_by: what differs between them: the seed of sampled decoding, or the order of the options, of multiple
+        choice only.
       batch_size: calls of a local model generated at once; an endpoint has its concurrency.
       ray: workers of a Ray cluster that share the calls of a batch, a GPU each; 0 is none.
       keep_failed: write the table although calls failed, as wrong answers of validation and test queries.
@@ -53,6 +56,7 @@ class CollectConfig:
         "horizon": COUNT,
         "max_cost": POSITIVE,
         "max_hours": POSITIVE,
+        "replicates": COUNT,
         "batch_size": COUNT,
         "ray": NATURAL,
     }
@@ -71,6 +75,8 @@ class CollectConfig:
     partial: PartialConfig = field(default_factory=PartialConfig)
     max_cost: float | None = None
     max_hours: float | None = None
+    replicates: int = 1
+    replicate_by: Literal["seed", "order"] = "seed"
     batch_size: int = 512
     ray: int = 0
     keep_failed: bool = False
@@ -87,6 +93,11 @@ class CollectConfig:
     @property
     def written(self) -> Path | None:
         return None if self.dry_run else self.out
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds that each question is asked under."""
+        return self.replicates if self.replicate_by == "seed" else 1
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,17 @@ import json as jsonlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
 
 from hierrouter_jax.cli.result_tables import print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import existing
 from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.report import formats
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class EvaluateConfig:
 def evaluate(config: EvaluateConfig, json: bool = False) -> None:
     """Evaluate a run's routers exactly, beside the opponents and oracles; writes evaluation.json into the run."""
     from hierrouter_jax.outcomes.store import load_external, load_table
+    from hierrouter_jax.studies.choice import candidates
     from hierrouter_jax.studies.evaluate import behaviour
     from hierrouter_jax.studies.evaluate import evaluate as evaluate_routers
     from hierrouter_jax.training.checkpoints import load_routers, read_train_config
@@ -51,7 +57,8 @@ def evaluate(config: EvaluateConfig, json: bool = False) -> None:
     for name in (name for name in trained.learners if name not in routers):
         print(f"{name}: left out, as {DIVERGED}", file=sys.stderr)
     features, hop_cost = next(iter(routers.values())).features, trained.hyper.reward.hop_cost
-    evaluation = evaluate_routers(table, routers, features, hop_cost, config.split, load_external(source))
+    rivals = candidates(table, routers) if any(router.exportable for router in routers.values()) else None
+    evaluation = evaluate_routers(table, routers, features, hop_cost, config.split, load_external(source), rivals)
     folder = RunFolder(config.run)
     folder.write_json("evaluation.json", evaluation)
     folder.write_json("behaviour.json", behaviour(table, routers, config.split))
@@ -60,8 +67,35 @@ def evaluate(config: EvaluateConfig, json: bool = False) -> None:
         return
     output = result_console()
     print_result(output, result_table(evaluation))
+    rows = [row for row in evaluation["policies"] if "caching" in row]
+    if rows:
+        output.print()
+        print_result(output, _caching_table(rows, evaluation["money_unit"]))
+    if evaluation["chosen"]:
+        line = f"chosen on validation, what 'hierrouter export' writes: {evaluation['chosen']['policy']}"
+        output.print(f"{line} ({evaluation['chosen']['kind']})", style="dim", soft_wrap=True, markup=False)
     for note in evaluation["table"]["notes"]:
         output.print(note, style="dim", soft_wrap=True, markup=False)
+
+
+def _caching_table(rows: list[dict[str, Any]], money_unit: str) -> Table:
+    """What the calls of each policy cost without and with a prefix cache, and what it pays for switching models."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        caption=f"cost of a query's calls in {money_unit}; switch regret: with the cache, over calling the first model "
+        "as often, 95 % intervals",
+        caption_justify="left",
+        caption_style="dim",
+    )
+    table.add_column("policy")
+    for header in ("no cache", "cache", "cached %", "switch regret"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        one, (low, high) = row["caching"], row["caching"]["switch_regret_ci"]
+        costs = f"{one['cost_uncached']:.4g}", f"{one['cost']:.4g}", formats.percent(one["tokens_cached"])
+        table.add_row(row["name"], *costs, f"{one['switch_regret']:.3g} [{low:.3g}, {high:.3g}]")
+    return table
 
 
 def table_folder(run: Path, table: Path | None = None) -> Path:

@@ -19,6 +19,7 @@ from hierrouter_jax.bridge.forecast import (
 )
 from hierrouter_jax.bridge.pool import PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
+from hierrouter_jax.cli.collection import check_replicates
 from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.config import config_path
@@ -39,6 +40,9 @@ def print_forecast(source: MixConfig | Sequence[Query], pool: PoolConfig, config
       json: print for machines.
     """
     questions = mix_questions(source, config.data) if isinstance(source, MixConfig) else query_questions(source)
+    if config.seeds > 1:
+        check_replicates(pool, config)
+        questions = questions.times(config.seeds)
     assumptions = load_assumptions(config_path(config.assumptions))
     measured = None if config.measured is None else read_measured(config.measured, pool)
     trees = None

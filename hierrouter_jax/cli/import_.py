@@ -76,7 +76,7 @@ class ImportConfig:
 
 
 def import_(config: ImportConfig, json: bool = False) -> None:
-    """Read outcomes that others recorded into a one-hop outcome table, and report leaks and oddities.
+    """Read outcomes that others recorded into an outcome table, and report leaks and oddities.
 
     No model is called and no pickle is read. Rows that cannot be read are listed in OUT/rejected.jsonl.
     """
@@ -84,13 +84,14 @@ def import_(config: ImportConfig, json: bool = False) -> None:
     if json:
         print(jsonlib.dumps({"table": str(out), "fingerprint": table.fingerprint, **table.settings}))
         return
-    print(f"{out}: {table.num_queries:,} queries x {len(table.pool)} models from {config.format} {config.path}")
+    hops = f" x {table.tree.horizon} hops" if table.tree.horizon > 1 else ""
+    print(f"{out}: {table.num_queries:,} queries x {len(table.pool)} models{hops} from {config.format} {config.path}")
     for note in import_notes(table.settings["import"]):
         print(note)
 
 
 def import_outcomes(config: ImportConfig) -> "OutcomeTable":
-    """Read outcomes that others recorded into a one-hop table, and write it; rows that cannot be read beside it.
+    """Read outcomes that others recorded into a table, and write it; rows that cannot be read beside it.
 
     Raises:
       InputError: naming the file, row and field that is wrong, or the option.

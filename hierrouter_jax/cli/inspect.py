@@ -34,7 +34,15 @@ def inspect(config: InspectConfig, json: bool = False) -> None:
 
 def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
     from hierrouter_jax.cli.import_ import import_notes
-    from hierrouter_jax.cli.summary import members_by_task, pool_tables, print_members, splits_tables, table_summary
+    from hierrouter_jax.cli.summary import (
+        members_by_task,
+        pool_tables,
+        print_members,
+        print_nobody_right,
+        splits_tables,
+        table_summary,
+    )
+    from hierrouter_jax.outcomes.failures import nobody_right
     from hierrouter_jax.outcomes.notes import table_notes
     from hierrouter_jax.outcomes.store import load_external, load_table
 
@@ -43,6 +51,7 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
         _show_query(table, query)
         return
     summary = table_summary(table) | members_by_task(table, load_external(folder))
+    summary |= {"nobody_right": nobody_right(table)}
     if json:
         print(jsonlib.dumps(summary))
         return
@@ -50,6 +59,7 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
     print_result(output, *pool_tables(summary["pool"], table.money_unit))
     print_result(output, *splits_tables(summary["splits"]))
     print_members(output, summary)
+    print_nobody_right(output, summary["nobody_right"])
     output.print(
         f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
         f"costs in {table.money_unit}, fingerprint {summary['fingerprint']}",

@@ -37,7 +37,9 @@ def leaderboard(config: LeaderboardConfig, json: bool = False) -> None:
     console = result_console()
     for board in result["boards"]:
         print_result(console, *(board_table(board, hidden) for hidden in ((), ("AIQ",), ("AIQ", "gap %"))))
-        console.print(f"\N{MIDDLE DOT} {board['headline']['sentence']}\n", soft_wrap=True, markup=False)
+        sentences = [board["headline"]["sentence"], *([board["controls"]["sentence"]] if board["controls"] else [])]
+        lines = (f"\N{MIDDLE DOT} {sentence}\n" for sentence in sentences)
+        console.print("".join(lines), soft_wrap=True, markup=False)
     files = f"page: {page}, numbers: {config.out / RESULT}"
     console.print(files, style="dim", soft_wrap=True, markup=False)
 

@@ -14,6 +14,8 @@ def quickstart(config: QuickstartConfig) -> None:
     evaluation = run_quickstart(config, console)
     output = result_console()
     print_result(output, result_table(evaluation))
+    for note in evaluation["table"]["notes"]:
+        output.print(note, style="dim", soft_wrap=True, markup=False)
     live = evaluation["live"]
     if live:
         output.print(

@@ -6,21 +6,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 from rich.text import Text
 
-from hierrouter_jax.config import config_path
-from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
+from hierrouter_jax.domains import COUNT, NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.rows import TABULAR, kind, read_questions, read_text
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.outcomes.texts import decoded, lines_of
+from hierrouter_jax.processor import importing
 
 if TYPE_CHECKING:
-    from hierrouter_jax.bridge.route import Transcript
+    from hierrouter_jax.bridge.transcript import Transcript
 
 _MOST_NAMED = 3  # failed queries, in the message at the end
 
@@ -32,14 +31,18 @@ class RouteConfig:
     Attributes:
       query: a query; or a .txt file with one a line; or a .jsonl, .json, .csv or .parquet file with text
         (of any number of lines) and optionally id and task; or - for standard input, one a line.
-      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives.
+      policy: folder of a policy bundle, as a run's policy/ or 'hierrouter export' gives; or hf://OWNER/NAME of one on
+        the Hugging Face hub, and @REVISION.
       pool: preset or YAML file of the pool that the policy was trained on.
       cost_weight: lambda that a cost-conditioned policy is to serve; by default the one of its run.
       budget: the most that each query's route may cost, in the pool's money unit, for a budgeted policy.
       task: task of the queries that name none, for a policy that reads the task.
+      max_hops: largest number of hops of a route; by default the policy's horizon.
+      url: address of a running 'hierrouter serve' to ask, in place of policy and pool.
+      key_env: the environment variable that holds the key of that server; by default none is sent.
     """
 
-    DOMAINS: ClassVar[Domains] = {"cost_weight": NONNEGATIVE, "budget": NONNEGATIVE}
+    DOMAINS: ClassVar[Domains] = {"cost_weight": NONNEGATIVE, "budget": NONNEGATIVE, "max_hops": COUNT}
 
     query: str
     policy: Path = Path("runs/quickstart/policy")
@@ -47,6 +50,9 @@ class RouteConfig:
     cost_weight: float | None = None
     budget: float | None = None
     task: str = ""
+    max_hops: int | None = None
+    url: str = ""
+    key_env: str | None = None
 
     def __post_init__(self) -> None:
         check_domains(self)
@@ -58,39 +64,51 @@ def route(config: RouteConfig, json: bool = False) -> None:
     A query whose call fails keeps the hops before it; the others go on. Exit code 4: calls failed. With --json a
     transcript is one JSON object a line.
     """
-    from hierrouter_jax.bridge.backends import load_backends
-    from hierrouter_jax.bridge.collect import CallsFailed
-    from hierrouter_jax.bridge.encoders import build_encoder
-    from hierrouter_jax.bridge.pool import load_pool
-    from hierrouter_jax.bridge.route import route as route_live
-    from hierrouter_jax.bridge.servers import Servers
-    from hierrouter_jax.bundle import PolicyBundle
-
-    bundle, pool = PolicyBundle.load(config.policy), load_pool(config_path(config.pool))
     questions = questions_of(config.query)
-    bundle.check_told(config.cost_weight, config.budget)
-    with TemporaryDirectory(prefix="hierrouter-servers-") as logs, Servers(Path(logs)) as servers:
-        transcripts = route_live(
-            questions,
-            bundle,
-            load_backends(pool, servers),
-            build_encoder(bundle.encoder),
-            pool.prompt,
-            progress=len(questions) > 64,
-            cost_weight=config.cost_weight,
-            budget=config.budget,
-            task=config.task,
-        )
+    transcripts, money_unit = _asked(config, questions) if config.url else _routed(config, questions)
     for transcript in transcripts:
         if json:
             print(jsonlib.dumps(transcript.to_dict()))
         else:
-            _show(transcript, bundle.money_unit)
+            _show(transcript, money_unit)
     failed = [transcript for transcript in transcripts if transcript.failed]
     if failed:
+        from hierrouter_jax.bridge.collect import CallsFailed
+
         named = "; ".join(f"{transcript.query_id}: {transcript.failed}" for transcript in failed[:_MOST_NAMED])
         more = f"; and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
         raise CallsFailed(f"{len(failed):,} of {len(transcripts):,} queries have no full route ({named}{more})")
+
+
+def _routed(config: RouteConfig, questions: Sequence[Query] | Sequence[str]) -> tuple[list["Transcript"], str]:
+    """Transcripts by a policy and models of this process, and the unit of their costs."""
+    with importing():
+        from hierrouter_jax.bridge.route import contexts_of
+        from hierrouter_jax.serve.router import Router
+
+        contexts_of(questions, config.task)  # refuses an empty one before models are loaded
+        loaded = Router.load(config.policy, config.pool)
+    with loaded as router:
+        transcripts = router.route_many(
+            questions,
+            cost_weight=config.cost_weight,
+            budget=config.budget,
+            max_hops=config.max_hops,
+            task=config.task,
+            progress=len(questions) > 64,
+        )
+    return transcripts, router.bundle.money_unit
+
+
+def _asked(config: RouteConfig, questions: Sequence[Query] | Sequence[str]) -> tuple[list["Transcript"], str]:
+    """Transcripts by a running server, and the unit of their costs."""
+    from hierrouter_jax.serve.client import ask_server
+
+    key = os.environ.get(config.key_env, "").strip() if config.key_env else None
+    if config.key_env and not key:
+        raise InputError(f"key_env: the environment variable {config.key_env} holds no key")
+    names = ("cost_weight", "budget", "max_hops", "task")
+    return ask_server(config.url, questions, {name: getattr(config, name) for name in names}, key)
 
 
 def questions_of(query: str) -> Sequence[Query] | Sequence[str]:

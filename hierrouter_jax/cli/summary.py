@@ -14,7 +14,9 @@ from rich.text import Text
 
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.outcomes.coverage import evaluated_queries
-from hierrouter_jax.outcomes.notes import table_notes
+from hierrouter_jax.outcomes.failures import ALL_TASKS, CAUSES
+from hierrouter_jax.outcomes.notes import replicates_note, table_notes
+from hierrouter_jax.outcomes.replicates import mean_by_question, replicates_report
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.report.formats import DASH, number, percent
 
@@ -24,7 +26,6 @@ _POOL = (
 )  # fmt: skip
 _SPLITS = ("split", "queries", "tasks", "oracle_stop", "co_failure", "oracle_fixed", "left_out")
 _LITTLE = 0.01  # of money, below which it is counted by the million tokens, or the thousand calls
-ALL_TASKS = "all tasks"
 _HEADERS = {"accuracy": "right %", "truncated": "cut %", "tokens_in": "tokens in", "tokens_out": "out"}
 _MOST_ROWS = 80
 _LEGEND = "right %: mean quality; cut %: ended at the longest response; tokens: means of a hop"
@@ -41,19 +42,22 @@ def table_summary(table: OutcomeTable) -> dict[str, Any]:
     splits = []
     for split in dict.fromkeys(query.split for query in table.queries):
         everything, part = table.split(split), evaluated_queries(table, split)
-        failed, queries = oracle.co_failure(part)
-        rows = np.arange(queries)
+        rows, ends = (
+            np.arange(part.num_queries),
+            {"oracle_fixed": oracle.oracle_fixed, "oracle_stop": oracle.oracle_stop},
+        )
+        shares = {name: part.quality[rows, end(part)].astype(np.float64) for name, end in ends.items()}
+        shares["co_failure"] = oracle.failed_alone(part).astype(np.float64)
         splits.append(
             {
                 "split": split,
                 "queries": everything.num_queries,
-                "left_out": everything.num_queries - queries,
+                "left_out": everything.num_queries - part.num_queries,
                 "tasks": len(np.unique(part.task)),
-                "oracle_fixed": float(part.quality[rows, oracle.oracle_fixed(part)].mean()),
-                "oracle_stop": float(part.quality[rows, oracle.oracle_stop(part)].mean()),
-                "co_failure": failed / queries,
+                **{name: float(mean_by_question(values, part.question).mean()) for name, values in shares.items()},
             }
         )
+    replicates = replicates_report(table)
     return {
         "pool": pool,
         "splits": splits,
@@ -61,7 +65,7 @@ def table_summary(table: OutcomeTable) -> dict[str, Any]:
         "available": float(table.available[:, 1:].mean()),
         "fingerprint": table.fingerprint,
         "settings": table.settings,
-        "notes": table_notes(table.settings),
+        "notes": [*table_notes(table.settings), *([replicates_note(replicates)] if replicates else [])],
     }
 
 
@@ -236,6 +240,33 @@ def by_task_table(rows: Sequence[Mapping[str, Any]], part: str, title: str) -> T
         cells = [_cell(row[part], name) for name in shown]
         table.add_row(Padding.indent(Text(row["model"]), 2), *cells, end_section=ends)
     return table
+
+
+def print_nobody_right(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Print why nobody is right, by task, and how often each class of verdict stands there.
+
+    Args:
+      rows: rows that `nobody_right` gives.
+    """
+    for hops, title in (("one", "nobody is right alone"), ("any", "nobody is right on any route")):
+        its = [row for row in rows if row["hops"] == hops]
+        if not any(row["nobody_right"] for row in its):
+            continue
+        causes = [name for name in CAUSES if any(row["by_query"][name] is not None for row in its)]
+        grid = _grid(title, ["task", "queries", "nobody %", *(f"{name} %" for name in causes)])
+        for row in _short(its)[0]:
+            shares = (row["by_query"][name] for name in causes)
+            cells = [
+                percent(part / row["queries"]) for part in (row["nobody_right"], *(share or 0 for share in shares))
+            ]
+            grid.add_row(row["task"], f"{row['queries']:,}", *cells)
+        console.print(grid)
+        reasons = ", ".join(f"{name or 'none'} {count:,}" for name, count in its[-1]["reasons"].items())
+        if reasons:
+            console.print(f"verdicts of their responses: {reasons}", style="dim", soft_wrap=True, markup=False)
+        unknown = [name for name in CAUSES if name not in causes]
+        if unknown:
+            console.print(f"the table does not tell: {', '.join(unknown)}", style="dim", soft_wrap=True)
 
 
 def _short(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:

@@ -116,6 +116,11 @@ VERBS = {
         "answer queries live with a policy bundle and its pool",
         "route 'Compute 12+7-5. Answer in words.'",
     ),
+    "serve": Verb(
+        "serve",
+        "serve a policy and its pool to any OpenAI or Anthropic client",
+        "serve --policy policies/mine --pool pool.yaml --port 8000",
+    ),
     "convert": Verb(
         "convert",
         "turn a GGUF file into a plain model folder that a pool or a server can load",

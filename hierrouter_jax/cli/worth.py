@@ -11,6 +11,7 @@ from rich.table import Table
 from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.notes import replicates_note
 from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.report import formats
 
@@ -38,6 +39,7 @@ _HOP = {
     "too few queries": "too few queries to say: {why}, over {queries} queries.",
     "no-go": "no-go: {why}.",
 }
+SPLIT_OF_A_HOP = ("gain", "another_try", "reading")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class WorthConfig:
       table: folder of the outcome table.
       split: part of the table to measure on: train, validation or test.
       cost_weight: weight of the cost, over the mean cost of one call, in what is compared; 0 compares quality alone.
+      controls: control of each member by name, in the pool or beside it, that answers without reading the draft; by
+        default what the pool's prompts say.
     """
 
     DOMAINS: ClassVar[Domains] = {"cost_weight": NONNEGATIVE}
@@ -55,6 +59,7 @@ class WorthConfig:
     table: Path
     split: str = "test"
     cost_weight: float = 0.0
+    controls: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         check_domains(self)
@@ -67,19 +72,22 @@ def worth(config: WorthConfig, json: bool = False) -> None:
 
     One hop is enough: collect with '--horizon 1', or import a published table.
     """
-    from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.outcomes.store import load_external, load_table
     from hierrouter_jax.studies.worth import worth as worth_of
 
-    report = worth_of(load_table(config.table), config.split, config.cost_weight)
+    table, external = load_table(config.table), load_external(config.table)
+    report = worth_of(table, config.split, config.cost_weight, external, config.controls)
     if json:
         print(jsonlib.dumps(report))
         return
     console = result_console()
-    for grid in (_policies(report), _prices(report)):
+    for grid in (_policies(report), _prices(report), *([_second_hops(report)] if report["second_hop"] else [])):
         console.print(grid)
         console.print()
     for sentence in sentences(report):
         console.print(sentence, soft_wrap=True)
+    if report["replicates"]:
+        console.print(replicates_note(report["replicates"]), style="dim", soft_wrap=True, markup=False)
 
 
 def sentences(report: dict[str, Any]) -> list[str]:
@@ -111,7 +119,17 @@ def sentences(report: dict[str, Any]) -> list[str]:
                 why=why,
             )
         )
+    lines += [split_sentence(row) for row in report.get("second_hop", ()) if row["chosen"]]
     return lines
+
+
+def split_sentence(row: dict[str, Any]) -> str:
+    """How a second hop's gain is split, in plain words."""
+    gain, another_try, reading = (_points(row[name]) for name in SPLIT_OF_A_HOP)
+    return (
+        f"Of the gain of {row['second']} after {row['first']}, {gain}, another try makes {another_try} "
+        f"({row['control']} does not read the draft), and reading the draft {reading}."
+    )
 
 
 def _policies(report: dict[str, Any]) -> Table:
@@ -151,6 +169,23 @@ def _prices(report: dict[str, Any]) -> Table:
         route = depth["route_cost"]
         costs = [f"{value:.4g}" for value in (depth["collection_cost"], route["mean"], route["cheapest"])]
         grid.add_row(str(depth["hops"]), str(depth["calls"]), *costs)
+    return grid
+
+
+def _second_hops(report: dict[str, Any]) -> Table:
+    grid = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        caption="points over the first hop alone, 95 % intervals; another try: the control, which reads the query "
+        "alone; *: the best of these routes on the training split",
+        caption_justify="left",
+        caption_style="dim",
+    )
+    for column in ("route", "control", "gain", "another try", "reading the draft"):
+        grid.add_column(column, justify="left" if column in ("route", "control") else "right")
+    for row in report["second_hop"]:
+        route = f"{row['first']} {row['second']}{' *' if row['chosen'] else ''}"
+        grid.add_row(route, row["control"], *(_points(row[name], unit="") for name in SPLIT_OF_A_HOP))
     return grid
 
 

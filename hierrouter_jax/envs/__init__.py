@@ -1,19 +1,24 @@
-"""The routing environment: pure functions of a table on the device, and its adapter for gymnasium."""
+"""The routing environment: pure functions of a table on the device, and its adapters for gymnasium and gymnax."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hierrouter_jax.envs.gym_vector import RoutingVectorEnv
+    from hierrouter_jax.envs.gymnax_env import EnvParams, EnvState, FiveValueEnv, RoutingEnv
     from hierrouter_jax.envs.rewards import Hop, RewardWeights
     from hierrouter_jax.envs.routing import action_mask, entering_rewards, reset, stage, start, step
     from hierrouter_jax.envs.types import DeviceTable, RoutingState, Step, device_table
 
-# Loaded on first use: the adapter needs gymnasium, which nothing else does.
+# Loaded on first use: the adapters need gymnasium and gymnax, which nothing else does.
 _HOME = {
     "DeviceTable": "types",
+    "EnvParams": "gymnax_env",
+    "EnvState": "gymnax_env",
+    "FiveValueEnv": "gymnax_env",
     "Hop": "rewards",
     "RewardWeights": "rewards",
+    "RoutingEnv": "gymnax_env",
     "RoutingState": "types",
     "RoutingVectorEnv": "gym_vector",
     "Step": "types",
@@ -28,8 +33,12 @@ _HOME = {
 
 __all__ = [
     "DeviceTable",
+    "EnvParams",
+    "EnvState",
+    "FiveValueEnv",
     "Hop",
     "RewardWeights",
+    "RoutingEnv",
     "RoutingState",
     "RoutingVectorEnv",
     "Step",

@@ -11,6 +11,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 P = ParamSpec("P")
@@ -51,6 +52,7 @@ class DeviceTable:
       tokens: number of tokens that the hop into the node wrote [Q, N], float32.
       seconds: time that this hop took, in seconds [Q, N], float32; None where the table holds no latencies.
       num_tasks: number of tasks that `task` may name; static.
+      tie_order: actions in the order in which they win ties, M for STOP (`outcomes/ties.py`); static. Empty: by index.
 
     `cheapest_right`, `tokens` and `seconds` are only for reward terms that look at them; where None, these are 0.
     """
@@ -67,6 +69,7 @@ class DeviceTable:
     tokens: Float[Array, "Q N"] | None = None
     seconds: Float[Array, "Q N"] | None = None
     num_tasks: int = struct.field(pytree_node=False, default=1)
+    tie_order: tuple[int, ...] = struct.field(pytree_node=False, default=())
 
     @property
     def num_queries(self) -> int:
@@ -107,22 +110,20 @@ class Step:
     terminated: Bool[Array, "*B"]
 
 
-def accumulate_cost(cost: Float[np.ndarray, "Q N"], tree: HopTree) -> Float[np.ndarray, "Q N"]:
-    """Cost of the whole route to each node: every ancestor's cost and its own."""
-    spent = cost.copy()
-    for node in range(1, tree.num_nodes):
-        spent[:, node] += spent[:, tree.parent(node)]
-    return spent
-
-
 @single_precision
-def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost_normaliser: float) -> DeviceTable:
+def device_table(
+    table: OutcomeTable,
+    features: Float[np.ndarray, "Q D F"],
+    cost_normaliser: float,
+    tie_order: tuple[int, ...] = (),
+) -> DeviceTable:
     """Put a host table on the device.
 
     Args:
       table: outcome table on the host.
       features: its context embeddings after the run's feature reduction; float16 stays so, to halve the memory.
       cost_normaliser: mean cost of one call on the training split, in the table's money unit.
+      tie_order: actions in the order in which they win ties; by index unless given.
     """
     cost = table.cost / cost_normaliser
     spent = accumulate_cost(cost, table.tree)
@@ -140,6 +141,7 @@ def device_table(table: OutcomeTable, features: Float[np.ndarray, "Q D F"], cost
         tokens=jnp.asarray(table.tokens_out, jnp.float32),
         seconds=None if table.latency is None else jnp.asarray(table.latency, jnp.float32),
         num_tasks=len(table.task_names),
+        tie_order=tie_order,
     )
 
 

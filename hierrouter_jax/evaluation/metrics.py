@@ -10,8 +10,6 @@ from jaxtyping import Float, Int
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 
-SHARES = np.arange(1, 11) / 10  # of calls to the strong model, at which APGR is averaged
-
 
 def gain(quality: Float[np.ndarray, "*B"], baseline: Float[np.ndarray, "*B"]) -> Float[np.ndarray, "*B"]:
     """Mean quality above that of a baseline, such as random or the best single model; 1 is 100 points."""
@@ -75,12 +73,17 @@ def threshold_curve(
     return np.arange(len(score) + 1) / len(score), weak.mean() + gained / len(score)
 
 
-def gap_recovered_at(
-    share: Float[np.ndarray, " P"], quality: Float[np.ndarray, " P"], weak: float, strong: float
-) -> Float[np.ndarray, "T"]:
-    """PGR, (r - weak) / (strong - weak), at a tenth to all of the calls to the strong model, linear in between.
+def apgr(share: Float[np.ndarray, " P"], quality: Float[np.ndarray, " P"], weak: float, strong: float) -> float:
+    """Average performance gap recovered: the area under PGR by the trapezoid rule, as RouteLLM's code has it.
 
-    No call is the weak model's quality and all calls are the strong one's, whatever the points are.
+    Ong et al., RouteLLM (arXiv 2406.18665), `evals/evaluate.py`. PGR is (quality - weak) / (strong - weak) over the
+    share of strong calls from 0 to 1. No call is the weak model's quality and all calls are the strong one's, whatever
+    the points are, so that a coin has 1/2.
+
+    Args:
+      share: share of calls that go to the strong model, at each operating point.
+      quality: mean quality at each operating point; of several at one share the best counts.
+      weak, strong: mean quality of the weak and of the strong model alone.
 
     Raises:
       InputError: if the strong model is not the better one.
@@ -94,18 +97,7 @@ def gap_recovered_at(
         if 0 < at < 1:
             best[at] = max(value, best.get(at, -np.inf))
     shares, values = np.array(sorted(best.items())).T
-    return (np.interp(SHARES, shares, values) - weak) / (strong - weak)
-
-
-def apgr(share: Float[np.ndarray, " P"], quality: Float[np.ndarray, " P"], weak: float, strong: float) -> float:
-    """Average performance gap recovered (Ong et al., RouteLLM): the mean PGR over ten shares of strong calls.
-
-    Args:
-      share: share of calls that go to the strong model, at each operating point.
-      quality: mean quality at each operating point.
-      weak, strong: mean quality of the weak and of the strong model alone.
-    """
-    return float(gap_recovered_at(share, quality, weak, strong).mean())
+    return float(np.trapezoid((values - weak) / (strong - weak), shares))
 
 
 def cpt(

@@ -1,27 +1,26 @@
 """Two policies on the same queries, compared: their difference, its interval and p-value, and the verdict.
 
-A verdict is made in one way everywhere. Each comparison gives a `Difference`: the paired difference of two means, its
-95 % interval, and the p-value of a paired permutation test. All comparisons of a family that was declared before
-anything was seen go to `verdicts` together, which corrects their p-values by Holm's method. A difference counts where
-both agree: its interval excludes 0 and its corrected p-value is below .05.
+A verdict is made in one way everywhere. Each comparison gives a `Difference`: the paired difference of two means, with
+the 95 % interval and the p-value of `evaluation.crossed`, for which seeds count as well as queries. All comparisons of
+a family that was declared before anything was seen go to `verdicts` together, which corrects their p-values by Holm's
+method. A difference counts where its interval excludes 0 and its corrected p-value is below .05.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hierrouter_jax.evaluation.intervals import RESAMPLES, mean_interval, percentile_interval
+from hierrouter_jax.evaluation.crossed import CrossedMean, crossed_mean, incomplete_mean
+from hierrouter_jax.evaluation.intervals import CONFIDENCE, RESAMPLES
 
 Word = Literal["better", "worse", "tied", "undecided"]
 
-FLIPS = 9999  # random flips of signs; more than `RESAMPLES`, so that Holm's correction leaves small p-values
-SIGNIFICANCE = 0.05
+SIGNIFICANCE = 1 - CONFIDENCE
 TIE_MARGIN = 0.01  # one point, on a scale where quality is in [0, 1]
-_AT_ONCE = 2_000_000  # signs held at a time
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Difference:
     Attributes:
       value: mean of the first policy minus mean of the second, where 1 is 100 points.
       interval: lower and upper bound of its 95 % interval.
-      p_value: two-sided p-value of a paired permutation test.
+      p_value: two-sided p-value; below .05 exactly where the interval excludes 0.
     """
 
     value: float
@@ -82,82 +81,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def paired_difference(values: Float[np.ndarray, " Q"], others: Float[np.ndarray, " Q"], seed: int = 0) -> Difference:
-    """Mean of `values - others` on the same queries: bootstrap interval, sign-flip permutation test."""
-    difference = values - others
-    if np.ptp(difference) == 0:
-        return Difference(float(difference[0]), mean_interval(difference), 1.0 if difference[0] == 0 else 0.0)
-    from scipy import stats
-
-    test = stats.permutation_test(
-        (difference,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        rng=np.random.default_rng(seed),
-    )
-    return Difference(float(difference.mean()), mean_interval(difference, seed), float(test.pvalue))
-
-
-def resampled_difference(
-    observed: float, resampled: Float[np.ndarray, " R"], permuted: Float[np.ndarray, " P"]
+def paired_difference(
+    values: Float[np.ndarray, "*S Q"], others: Float[np.ndarray, "*S Q"], cluster: Int[np.ndarray, " Q"] | None = None
 ) -> Difference:
-    """A difference of any statistic, from its values in R bootstrap resamples and under P random flips."""
-    low, high = percentile_interval(resampled)
-    return Difference(float(observed), (float(low), float(high)), permutation_p(observed, permuted))
+    """Mean of `values - others` on the same queries, and on the same S seeds where there are seeds.
 
+    Where one side alone has seeds, as a learner beside a fixed opponent, the other is the same for all of them: [Q].
+    Without seeds on either side it is a statement about these two policies, for queries like these.
 
-class Resamples(NamedTuple):
-    """Bootstrap weights, each row adding up to 1.
-
-    Attributes:
-      seeds: weight of each of S seeds in each of R resamples [R, S].
-      queries: weight of each of Q queries in each of R resamples [R, Q].
+    Args:
+      cluster: cluster of each query; queries of one cluster are one piece of evidence. By default each is its own.
     """
-
-    seeds: Float[np.ndarray, "R S"]
-    queries: Float[np.ndarray, "R Q"]
+    return difference_of(crossed_mean(np.atleast_2d(values - others), cluster))
 
 
-def crossed_resamples(seeds: int, queries: int, count: int = RESAMPLES, seed: int = 0) -> Resamples:
-    """Seeds and queries, each redrawn with replacement: the pigeonhole bootstrap of crossed data (Owen 2007).
-
-    One draw serves every policy, so that differences between them are paired. The interval is about new seeds on new
-    queries; it is, if anything, too wide. With one seed it is the plain bootstrap over queries.
-    """
-    rng = np.random.default_rng(seed)
-    by_query = rng.multinomial(queries, np.full(queries, 1 / queries), size=count) / queries
-    by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=count) / seeds
-    return Resamples(by_seed, by_query)
-
-
-def crossed_means(values: Float[np.ndarray, "*B S Q"], resamples: Resamples) -> Float[np.ndarray, "*B R"]:
-    """The mean over seeds and queries in every resample."""
-    flat = values.reshape(-1, *values.shape[-2:])
-    means = [np.einsum("rq,rq->r", resamples.seeds @ one, resamples.queries) for one in flat]
-    return np.reshape(means, (*values.shape[:-2], -1))
-
-
-def flipped_means(differences: Float[np.ndarray, "K Q"], count: int = FLIPS, seed: int = 0) -> Float[np.ndarray, "P K"]:
-    """The mean over queries after each query's differences have kept or turned their sign at random, all K alike.
-
-    The paired permutation test's distribution under the hypothesis that on every query the two policies could as
-    well have been named the other way round.
-    """
-    rng, queries = np.random.default_rng(seed), differences.shape[1]
-    step = max(1, _AT_ONCE // queries)
-    parts = []
-    for start in range(0, count, step):
-        signs = 2.0 * rng.integers(0, 2, size=(min(step, count - start), queries)) - 1
-        parts.append(signs @ differences.T / queries)
-    return np.concatenate(parts)
-
-
-def permutation_p(observed: float, permuted: Float[np.ndarray, " P"]) -> float:
-    """Two-sided p-value (1 + those at least as far from 0) / (P + 1), which is never 0 (Phipson and Smyth 2010)."""
-    as_far = np.abs(permuted) >= abs(observed) - 1e-12
-    return float((1 + as_far.sum()) / (1 + len(permuted)))
+def difference_of(mean: CrossedMean) -> Difference:
+    """A single crossed mean of differences as the difference that it is."""
+    return Difference(float(mean.value), (float(mean.low), float(mean.high)), float(mean.p_value))
 
 
 @dataclass(frozen=True)
@@ -205,11 +145,9 @@ class Repeats:
             means[row] = (weight * total / np.maximum(count, 1e-12)).sum(axis=0)
         return means.reshape(*values.shape[:-2], -1)
 
-    def flipped(self, differences: Float[np.ndarray, "K S Q"]) -> Float[np.ndarray, "P K"]:
-        """`mean` of differences whose signs are flipped at random, a cluster's in all splits alike."""
-        share = np.where(self.tested, differences, 0.0) / self.tested.sum(axis=-1)[:, None] / len(self.tested)
-        by_cluster = np.stack([self._gathered(one) for one in share.sum(axis=1)])
-        return flipped_means(by_cluster * by_cluster.shape[1], seed=self.seed)
+    def difference(self, differences: Float[np.ndarray, "S Q"]) -> Difference:
+        """`mean` of paired differences, with the interval and the p-value of splits crossed with queries."""
+        return difference_of(incomplete_mean(differences, self.tested, self.cluster))
 
     def _gathered(self, values: Float[np.ndarray, " Q"]) -> Float[np.ndarray, " C"]:
         """Sums within each cluster that any split tests."""

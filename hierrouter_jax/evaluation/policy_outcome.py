@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import accumulate_cost
+from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 
@@ -31,6 +32,10 @@ class PolicyOutcome:
     def returns(self, cost_weight: float, cost_normaliser: float) -> Float[np.ndarray, " Q"]:
         """Quality minus cost weight times normalised cost."""
         return self.quality - cost_weight * self.cost / cost_normaliser
+
+    def by_question(self, question: Int[np.ndarray, " Q"]) -> "PolicyOutcome":
+        """Means over the replicates of each question: [G] for [Q], and the same where there are none."""
+        return PolicyOutcome(**{name: mean_by_question(values, question) for name, values in vars(self).items()})
 
 
 def policy_outcome(table: OutcomeTable, end_probability: Float[np.ndarray, "Q N"]) -> PolicyOutcome:

@@ -27,19 +27,21 @@ class TreePolicy:
       logits: unmasked preferences for the M models and STOP [Q, D, A]; higher is preferred.
       mask: whether each action is legal [Q, D, A], bool.
       tree: the hop tree that the D decision nodes belong to; static.
+      tie_order: actions in the order in which they win ties; static. Empty: by index.
     """
 
     logits: Float[Array, "Q D A"]
     mask: Bool[Array, "Q D A"]
     tree: HopTree = struct.field(pytree_node=False)
+    tie_order: tuple[int, ...] = struct.field(pytree_node=False, default=())
 
     def log_probs(self) -> Float[Array, "Q D A"]:
         """Logarithms of the stochastic policy's probabilities."""
         return masked_log_probs(self.logits, self.mask)
 
     def greedy(self) -> Float[Array, "Q D A"]:
-        """The deterministic policy that takes the best legal action, ties to the lowest index, as probabilities."""
-        return greedy(self.logits, self.mask)
+        """The deterministic policy that takes the best legal action, as probabilities."""
+        return greedy(self.logits, self.mask, self.tie_order)
 
     def greedy_ends(self) -> Float[Array, "Q N"]:
         """Probability, 0 or 1, that the greedy policy answers with each node's response; rows sum to 1."""
@@ -73,7 +75,7 @@ def run_network(
       ranges: the bounds that scale the conditions for the network.
     """
     mask = decision_masks(table, allow_stop, conditions.budget)
-    return TreePolicy(decision_logits(network, params, table, conditions, ranges), mask, table.tree)
+    return TreePolicy(decision_logits(network, params, table, conditions, ranges), mask, table.tree, table.tie_order)
 
 
 def decision_logits(
@@ -107,10 +109,24 @@ def decision_logits(
     return jax.lax.scan(part, blank, jnp.arange(-(-table.num_queries // at_once)))[0]
 
 
-def greedy(logits: Float[Array, "Q D A"], mask: Bool[Array, "Q D A"]) -> Float[Array, "Q D A"]:
-    """The deterministic policy that takes the best legal action, ties to the lowest index, as probabilities."""
-    best = jnp.argmax(jnp.where(mask, logits, -jnp.inf), axis=-1)
+def greedy(
+    logits: Float[Array, "Q D A"], mask: Bool[Array, "Q D A"], tie_order: tuple[int, ...] = ()
+) -> Float[Array, "Q D A"]:
+    """The deterministic policy that takes the best legal action, as probabilities; arguments as in `best_actions`."""
+    best = best_actions(jnp.where(mask, logits, -jnp.inf), tie_order)
     return (best[..., None] == jnp.arange(logits.shape[-1])).astype(jnp.float32)
+
+
+def best_actions(scores: Float[Array, "*B A"], tie_order: tuple[int, ...] = ()) -> Int[Array, "*B"]:
+    """The action of the highest score.
+
+    Args:
+      tie_order: actions in the order in which they win ties (`outcomes/ties.py`); by index where it is empty.
+    """
+    if not tie_order:
+        return jnp.argmax(scores, axis=-1)
+    order = jnp.asarray(tie_order)
+    return order[jnp.argmax(scores[..., order], axis=-1)]
 
 
 def mean_scores(ends: Float[Array, "Q N"], table: DeviceTable) -> tuple[Float[Array, ""], Float[Array, ""]]:

@@ -1,11 +1,16 @@
-"""Which queries of a table count: those that policies are evaluated on, and those that opponents learn from."""
+"""Which queries of a table count: those that policies are evaluated on, those that opponents learn from,
+and the contexts that were reached.
+"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.table import Context, OutcomeTable, Query
 
 
 def evaluated_queries(table: OutcomeTable, split: str) -> OutcomeTable:
@@ -49,3 +54,26 @@ def whole_training_trees(table: OutcomeTable) -> OutcomeTable:
         return train
     whole = table.available.all(axis=1) & np.array([query.split == "train" for query in table.queries])
     return table.select(whole | np.array([query.split == "validation" for query in table.queries]))
+
+
+def decision_contexts(
+    tree: HopTree, queries: Sequence[Query], response: np.ndarray, available: Bool[np.ndarray, "Q N"]
+) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"], list[Context]]:
+    """What a router reads at each decision node that was reached: the query and the responses so far.
+
+    Args:
+      tree: tree of the routes.
+      queries: the Q queries.
+      response: texts of the hops, [Q, N] str.
+      available: whether a hop was run, [Q, N] bool.
+
+    Returns:
+      Row and node of each of the B contexts, and the contexts.
+    """
+    rows, nodes = np.nonzero(available[:, : tree.num_decision_nodes])
+    paths = [list(tree.path(node)) for node in range(tree.num_decision_nodes)]
+    contexts = [
+        Context(queries[row].text, tuple(response[row, paths[node]].tolist()), task=queries[row].task)
+        for row, node in zip(rows.tolist(), nodes.tolist(), strict=True)
+    ]
+    return rows, nodes, contexts

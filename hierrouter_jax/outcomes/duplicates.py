@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -15,6 +15,9 @@ from jaxtyping import Int, UInt32
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from hierrouter_jax.outcomes.table import Query
 
 _SHINGLE = 5  # characters
 # 32 bands of 4 rows: a pair of Jaccard similarity .8 is missed once in twenty million times, one of .5 once in eight.
@@ -55,6 +58,12 @@ class Duplicates:
         label = connected_components(links, directed=False)[1]
         _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
         return first[inverse]
+
+    def joined(self, question: Int[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
+        """`group` where all texts of one question, its replicates, are linked too, however they differ."""
+        first = np.unique(question, return_index=True)[1][question]
+        links = (Pair(int(first[row]), row, 1.0) for row in np.flatnonzero(first != np.arange(self.size)).tolist())
+        return Duplicates((*self.pairs, *links), self.size).group
 
     @property
     def counts(self) -> dict[str, int]:
@@ -105,6 +114,43 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
                 pairs.append(Pair(other, row, jaccard))
         index.insert(row, sketch)
     return Duplicates(tuple(sorted(pairs, key=lambda pair: (pair.first, pair.second))), len(texts))
+
+
+def near_copies(queries: Sequence["Query"], *splits: str, progress: bool = False) -> dict[str, dict[str, int]]:
+    """How many queries of each split have a near copy (`find_duplicates`) among those that policies were made with.
+
+    Args:
+      queries: the queries of all splits.
+      splits: names of the splits that are judged.
+      progress: whether to show a bar where it takes more than a second.
+
+    Returns:
+      Counts of each split: its `queries`; those with a copy in `train`, in `validation`, each if it is another split,
+      and in `either`.
+    """
+    first = list(range(len(queries)))  # of each text, the first that equals it: only these have near pairs
+    alike: dict[int, set[int]] = {}
+    for pair in find_duplicates([query.text for query in queries], progress=progress).pairs:
+        if pair.similarity == 1:
+            first[pair.second] = pair.first
+        alike.setdefault(pair.first, set()).add(pair.second)
+        alike.setdefault(pair.second, set()).add(pair.first)
+    equal: dict[int, set[int]] = {}
+    for row, text in enumerate(first):
+        equal.setdefault(text, set()).add(row)
+    copied = {split: {name: set() for name in ("train", "validation") if name != split} for split in splits}
+    for row, query in enumerate(queries):
+        texts = {first[other] for other in (first[row], *alike.get(first[row], ()))}
+        for name, rows in copied.get(query.split, {}).items():
+            if any(queries[other].split == name for text in texts for other in equal[text]):
+                rows.add(row)
+    size = Counter(query.split for query in queries)
+    return {
+        split: {"queries": size[split]}
+        | {name: len(rows) for name, rows in of.items()}
+        | {"either": len(set().union(*of.values()))}
+        for split, of in copied.items()
+    }
 
 
 def _compare(one: UInt32[np.ndarray, " S"], other: UInt32[np.ndarray, " T"], similarity: float) -> tuple[float, bool]:

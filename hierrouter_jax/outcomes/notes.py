@@ -23,6 +23,35 @@ def unanswered_note(queries: int) -> str:
     return f"left out: {queries:,} queries of which the table holds no hop"
 
 
+def replicates_note(report: dict[str, Any]) -> str:
+    """Of questions that were asked several times, from what `replicates.replicates_report` says."""
+    fewest, most = report["fewest"], report["most"]
+    times = f"{most}" if fewest == most else f"{fewest} to {most}"
+    models = report["variance_within"].items()
+    variance = ", ".join(f"{name} {value:.3f}" for name, value in models if value is not None)
+    return (
+        f"each of {report['questions']:,} questions was asked {times} times: means and intervals go by question, and "
+        "oracles are chosen on one replicate and scored on another; variance of the first answer's quality within a "
+        f"question: {variance}"
+    )
+
+
+def near_copy_note(counts: dict[str, int], split: str) -> str:
+    """How many queries of a split have near copies among those that policies were made with.
+
+    Args:
+      counts: the split's counts, as `outcomes.duplicates.near_copies` gives them.
+    """
+    places = {name: counts[name] for name in ("train", "validation") if name in counts}
+    if not counts["either"]:
+        return f"none of {counts['queries']:,} {split} queries has a near copy in {' or '.join(places)}"
+    where = " and ".join(f"{count:,} in {name}" for name, count in places.items())
+    return f"near copies: {counts['either']:,} of {counts['queries']:,} {split} queries have one ({where})"
+
+
+ENCODER_UNKNOWN = "the table does not say what its encoder computes: costs of deciding leave that out"
+
+
 def mix_notes(settings: dict[str, Any]) -> list[str]:
     """Of a mix of tasks: the label, and the duplicates."""
     duplicates = settings["mix"]["duplicates"]

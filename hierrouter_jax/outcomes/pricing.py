@@ -1,13 +1,16 @@
 """What a hop costs: metered tokens times stated prices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
+
+_CACHED = "price_cached_in"
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class PricedModel:
       parameters: number of weights, where known.
       max_new_tokens: largest number of tokens that it may write in one call, where known; a budget needs it.
       flops_per_token: arithmetic of a written token, attention left out, where known.
+      price_cached_in: money per token read that a prefix cache serves; None where that is no cheaper.
     """
 
     name: str
@@ -29,12 +33,26 @@ class PricedModel:
     parameters: int | None = None
     max_new_tokens: int | None = None
     flops_per_token: int | None = None
+    price_cached_in: float | None = None
 
     def __post_init__(self) -> None:
-        for field in ("price_in", "price_out"):
+        for field in ("price_in", "price_out", "price_cached_in"):
             value = getattr(self, field)
+            if value is None and field == "price_cached_in":
+                continue
             if not (isinstance(value, int | float) and np.isfinite(value) and value >= 0):
                 raise InputError(f"model {self.name!r}: {field} is {value!r}, but a price is a number of at least 0")
+
+        if self.price_cached_in is not None and self.price_cached_in > self.price_in:
+            raise InputError(
+                f"model {self.name!r}: price_cached_in is {self.price_cached_in!r}, but must be at most price_in, "
+                f"{self.price_in!r}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; a price of cached tokens only where there is one, as in files from before there were any."""
+        values = asdict(self)
+        return values if self.price_cached_in is not None else {k: v for k, v in values.items() if k != _CACHED}
 
     def cost(self, tokens_in: float, tokens_out: float) -> float:
         """Price of so many tokens read and written."""
@@ -51,6 +69,22 @@ def hop_costs(
     cost = tokens_in * price_in + tokens_out * price_out
     cost[:, 0] = 0.0
     return cost
+
+
+def accumulate_cost(cost: Float[np.ndarray, "Q N"], tree: HopTree) -> Float[np.ndarray, "Q N"]:
+    """Cost of the whole route to each node: every ancestor's cost and its own."""
+    spent = cost.copy()
+    for node in range(1, tree.num_nodes):
+        spent[:, node] += spent[:, tree.parent(node)]
+    return spent
+
+
+def cached_costs(
+    cost: Float[np.ndarray, "Q N"], tokens_cached: Int[np.ndarray, "Q N"], pool: tuple[PricedModel, ...], tree: HopTree
+) -> Float[np.ndarray, "Q N"]:
+    """Cost of entering each node where a prefix cache serves `tokens_cached` of the tokens read, at their own price."""
+    discount = [0.0 if one.price_cached_in is None else one.price_in - one.price_cached_in for one in pool]
+    return cost - tokens_cached * np.array(discount)[tree.last_model(np.arange(tree.num_nodes))]
 
 
 def largest_charges(

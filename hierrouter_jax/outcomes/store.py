@@ -22,17 +22,20 @@ SCHEMA_VERSION = 1
 NODES, QUERIES, EMBEDDINGS = "nodes/part-00000.parquet", "queries.parquet", "embeddings.safetensors"
 SETS = "embeddings"  # folder of a shipped table's embeddings, one folder in it an encoder
 EXTERNAL = "external"  # inside a table's folder: the one-hop table of models outside the pool, where there are any
+_OPTIONAL = ("shots", "question", "seed")  # columns of queries.parquet
 _NODE_COLUMNS = {
     "quality": np.float32,
     "tokens_in": np.int32,
     "tokens_out": np.int32,
     "latency": np.float32,
     "stated_cost": np.float64,
+    "tokens_cached": np.int32,
 }
 
 
-def save_table(table: OutcomeTable, folder: Path) -> None:
+def save_table(table: OutcomeTable, folder: Path | str) -> None:
     """Write a table; `table.json` comes last, so that a folder without it is known to be unfinished."""
+    folder = Path(folder)
     finish_rewriting(folder)
     _write_parquet(node_rows(table), folder / NODES)
     _write_parquet(query_rows(table.queries), folder / QUERIES)
@@ -76,7 +79,7 @@ def header_of(table: OutcomeTable) -> dict[str, Any]:
     """What `table.json` holds."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "pool": [asdict(member) for member in table.pool],
+        "pool": [member.to_dict() for member in table.pool],
         "money_unit": table.money_unit,
         "horizon": table.tree.horizon,
         "encoder": table.encoder,
@@ -137,9 +140,10 @@ def read_header(folder: Path) -> dict[str, Any]:
 
 
 def query_rows(queries: tuple[Query, ...]) -> pa.Table:
-    """One row per query; the column of worked examples only where there are some."""
+    """One row per query; the columns of worked examples and of replicates only where there are some."""
     rows = [{**asdict(query), "shots": [turn._asdict() for turn in query.shots]} for query in queries]
-    names = [field.name for field in fields(Query) if field.name != "shots" or any(query.shots for query in queries)]
+    empty = {name for name in _OPTIONAL if not any(getattr(query, name) for query in queries)}
+    names = [field.name for field in fields(Query) if field.name not in empty]
     return pa.Table.from_pylist(rows).select(names)
 
 
@@ -159,7 +163,7 @@ def node_rows(table: OutcomeTable) -> pa.Table:
     }
     for name in (*_NODE_COLUMNS, *table.details):
         array = table.details.get(name, getattr(table, name, None))
-        if array is not None:
+        if array is not None and (name != "tokens_cached" or array.any()):
             columns[name] = array[query, node]
     return pa.table(columns)
 
@@ -208,7 +212,7 @@ def _read_nodes(
 def _read_queries(path: Path) -> tuple[Query, ...]:
     rows = _read_parquet(path)
     names = [field.name for field in fields(Query)]
-    missing = [name for name in names if name not in rows.column_names and name != "shots"]
+    missing = [name for name in names if name not in rows.column_names and name not in _OPTIONAL]
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing")
     known = rows.select([name for name in names if name in rows.column_names]).to_pylist()

@@ -44,7 +44,7 @@ Prompt = str | tuple[Turn, ...]
 
 SPLITS = ("train", "validation", "test")
 RIGHT = 0.5  # an answer is right when its quality is at least this
-_COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost")  # [Q, N] each
+_COLUMNS = ("quality", "tokens_in", "tokens_out", "available", "response", "latency", "stated_cost", "tokens_cached")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Query:
       group: surface template or source; the queries of one group look alike.
       unseen: whether that group occurs in no training query.
       shots: turns of worked examples, which the models read first.
+      question: id of the question that this row asks again, as a replicate; empty for its own.
+      seed: number that is added to the seed of every member that samples; 0 but for replicates by seed.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Query:
     group: str = ""
     unseen: bool = False
     shots: tuple[Turn, ...] = ()
+    question: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class OutcomeTable:
       details: further columns [Q, N] that travel with the table (prompt, finish_reason, grader detail).
       stated_cost: cost [Q, N] float64 in `money_unit`, where a source bills each hop outright; None where cost is
         tokens times prices. A table with it is not priced anew by its pool's prices.
+      tokens_cached: tokens of `tokens_in` that a prefix cache of the same model serves, [Q, N] int32; 0 by default.
 
     Raises:
       InputError: if shapes disagree, a number is not finite, or a quality is outside [0, 1].
@@ -114,8 +119,11 @@ class OutcomeTable:
     task_names: tuple[str, ...] = ()
     details: dict[str, np.ndarray] = field(default_factory=dict)
     stated_cost: Float[np.ndarray, "Q N"] | None = None
+    tokens_cached: Int[np.ndarray, "Q N"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.tokens_cached is None:
+            object.__setattr__(self, "tokens_cached", np.broadcast_to(np.int32(0), self.tokens_in.shape))
         names = self.task_names or tuple(dict.fromkeys(query.task for query in self.queries))
         object.__setattr__(self, "task_names", names)
         validate(self)
@@ -133,6 +141,13 @@ class OutcomeTable:
         """Index into `task_names` of each query."""
         index = {name: i for i, name in enumerate(self.task_names)}
         return np.array([index[query.task] for query in self.queries], dtype=np.int32)
+
+    @cached_property
+    def question(self) -> Int[np.ndarray, " Q"]:
+        """Number of the question that each row asks, in order of first appearance; rows of one are replicates."""
+        numbers: dict[str, int] = {}
+        rows = [numbers.setdefault(query.question or query.id, len(numbers)) for query in self.queries]
+        return np.array(rows, dtype=np.int64)
 
     @cached_property
     def cost(self) -> Float[np.ndarray, "Q N"]:
@@ -159,6 +174,8 @@ class OutcomeTable:
         digest = hashlib.sha256(repr((self.tree, self.model_names)).encode())
         for query in self.queries:
             digest.update(repr((query.id, query.text, query.task, query.gold)).encode())
+            if query.question or query.seed:
+                digest.update(repr((query.question, query.seed)).encode())
             if query.shots:
                 digest.update(repr([tuple(turn) for turn in query.shots]).encode())
         for array in (self.quality.astype("<f4"), self.tokens_in.astype("<i4"), self.tokens_out.astype("<i4")):
@@ -176,7 +193,7 @@ class OutcomeTable:
             self,
             queries=tuple(self.queries[row] for row in rows),
             context_embedding=self.context_embedding[part],
-            **self._columns(part),
+            **self.columns(part),
         )
 
     def up_to(self, hops: int) -> "OutcomeTable":
@@ -186,10 +203,10 @@ class OutcomeTable:
             self,
             tree=tree,
             context_embedding=self.context_embedding[:, : tree.num_decision_nodes],
-            **self._columns((slice(None), slice(tree.num_nodes))),
+            **self.columns((slice(None), slice(tree.num_nodes))),
         )
 
-    def _columns(self, part: Any) -> dict[str, Any]:
+    def columns(self, part: Any) -> dict[str, Any]:
         """A part of every [Q, N] column by its field; a column that the table lacks stays None."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         return {name: None if column is None else column[part] for name, column in columns.items()} | {
@@ -229,6 +246,7 @@ def validate(table: OutcomeTable) -> None:
             raise InputError(f"queries: {query.id!r} has an empty text")
         if query.split not in SPLITS:
             raise InputError(f"queries: {query.id!r} has split {query.split!r}; it must be one of {', '.join(SPLITS)}")
+    _check_replicates(table.queries)
     for name, array in [*((name, getattr(table, name)) for name in _COLUMNS), *table.details.items()]:
         if array is not None and array.shape != (num_queries, nodes):
             raise InputError(f"{name}: shape is {array.shape} but {num_queries} queries x {nodes} nodes are needed")
@@ -243,6 +261,8 @@ def validate(table: OutcomeTable) -> None:
     _refuse(table, "context_embedding", ~finite, "finite")
     _refuse(table, "tokens_in", table.tokens_in < 0, "at least 0")
     _refuse(table, "tokens_out", table.tokens_out < 0, "at least 0")
+    cached = table.tokens_cached
+    _refuse(table, "tokens_cached", (cached < 0) | (cached > table.tokens_in), "from 0 to tokens_in")
     if table.latency is not None:
         _refuse(table, "latency", ~(table.latency >= 0), "at least 0")
     if table.stated_cost is not None:
@@ -251,6 +271,19 @@ def validate(table: OutcomeTable) -> None:
     orphan = table.available[:, 1:] & ~table.available[:, table.tree.parent(np.arange(1, nodes))]
     _refuse(table, "available", np.pad(orphan, ((0, 0), (1, 0))), "false where the hop before it is missing")
     _refuse(table, "available", np.pad(~table.available[:, :1], ((0, 0), (0, nodes - 1))), "true at the root")
+
+
+def _check_replicates(queries: tuple[Query, ...]) -> None:
+    """Refuse rows of one question that do not lie in one split and group, or are not of one task."""
+    first: dict[str, Query] = {}
+    for query in queries:
+        other = first.setdefault(query.question or query.id, query)
+        for name in ("split", "task", "group"):
+            if getattr(query, name) != getattr(other, name):
+                raise InputError(
+                    f"queries: {query.id!r} and {other.id!r} ask one question, but {name} is {getattr(query, name)!r} "
+                    f"and {getattr(other, name)!r}; replicates stay together"
+                )
 
 
 def _refuse(table: OutcomeTable, name: str, wrong: Any, right: str) -> None:

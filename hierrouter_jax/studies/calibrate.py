@@ -20,6 +20,7 @@ from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outco
 from hierrouter_jax.evaluation.tree_policy import greedy, run_policy
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import first_best
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
 from hierrouter_jax.studies.measures import achieved, charged
 from hierrouter_jax.training.checkpoints import load_routers
@@ -197,13 +198,17 @@ def thresholds(logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A
 
 
 def stopping_from(
-    logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A"], threshold: float
+    logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A"], threshold: float, tie_order: tuple[int, ...]
 ) -> Float[np.ndarray, "Q D A"]:
-    """The policy that stops where the probability of STOP is at least the threshold, and else calls its best model."""
+    """The policy that stops where the probability of STOP is at least the threshold, and else calls its best model.
+
+    Args:
+      tie_order: actions in the order in which they win ties, M for STOP.
+    """
     probabilities = _probabilities(logits, mask)
     models = np.where(mask[..., :-1], logits[..., :-1], -np.inf)
     stops = (mask[..., -1] & (probabilities[..., -1] >= threshold)) | ~mask[..., :-1].any(axis=-1)
-    action = np.where(stops, logits.shape[-1] - 1, models.argmax(axis=-1))
+    action = np.where(stops, logits.shape[-1] - 1, first_best(models, [a for a in tie_order if a < models.shape[-1]]))
     return (action[..., None] == np.arange(logits.shape[-1])).astype(np.float32)
 
 
@@ -251,9 +256,10 @@ def _reaching(
 ) -> Callable[[OutcomeTable], PolicyOutcome]:
     def reach(part: OutcomeTable) -> PolicyOutcome:
         values, mask = logits.of(part, weight)
-        policy = greedy(jnp.asarray(values), jnp.asarray(mask))
+        order = router.features.ties(part)
+        policy = greedy(jnp.asarray(values), jnp.asarray(mask), order)
         if threshold is not None:
-            policy = jnp.asarray(stopping_from(values, mask, threshold))
+            policy = jnp.asarray(stopping_from(values, mask, threshold, order))
         return charged(router, policy_outcome(part, np.asarray(end_probability(policy, part.tree))), part)
 
     return reach

@@ -1,7 +1,6 @@
 """Exact evaluation of routers beside their opponents and ceilings: what `evaluation.json` holds."""
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,21 @@ import numpy as np
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mean_interval
-from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import evaluated_queries
-from hierrouter_jax.outcomes.notes import table_notes, unanswered_note
+from hierrouter_jax.outcomes.duplicates import near_copies
+from hierrouter_jax.outcomes.notes import (
+    ENCODER_UNKNOWN,
+    near_copy_note,
+    replicates_note,
+    table_notes,
+    unanswered_note,
+)
+from hierrouter_jax.outcomes.replicates import first_rows, replicates_report, variance_within
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.caching import caching
+from hierrouter_jax.studies.choice import Candidate, bundle_ends, choice_record, choose
+from hierrouter_jax.studies.comparisons import comparisons
 from hierrouter_jax.studies.measures import (
     Entry,
     achieved,
@@ -22,14 +31,17 @@ from hierrouter_jax.studies.measures import (
     co_failure,
     means,
     opponents,
+    outcome_by_question,
     problem_of,
     route_shares,
     task_rows,
 )
+from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import Told, TrainedRouter, router_cost
+from hierrouter_jax.training.router import Told, TrainedRouter, deciding_cost, encoder_multiply_adds, router_cost
 
+CHOSEN = "chosen"  # name and kind of the row of the policy that is exported
 COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
 
 
@@ -41,6 +53,7 @@ def evaluate(
     cost_weight: float,
     split: str,
     external: OutcomeTable | None = None,
+    rivals: list[Candidate] | None = None,
 ) -> dict[str, Any]:
     """Everything about a split as plain data, in the form that docs/files.md gives for `evaluation.json`.
 
@@ -51,11 +64,14 @@ def evaluate(
       cost_weight: lambda, per normalised cost.
       split: name of the split to evaluate on.
       external: one-hop table of models outside the pool on the same queries; each becomes a row of kind `external`.
+      rivals: policies that the run may export; the chosen one becomes the row `chosen`.
     Raises:
       InputError: if the split has no query, or `external` lacks one of its queries or is in another money unit.
     """
     part = evaluated_queries(table, split)
+    questions = part.select(first_rows(part))  # a row for each question, whatever its replicates
     left_out = table.split(split).num_queries - part.num_queries
+    copies = near_copies(table.queries, split, progress=True)[split]
     weight = cost_weight / features.cost_normaliser
     entries = [
         *(Entry(name, "learned", r.end_probability(part, r.chosen_seed), r.may_stop) for name, r in routers.items()),
@@ -66,26 +82,47 @@ def evaluate(
         entries.append(Entry(name, "external", ends, True))
         outcomes[name] = outcome
     outcomes |= {name: charged(router, outcomes[name], table) for name, router in routers.items()}
+    router_costs = {name: router_cost(router, outcomes[name], table) for name, router in routers.items()}
+    chosen = choose(rivals) if rivals else None
+    if chosen:
+        ends = bundle_ends(chosen.bundle, part)
+        entries.append(Entry(CHOSEN, CHOSEN, ends, chosen.may_stop))
+        called = policy_outcome(part, ends)
+        router_costs[CHOSEN] = deciding_cost(chosen.bundle.multiply_adds, chosen.may_stop, called, part)
+        outcomes[CHOSEN] = replace(called, cost=called.cost + router_costs[CHOSEN])
+    by_seed = {name: _by_seed(router, part) for name, router in routers.items()}
+    varied = replicates_report(part)
+    within = {name: float(variance_within(o.quality, part.question)) for name, o in outcomes.items() if varied}
+    outcomes = {name: outcome.by_question(part.question) for name, outcome in outcomes.items()}
     rows = [
-        _row(entry, outcomes, part, cost_weight, features.cost_normaliser)
+        _row(entry, outcomes, questions, cost_weight, features.cost_normaliser)
+        | ({"variance_within": within[entry.name]} if varied else {})
+        | ({} if entry.kind == "external" else caching(part, entry.ends))
         | (
-            {"router_cost": float(router_cost(routers[entry.name], outcomes[entry.name], table).mean())}
-            | _seed_rows(routers[entry.name], part, cost_weight)
-            | front(routers[entry.name], part)
+            _seed_rows(routers[entry.name], by_seed[entry.name], cost_weight) | front(routers[entry.name], part)
             if entry.name in routers
             else {}
         )
+        | ({"router_cost": float(router_costs[entry.name].mean())} if entry.name in router_costs else {})
         for entry in entries
     ]
     return {
         "table": {
             "fingerprint": table.fingerprint,
             "split": split,
-            "queries": part.num_queries,
+            "queries": questions.num_queries,
+            "replicates": varied,
             "horizon": table.tree.horizon,
             "pool": [asdict(member) for member in table.pool],
             "left_out": left_out,
-            "notes": [*table_notes(table.settings), *([unanswered_note(left_out)] if left_out else [])],
+            "near_copies": copies,
+            "notes": [
+                *table_notes(table.settings),
+                *([unanswered_note(left_out)] if left_out else []),
+                *([replicates_note(varied)] if varied else []),
+                near_copy_note(copies, split),
+                *([] if encoder_multiply_adds(table) else [ENCODER_UNKNOWN]),
+            ],
         },
         "money_unit": table.money_unit,
         "cost_weight": cost_weight,
@@ -93,7 +130,9 @@ def evaluate(
         "task_names": list(table.task_names),
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
-        "comparisons": _comparisons(routers, outcomes),
+        "comparisons": comparisons(routers, outcomes, by_seed, questions),
+        "second_hop": second_hops(table.split("train"), part, external),
+        "chosen": choice_record(chosen, rivals) if chosen and rivals else None,
         "live": None,
     }
 
@@ -137,10 +176,14 @@ def _part_accuracy(outcome: PolicyOutcome, rows: np.ndarray) -> dict[str, Any]:
     return {"accuracy": float(outcome.quality[rows].mean()) if rows.any() else None, "queries": int(rows.sum())}
 
 
-def _seed_rows(router: TrainedRouter, part: OutcomeTable, cost_weight: float) -> dict[str, Any]:
-    """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
+def _by_seed(router: TrainedRouter, part: OutcomeTable) -> list[PolicyOutcome]:
+    """What every seed's greedy policy does on the split, with what deciding costs."""
     ends = (router.end_probability(part, seed) for seed in range(len(router.state.best_return)))
-    outcomes = [charged(router, policy_outcome(part, its_ends), part) for its_ends in ends]
+    return [charged(router, outcome_by_question(part, its_ends), part) for its_ends in ends]
+
+
+def _seed_rows(router: TrainedRouter, outcomes: list[PolicyOutcome], cost_weight: float) -> dict[str, Any]:
+    """Every seed on the split, beside the one that validation chose; the mean is over those that did not diverge."""
     accuracy = np.array([outcome.quality.mean() for outcome in outcomes])
     returns = [outcome.returns(cost_weight, router.features.cost_normaliser).mean() for outcome in outcomes]
     centre, low, high = interquartile_mean_interval(accuracy[~router.diverged])
@@ -160,45 +203,22 @@ def _seed_rows(router: TrainedRouter, part: OutcomeTable, cost_weight: float) ->
 def _ceiling(
     part: OutcomeTable, outcomes: dict[str, PolicyOutcome], weight: float, cost_weight: float, normaliser: float
 ) -> dict[str, Any]:
-    best = policy_outcome(part, ending_at(oracle.oracle_return(part, weight, allow_stop=True), part.tree))
+    best = outcome_by_question(part, ending_at(oracle.oracle_return(part, weight, allow_stop=True), part.tree))
     return {
         **{name: means(outcomes[name]) for name in ("oracle_fixed", "oracle_stop")},
         "oracle_return": {"return": float(best.returns(cost_weight, normaliser).mean()), **means(best)},
         "co_failure": co_failure(part),
+        **_lucky(part),
     }
 
 
-def declared_pairs(learners: Iterable[str]) -> list[tuple[str, str]]:
-    """Who is compared with whom: declared here, before anything is seen, and corrected as one family.
-
-    A learner of fixed length meets the best fixed routes and the best single model; one that may stop meets the best
-    routes that may stop, and the same learner of fixed length.
-    """
-    pairs = []
-    for name in learners:
-        fixed, stop = name.removesuffix("+stop"), "+stop" if name.endswith("+stop") else ""
-        opponents = (f"best-sequence{stop}", f"task-sequence{stop}", fixed if stop else "best-single")
-        pairs += [(name, opponent) for opponent in opponents]
-    return pairs
-
-
-def _comparisons(learners: Iterable[str], outcomes: dict[str, PolicyOutcome]) -> list[dict[str, Any]]:
-    """The declared comparisons that this run can make, p-values Holm-adjusted over them."""
-    pairs = [pair for pair in declared_pairs(learners) if outcomes.keys() >= set(pair)]
-    family = [paired_difference(outcomes[policy].quality, outcomes[opponent].quality) for policy, opponent in pairs]
-    return [
-        {
-            "policy": policy,
-            "opponent": opponent,
-            "metric": "accuracy",
-            "difference": one.value,
-            "ci": list(one.interval),
-            "p_value": one.p_value,
-            "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
-            "p_holm": one.p_holm,
-        }
-        for (policy, opponent), one in zip(pairs, verdicts(family), strict=True)
-    ]
+def _lucky(part: OutcomeTable) -> dict[str, Any]:
+    """What oracles seem to reach that are chosen and scored on the same row; nothing where there are no replicates."""
+    if len(np.unique(part.question)) == part.num_queries:
+        return {}
+    ends = {name: oracle.lucky_best(part, name == "oracle_fixed") for name in ("oracle_fixed", "oracle_stop")}
+    scored = {name: means(outcome_by_question(part, ending_at(its, part.tree))) for name, its in ends.items()}
+    return {"same_replicate": scored}
 
 
 def front(router: TrainedRouter, table: OutcomeTable) -> dict[str, Any]:
@@ -212,7 +232,7 @@ def front(router: TrainedRouter, table: OutcomeTable) -> dict[str, Any]:
     grid, points = condition_grid(router, table), []
     ends = router.end_probabilities(table, router.chosen_seed, grid)
     for (cost_weight, budget), its_ends in zip(grid, ends, strict=True):
-        outcome = charged(router, policy_outcome(table, its_ends), table)
+        outcome = charged(router, outcome_by_question(table, its_ends), table)
         weight = router.hyper.reward.hop_cost if cost_weight is None else cost_weight
         points.append(
             {

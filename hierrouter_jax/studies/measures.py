@@ -14,6 +14,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import mean_interval, proportion_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import opponents_train
+from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import TrainedRouter, router_cost
@@ -82,7 +83,12 @@ def charged(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable, 
     Args:
       networks: number of networks that decide together.
     """
-    return replace(outcome, cost=outcome.cost + networks * router_cost(router, outcome, table))
+    return replace(outcome, cost=outcome.cost + router_cost(router, outcome, table, networks))
+
+
+def outcome_by_question(part: OutcomeTable, ends: Float[np.ndarray, "Q N"]) -> PolicyOutcome:
+    """What a policy achieves on each question, averaged over its replicates: [G] for [Q] rows."""
+    return policy_outcome(part, ends).by_question(part.question)
 
 
 def means(outcome: PolicyOutcome, rows: Any = slice(None)) -> dict[str, float]:
@@ -97,9 +103,19 @@ def achieved(outcome: PolicyOutcome) -> dict[str, Any]:
 
 
 def co_failure(part: OutcomeTable) -> dict[str, Any]:
-    """Share of the queries that no model of the pool gets right in one call, with its interval."""
-    failed, queries = oracle.co_failure(part)
-    return {"value": failed / queries, "ci": list(proportion_interval(failed, queries))}
+    """Share of the queries that no model of the pool gets right in one call, of those asked, with its interval.
+
+    Of replicates the share is averaged within each question, and its interval is over questions: Clopper-Pearson, or
+    where some question's rows differ the bootstrap.
+    """
+    answered = part if part.answered.all() else part.select(part.answered)
+    shares = mean_by_question(oracle.failed_alone(answered).astype(np.float64), answered.question)
+    bounds = (
+        mean_interval(shares)
+        if ((shares > 0) & (shares < 1)).any()
+        else proportion_interval(int(shares.sum()), len(shares))
+    )
+    return {"value": float(shares.mean()), "ci": list(bounds)}
 
 
 def task_rows(part: OutcomeTable) -> list[tuple[str, Int[np.ndarray, " q"]]]:

@@ -18,6 +18,7 @@ from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.coverage import evaluated_queries, without_partial_trees
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.measures import achieved, problem_of
+from hierrouter_jax.studies.pool_agnostic import NAME, pool_agnostic
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import DIVERGED
 from hierrouter_jax.training.settings import TrainConfig
@@ -69,6 +70,8 @@ def transfer(
 ) -> dict[str, Any]:
     """Learners and opponents without each task, and with a model that was added to the pool, as plain data.
 
+    Where a model is added, a policy takes part that knows models by their descriptions alone (`pool_agnostic`).
+
     Args:
       train: learners, and the cost weight, features and seed of everybody.
       opponents: names; by default those of every evaluation that learn or choose, and predict by neighbours and ridge.
@@ -86,6 +89,8 @@ def transfer(
             raise InputError(f"opponents: {name!r} is none of this table's; {nearest(name, known_opponents)}")
     contenders = {name: learner(name, train) for name in train.learners}
     contenders |= {name: opponent(name, cost_weight, train.features, train.seed) for name in names}
+    if model is not None:
+        contenders[NAME] = pool_agnostic(cost_weight, train.features, train.seed)
     tasks = tested_tasks(table)
     if model is not None:
         for number in known:  # bad numbers are refused before anything is fitted
@@ -219,6 +224,7 @@ def with_new_model(table: OutcomeTable, model: str, known: int, seed: int = 0) -
         quality=np.where(missing, np.float32(0), table.quality),
         tokens_in=np.where(missing, np.int32(0), table.tokens_in),
         tokens_out=np.where(missing, np.int32(0), table.tokens_out),
+        tokens_cached=np.where(missing, np.int32(0), table.tokens_cached),
         response=np.where(missing, "", table.response).astype(object),
     )
 

@@ -11,9 +11,11 @@ from jaxtyping import Float, Int
 from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import paired_difference
-from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at
+from hierrouter_jax.outcomes.replicates import first_rows, replicates_report
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.measures import co_failure, means
+from hierrouter_jax.studies.measures import co_failure, means, outcome_by_question
+from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.features import fit_features
 
 Answer = Literal["go", "sample", "too few queries", "no-go"]
@@ -28,7 +30,13 @@ DEEPEST = 3
 FEATURES = 64
 
 
-def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) -> dict[str, Any]:
+def worth(
+    table: OutcomeTable,
+    split: str = "test",
+    cost_weight: float = 0.0,
+    external: OutcomeTable | None = None,
+    controls: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """Headroom of routing, what no choice can reach, and the price of depth, as plain data.
 
     The rules are this project's own. Routing: *go* where choosing by the predicted task beats the best single model
@@ -45,9 +53,11 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
       split: name of the split that everything is measured on.
       cost_weight: lambda of the return, which is quality less lambda times cost over the training split's mean cost of
         a call.
+      external: one-hop table of models beside the pool, which may be controls of a second hop.
+      controls: name of each member's control; by default what the table's prompts say.
 
     Raises:
-      InputError: if a split is missing, or no query of a split has all of its one-hop outcomes.
+      InputError: if a split or a control is missing, or no query of a split has all of its one-hop outcomes.
     """
     train, validation, part = (_answered(table.split(name), name) for name in ("train", "validation", split))
     one_hop = [one.up_to(1) for one in (train, validation, part)]
@@ -56,11 +66,12 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
     single = _ending(one_hop[2], sequences.best_sequence(one_hop[0], False, weight))
     best = ending_at(oracle.oracle_return(one_hop[2], weight, allow_stop=True), one_hop[2].tree)
     by_depth = [_task_sequence(train, validation, part, hops, weight) for hops in range(1, table.tree.horizon + 1)]
-    ceiling = policy_outcome(one_hop[2], best)
-    queries = int(one_hop[2].answered.sum())
+    ceiling = outcome_by_question(one_hop[2], best)
+    rows, queries = one_hop[2].num_queries, len(first_rows(one_hop[2]))
     report = {
         "queries": queries,
-        "left_out": table.split(split).num_queries - queries,
+        "left_out": table.split(split).num_queries - rows,
+        "replicates": replicates_report(part),
         "split": split,
         "cost_weight": cost_weight,
         "best_single": {"model": _single_name(one_hop[0], weight), **means(single)},
@@ -68,6 +79,7 @@ def worth(table: OutcomeTable, split: str = "test", cost_weight: float = 0.0) ->
         "oracle": {**means(ceiling), "headroom": _gain(ceiling, single, cost_weight, normaliser)},
         "co_failure": co_failure(one_hop[2]),
         "depth": [_depth(one_hop[2], hops) for hops in range(1, DEEPEST + 1)],
+        "second_hop": second_hops(train, part, external, controls),
         "money_unit": table.money_unit,
     }
     for hops, (deeper, before) in enumerate(zip(by_depth[1:], by_depth, strict=False), start=2):
@@ -85,7 +97,7 @@ def _answered(part: OutcomeTable, name: str) -> OutcomeTable:
 
 
 def _ending(part: OutcomeTable, node: int) -> PolicyOutcome:
-    return policy_outcome(part, ending_at(np.full(part.num_queries, node), part.tree))
+    return outcome_by_question(part, ending_at(np.full(part.num_queries, node), part.tree))
 
 
 def _single_name(train: OutcomeTable, weight: float) -> str:
@@ -103,7 +115,7 @@ def _task_sequence(
     rows = np.arange(part.num_queries)
     while (missing := ~part.available[rows, nodes]).any():  # a route that was not collected ends where it was
         nodes = np.where(missing, part.tree.parent(nodes), nodes)
-    return policy_outcome(part, ending_at(nodes, part.tree))
+    return outcome_by_question(part, ending_at(nodes, part.tree))
 
 
 def _gain(one: PolicyOutcome, other: PolicyOutcome, cost_weight: float, normaliser: float) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def describe(plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
 
 def planned(header: dict[str, Any], path: Path) -> Plan:
     """The plan that `describe` described."""
-    points = {name: np.broadcast_to(value, header["points"]) for name, value in header["hypers"].items()}
+    leaves = {"guidance": 0.0} | header["hypers"]  # a sweep of before there was guidance trained without it
+    points = {name: np.broadcast_to(value, header["points"]) for name, value in leaves.items()}
     statics = tuple(from_dict(LearnerStatic, static, path) for static in header["statics"].values())
     return Plan(statics, stack(with_numbers(LearnerHyper(), points)), tuple(header["seeds"]))
 

@@ -214,7 +214,8 @@ def _load(folder: Path) -> "Splits":
             name = path.name.split(".")[1]
             if name != "tree":
                 leaves[name] = jax.device_put(np.load(path, mmap_mode="r"))
-        leaves["num_tasks"] = int(leaves["num_tasks"])  # static
+        leaves["num_tasks"] = int(leaves["num_tasks"])  # static, as the order of ties
+        leaves["tie_order"] = tuple(map(int, leaves["tie_order"]))
         return DeviceTable(**leaves)
 
     return Splits(*(table(split) for split in Splits._fields))

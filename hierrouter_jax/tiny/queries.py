@@ -1,10 +1,13 @@
-"""The tiny pool's eight task families and the router's queries, split so that nothing is asked twice."""
+"""The tiny pool's eight task families and the router's queries, split so that nothing is asked twice, nor nearly."""
 
+import itertools
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.table import SPLITS, Query
 from hierrouter_jax.tiny.arithmetic import (
     LARGEST_SPELLED,
@@ -54,6 +57,8 @@ FAMILIES = {
 def make_queries(counts: dict[str, int], seed: int) -> tuple[Query, ...]:
     """Seeded queries for each split; every expression, number and fact is asked of the router once.
 
+    No query is a near copy (`find_duplicates`) of one of an earlier split: such a one is put in words anew.
+
     Args:
       counts: queries a split, for example `{"train": 1200, "validation": 300, "test": 600}`.
       seed: another seed draws other queries and deals the facts out anew.
@@ -69,30 +74,69 @@ def make_queries(counts: dict[str, int], seed: int) -> tuple[Query, ...]:
     rng = random.Random(seed)
     fact_source = _FactDealer(rng)
     used: set[str] = set()
-    queries = []
+    drafts = []
     for split in SPLITS:
-        rows = [_make(rng, task, split, used, fact_source) for task in _quota(counts.get(split, 0))]
+        rows = [_draft(rng, task, split, used, fact_source) for task in _quota(counts.get(split, 0))]
         rng.shuffle(rows)
-        queries += [make(f"{split}-{row:05d}") for row, make in enumerate(rows)]
-    return tuple(queries)
+        drafts += rows
+    while again := _near_copies(drafts):
+        drafts = [_reworded(rng, draft) if row in again else draft for row, draft in enumerate(drafts)]
+    number = {split: itertools.count() for split in SPLITS}
+    return tuple(draft.query(f"{draft.split}-{next(number[draft.split]):05d}") for draft in drafts)
 
 
-def _make(
-    rng: random.Random, task: str, split: str, used: set[str], fact_source: "_FactDealer"
-) -> Callable[[str], Query]:
+@dataclass(frozen=True)
+class _Draft:
+    """A query without its id, which can be put in other words.
+
+    Attributes:
+      task, split: its task family and its split.
+      problem: the problem that it asks.
+      text: the problem's text with what form the answer is to have.
+      in_words: function that puts the same problem in words anew.
+    """
+
+    task: str
+    split: str
+    problem: Problem
+    text: str
+    in_words: Callable[[], Problem]
+
+    def query(self, query_id: str) -> Query:
+        gold = _gold(self.problem.content, FAMILIES[self.task].form)
+        return Query(query_id, self.text, self.task, gold, self.split, self.problem.template, self.problem.test_only)
+
+
+def _draft(rng: random.Random, task: str, split: str, used: set[str], fact_source: "_FactDealer") -> _Draft:
     family, test = FAMILIES[task], split == "test"
     if family.kind == "fact":
-        problem = fact_problem(rng, fact_source.deal(family.one_step), test)
+        fact = fact_source.deal(family.one_step)
+        in_words = partial(fact_problem, rng, fact, test)
+        problem = in_words()
     elif family.kind == "number":
-        problem = number_problem(rng, int(_fresh(used, lambda: str(rng.randint(0, LARGEST_SPELLED)))), test)
+        number = int(_fresh(used, lambda: str(rng.randint(0, LARGEST_SPELLED))))
+        in_words = partial(number_problem, rng, number, test)
+        problem = in_words()
     else:
         # Only 64 products of two digits exist: stories may share one, as long as the texts differ.
         steps = (1,) if family.one_step else (1, 2)
         make = word_problem if family.kind == "word" else expression_problem
         problem = _fresh_problem(used, lambda: make(rng, draw_expression(rng, rng.choice(steps)), test))
-    text = ask(rng, problem, family.form)
-    gold = _gold(problem.content, family.form)
-    return lambda query_id: Query(query_id, text, task, gold, split, problem.template, problem.test_only)
+        in_words = partial(make, rng, problem.content, test)
+    return _Draft(task, split, problem, ask(rng, problem, family.form), in_words)
+
+
+def _reworded(rng: random.Random, draft: _Draft) -> _Draft:
+    problem = draft.in_words()
+    return replace(draft, problem=problem, text=ask(rng, problem, FAMILIES[draft.task].form))
+
+
+def _near_copies(drafts: Sequence[_Draft]) -> set[int]:
+    """Rows that are near copies of a row of an earlier split, or the same as an earlier row."""
+    pairs = find_duplicates([draft.text for draft in drafts]).pairs
+    return {
+        pair.second for pair in pairs if pair.similarity == 1 or drafts[pair.first].split != drafts[pair.second].split
+    }
 
 
 def _gold(content: str, form: str) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -13,9 +12,13 @@ from hierrouter_jax.bundle import FeatureReduction
 from hierrouter_jax.envs.types import DeviceTable, device_table
 from hierrouter_jax.files import replacing
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.outcomes.ties import price_order, tie_order
 
 FEATURES = "features.safetensors"
-_ENOUGH = 20_000  # contexts of a stage that principal components are fitted on
+REDUCTION = "covariance of all contexts"  # what results that are kept depend on; changes with `fit_features`
+WHITENING = 0.9  # of a component's own spread in what it is divided by; 1 would give all the same spread
+_AT_ONCE = 8192  # contexts held in double precision at a time
+_ROUNDING = 1e-10  # of the largest variance: what float32 embeddings may vary by rounding alone
 
 
 @dataclass(frozen=True)
@@ -25,46 +28,52 @@ class FittedFeatures:
     Attributes:
       reduction: linear map of context embeddings to features.
       cost_normaliser: mean cost of one call, in the table's money unit.
+      tie_order: actions in the order in which they win ties, M for STOP; empty in a run from before there was one,
+        whose ties go by price.
     """
 
     reduction: FeatureReduction
     cost_normaliser: float
+    tie_order: tuple[int, ...] = ()
 
     def on_device(self, table: OutcomeTable) -> DeviceTable:
         """Any split of the table, reduced and normalised, as the environment wants it."""
-        return device_table(table, self.reduction(table.context_embedding), self.cost_normaliser)
+        features = self.reduction(table.context_embedding)
+        return device_table(table, features, self.cost_normaliser, self.ties(table))
+
+    def ties(self, table: OutcomeTable) -> tuple[int, ...]:
+        """Actions in the order in which they win ties on a table of the run's pool."""
+        return self.tie_order or price_order(table.pool)
 
 
-def fit_features(train: OutcomeTable, size: int, seed: int = 0) -> FittedFeatures:
-    """Fit on the training split only.
+def fit_features(train: OutcomeTable, size: int) -> FittedFeatures:
+    """Fit on the training split only; nothing depends on the order of the pool's models or of the queries.
 
     Args:
       train: the training queries.
-      size: F, principal components kept (fewer where the data has fewer). Each is divided by the root of its
-        spread: left as they are, rare but telling directions would drown in the main ones; scaled to equal
-        spread, the last ones would be mostly noise.
-      seed: seed of the randomised solver.
+      size: F, principal components kept (fewer where the contexts vary along fewer). Each is divided by
+        spread^.9 x (mean spread)^.1: left as they are, rare but telling directions would drown in the main ones.
     """
-
-    decided = _reached(train)
-    size = min(size, decided.shape[1], len(decided) - 1)
-    mean, directions, variance = principal_components(decided, size, seed)
+    mean, directions, variance = principal_components(train, size)
     spread = np.sqrt(variance)
-    scale = np.sqrt(spread * spread.mean())
+    scale = spread**WHITENING * spread.mean() ** (1 - WHITENING)
     reduction = FeatureReduction(
         mean=mean.astype(np.float32),
         components=np.ascontiguousarray(directions.T, dtype=np.float32),
         scale=np.maximum(scale, 1e-3 * scale[0] + 1e-12).astype(np.float32),
     )
     calls = train.available[:, 1:]
-    return FittedFeatures(reduction, float(train.cost[:, 1:][calls].mean()) or 1.0)
+    return FittedFeatures(reduction, float(train.cost[:, 1:][calls].mean()) or 1.0, tie_order(train))
 
 
 def fitted_once(path: Path, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
     """What was fitted before and lies in a file; where there is none yet, what `fit` gives, kept there."""
     if not path.is_file():
         fitted = fit()
-        arrays = asdict(fitted.reduction) | {"cost_normaliser": np.array([fitted.cost_normaliser])}
+        arrays = asdict(fitted.reduction) | {
+            "cost_normaliser": np.array([fitted.cost_normaliser]),
+            "tie_order": np.array(fitted.tie_order, dtype=np.int32),
+        }
         with replacing(path) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
     return load_features(path)
@@ -74,48 +83,56 @@ def load_features(path: Path) -> FittedFeatures:
     """What was fitted on the training split, from the file that `fitted_once` wrote."""
     arrays = load_file(path)
     (normaliser,) = arrays.pop("cost_normaliser").ravel()  # older sweeps have it without an axis
-    return FittedFeatures(FeatureReduction(**arrays), float(normaliser))
+    order = arrays.pop("tie_order", ())
+    return FittedFeatures(FeatureReduction(**arrays), float(normaliser), tuple(map(int, order)))
 
 
 def principal_components(
-    rows: Float[np.ndarray, "R E"], size: int, seed: int
+    table: OutcomeTable, size: int
 ) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, "F E"], Float[np.ndarray, " F"]]:
-    """The mean, the leading principal directions and the variance along each, by randomised SVD.
+    """Mean, leading principal directions and variance along each, of all contexts that the table holds.
 
-    As scikit-learn's PCA with its randomised solver, to the bit, without the second that it takes to import: ten more
-    random vectors than components, four power iterations, or seven for few components, normalised by LU (Halko,
-    Martinsson and Tropp 2011). The largest entry of each direction is positive.
+    Eigenvectors of the exact covariance: no sample, so that none can depend on the order of the pool. Directions along
+    which the contexts do not vary but for rounding are left out. The first entry of each direction whose absolute
+    value is the largest, up to rounding, is positive.
+
+    Args:
+      table: the queries, of which at least one context is available.
+      size: number of directions at most.
     """
     import scipy.linalg  # only whoever fits needs it
 
-    linalg: Any = scipy.linalg  # whose stubs have no fixed number of results
-
-    mean = rows.mean(axis=0)
-    centred = rows - mean
-    wide = rows.shape[0] < rows.shape[1]
-    matrix = centred.T if wide else centred
-    random = np.random.RandomState(seed).normal(size=(matrix.shape[1], size + 10))
-    basis = random.astype(centred.dtype, copy=False)
-    for _ in range(7 if size < 0.1 * min(rows.shape) else 4):
-        basis, _ = linalg.lu(matrix @ basis, permute_l=True, check_finite=False)
-        basis, _ = linalg.lu(matrix.T @ basis, permute_l=True, check_finite=False)
-    basis, _ = linalg.qr(matrix @ basis, mode="economic", check_finite=False)
-    left, values, right = linalg.svd(basis.T @ matrix, full_matrices=False)
-    directions = ((basis @ left).T if wide else right)[:size]
-    largest = np.abs(directions).argmax(axis=1)
-    signs = np.sign(directions[np.arange(size), largest])
-    return mean, directions * signs[:, None], values[:size] ** 2 / (len(rows) - 1)
+    mean, covariance = context_moments(table)
+    least = max(0, len(mean) - size)
+    variance, vectors = scipy.linalg.eigh(covariance, subset_by_index=(least, len(mean) - 1))
+    varies = variance > _ROUNDING * variance[-1]
+    varies[-1] = True  # one direction, even where all contexts are the same
+    variance, directions = variance[varies][::-1], vectors.T[varies][::-1]
+    size_of = np.abs(directions)
+    largest = (size_of >= (1 - 1e-6) * size_of.max(axis=1, keepdims=True)).argmax(axis=1)
+    signs = np.sign(directions[np.arange(len(directions)), largest])
+    return mean, directions * signs[:, None], np.maximum(variance, 0.0)
 
 
-def _reached(table: OutcomeTable) -> Float[np.ndarray, "R E"]:
-    """Embeddings of decision nodes that were collected, each stage weighing the same; at most `_ENOUGH` a stage.
+def context_moments(table: OutcomeTable) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, "E E"]]:
+    """Mean and covariance of the contexts that the table holds, each stage weighing the same, summed in float64.
 
     Stage t has M^t contexts a query; unweighted, the query itself would hardly count.
     """
-    rows = []
+    size = table.context_embedding.shape[-1]
+    origin = table.context_embedding[:, 0].mean(axis=0, dtype=np.float64)  # near the mean, so that little cancels
+    mean, second, stages = np.zeros(size), np.zeros((size, size)), 0
     for stage in range(table.tree.horizon):
         nodes = table.tree.stage_slice(stage)
-        query, node = np.nonzero(table.available[:, nodes])
-        every = max(1, len(query) // max(1, min(table.num_queries, _ENOUGH)))
-        rows.append(table.context_embedding[query[::every], nodes.start + node[::every]])
-    return np.concatenate(rows)
+        held = table.available[:, nodes]
+        if not held.any():
+            continue
+        stages += 1
+        at_once = max(1, _AT_ONCE // held.shape[1])
+        for start in range(0, table.num_queries, at_once):
+            part = slice(start, start + at_once)
+            rows = table.context_embedding[part, nodes][held[part]] - origin
+            mean += rows.sum(axis=0) / held.sum()
+            second += rows.T @ rows / held.sum()
+    mean /= stages
+    return origin + mean, second / stages - np.outer(mean, mean)

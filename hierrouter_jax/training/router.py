@@ -169,19 +169,41 @@ class TrainedRouter:
                 for name, bounds in ((name, getattr(self.hyper.ranges, name)) for name in self.static.conditions)
             },
             cost_weight=float(self.hyper.reward.hop_cost),
+            tie_order=self.features.tie_order,
+            encoder_multiply_adds=encoder_multiply_adds(table),
         )
 
 
-def router_cost(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable) -> Float[np.ndarray, " Q"]:
+def router_cost(
+    router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable, networks: int = 1
+) -> Float[np.ndarray, " Q"]:
     """What deciding costs itself: multiply-adds at the pool's own price of one parameter and token.
 
-    Counted are the feature reduction and the network, at every hop and at STOP; hashing n-grams takes about a
-    thousand operations and is left out. Zero where the pool's parameter counts are unknown. A network of the user's
-    own counts as one multiply-add a parameter, as a dense one has; where it uses a weight twice, that is too few.
+    Counted are the encoder (where the table says what it computes: `encoder_work`), the feature reduction and the
+    network, at every hop and at STOP. Zero where the pool's parameter counts are unknown. A network of the user's own
+    counts as one multiply-add a parameter, as a dense one has; where it uses a weight twice, that is too few.
+
+    Args:
+      networks: number of networks that decide together, on one embedding.
     """
+    return deciding_cost(networks * _multiply_adds(router, table), router.may_stop, outcome, table)
+
+
+def deciding_cost(
+    multiply_adds: int, may_stop: bool, outcome: PolicyOutcome, table: OutcomeTable
+) -> Float[np.ndarray, " Q"]:
+    """`router_cost` of any policy, from the multiplications of one decision."""
     rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
-    decisions = outcome.hops + (router.may_stop & (outcome.hops < table.tree.horizon))
-    return decisions * _multiply_adds(router, table) * (np.mean(rates) if rates else 0.0)
+    decisions = outcome.hops + (may_stop & (outcome.hops < table.tree.horizon))
+    horizon, encoder = table.tree.horizon, encoder_multiply_adds(table)
+    each = multiply_adds + np.array((*encoder, *[0.0] * horizon)[:horizon])
+    up_to = np.concatenate([[0.0], np.cumsum(each)])
+    return np.interp(decisions, np.arange(horizon + 1), up_to) * (np.mean(rates) if rates else 0.0)
+
+
+def encoder_multiply_adds(table: OutcomeTable) -> tuple[float, ...]:
+    """Mean multiply-adds of embedding a context of 0, 1, ... responses; empty where the table does not say."""
+    return tuple((table.settings.get("encoder") or {}).get("multiply_adds") or ())
 
 
 def _multiply_adds(router: TrainedRouter, table: OutcomeTable) -> int:

@@ -100,8 +100,14 @@ Batch = tuple[Transition, Float[Array, "..."], Float[Array, "..."]]
 Update = Callable[[Runner, Table], tuple[Runner, Float[Array, ""]]]
 
 
-def make_update(environment: Environment, settings: Settings) -> Update:
-    """One update as a pure function, which also gives the mean return of its rollout."""
+def make_update(environment: Any, settings: Settings) -> Update:
+    """One update as a pure function, which also gives the mean return of its rollout.
+
+    Args:
+      environment: an environment with gymnax's older `reset` and `step`, and the `tree` of its episodes; what `step`
+        returns after `done` is left alone.
+      settings: numbers of PPO.
+    """
     horizon = environment.tree.horizon
     size = settings.num_envs * horizon
 
@@ -112,7 +118,7 @@ def make_update(environment: Environment, settings: Settings) -> Update:
         action = policy.sample(seed=action_key)
         log_prob = policy.log_prob(action)
         step_keys = jax.random.split(step_key, settings.num_envs)
-        following, env_state, reward, done = jax.vmap(environment.step, in_axes=(0, 0, 0, None))(
+        following, env_state, reward, done, *_ = jax.vmap(environment.step, in_axes=(0, 0, 0, None))(
             step_keys, env_state, action, table
         )
         transition = Transition(done, action, value, reward, log_prob, observation)

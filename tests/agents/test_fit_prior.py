@@ -15,11 +15,12 @@ from hierrouter_jax.baselines.sequences import best_per_task
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.routing import decision_masks
-from hierrouter_jax.envs.types import DeviceTable, accumulate_cost, device_table
+from hierrouter_jax.envs.types import DeviceTable, device_table
 from hierrouter_jax.evaluation.exact import (
     expected_return,
 )
 from hierrouter_jax.evaluation.tree_policy import decision_logits, greedy
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import build_network
 from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits

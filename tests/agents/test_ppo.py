@@ -109,12 +109,12 @@ def test_the_loss_is_the_slow_sum_and_its_parts_add_up():
     seen = gather_inputs(table, batch.query, batch.node)
     other = jax.tree.map(lambda leaf: leaf * 1.5, params)  # so that ratios are not 1
     gradient = jax.jit(jax.grad(partial(ppo.loss, network=network), has_aux=True))
-    total, _ = ppo.loss(other, hyper, jnp.ones(()), seen, batch, network)
+    total, _ = ppo.loss(other, hyper, jnp.ones(()), 0.0, seen, batch, network)
     logits, values = map(np.asarray, network_outputs(network, other, seen))
     assert float(total) == pytest.approx(slow_loss(jax.device_get(batch), logits, values, hyper, 0.05), rel=1e-4)
-    whole = gradient(other, hyper, jnp.ones(()), seen, batch)
+    whole = gradient(other, hyper, jnp.ones(()), 0.0, seen, batch)
     halves = [jax.tree.map(lambda leaf, half=half: leaf[half], (seen, batch)) for half in (slice(20), slice(20, None))]
-    parts = [gradient(other, hyper, jnp.ones(()), *half) for half in halves]
+    parts = [gradient(other, hyper, jnp.ones(()), 0.0, *half) for half in halves]
     chex.assert_trees_all_close(whole, jax.tree.map(jnp.add, *parts), rtol=1e-4, atol=1e-4)
 
 

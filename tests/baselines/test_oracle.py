@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierrouter_jax.baselines import oracle
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.baselines.known_tables import (
     with_quality,
 )
-from tests.tables import random_table, tables
+from tests.tables import random_table, replicated, tables
 
 
 @given(table=tables(missing=0.0), cost_weight=st.sampled_from([0.0, 0.01, 1.0]))
@@ -41,7 +41,7 @@ def test_the_oracle_takes_the_cheapest_of_equals():
 
 def test_co_failure_counts_queries_that_no_model_answers_alone():
     table = with_quality(random_table(queries=10, tasks=2), {0: [(1,)], 1: [(0, 1), (2, 2, 2)]})
-    assert oracle.co_failure(table) == (5, 10)
+    assert (oracle.failed_alone(table).sum(), table.answered.sum()) == (5, 10)
 
 
 def gaps() -> OutcomeTable:
@@ -62,7 +62,7 @@ def test_what_was_not_run_is_no_wrong_answer():
     table = gaps()
     assert oracle.oracle_fixed(table).tolist() == [2, 1, 0, 4]
     assert oracle.oracle_stop(table).tolist() == [2, 1, 0, 4]
-    assert oracle.co_failure(table) == (2, 3)
+    assert (oracle.failed_alone(table).sum(), table.answered.sum()) == (2, 3)
     part = evaluated_queries(table, "test")
     assert [query.id for query in part.queries] == ["q0", "q1", "q3"]
     assert part.quality[np.arange(3), oracle.oracle_stop(part)].tolist() == [1, 0, 1]
@@ -81,3 +81,42 @@ def test_where_routes_can_end_and_what_they_are_worth():
     assert np.isfinite(whole).sum() == 2
     assert whole[3, 4] == pytest.approx(1 - 0.5 * spent)
     assert np.isfinite(oracle.route_values(table, False, 0.5)).sum() == 6
+
+
+def test_a_route_is_chosen_on_one_replicate_and_scored_on_another():
+    """Two models, one hop, two replicates of one question: first the one is right, then the other.
+
+    On its own row an oracle is always right. Chosen on the other row it is always wrong.
+    """
+    table = replicated(random_table(queries=1, models=2, horizon=1, splits=("test",)), 2)
+    table = replace(table, quality=np.float32([[0, 1, 0], [0, 0, 1]]))
+    assert oracle.lucky_best(table, fixed_length=False).tolist() == [1, 2]
+    for best in (oracle.oracle_fixed, oracle.oracle_stop, lambda table: oracle.oracle_return(table, 0.0, True)):
+        assert best(table).tolist() == [2, 1]
+
+
+def test_the_maximum_over_coins_is_luck():
+    """Every answer is a fair coin: nothing can be chosen, though the best of 6 coins is right on 98 % of rows."""
+    rng = np.random.default_rng(0)
+    table = replicated(random_table(queries=600, models=2, horizon=2, splits=("test",)), 3)
+    quality = rng.integers(0, 2, size=table.quality.shape).astype(np.float32)
+    quality[:, 0] = 0
+    table, rows = replace(table, quality=quality), np.arange(1800)
+    assert table.quality[rows, oracle.lucky_best(table, False)].mean() == pytest.approx(1 - 2**-6, abs=0.01)
+    assert table.quality[rows, oracle.oracle_stop(table)].mean() == pytest.approx(0.5, abs=0.04)  # 3.4 standard errors
+
+
+@given(table=tables(queries=4), count=st.integers(2, 3))
+def test_equal_replicates_change_no_choice(table, count):
+    again = replicated(table, count)
+    for best in (oracle.oracle_fixed, oracle.oracle_stop):
+        np.testing.assert_array_equal(best(again)[: table.num_queries], best(table))
+
+
+def test_a_route_that_a_replicate_lacks_is_not_chosen_there():
+    table = replicated(random_table(queries=1, models=2, horizon=1, splits=("test",)), 2)
+    available = np.array([[True, True, False], [True, True, True]])
+    table = replace(table, available=available, quality=np.float32([[0, 0, 0], [0, 0, 1]]))
+    assert oracle.oracle_stop(table).tolist() == [1, 1]
+    alone = replace(table, available=np.array([[True, False, True], [True, True, False]]))
+    assert oracle.oracle_stop(alone).tolist() == [2, 1]

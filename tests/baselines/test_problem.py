@@ -14,7 +14,10 @@ from tests.tables import random_table
 
 def test_validation_chooses():
     table = choice()
-    policies = [lambda t, model=model: ending_best(np.eye(4)[[model + 1]], t, t.tree.stages == 1) for model in range(3)]
+    policies = [
+        lambda t, model=model: ending_best(np.eye(4)[[model + 1]], t, t.tree.stages == 1, np.arange(4))
+        for model in range(3)
+    ]
     problem: Problem = problem_of(table)
     best = chosen_on_validation(problem, policies)
     worth = [returns(problem.validation, policy(problem.validation), 0.0) for policy in policies]
@@ -40,11 +43,12 @@ def gaps() -> OutcomeTable:
 def test_the_best_candidate_is_taken_among_those_that_were_run():
     """Scores rise with the node: 6 and, for query 1, the only candidate 1; of candidates 2 and 6 it has neither."""
     table, scores = gaps(), np.arange(7.0)[None]
+    order = np.arange(7)
     every, some = np.ones(7, bool), np.isin(np.arange(7), (2, 6))
-    assert best_available(scores, table, every).tolist() == [6, 1]
-    assert best_available(scores, table, some).tolist() == [6, 1]
-    assert best_available(-scores, table, some).tolist() == [2, 1]
-    np.testing.assert_array_equal(ending_best(-scores, table, some), np.eye(7)[[2, 1]])
+    assert best_available(scores, table, every, order).tolist() == [6, 1]
+    assert best_available(scores, table, some, order).tolist() == [6, 1]
+    assert best_available(-scores, table, some, order).tolist() == [2, 1]
+    np.testing.assert_array_equal(ending_best(-scores, table, some, order), np.eye(7)[[2, 1]])
 
 
 def test_a_mean_return_by_hand():
@@ -64,5 +68,5 @@ def test_a_walk_goes_to_the_best_legal_action_of_every_node():
         return np.tile([1.0, 2.0, 3.0 if node == 2 else np.nan], (len(rows), 1))
 
     table = gaps()
-    np.testing.assert_array_equal(walk(table, scores, allow_stop=True), np.eye(7)[[2, 1]])
-    np.testing.assert_array_equal(walk(table, scores, allow_stop=False), np.eye(7)[[6, 1]])
+    np.testing.assert_array_equal(walk(table, scores, True, (2, 0, 1)), np.eye(7)[[2, 1]])
+    np.testing.assert_array_equal(walk(table, scores, False, (2, 0, 1)), np.eye(7)[[6, 1]])

@@ -1,9 +1,10 @@
 """An OpenAI-compatible server of a few lines, on threads of this process, that can fail in every way there is."""
 
 import json
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ class Reply:
     Attributes:
       seconds: that it takes.
       trickle: seconds between two bytes of the body.
+      events: parts of a streamed body, each sent as it is taken; `left` holds whether the client waited for all.
     """
 
     body: Any = None
@@ -25,6 +27,7 @@ class Reply:
     drop: bool = False
     seconds: float = 0.0
     trickle: float = 0.0
+    events: Iterable[bytes] | None = None
 
 
 @dataclass
@@ -63,14 +66,44 @@ def upper(asked: Asked) -> Reply:
     return Reply(completion(asked, asked.prompt.upper()))
 
 
+def chunks(asked: Asked, text: str, seconds: float = 0.0, reason: str = "stop") -> Iterator[bytes]:
+    """The chunks of a completion, a word each; the last one says what it took."""
+    whole = completion(asked, text, reason)
+    for word in re.findall(r"\S+\s*", text):
+        said = {"delta": {"content": word}} if "messages" in asked.fields else {"text": word}
+        yield _event({**whole, "choices": [{"index": 0, "finish_reason": None, **said}], "usage": None})
+        time.sleep(seconds)
+    said = {"delta": {}} if "messages" in asked.fields else {"text": ""}
+    yield _event({**whole, "choices": [{"index": 0, "finish_reason": reason, **said}], "usage": None})
+    yield _event({**whole, "choices": []})
+    yield b"data: [DONE]\n\n"
+
+
+def _event(body: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def either(rule: Callable[[Asked], str], seconds: float = 0.0) -> Callable[[Asked], Reply]:
+    """Answers by a rule from request to text, streamed where that is asked for; a word takes so many seconds."""
+
+    def answer(asked: Asked) -> Reply:
+        text = rule(asked)
+        if asked.fields.get("stream"):
+            return Reply(events=chunks(asked, text, seconds))
+        return Reply(completion(asked, text), seconds=seconds * len(text.split()))
+
+    return answer
+
+
 class FakeServer:
     """Answers by a rule; `asked` holds every request, and `most_at_once` how many were under way together.
 
-    `pages` holds what is answered to those who only look; an empty list where it has no such page.
+    `left` counts the clients that left in the middle of a stream. `pages` holds what is answered to those who only
+    look; an empty list where it has no such page.
     """
 
     def __init__(self, rule: Callable[[Asked], Reply] = upper, port: int = 0) -> None:
-        self.rule, self.asked, self.most_at_once = rule, [], 0
+        self.rule, self.asked, self.most_at_once, self.left = rule, [], 0, 0
         self.pages: dict[str, Reply] = {}
         self._under_way, self._lock = 0, threading.Lock()
         self.start(port)
@@ -106,8 +139,21 @@ class FakeServer:
                 time.sleep(reply.seconds)
                 with fake._lock:
                     fake._under_way -= 1
-                if not reply.drop:
+                if reply.events is not None:
+                    self._stream(reply)
+                elif not reply.drop:
                     self._send(reply)
+
+            def _stream(self, reply: Reply) -> None:
+                self.send_response(reply.status)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                try:
+                    for part in reply.events or ():
+                        self.wfile.write(part)
+                        self.wfile.flush()
+                except OSError:  # a client that waits no longer
+                    fake.left += 1
 
             def do_GET(self) -> None:
                 self._send(fake.pages.get(self.path, Reply({"object": "list", "data": []})))

@@ -1,9 +1,11 @@
-"""A Hugging Face hub of a few lines, on threads of this process: repositories of one commit each, read-only.
+"""A Hugging Face hub of a few lines, on threads of this process: repositories of one commit each.
 
 It answers what `datasets`, `transformers` and `huggingface_hub` ask when they read by id: a repository's commit, its
-tree, what its paths are, and its files. Another process reads from it with `environment`.
+tree, what its paths are, and its files. It also takes commits to models, from whoever brings its token. Another process
+uses it with `environment`.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -23,11 +25,15 @@ class Hub:
     Attributes:
       address: of the running server.
       asked: the paths that were asked for, in order.
+      token: what allows to write.
+      private: the repositories that were made as private ones, by kind and id.
     """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     address: str = ""
     asked: list[str] = field(default_factory=list)
+    token: str = "hf_of_the_test"
+    private: list[str] = field(default_factory=list)
 
     def commit(self, repository: str) -> str:
         """The one commit of a repository: forty digits that change with its files."""
@@ -67,12 +73,23 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> None:
         path = urlsplit(self.path).path
         self.hub.asked.append(path)
+        if path == "/api/repos/create":
+            return self._create(json.loads(body))
+        if path == "/api/validate-yaml":  # of a card
+            return self._json({"errors": [], "warnings": []})
         found = self.hub.find(path)
         if found is None or found[0] not in self.hub.repositories:
             return self._refuse("RepoNotFound")
         repository, rest = found
         files, commit = self.hub.repositories[repository], self.hub.commit(repository)
         act, revision, *inside = rest or ["revision", "main"]
+        if act in ("preupload", "commit") and not self._may_write():
+            return None
+        if act == "preupload":
+            modes = [{"path": one["path"], "uploadMode": "regular"} for one in json.loads(body)["files"]]
+            return self._json({"files": [{**one, "shouldIgnore": False} for one in modes]})
+        if act == "commit":
+            return self._commit(repository, body)
         if revision not in ("main", commit):
             return self._refuse("RevisionNotFound")
         inner = "/".join(inside)
@@ -90,6 +107,29 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json([entries[name] for name in asked if name in entries])
         below = [entry for name, entry in entries.items() if not inner or name.startswith(f"{inner}/")]
         return self._json(below) if below else self._refuse("EntryNotFound")
+
+    def _may_write(self) -> bool:
+        if self.headers.get("Authorization") == f"Bearer {self.hub.token}":
+            return True
+        self._send(b'{"error": "Invalid credentials"}', {"Content-Type": "application/json"}, 401)
+        return False
+
+    def _create(self, what: dict[str, Any]) -> None:
+        if self._may_write():
+            repository = f"models/{what['organization']}/{what['name']}"
+            self.hub.repositories.setdefault(repository, {})
+            if what.get("visibility") == "private":
+                self.hub.private.append(repository)
+            self._json({"url": f"{self.hub.address}/{repository.partition('/')[2]}"})
+
+    def _commit(self, repository: str, body: bytes) -> None:
+        for line in map(json.loads, body.splitlines()):
+            if line["key"] == "file":
+                content = base64.b64decode(line["value"]["content"])
+                self.hub.repositories[repository][line["value"]["path"]] = content
+        commit = self.hub.commit(repository)
+        url = f"{self.hub.address}/{repository.partition('/')[2]}/commit/{commit}"
+        self._json({"commitUrl": url, "commitOid": commit, "pullRequestUrl": None})
 
     def _json(self, data: Any) -> None:
         self._send(json.dumps(data).encode(), {"Content-Type": "application/json"})

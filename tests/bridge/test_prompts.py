@@ -2,7 +2,7 @@
 
 import pytest
 
-from hierrouter_jax.bridge.pool.config import load_prompt
+from hierrouter_jax.bridge.pool import load_prompt
 from hierrouter_jax.bridge.prompts import HopPrompt, OwnPrompt
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
@@ -47,6 +47,19 @@ def test_a_member_may_be_told_otherwise():
     assert prompt.of("other") is prompt
     assert prompt.of("brief")("Q", ["6"]) == "Q\n6\nAgain, short.\n"
     assert prompt.of("brief")("Q") == "Q\n"
+
+
+@pytest.mark.parametrize("responses", ["all", "last"])
+def test_a_control_reads_the_query_alone(responses):
+    prompt = HopPrompt(
+        revision="Check it.\n",
+        closing="A:",
+        responses=responses,
+        members={"twin": OwnPrompt(fresh="large", closing="B:")},
+    )
+    assert prompt.of("twin")("Q", ["6", "7"], ["a", "b"]) == "Q\nB:"
+    assert prompt.of("large")("Q", ["6"]) == "Q\n6\nCheck it.\nA:"
+    assert [len(prompt.of(name).shown(3)) for name in ("large", "twin")] == [3 if responses == "all" else 1, 0]
 
 
 def test_no_preset_speaks_of_answers_on_the_first_hop():

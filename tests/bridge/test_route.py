@@ -162,11 +162,11 @@ def test_the_verb_prints_what_it_has_and_says_what_failed(
     failing(backends[1], queries[1].text)
     failing(backends[2], queries[1].text)
     for name, value in {
-        "backends.load_backends": lambda config, servers: tuple(backends),
-        "pool.load_pool": lambda path: PoolConfig((ModelConfig("x", "x", 9, base_rate=1.0),)),
-        "encoders.build_encoder": lambda spec: encoder,
+        "load_backends": lambda config, servers: tuple(backends),
+        "load_pool": lambda path: PoolConfig((ModelConfig("x", "x", 9, base_rate=1.0),)),
+        "build_encoder": lambda spec: encoder,
     }.items():
-        monkeypatch.setattr(f"hierrouter_jax.bridge.{name}", value)
+        monkeypatch.setattr(f"hierrouter_jax.serve.router.{name}", value)
     (tmp_path / "queries.txt").write_text("\n".join(query.text for query in queries[:4]))
     options = ["route", str(tmp_path / "queries.txt"), "--policy", str(tmp_path / "policy")]
     assert main([*options, "--json"]) == 4

@@ -31,6 +31,9 @@ class Letters:
     def exceeds(self, texts):
         return np.zeros(len(texts), dtype=bool)
 
+    def multiply_adds(self, texts):
+        return np.array([8.0 * len(text) for text in texts])
+
 
 @pytest.fixture
 def told() -> PartsEncoder:

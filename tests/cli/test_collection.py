@@ -26,3 +26,13 @@ def test_sources_that_exclude_one_another_are_refused(tmp_path):
         source_of(CollectConfig(data=tmp_path))
     with pytest.raises(InputError, match="--queries brings its own queries"):
         source_of(CollectConfig(queries=tmp_path, tasks="arc"))
+
+
+def test_replicates_by_order_ask_each_question_in_as_many_orders():
+    options = {"tasks": "arc,gsm8k", "counts": {"test": 3}, "replicates": 3}
+    by_order = source_of(CollectConfig(**options, replicate_by="order"))
+    by_seed = source_of(CollectConfig(**options))
+    assert isinstance(by_order, MixConfig)
+    assert isinstance(by_seed, MixConfig)
+    assert [share.orders for share in by_order.tasks.values()] == [3, 3]
+    assert [share.orders for share in by_seed.tasks.values()] == [1, 1]

@@ -25,7 +25,7 @@ def test_help_shows_what_most_people_need_and_help_all_the_rest(capsys):
     short, full = help_of("train"), help_of("train", everything=True)
     assert "--train.num_seeds N" in short
     assert "--train.hyper.clip" not in short
-    assert "59 more options set what a learner does: hierrouter train --help-all" in short
+    assert "61 more options set what a learner does: hierrouter train --help-all" in short
     assert full.index("--train.num_seeds") < full.index("--train.static.num_envs") < full.index("--train.hyper.clip")
     assert main(["train", "--help-all"]) == 0
     assert capsys.readouterr().out.strip() == full.strip()

@@ -45,6 +45,7 @@ def test_it_runs_end_to_end(folder):
         "checkpoints",
         "report.html",
         "policy/policy.safetensors",
+        "policy/README.md",
         "run.json",
     ):
         assert (folder / "run" / name).exists(), name

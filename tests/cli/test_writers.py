@@ -31,7 +31,7 @@ WRITERS = {
 }
 # These add to a folder that is there.
 ADDERS = {"evaluate": ["FOLDER"], "calibrate": ["FOLDER", "--budget", "1"], "report": ["FOLDER"], "regrade": ["FOLDER"]}
-READERS = {"inspect", "route", "tables", "worth"}
+READERS = {"inspect", "route", "serve", "tables", "worth"}
 
 
 @pytest.fixture(scope="module")

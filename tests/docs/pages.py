@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CODE = ("python", "bash", "yaml", "json", "text")
+INCLUDED = {".py": "python", ".yaml": "yaml"}  # languages of included files; any other is text
 REASONS = ("needs a GPU", "needs a hub", "takes over five minutes")
 _BLOCK = re.compile(
     r"(?:^<!--(?P<comment>.*?)-->\n+)?^(?P<fence>`{3,})(?P<language>.*?)\n(?P<text>.*?)^(?P=fence)$",
@@ -72,7 +73,7 @@ def blocks(page: Path) -> list[Block]:
         included = _INCLUDED.match(language)
         if included:
             path = page.parent / included[1]
-            language, text = "python", f"# {path.name}\n{path.read_text(encoding='utf-8')}"
+            language, text = INCLUDED.get(path.suffix, "text"), f"# {path.name}\n{path.read_text(encoding='utf-8')}"
         if language.startswith("{") or (language == "text" and "file: " not in (match["comment"] or "")):
             continue
         name = str(page.relative_to(ROOT))

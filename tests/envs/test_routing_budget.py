@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.routing import decision_masks
-from hierrouter_jax.envs.types import DeviceTable, RoutingState, accumulate_cost, device_table
+from hierrouter_jax.envs.types import DeviceTable, RoutingState, device_table
 from hierrouter_jax.evaluation.exact import expected_return, optimal_action_values
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from tests.conditioned import priced_table
 from tests.tables import random_table
 

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hierrouter_jax.envs.types import accumulate_cost, cheapest_right, device_table, single_precision
+from hierrouter_jax.envs.types import cheapest_right, device_table, single_precision
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from tests.tables import random_table
 
 

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from hierrouter_jax.baselines.oracle import oracle_return
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.routing import decision_masks
-from hierrouter_jax.envs.types import DeviceTable, accumulate_cost
+from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.evaluation.exact import (
     action_values,
     node_values,
     optimal_action_values,
     reach_probability,
 )
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from tests.agents.trees import on_device
 from tests.tables import tables
 

@@ -54,17 +54,18 @@ def test_a_threshold_curve_by_hand():
 
 
 def test_apgr_and_cpt_by_hand():
-    """PGR at 10..100 %: 1/4, 1/2, 3/4, 1, 1, 1, 1, 5/4, 1, 1. Half the gap needs 20 % of the calls, 80 % of it 32 %."""
+    """PGR at 0..100 %: 0, 1/4, 1/2, 3/4, 1, 1, 1, 1, 5/4, 1, 1. Half the gap needs 20 % of calls, 80 % of it 32 %."""
     curve = threshold_curve(SCORE, WEAK, STRONG)
-    assert apgr(*curve, 0.4, 0.8) == pytest.approx(8.75 / 10)
+    assert apgr(*curve, 0.4, 0.8) == pytest.approx(8.25 / 10)
     assert cpt(*curve, 0.4, 0.8, 50) == pytest.approx(0.2)
     assert cpt(*curve, 0.4, 0.8, 80) == pytest.approx(0.32)
 
 
 def test_a_coin_recovers_half_the_gap_on_average():
-    """Linear from (0, weak) to (1, strong): the mean of 10 %, ..., 100 % is .55, and x % needs x % of the calls."""
+    """Linear from (0, weak) to (1, strong): an area of 1/2, with points on the way or without; x % for x % of calls."""
     nothing = np.empty(0)
-    assert apgr(nothing, nothing, 0.2, 0.6) == pytest.approx(0.55)
+    assert apgr(nothing, nothing, 0.2, 0.6) == pytest.approx(0.5)
+    assert apgr(np.array([0.3, 0.9]), np.array([0.32, 0.56]), 0.2, 0.6) == pytest.approx(0.5)
     assert cpt(nothing, nothing, 0.2, 0.6, 80) == pytest.approx(0.8)
 
 

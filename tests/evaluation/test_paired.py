@@ -1,94 +1,18 @@
 """Paired comparisons over seeds and queries: numbers by hand, and laws."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierrouter_jax.evaluation.intervals import percentile_interval
 from hierrouter_jax.evaluation.paired import (
     Difference,
     Repeats,
-    Resamples,
     Verdict,
-    crossed_means,
-    crossed_resamples,
-    flipped_means,
     holm,
     paired_difference,
-    permutation_p,
-    resampled_difference,
     verdicts,
 )
-
-
-def test_a_resampled_mean_by_hand():
-    """Seed 1 twice, queries 0, 0 and 2: (3 + 3 + 5) / 3."""
-    values = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
-    drawn = Resamples(np.array([[0.0, 1.0]]), np.array([[2 / 3, 0.0, 1 / 3]]))
-    assert crossed_means(values, drawn) == pytest.approx([11 / 3])
-
-
-def test_with_one_seed_the_crossed_bootstrap_is_the_plain_one():
-    values = np.random.default_rng(0).random((1, 40))
-    drawn = crossed_resamples(1, 40, count=300)
-    assert (drawn.seeds == 1).all()
-    times = np.round(drawn.queries * 40).astype(int)
-    slow = [np.repeat(values[0], count).mean() for count in times]
-    assert crossed_means(values, drawn) == pytest.approx(slow)
-
-
-def test_weights_add_up_and_all_policies_share_them():
-    drawn = crossed_resamples(4, 9, count=50, seed=3)
-    assert drawn.seeds.sum(axis=1) == pytest.approx(np.ones(50))
-    assert drawn.queries.sum(axis=1) == pytest.approx(np.ones(50))
-    values = np.random.default_rng(1).random((2, 3, 4, 9))
-    together = crossed_means(values, drawn)
-    assert together.shape == (2, 3, 50)
-    assert crossed_means(values[1, 2], drawn) == pytest.approx(together[1, 2])
-    shifted = crossed_means(values + 0.25, drawn) - together  # a difference on every query and seed has no interval
-    assert shifted == pytest.approx(np.full((2, 3, 50), 0.25))
-
-
-def test_the_crossed_interval_knows_of_seeds_and_of_queries():
-    """Variance about sigma_s^2 / S + sigma_q^2 / Q: seeds that differ widen it, and so do queries."""
-    rng = np.random.default_rng(2)
-    by_seed, by_query = rng.normal(size=(30, 1)), rng.normal(size=(1, 50))
-    drawn = crossed_resamples(30, 50, count=4000)
-    for values, expected in (
-        (by_seed + 0 * by_query, by_seed.var() / 30),
-        (0 * by_seed + by_query, by_query.var() / 50),
-        (by_seed + by_query, by_seed.var() / 30 + by_query.var() / 50),
-    ):
-        assert crossed_means(values, drawn).var() == pytest.approx(expected, rel=0.1)
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    rng, covered = np.random.default_rng(5), 0
-    drawn = crossed_resamples(10, 60, count=400)
-    for _ in range(200):
-        values = 0.3 + 0.1 * rng.normal(size=(10, 1)) + rng.normal(size=(1, 60)) + rng.normal(size=(10, 60))
-        low, high = percentile_interval(crossed_means(values, drawn))
-        covered += low <= 0.3 <= high
-    assert 0.9 <= covered / 200 <= 1
-
-
-def test_a_sign_flip_test_by_hand():
-    """Differences 1, 2, 3: of the 8 sign patterns only the two that agree throughout are as far from 0."""
-    difference = np.array([1.0, 2.0, 3.0])
-    patterns = np.array(list(product([-1.0, 1.0], repeat=3)))
-    assert permutation_p(difference.mean(), patterns @ difference / 3) == pytest.approx((1 + 2) / (1 + 8))
-    permuted = flipped_means(np.stack([difference, 0 * difference]), count=20_000)
-    assert permutation_p(difference.mean(), permuted[:, 0]) == pytest.approx(2 / 8, abs=0.01)
-    assert permutation_p(0.0, permuted[:, 1]) == 1.0
-
-
-def test_the_sign_flip_test_is_scipys():
-    difference = np.random.default_rng(7).normal(0.12, 1, size=200)
-    ours = permutation_p(difference.mean(), flipped_means(difference[None])[:, 0])
-    assert ours == pytest.approx(paired_difference(difference, np.zeros(200)).p_value, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -121,24 +45,12 @@ def test_a_family_is_corrected_together():
     assert verdicts([]) == []
 
 
-def test_a_difference_of_any_statistic_by_hand():
-    """Resamples 0 to 100: the interval is 2.5 to 97.5; of 9 permuted values 2 are as far from 0 as -3."""
-    difference = resampled_difference(-3.0, np.arange(101.0), np.array([-4.0, 3.0, 2, 1, 0, 0, -1, -2, 2]))
-    assert difference == Difference(-3.0, (2.5, 97.5), (1 + 2) / (1 + 9))
-
-
 def share_of_families(lead: float, families: int = 200, pairs: int = 8, queries: int = 60) -> float:
     """Share of families of independent pairs in which any difference counts; `lead` is each first policy's true one."""
     rng, count = np.random.default_rng(11), 0
-    drawn = crossed_resamples(1, queries, count=400)
-    for seed in range(families):
+    for _ in range(families):
         first, second = rng.random((2, pairs, queries))
-        differences = (first < 0.6 + lead).astype(float) - (second < 0.6)
-        resampled = crossed_means(differences[:, None], drawn)
-        permuted = flipped_means(differences, 399, seed)
-        family = [
-            resampled_difference(one.mean(), resampled[at], permuted[:, at]) for at, one in enumerate(differences)
-        ]
+        family = [paired_difference(*both) for both in zip(first < 0.6 + lead, 1.0 * (second < 0.6), strict=True)]
         count += any(verdict.counts for verdict in verdicts(family))
     return count / families
 
@@ -184,7 +96,30 @@ def test_a_difference_is_paired():
 def test_no_difference_is_not_significant():
     values = np.random.default_rng(1).normal(size=(2, 300))
     assert paired_difference(values[0], values[1]).p_value > 0.05
-    assert paired_difference(values[0], values[0]).p_value == 1.0
+    assert paired_difference(values[0], values[0]) == Difference(0.0, (0.0, 0.0), 1.0)
+
+
+def test_a_difference_by_hand():
+    """Differences 1, 2, 3: mean 2, standard error 1 / sqrt 3; t at two degrees of freedom 4.3027, p of t = 3.4641."""
+    difference = paired_difference(np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]))
+    assert difference.value == pytest.approx(2.0)
+    assert difference.interval == pytest.approx((2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5), abs=1e-4)
+    assert difference.p_value == pytest.approx(2 ** (1 - 3))  # t alone would say .0742; signs can only say 1 / 4
+
+
+def test_an_opponent_without_seeds_is_the_same_for_every_seed():
+    values = np.random.default_rng(3).random((2, 4, 30))
+    alike = np.broadcast_to(values[1, 0], (4, 30))
+    assert paired_difference(values[0], values[1, 0]) == paired_difference(values[0], alike)
+    assert paired_difference(values[1, 0], values[0]).value == pytest.approx(-paired_difference(values[0], alike).value)
+
+
+@pytest.mark.parametrize(("queries", "p"), [(1, 1.0), (4, 0.125), (8, 2 / 256)])
+def test_the_same_difference_on_every_query_has_the_exact_p_of_its_signs(queries, p):
+    """Of 2^n patterns of signs two are as far from 0: all kept and all turned."""
+    difference = paired_difference(np.ones(queries), np.full(queries, 0.75))
+    assert difference.value == 0.25
+    assert difference.p_value == pytest.approx(p)
 
 
 # Which of four queries each of two splits tests.
@@ -201,8 +136,9 @@ def test_a_mean_over_splits_by_hand():
 
 def test_one_split_without_duplicates_is_the_plain_bootstrap():
     values = np.random.default_rng(0).random((1, 30))
-    repeats = Repeats(np.ones((1, 30), bool), np.arange(30), resamples=200, seed=4)
-    assert repeats.resampled(values) == pytest.approx(crossed_means(values, crossed_resamples(1, 30, 200, 4)))
+    resampled = Repeats(np.ones((1, 30), bool), np.arange(30), resamples=200, seed=4).resampled(values)
+    times = np.random.default_rng(4).multinomial(30, np.full(30, 1 / 30), size=200)
+    assert resampled == pytest.approx([np.repeat(values[0], count).mean() for count in times])
 
 
 def test_a_constant_difference_has_no_interval():
@@ -227,9 +163,7 @@ def test_duplicates_are_redrawn_together():
     assert together == pytest.approx(0.5 / 50**0.5, rel=0.1)
 
 
-def test_flipped_differences_by_hand():
-    """Contributions .5 (query 0), .25 + .25 (1) and .5 (2), over two splits: every sum of half of those, signs free."""
-    differences = np.where(TESTED, 1.0, 0.0)[None]
-    flipped = Repeats(TESTED, np.arange(4), seed=1).flipped(differences)
-    assert set(np.round(flipped[:, 0], 6)) == {-1.0, -0.5, 0.0, 0.5, 1.0}
-    assert Repeats(TESTED, np.arange(4)).mean(differences[0]) == pytest.approx(1.0)
+def test_a_difference_over_splits_is_their_mean():
+    values = np.random.default_rng(2).random((2, 4))
+    repeats = Repeats(TESTED, np.arange(4))
+    assert repeats.difference(values).value == pytest.approx(float(repeats.mean(values)))

@@ -4,7 +4,9 @@ import random
 
 import pytest
 
-from hierrouter_jax.outcomes.duplicates import Duplicates, Pair, find_duplicates, normalise
+from hierrouter_jax.outcomes.duplicates import Duplicates, Pair, find_duplicates, near_copies, normalise
+from hierrouter_jax.outcomes.notes import near_copy_note
+from hierrouter_jax.outcomes.table import Query
 
 
 def texts(count: int, words: int = 30, seed: int = 0) -> list[str]:
@@ -100,6 +102,23 @@ def test_one_problem_with_other_numbers_is_one():
 def test_many_questions_behind_one_prompt_stay_apart():
     found = find_duplicates([f"{RULES} {text}" for text in texts(300, 12, seed=6)])
     assert not found.pairs
+
+
+def test_near_copies_across_splits_by_hand():
+    """Test query 3 copies a training query, 4 one of each; 5 and 6 copy each other, in their own split."""
+    one, two, three = texts(3, 30, seed=9)
+    asked = [one, two, f"{two}!", f"{one}.", f"{two}?", three, f"{three}."]
+    parts = ["train", "train", "validation", "test", "test", "test", "test"]
+    queries = [Query(f"q{at}", text, "", "", part) for at, (text, part) in enumerate(zip(asked, parts, strict=True))]
+    counts = near_copies(queries, "test", "validation")
+    assert counts == {
+        "test": {"queries": 4, "train": 2, "validation": 1, "either": 2},
+        "validation": {"queries": 1, "train": 1, "either": 1},
+    }
+    said = "near copies: 2 of 4 test queries have one (2 in train and 1 in validation)"
+    assert near_copy_note(counts["test"], "test") == said
+    none = {"queries": 4, "train": 0, "validation": 0, "either": 0}
+    assert near_copy_note(none, "test") == "none of 4 test queries has a near copy in train or validation"
 
 
 def test_pairs_and_groups_are_counted():

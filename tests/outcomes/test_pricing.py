@@ -1,11 +1,13 @@
 """What a hop costs, and what it may cost at most."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.pricing import PricedModel, check_budget, hop_costs, largest_charges
+from hierrouter_jax.outcomes.pricing import PricedModel, cached_costs, check_budget, hop_costs, largest_charges
 from tests.tables import random_table
 
 
@@ -25,6 +27,16 @@ def test_cost_is_tokens_times_prices_by_hand():
 
 POOL = (PricedModel("a", 1.0, 2.0, max_new_tokens=10), PricedModel("b", 3.0, 4.0, max_new_tokens=5))
 TREE = HopTree(2, 1)
+
+
+def test_cached_tokens_have_their_own_price():
+    """Of five tokens that a reads two are cached, at .25 each instead of 1; b has no such price."""
+    pool = (replace(POOL[0], price_cached_in=0.25), POOL[1])
+    assert cached_costs(np.array([[0.0, 11, 19]]), np.array([[0, 2, 2]]), pool, TREE).tolist() == [[0, 9.5, 19]]
+    assert POOL[0].to_dict().keys() ^ pool[0].to_dict().keys() == {"price_cached_in"}
+    for price, why in ((-1.0, "a price is a number of at least 0"), (1.5, r"must be at most price_in, 1\.0")):
+        with pytest.raises(InputError, match=why):
+            replace(POOL[0], price_cached_in=price)
 
 
 def test_costs_and_largest_charges_by_hand():

@@ -7,6 +7,7 @@ import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.ties import reordered
 from tests.tables import random_table
 
 
@@ -105,3 +106,16 @@ def test_routes_of_fewer_hops_are_the_first_nodes_of_every_column(hops):
 def test_a_missing_split_is_refused():
     with pytest.raises(InputError, match="holds no test queries; its splits are"):
         random_table(splits=("train", "validation")).split("test")
+
+
+def test_a_pool_in_another_order_has_the_same_outcomes_by_name():
+    table = random_table(2, queries=4, models=3, horizon=3, missing=0.3)
+    there = reordered(table, (2, 0, 1))
+    assert there.model_names == ("m2", "m0", "m1")
+    for node in range(table.tree.num_nodes):
+        names = [table.model_names[model] for model in table.tree.route(node)]
+        same = there.tree.node([there.model_names.index(name) for name in names])
+        for column in ("quality", "cost", "available", "response"):
+            np.testing.assert_array_equal(getattr(there, column)[:, same], getattr(table, column)[:, node])
+        if node < table.tree.num_decision_nodes:
+            np.testing.assert_array_equal(there.context_embedding[:, same], table.context_embedding[:, node])

@@ -31,12 +31,13 @@ def test_a_threshold_by_hand():
     """Two models and STOP with probabilities .2, .3, .5: it stops from .5 on down, else calls model 1."""
     logits = np.log(np.array([[[0.2, 0.3, 0.5]]]))
     mask = np.ones((1, 1, 3), bool)
-    assert stopping_from(logits, mask, 0.49)[0, 0].tolist() == [0, 0, 1]
-    assert stopping_from(logits, mask, 0.51)[0, 0].tolist() == [0, 1, 0]
+    order = (2, 1, 0)
+    assert stopping_from(logits, mask, 0.49, order)[0, 0].tolist() == [0, 0, 1]
+    assert stopping_from(logits, mask, 0.51, order)[0, 0].tolist() == [0, 1, 0]
     mask[..., 2] = False  # an answer must come first
-    assert stopping_from(logits, mask, 0.0)[0, 0].tolist() == [0, 1, 0]
+    assert stopping_from(logits, mask, 0.0, order)[0, 0].tolist() == [0, 1, 0]
     mask[...] = [False, False, True]
-    assert stopping_from(logits, mask, 1.0)[0, 0].tolist() == [0, 0, 1]
+    assert stopping_from(logits, mask, 1.0, order)[0, 0].tolist() == [0, 0, 1]
     assert thresholds(logits, mask) == []  # nowhere is there a choice
     assert thresholds(logits, np.ones((1, 1, 3), bool)) == pytest.approx([0.0, 0.5, 1.0])
 

@@ -3,19 +3,22 @@
 import json
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hierrouter_jax.agents.types import LearnerStatic
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies.conditions import ConditionRanges, Range
-from hierrouter_jax.studies.evaluate import behaviour, condition_grid, declared_pairs, evaluate, front
+from hierrouter_jax.studies.comparisons import declared_pairs
+from hierrouter_jax.studies.evaluate import behaviour, condition_grid, evaluate, front
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router, with_limit
+from tests.tables import replicated
 
 BOTH = {"cost_conditioned": True, "budgeted": True}
 
@@ -115,6 +118,26 @@ def test_deciding_to_stop_is_charged_to_a_budgeted_router(table):
     np.testing.assert_allclose(router_cost(router, outcome, table), 2 * router.bundle(table).multiply_adds * rate)
 
 
+def test_the_encoder_is_charged_at_every_decision_as_the_bundle_says(table):
+    """A route of one call and STOP embeds the query and the first answer; two networks share the embeddings."""
+    router = random_router(table, budgeted=True)
+    known = replace(table, settings={"encoder": {"multiply_adds": [1e6, 3e6, 5e6]}})
+    ends = np.zeros((90, table.tree.num_nodes))
+    ends[:, 1] = 1.0
+    outcome = policy_outcome(table, ends)
+    rate = np.mean([member.price_in / member.parameters for member in table.pool])
+    bundle = router.bundle(known)
+    assert bundle.encoder_multiply_adds == (1e6, 3e6, 5e6)
+    expected = (2 * bundle.multiply_adds + sum(bundle.encoder_multiply_adds[:2])) * rate
+    np.testing.assert_allclose(router_cost(router, outcome, known), expected)
+    np.testing.assert_allclose(router_cost(router, outcome, known, networks=2), (4 * bundle.multiply_adds + 4e6) * rate)
+    said = "the table does not say what its encoder computes: costs of deciding leave that out"
+    for whole, notes in ((table, [said]), (known, [])):
+        evaluation = evaluate(whole, {"exact": router}, router.features, 0.02, "test")
+        assert [note for note in evaluation["table"]["notes"] if "encoder" in note] == notes
+        assert evaluation["table"]["near_copies"] == {"queries": 30, "train": 0, "validation": 0, "either": 0}
+
+
 def test_what_a_router_was_not_trained_for_is_refused(table):
     plain, budgeted = random_router(table), random_router(table, budgeted=True)
     with pytest.raises(InputError, match="a budget is given, but exact was not trained to be told one"):
@@ -173,6 +196,24 @@ def test_a_learner_of_any_name_has_its_comparisons(table):
     assert len(both) == 6
 
 
+def test_a_learner_of_several_seeds_is_compared_over_them_too(table):
+    """The comparison itself is of the exported policy; `over_seeds` crosses all seeds with the queries."""
+    routers = [random_router(table, seed) for seed in range(3)]
+    state = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(router.state for router in routers))
+    several = replace(routers[0], state=state)
+    part = table.split("test")
+    evaluation = evaluate(table, {"exact": several}, several.features, 0.02, "test")
+    best = next(one for one in evaluation["comparisons"] if one["opponent"] == "best-single")
+    over = best["over_seeds"]
+    quality = np.stack([policy_outcome(part, one.end_probability(part, 0)).quality for one in routers])
+    single = row(evaluation, "best-single")["accuracy"]
+    assert best["difference"] == pytest.approx(quality[several.chosen_seed].mean() - single)
+    assert (over["seeds"], over["difference"]) == (3, pytest.approx(quality.mean() - single))
+    assert over["ci"][1] - over["ci"][0] > best["ci"][1] - best["ci"][0]
+    alone = evaluate(table, {"exact": routers[0]}, several.features, 0.02, "test")["comparisons"]
+    assert [one["over_seeds"] for one in alone] == [None] * 3
+
+
 def test_the_return_of_a_seed_is_that_of_the_row(table):
     """The row is the chosen seed's: its return counts what deciding costs, and so does the seed's."""
     router = random_router(table)
@@ -193,3 +234,33 @@ def test_behaviour_is_the_share_of_each_route_by_task(table):
         assert {tuple(row["route"]) for row in routes} == expected
         assert routes[0]["share"] == max((mine == node).mean() for node in mine)
         assert sum(row["share"] for row in routes) == pytest.approx(1.0)
+
+
+def test_equal_replicates_are_no_further_evidence(table):
+    """Every test query three times with the same outcomes: all numbers and intervals are those of one time."""
+    router = random_router(table)
+    both = (table, replicated(table, 3))
+    once, thrice = (evaluate(one, {"exact": router}, router.features, 0.02, "test") for one in both)
+    assert once["table"]["replicates"] is None
+    report = thrice["table"].pop("replicates")
+    assert (report["questions"], report["rows"], report["most"]) == (30, 90, 3)
+    assert report["variance_within"] == {"m0": 0.0, "m1": 0.0, "m2": 0.0}
+    assert any("each of 30 questions was asked 3 times" in note for note in thrice["table"]["notes"])
+    assert thrice["ceiling"].pop("same_replicate")["oracle_stop"] == pytest.approx(once["ceiling"]["oracle_stop"])
+    assert all(policy.pop("variance_within") == pytest.approx(0.0, abs=1e-12) for policy in thrice["policies"])
+    for policies in zip(once["policies"], thrice["policies"], strict=True):
+        one, three = ({key: value for key, value in policy.items() if not key.endswith("_ci")} for policy in policies)
+        assert numbers(three) == pytest.approx(numbers(one))
+        for name in ("accuracy_ci", "cost_ci"):  # a bootstrap's bounds move with the last bit of a mean
+            assert policies[1][name] == pytest.approx(policies[0][name], abs=0.01, rel=0.01)
+    for one, three in zip(once["comparisons"], thrice["comparisons"], strict=True):
+        assert three["ci"] == pytest.approx(one["ci"], abs=0.01)
+        assert three["p_value"] == pytest.approx(one["p_value"], abs=0.01)
+    assert numbers(thrice["ceiling"]) == pytest.approx(numbers(once["ceiling"]))
+
+
+def numbers(part) -> list:
+    """All numbers of plain data, in order; intervals over seeds, which is one here, included."""
+    if isinstance(part, dict | list):
+        return [number for value in (part.values() if isinstance(part, dict) else part) for number in numbers(value)]
+    return [part] if isinstance(part, int | float) else []

@@ -98,9 +98,10 @@ def test_a_study_asks_everybody_and_says_what_it_could_not_ask(untrained):
     found = transfer(table, TrainConfig(learners=("exact",)), ("linear",), "m2", (0, 40), progress=False)
     assert found["untested_tasks"] == ["task0"]
     rows = [(row["task"], row["policy"], row["accuracy"], row["in_distribution"]) for row in found["left_out_task"]]
-    assert rows == [("task1", "exact", 1.0, 1.0), ("task1", "linear", 0.0, 1.0)]
+    assert [row[:2] for row in rows] == [("task1", name) for name in ("exact", "linear", "pool-agnostic")]
+    assert [row[2:] for row in rows[:2]] == [(1.0, 1.0), (0.0, 1.0)]
     assert [(row["known"], row["policy"]) for row in found["added_model"]] == [
-        (known, name) for known in (0, 40) for name in ("exact", "linear")
+        (known, name) for known in (0, 40) for name in ("exact", "linear", "pool-agnostic")
     ]
     assert found["cheapest_cost"] > 0
     with pytest.raises(InputError, match="opponents: 'linaer' is none of this table's; did you mean linear"):

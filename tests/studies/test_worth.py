@@ -18,6 +18,7 @@ from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.studies.worth import cheapest_route, worth
+from tests.tables import replicated
 
 SPLITS = ("train", "validation", "test")
 
@@ -45,6 +46,7 @@ def built(right, horizon: int = 1, each: int = 100) -> OutcomeTable:
         quality=quality,
         tokens_in=np.full(shape, 10, dtype=np.int32) * inner,
         tokens_out=np.full(shape, 4, dtype=np.int32) * inner,
+        tokens_cached=None,
         available=np.ones(shape, dtype=bool),
         response=np.full(shape, "", dtype=object),
         encoder={"kind": "ngrams", "size": 4},
@@ -116,6 +118,7 @@ def test_sums_over_a_tree_are_those_of_its_nodes():
         tree=HopTree(3, 1),
         pool=tuple(PricedModel(f"m{m}", *map(float, prices[m])) for m in range(3)),
         **{name: np.repeat(getattr(table, name), (1, 1, 2), axis=1) for name in ("quality", "available", "response")},
+        tokens_cached=None,
         tokens_in=np.tile(tokens_in.astype(np.int32), (table.num_queries, 1)),
         tokens_out=np.tile(tokens_out.astype(np.int32), (table.num_queries, 1)),
     )
@@ -145,6 +148,7 @@ def test_two_thousand_models_take_seconds():
         quality=(rng.integers(0, 2, shape) * inner).astype(np.float32),
         tokens_in=(rng.integers(1, 99, shape) * inner).astype(np.int32),
         tokens_out=(rng.integers(1, 99, shape) * inner).astype(np.int32),
+        tokens_cached=None,
         available=np.ones(shape, dtype=bool),
         response=np.full(shape, "", dtype=object),
     )
@@ -221,3 +225,35 @@ def test_command(tmp_path, capsys):
     assert main(["worth", str(tmp_path / "table"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["answers"]["routing"] == "go"
     assert main(["worth", str(tmp_path / "table"), "--split", "tset"]) == 2
+
+
+def test_replicates_are_averaged_within_their_question():
+    """Chance answers: the oracle's luck on one draw is not its headroom, and intervals count questions."""
+    table = replicated(built([[1, 0], [0, 1]]), 2)
+    quality = np.random.default_rng(0).integers(0, 2, size=table.quality.shape).astype(np.float32)
+    quality[:, 0] = 0
+    report = worth(replace(table, quality=quality))
+    assert report["queries"] == 100
+    assert report["replicates"]["rows"] == 200
+    low, high = report["oracle"]["headroom"]["ci"]
+    assert low < 0 < high
+    lucky = worth(replace(table.select(np.arange(300)), quality=quality[:300]))["oracle"]["headroom"]
+    assert lucky["ci"][0] > 0.1
+    same = worth(replicated(built([[1, 0], [0, 1]]), 3))
+    assert same["task_sequence"] == worth(built([[1, 0], [0, 1]]))["task_sequence"]
+
+
+def test_a_control_splits_the_second_hops_gain(tmp_path, capsys):
+    """The second model is right only after reading; its control, here the first model, is never right alone."""
+    table = built([[0, 0, 0, 0, 0, 1]] * 2, horizon=2)
+    save_table(table, tmp_path)
+    assert main(["worth", str(tmp_path), "--controls", "{large: small}", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["second_hop"]
+    assert (row["first"], row["second"], row["control"]) == ("large", "large", "small")
+    assert main(["worth", str(tmp_path), "--controls", "{large: small}"]) == 0
+    assert (
+        "Of the gain of large after large, 100.0 points [100.0, 100.0], another try makes 0.0 points [0.0, 0.0]"
+        in " ".join(capsys.readouterr().out.split())
+    )
+    assert main(["worth", str(tmp_path), "--controls", "{large: other}"]) == 2
+    assert "controls: the table has no model 'other'" in capsys.readouterr().err

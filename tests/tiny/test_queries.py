@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.tiny import arithmetic
 from hierrouter_jax.tiny.problems import TEMPLATES
 from hierrouter_jax.tiny.queries import FAMILIES, MOST_QUERIES, make_queries
@@ -38,6 +39,14 @@ def test_nothing_is_asked_twice(queries):
             splits.setdefault(content[0] if content else re.search(r"\d+", query.text)[0], set()).add(query.split)
     assert len(splits) > 500
     assert all(len(where) == 1 for where in splits.values())
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_query_has_a_near_copy_in_another_split(seed):
+    """With seed 0 a draw that does not look has 11 such test queries, 8 of them copies of training queries."""
+    queries = make_queries(COUNTS, seed)
+    pairs = find_duplicates([query.text for query in queries]).pairs
+    assert [pair for pair in pairs if queries[pair.first].split != queries[pair.second].split] == []
 
 
 def test_families_have_their_shares_and_gold_fits_the_wanted_form(queries):

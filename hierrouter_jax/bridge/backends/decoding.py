@@ -1,9 +1,7 @@
 """How a batch is continued: which token comes next, when a response has ended, and the loop with a key-value cache."""
 
-import hashlib
 import inspect
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +19,7 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from hierrouter_jax.bridge.pool import Sampling
+from hierrouter_jax.bridge.prompts import digest_of_call
 from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.table import Prompt
 
@@ -38,6 +37,8 @@ class Decoding:
       sampling: greedy by default.
       uniforms: a row's draws from [0, 1), one a step; None where decoding is greedy.
       stops: tells of token ids [B, T] whether a stop string ends in the last one; None where there is no such string.
+      watch: function that is called with each row and its new token, and ends the row's response by False; not of a
+        model that takes the slow path.
     """
 
     limit: int
@@ -45,6 +46,7 @@ class Decoding:
     sampling: Sampling = GREEDY
     uniforms: Float[Tensor, "B limit"] | None = None
     stops: StopStringCriteria | None = None
+    watch: Callable[[int, int], bool] | None = None
 
     def choose(
         self, logits: Float[Tensor, "B V"], rows: Int[Tensor, " B"], step: int
@@ -57,6 +59,14 @@ class Decoding:
             token = sample(logits, self.sampling, self.uniforms[rows, step])
         chosen = logits.gather(-1, token[:, None])[:, 0]
         return token, chosen - logits.logsumexp(dim=-1)
+
+    def watched(
+        self, rows: Int[Tensor, " B"], token: Int[Tensor, " B"], live: Bool[Tensor, " B"]
+    ) -> Bool[Tensor, " B"]:
+        """Which rows go on, as far as the watcher is concerned."""
+        assert self.watch is not None
+        each = zip(rows.tolist(), token.tolist(), live.tolist(), strict=True)
+        return torch.tensor([alive and self.watch(row, new) for row, new, alive in each], device=live.device)
 
     def ended(self, tokens: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
         """Whether each row's last token ends its response."""
@@ -96,11 +106,6 @@ def draws(prompts: Sequence[Prompt], sampling: Sampling, limit: int) -> Float[Te
     return torch.stack(rows)
 
 
-def digest_of_call(seed: int, prompt: Prompt) -> bytes:
-    """What a call's draws follow from: different prompts do not share them."""
-    return hashlib.sha256(f"{seed}:{json.dumps(prompt)}".encode()).digest()
-
-
 def stop_criteria(name: str, stop: Sequence[str], tokenizer: Any) -> StopStringCriteria | None:
     """What notices the stop strings; reading the vocabulary takes it seconds, once.
 
@@ -114,12 +119,6 @@ def stop_criteria(name: str, stop: Sequence[str], tokenizer: Any) -> StopStringC
             f"model {name!r}: stop is {list(stop)}, but its tokenizer cannot write these strings ({reason_of(error)}); "
             "leave out those with characters that it does not know"
         ) from error
-
-
-def cut(text: str, stop: Sequence[str]) -> str:
-    """The text up to the first stop string in it."""
-    ends = [at for string in stop if (at := text.find(string)) >= 0]
-    return text[: min(ends)] if ends else text
 
 
 Sharing = Literal["any", "equal", "none"]
@@ -157,6 +156,8 @@ def decode(
         answer[rows[live], step] = token[live]
         logprob[rows[live]] += chance[live]
         written = token[:, None] if how.stops is None else answer[rows, : step + 1].clamp(min=0)
+        if how.watch is not None:
+            live &= how.watched(rows, token, live)
         live &= ~how.ended(written)
         unfinished = int(live.sum())
         if not unfinished or step + 1 == how.limit:

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import aclosing
 from functools import cache
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -12,7 +13,7 @@ from typing import Any
 from aiolimiter import AsyncLimiter
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
 
-from hierrouter_jax.bridge.backends.interface import Failure, Generation
+from hierrouter_jax.bridge.backends.interface import Failure, Generation, Piece
 from hierrouter_jax.bridge.backends.refusals import (
     LIMIT_NAMES,
     Retries,
@@ -24,6 +25,7 @@ from hierrouter_jax.bridge.backends.refusals import (
     wants_other_limit,
 )
 from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
+from hierrouter_jax.bridge.backends.streaming import Assembly
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
 
@@ -46,6 +48,10 @@ class EndpointClient:
       limit: most tokens of a response.
       server: the server of this run behind that address; each request waits until it answers, after a restart as well.
 
+    Attributes:
+      home: event loop of all its requests; by default one for all endpoints, on a thread of its own.
+      retries: most retries of a call; by default what the endpoint says.
+
     Raises:
       InputError: if the environment's proxies or certificates let no client be made.
     """
@@ -54,6 +60,8 @@ class EndpointClient:
         self, endpoint: Endpoint, chat: bool, key: str | None, limit: int, server: Server | None = None
     ) -> None:
         self._endpoint, self._key, self._limit, self._server = endpoint, key, limit, server
+        self.home: asyncio.AbstractEventLoop | None = None
+        self.retries = endpoint.retries
         self._in_flight = asyncio.Semaphore(endpoint.concurrency)
         per_minute = endpoint.requests_per_minute
         self._limiter = AsyncLimiter(1, 60 / per_minute) if per_minute else None
@@ -112,28 +120,75 @@ class EndpointClient:
         """Let the calls under way end soon: no request is tried again."""
         _event_loop().call_soon_threadsafe(self._hurry.set)
 
+    async def ask(self, request: dict[str, Any]) -> Answer:
+        """The answer to one call, from any event loop. Cancelling it gives the call up."""
+        home = self.home or _event_loop()
+        if asyncio.get_running_loop() is home:
+            return await self._ask(request)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._ask(request), home))
+
+    async def stream(self, request: dict[str, Any]) -> AsyncGenerator[Piece | Answer, None]:
+        """The pieces of one call's response as they come, at the end the answer that holds all of them.
+
+        A failure after a first piece says that the response was broken off. Closing the iterator gives the call up.
+        """
+        home = self.home or _event_loop()
+        if asyncio.get_running_loop() is home:
+            async with aclosing(self._stream(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        here, pieces = asyncio.get_running_loop(), asyncio.Queue()
+
+        async def pump() -> None:
+            async with aclosing(self._stream(request)) as own:
+                async for piece in own:
+                    here.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        under_way = asyncio.run_coroutine_threadsafe(pump(), home)
+        under_way.add_done_callback(lambda _: here.call_soon_threadsafe(pieces.put_nowait, _END))
+        try:
+            while (piece := await pieces.get()) is not _END:
+                yield piece
+            under_way.result()
+        finally:
+            under_way.cancel()
+
     async def _ask(self, request: dict[str, Any]) -> Answer:
         async with self._in_flight:
-            answer = await self._call(request)
-        if isinstance(answer, Generation):
-            return answer
-        reason = whole_text(answer.reason)
-        return answer._replace(reason=reason.replace(self._key, "***") if self._key else reason)
+            answer = await self._call(request, self._send)
+        return answer if isinstance(answer, Generation) else self._without_key(answer)
 
-    async def _call(self, request: dict[str, Any]) -> Answer:
+    async def _stream(self, request: dict[str, Any]) -> AsyncGenerator[Piece | Answer, None]:
+        fields = {**request, "stream": True, "stream_options": {"include_usage": True}}
+        async with self._in_flight:
+            opened = await self._call(fields, self._open)
+            if isinstance(opened, Failure):
+                yield self._without_key(opened)
+                return
+            assembly = Assembly(request, self._limit, self._endpoint.base_url)
+            try:
+                async for chunk in opened:
+                    if (piece := assembly.add(chunk)) is not None:
+                        yield piece
+                answer = assembly.answer()
+            except (APIError, OSError, TimeoutError, ValueError) as error:
+                answer = Failure(f"{self._endpoint.base_url} broke off its response ({error})", "away")
+            finally:
+                await opened.close()
+        yield answer if isinstance(answer, Generation) else self._without_key(answer)
+
+    def _without_key(self, failure: Failure) -> Failure:
+        reason = whole_text(failure.reason)
+        return failure._replace(reason=reason.replace(self._key, "***") if self._key else reason)
+
+    async def _call(self, request: dict[str, Any], send: Callable[[dict[str, Any]], Awaitable[Any]]) -> Any:
         """One call: requests, until one is answered or is not worth another."""
-        retries, left_out, limit_name = (
-            Retries(self._endpoint.retries, self._hurry),
-            set(self._left_out),
-            self._limit_name,
-        )
+        retries, left_out, limit_name = Retries(self.retries, self._hurry), set(self._left_out), self._limit_name
         while True:
             fields = _without(request, left_out | self._left_out, limit_name)
-            answer = await self._send(fields)
-            if isinstance(answer, Generation):
-                self._left_out |= left_out  # what helped this call helps the others
-                if limit_name != LIMIT_NAMES[0]:
-                    self._limit_name = limit_name
+            answer = await send(fields)
+            if isinstance(answer, Failure):
                 return answer
             if isinstance(answer, APIStatusError):
                 refusal = refused(answer.status_code, answer.response.content, answer.response.reason_phrase)
@@ -146,24 +201,36 @@ class EndpointClient:
                 if not refusal.unpaid and await retries.again(refusal.status, answer.response.headers):
                     continue
                 return as_failure(refusal, self._endpoint, retries)
-            if isinstance(answer, Failure):
-                return answer
-            if not await retries.again(None, {}):
-                return await self._lost(answer, retries)
+            if isinstance(answer, APIConnectionError | TimeoutError):
+                if not await retries.again(None, {}):
+                    return await self._lost(answer, retries)
+                continue
+            self._left_out |= left_out  # what helped this call helps the others
+            if limit_name != LIMIT_NAMES[0]:
+                self._limit_name = limit_name
+            return answer
 
     async def _send(self, fields: dict[str, Any]) -> Answer | APIStatusError | APIConnectionError | TimeoutError:
         """One request, and what came of it; a server that this run started is waited for."""
+        raw = await self._create_one(fields)
+        if not hasattr(raw, "http_response"):
+            return raw
+        reply = raw.http_response
+        return read_reply(reply.content, fields, self._limit, reply.elapsed.total_seconds(), self._endpoint.base_url)
+
+    async def _open(self, fields: dict[str, Any]) -> Any:
+        """One request whose response is a stream: the stream, or what came of it otherwise."""
+        raw = await self._create_one(fields)
+        return raw.parse() if hasattr(raw, "http_response") else raw
+
+    async def _create_one(self, fields: dict[str, Any]) -> Any:
         if trouble := self._server and await self._server.wait():
             return Failure(trouble, "away")
         if self._limiter:
             await self._limiter.acquire()
         try:
             async with asyncio.timeout(self._endpoint.timeout):
-                raw = await self._create(model=self._endpoint.model, **fields)
-            reply = raw.http_response
-            return read_reply(
-                reply.content, fields, self._limit, reply.elapsed.total_seconds(), self._endpoint.base_url
-            )
+                return await self._create(model=self._endpoint.model, **fields)
         except (APIStatusError, APIConnectionError, TimeoutError) as error:
             return error
         except APIError as error:

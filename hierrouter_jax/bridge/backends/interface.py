@@ -1,7 +1,7 @@
 """What a backend is: something that answers prompts, a batch at a time or each by itself."""
 
-from collections.abc import Generator, Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
@@ -27,6 +27,28 @@ class Generation(NamedTuple):
     finish_reason: str
     latency: float
     logprob: float | None = None
+
+
+class ToolCalls(Generation):
+    """A generation that asks for tools to be called, and has little or no text.
+
+    Attributes:
+      calls: calls in the layout of a chat completion's `tool_calls`.
+    """
+
+    calls: tuple[dict[str, Any], ...] = ()
+
+
+class Piece(NamedTuple):
+    """Something new of a response that is being written.
+
+    Attributes:
+      text: text behind that of the pieces before; empty where tool calls alone are new.
+      calls: new parts of tool calls, in the layout of a chat completion chunk's `tool_calls`.
+    """
+
+    text: str
+    calls: tuple[dict[str, Any], ...] = ()
 
 
 class Failure(NamedTuple):
@@ -94,4 +116,43 @@ class Streaming(Protocol):
 
     def hurry(self) -> None:
         """Let the calls under way end soon: no request is tried again."""
+        ...
+
+
+@runtime_checkable
+class Tokenizing(Protocol):
+    """A backend that can tell the tokens of a prompt, and not only their number."""
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Ids of each prompt's tokens, exactly as `generate` reads them; no model is run.
+
+        Raises:
+          NoTokenizer: if no tokenizer is at hand.
+        """
+        ...
+
+
+@runtime_checkable
+class Settable(Protocol):
+    """A backend whose weights run here, which can be watched and told how to decode."""
+
+    def with_settings(self, fields: Mapping[str, Any]) -> "Settable":
+        """The same weights with other settings; shares the memory of this one.
+
+        Args:
+          fields: settings by their names in a chat completion: max_tokens, temperature, top_p, top_k, seed, stop.
+
+        Raises:
+          InputError: if a setting makes no sense.
+        """
+        ...
+
+    def generate_watched(self, prompts: Sequence[Prompt], watch: Callable[[int, str], bool]) -> Sequence[Generation]:
+        """One generation for each prompt, in order.
+
+        Args:
+          prompts: prompts of one batch.
+          watch: called with the number of a prompt and the text of its response so far, whenever that has grown;
+            where it returns False, the response ends there.
+        """
         ...

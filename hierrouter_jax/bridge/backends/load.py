@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from hierrouter_jax.bridge.backends.interface import Backend, Failure, Generation, Streaming
-from hierrouter_jax.bridge.backends.transformers import TransformersBackend
-from hierrouter_jax.bridge.backends.weights import Weights
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Prompt
+
+if TYPE_CHECKING:
+    from hierrouter_jax.bridge.backends.weights import Weights
 
 
 def load_backends(pool: PoolConfig, servers: Servers | None = None) -> tuple[Backend, ...]:
@@ -22,12 +24,27 @@ def load_backends(pool: PoolConfig, servers: Servers | None = None) -> tuple[Bac
     Raises:
       InputError: naming the model whose source cannot be loaded or whose key is missing.
     """
-    weights = Weights(pool.resident)
-    return tuple(load_backend(config, pool, weights, servers) for config in pool.models)
+    return load_seeds(pool, 1, servers)[0]
+
+
+def load_seeds(pool: PoolConfig, count: int, servers: Servers | None = None) -> tuple[tuple[Backend, ...], ...]:
+    """The backends of a pool under its own seeds, and under those seeds plus 1, 2, ...: `count` of each member.
+
+    Weights and servers are shared; a greedy member is the same under every seed.
+
+    Raises:
+      InputError: as `load_backends`.
+    """
+    weights, pools = None, [pool.reseeded(add) for add in range(count)]
+    if any(config.kind == "transformers" for config in pool.models):
+        from hierrouter_jax.bridge.backends.weights import Weights
+
+        weights = Weights(pool.resident)
+    return tuple(tuple(load_backend(one, its, weights, servers) for one in its.models) for its in pools)
 
 
 def load_backend(
-    config: ModelConfig, pool: PoolConfig, weights: Weights | None = None, servers: Servers | None = None
+    config: ModelConfig, pool: PoolConfig, weights: "Weights | None" = None, servers: Servers | None = None
 ) -> Backend:
     """One member; of an endpoint no weights are loaded, and nothing is asked yet.
 
@@ -41,6 +58,8 @@ def load_backend(
         from hierrouter_jax.bridge.backends.openai import OpenAIBackend  # its client takes a second to import
 
         return OpenAIBackend(config, pool, servers)
+    from hierrouter_jax.bridge.backends.transformers import TransformersBackend  # torch takes seconds, too
+
     return TransformersBackend(config, pool, weights)
 
 
@@ -99,7 +118,7 @@ class RayBackend:
         return answers
 
 
-def over_ray(pool: PoolConfig, workers: int) -> tuple[Backend, ...]:
+def over_ray(pool: PoolConfig, workers: int, seeds: int = 1) -> tuple[Backend, ...]:
     """A pool's backends, each spread over the same workers of a Ray cluster.
 
     Connects to the cluster that RAY_ADDRESS names, or else starts one on this machine. Where the cluster has GPUs,
@@ -109,6 +128,7 @@ def over_ray(pool: PoolConfig, workers: int) -> tuple[Backend, ...]:
     Args:
       pool: each worker holds all of it.
       workers: how many; of a pool of endpoints alone, each adds the endpoints' `concurrency` calls under way.
+      seeds: number of seeds, as of `load_seeds`; all members under the first seed come first.
 
     Raises:
       InputError: if Ray is not installed, the cluster has GPUs but fewer than workers, a worker cannot load the pool,
@@ -130,7 +150,7 @@ def over_ray(pool: PoolConfig, workers: int) -> tuple[Backend, ...]:
     actor = ray.remote(
         num_gpus=1 if gpus else 0, max_restarts=_RESTARTS, max_task_retries=_RESTARTS, scheduling_strategy="SPREAD"
     )(_Worker)
-    handles = [actor.remote(pool) for _ in range(workers)]
+    handles = [actor.remote(pool, seeds) for _ in range(workers)]
     described = [_get(handle.describe.remote()) for handle in handles]
     for row, member in enumerate(described[0]):
         if any(other[row] != member for other in described):
@@ -144,8 +164,8 @@ def over_ray(pool: PoolConfig, workers: int) -> tuple[Backend, ...]:
 class _Worker:
     """What runs in an actor."""
 
-    def __init__(self, pool: PoolConfig) -> None:
-        self._pool, self._backends = pool, ()
+    def __init__(self, pool: PoolConfig, seeds: int) -> None:
+        self._pool, self._seeds, self._backends = pool, seeds, ()
 
     def describe(self) -> list[dict[str, Any]]:
         return [{name: getattr(backend, name) for name in _ATTRIBUTES} for backend in self._loaded()]
@@ -163,7 +183,7 @@ class _Worker:
 
     def _loaded(self) -> tuple[Backend, ...]:
         """Loaded in the first task and not in the constructor, whose errors would be told as the actor's death."""
-        self._backends = self._backends or load_backends(self._pool)
+        self._backends = self._backends or tuple(chain(*load_seeds(self._pool, self._seeds)))
         return self._backends
 
 

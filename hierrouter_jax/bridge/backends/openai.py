@@ -7,18 +7,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer
-
-from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call
 from hierrouter_jax.bridge.backends.drive import Doubt, drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
 from hierrouter_jax.bridge.backends.refusals import DISPENSABLE, read_key
-from hierrouter_jax.bridge.backends.transformers import as_messages
-from hierrouter_jax.bridge.backends.weights import description, reach
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, member_size, resolve_source
+from hierrouter_jax.bridge.pool.source import description, reach
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
-from hierrouter_jax.bridge.prompts import as_text
+from hierrouter_jax.bridge.prompts import as_messages, as_text, cut, digest_of_call
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Prompt
@@ -32,6 +28,10 @@ class OpenAIBackend:
       pool: the one it is a member of, which says how tokens are priced.
       servers: the servers of this run, needed where the endpoint has a command.
 
+    Attributes:
+      config: the pool member.
+      client: client of its endpoint, which makes the calls.
+
     Raises:
       InputError: if the environment variable that should hold the key does not, its source cannot be loaded, its
         command names no program, or nobody carries it out, or the environment's proxies or certificates let no client
@@ -41,26 +41,29 @@ class OpenAIBackend:
     def __init__(self, config: ModelConfig, pool: PoolConfig, servers: Servers | None = None) -> None:
         if config.endpoint is None:
             raise InputError(f"model {config.name!r}: an openai backend needs an endpoint")
-        self._config, self._endpoint, self._server = config, config.endpoint, None
+        self.config, self._endpoint, self._server = config, config.endpoint, None
         if config.endpoint.command:
             if servers is None:
                 raise InputError(
                     f"model {config.name!r}: its endpoint has a command, which is carried out by collect, without "
-                    "--ray, and by route; in Python load the pool with servers=Servers(folder), in a with block"
+                    "--ray, by route and by serve; in Python load the pool with servers=Servers(folder), in a with "
+                    "block"
                 )
             self._endpoint, self._server = servers.serve(config)
         self.name = config.name
         self.max_new_tokens = config.max_new_tokens
         known = _model_config(config)
-        with loading(f"model {config.name!r}", config.size_basis):
-            size = member_size(config, known)
+        size = None
+        if config.size_basis:
+            with loading(f"model {config.name!r}", config.size_basis):
+                size = member_size(config, known)
         self.parameters: int | None = None if size is None else size.parameters
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
         self.positions: int | None = reach(config, known)
         self.identity = self._identity()
         key = read_key(config.name, self._endpoint)
-        self._client = EndpointClient(self._endpoint, config.chat, key, config.max_new_tokens, self._server)
+        self.client = EndpointClient(self._endpoint, config.chat, key, config.max_new_tokens, self._server)
 
     @property
     def downtime(self) -> float:
@@ -69,9 +72,9 @@ class OpenAIBackend:
 
     def _identity(self) -> str:
         """Names the weights behind the URL, how they decode and what they are told first; never the key."""
-        endpoint, context = self._endpoint, {"chat": self._config.chat, "system": self._config.system}
+        endpoint, context = self._endpoint, {"chat": self.config.chat, "system": self.config.system}
         weights = endpoint.weights or f"{endpoint.model}@{endpoint.base_url.rstrip('/')}"
-        seed = {} if self._config.sampling.greedy else {"seed": self._config.sampling.seed}
+        seed = {} if self.config.sampling.greedy else {"seed": self.config.sampling.seed}
         decoding = {**self._decoding, **seed}
         for name in set(endpoint.leave_out) - set(DISPENSABLE):  # without those the answers are the same
             decoding.pop("extra_body" if name == "top_k" else name, None)
@@ -84,7 +87,7 @@ class OpenAIBackend:
         Greedy decoding is temperature 0 and nothing else. The penalty of 0 is the default of the API, but
         `transformers serve` then no longer obeys a repetition penalty of the model's generation_config.
         """
-        sampling, stop = self._config.sampling, self._config.stop
+        sampling, stop = self.config.sampling, self.config.stop
         fields = {"max_tokens": self.max_new_tokens, "temperature": sampling.temperature, "frequency_penalty": 0}
         nucleus = {} if sampling.greedy else {"top_p": sampling.top_p}
         most_likely = {"extra_body": {"top_k": sampling.top_k}} if sampling.top_k else {}
@@ -109,9 +112,9 @@ class OpenAIBackend:
 
     def generate_each(self, prompts: Iterator[Prompt | None]) -> Generator[Answers, None, None]:
         """Answers as they come, `concurrency` calls under way as long as prompts last; see `Streaming`."""
-        stop = self._config.stop  # `transformers serve` leaves it in the text
-        requests = (None if prompt is None else (prompt, self._request(prompt)) for prompt in prompts)
-        for part in self._client.ask_each(requests):
+        stop = self.config.stop  # `transformers serve` leaves it in the text
+        requests = (None if prompt is None else (prompt, self.request(prompt)) for prompt in prompts)
+        for part in self.client.ask_each(requests):
             yield {
                 prompt: answer._replace(text=cut(answer.text, stop)) if isinstance(answer, Generation) else answer
                 for prompt, answer in part
@@ -119,7 +122,7 @@ class OpenAIBackend:
 
     def hurry(self) -> None:
         """Let the calls under way end soon: no request is tried again."""
-        self._client.hurry()
+        self.client.hurry()
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the tokenizer of the member's source.
@@ -127,41 +130,49 @@ class OpenAIBackend:
         Raises:
           NoTokenizer: if it has none.
         """
-        if self._config.chat:
-            return [
-                len(
-                    self._tokenizer.apply_chat_template(self._messages(prompt), add_generation_prompt=True)["input_ids"]
-                )
-                for prompt in prompts
-            ]
-        return [len(self._tokenizer(as_text(prompt))["input_ids"]) for prompt in prompts]
+        return [len(ids) for ids in self.encode(prompts)]
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
-        if self._config.chat:
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Ids of each prompt's tokens, by the tokenizer of the member's source.
+
+        Raises:
+          NoTokenizer: if it has none.
+        """
+        if self.config.chat:
+            templated = self._tokenizer.apply_chat_template
+            chats = (templated(self._messages(prompt), add_generation_prompt=True) for prompt in prompts)
+            return [chat["input_ids"] for chat in chats]
+        return [self._tokenizer(as_text(prompt))["input_ids"] for prompt in prompts]
+
+    def request(self, prompt: Prompt) -> dict[str, Any]:
+        """The fields of a call, as the client takes them."""
+        if self.config.chat:
             content = {"messages": self._messages(prompt), "logprobs": True}
         else:
             content = {"prompt": as_text(prompt), "logprobs": 1}
-        sampling = self._config.sampling
+        sampling = self.config.sampling
         seed = {} if sampling.greedy else {"seed": int.from_bytes(digest_of_call(sampling.seed, prompt)[:4]) >> 1}
         return {**content, **self._decoding, **seed}
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
-        return as_messages(prompt, self._config.system)
+        return as_messages(prompt, self.config.system)
 
     @cached_property
     def _tokenizer(self) -> Any:
-        if not self._config.source:
+        if not self.config.source:
             raise NoTokenizer(
                 f"model {self.name!r}: to fit a budget or a context window, tokens are counted before the call, which "
                 "an endpoint cannot do; name a hub id or folder with its tokenizer as source"
             )
-        with loading(f"model {self.name!r}", self._config.source):
-            return _shared_tokenizer(*description(self._config).items())
+        with loading(f"model {self.name!r}", self.config.source):
+            return _shared_tokenizer(*description(self.config).items())
 
 
 @cache
 def _shared_tokenizer(*where: tuple[str, Any]) -> Any:
     """One for all members of a source; nobody changes it."""
+    from transformers import AutoTokenizer
+
     return from_pretrained(AutoTokenizer, **dict(where))
 
 
@@ -173,4 +184,6 @@ def _model_config(config: ModelConfig) -> Any:
     if path.is_dir() and not (path / "config.json").is_file():
         return None
     with loading(f"model {config.name!r}", config.source):
+        from transformers import AutoConfig
+
         return from_pretrained(AutoConfig, **description(config))

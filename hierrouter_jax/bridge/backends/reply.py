@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
-from hierrouter_jax.bridge.backends.interface import Failure, Generation
+from hierrouter_jax.bridge.backends.interface import Failure, Generation, ToolCalls
 
 _MOST_TOKENS = 100_000_000  # no context window is as long: more is no count
 _LONGEST_WORD = 40
@@ -45,6 +45,7 @@ class _Chunk(BaseModel):
 class _Message(BaseModel):
     content: _Text | list[_Text | _Chunk] | None = None
     refusal: _Text | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class _Choice(BaseModel):
@@ -86,7 +87,7 @@ def read_reply(body: bytes, fields: dict[str, Any], limit: int, latency: float, 
         reply = decoded(body)
         if not isinstance(reply, dict) or not isinstance(reply.get("choices"), list) or not reply["choices"]:
             raise Unreadable((error_line(reply) if _has_error(reply) else "") or "no choices in it")
-        text, reason, logprob = _choice(reply["choices"][0])
+        text, reason, logprob, calls = _choice(reply["choices"][0])
         if reply.get("usage") is None:
             reason = f"{url} does not say how many tokens a call took, so that it cannot be priced"
             return Failure(reason, "refused")
@@ -96,7 +97,12 @@ def read_reply(body: bytes, fields: dict[str, Any], limit: int, latency: float, 
         return Failure(f"{url} sent a reply that is no completion ({error})")
     except _BrokenOff as error:
         return Failure(f"{url} broke off with finish reason {error}")
-    return Generation(text, usage.prompt_tokens, usage.completion_tokens, finish, latency, logprob)
+    generation = Generation(text, usage.prompt_tokens, usage.completion_tokens, finish, latency, logprob)
+    if not calls:
+        return generation
+    asking = ToolCalls(*generation)
+    asking.calls = calls
+    return asking
 
 
 def decoded(body: bytes) -> Any:
@@ -157,13 +163,14 @@ def _valid(model: type[_Model], value: Any, where: str) -> _Model:
         raise Unreadable(f"{where} is nested too deep") from None
 
 
-def _choice(content: Any) -> tuple[str, str | None, float | None]:
-    """Its text, finish reason and log-probability; both layouts are read, whatever was asked."""
+def _choice(content: Any) -> tuple[str, str | None, float | None, tuple[dict[str, Any], ...]]:
+    """Its text, finish reason, log-probability and tool calls; both layouts are read, whatever was asked."""
     choice = _valid(_Choice, content, "choices.0")
     if choice.message is None and choice.text is None:
         raise Unreadable("choices.0: neither a message nor a text in it")
     text = (choice.text or "") if choice.message is None else _content(choice.message)
-    return whole_text(text), choice.finish_reason, _logprob(content.get("logprobs"))
+    calls = tuple((choice.message and choice.message.tool_calls) or ())
+    return whole_text(text), choice.finish_reason, _logprob(content.get("logprobs")), calls
 
 
 def _content(message: _Message) -> str:

@@ -1,28 +1,25 @@
 """The backend that runs causal models through transformers."""
 
+import copy
 import hashlib
 import json
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
-from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, cut, decode, draws, stop_criteria
+from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding, decode, draws, stop_criteria
 from hierrouter_jax.bridge.backends.interface import Generation
-from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned, reach
-from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, count_parameters, member_size
+from hierrouter_jax.bridge.backends.weights import Weights, fingerprint, load_tokenizer, pinned
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling, count_parameters, member_size
+from hierrouter_jax.bridge.pool.source import reach
 from hierrouter_jax.bridge.pretrained import loading
-from hierrouter_jax.bridge.prompts import as_text
+from hierrouter_jax.bridge.prompts import as_messages, as_text, cut
 from hierrouter_jax.errors import InputError, reason_of
-from hierrouter_jax.outcomes.table import Prompt, Turn
-
-
-def as_messages(prompt: Prompt, system: str = "") -> list[dict[str, str]]:
-    """The turns of a chat as templates and endpoints take them: a text is one user turn; the system prompt is first."""
-    turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
-    return [turn._asdict() for turn in ((Turn("system", system), *turns) if system else turns)]
+from hierrouter_jax.outcomes.table import Prompt
 
 
 class ChatTemplate:
@@ -98,13 +95,18 @@ class TransformersBackend:
         self.positions: int | None = reach(config, known)
         self.identity = _identity(config, fingerprint(config), self._chat)
         self._stops = stop_criteria(config.name, config.stop, self._tokenizer)
+        self._watch: _Watch | None = None
         self._most = 2**31  # calls that were seen to fit the memory at once
         if self._weights.resident is True:
             self._weights.get(config, self._tokenizer, self._stored)
 
     def count_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Tokens of each prompt, by the model's own tokenizer, chat template included."""
-        return [len(ids) for ids in self._tokenize([self._text(prompt) for prompt in prompts])]
+        return [len(ids) for ids in self.encode(prompts)]
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Ids of each prompt's tokens, chat template included."""
+        return self._tokenize([self._text(prompt) for prompt in prompts])
 
     def generate(self, prompts: Sequence[Prompt], batch_size: int = 256) -> list[Generation]:
         """Respond to each prompt.
@@ -126,7 +128,7 @@ class TransformersBackend:
         while len(generations) < len(order):
             start = len(generations)
             rows = self._share_batch(order[start : start + min(batch_size, self._most)], tokens)
-            answered = self._try_batch([prompts[row] for row in rows], [tokens[row] for row in rows])
+            answered = self._try_batch([prompts[row] for row in rows], [tokens[row] for row in rows], rows)
             if answered is not None:
                 generations |= zip(rows, answered, strict=True)
             elif len(rows) > 1:
@@ -138,6 +140,29 @@ class TransformersBackend:
                 )
         return [generations[row] for row in range(len(prompts))]
 
+    def with_settings(self, fields: Mapping[str, Any]) -> "TransformersBackend":
+        """The same weights with other settings; see `Settable`. Draws without a seed are of no other call's."""
+        own = self._config.sampling
+        temperature = fields.get("temperature", own.temperature)
+        sampling = Sampling()
+        if temperature:
+            seed = fields.get("seed", own.seed if temperature == own.temperature else secrets.randbits(31))
+            nucleus = {name: fields.get(name, getattr(own, name)) for name in ("top_p", "top_k")}
+            sampling = Sampling(temperature, **nucleus, seed=seed)
+        stop = tuple(dict.fromkeys([*self._config.stop, *fields.get("stop", ())]))
+        other = copy.copy(self)
+        other.max_new_tokens = min(self.max_new_tokens, fields.get("max_tokens", self.max_new_tokens))
+        other._config = replace(self._config, max_new_tokens=other.max_new_tokens, sampling=sampling, stop=stop)
+        other._stops = stop_criteria(self.name, stop, self._tokenizer)
+        return other
+
+    def generate_watched(self, prompts: Sequence[Prompt], watch: Callable[[int, str], bool]) -> list[Generation]:
+        """Respond to each prompt while somebody watches; see `Settable`. Text behind which a stop string may begin, or
+        half a character stands, is not shown yet."""
+        other = copy.copy(self)
+        other._watch = _Watch(self._tokenizer, self._config.stop, watch)
+        return other.generate(prompts)
+
     def _share_batch(self, rows: list[int], tokens: list[list[int]]) -> list[int]:
         """The first of the rows, in order of length, that can be one batch."""
         sharing = self._weights.get(self._config, self._tokenizer, self.size.parameters).sharing
@@ -145,10 +170,10 @@ class TransformersBackend:
             return rows
         return [row for row in rows if len(tokens[row]) == len(tokens[rows[0]])] if sharing == "equal" else rows[:1]
 
-    def _try_batch(self, prompts: list[Prompt], tokens: list[list[int]]) -> list[Generation] | None:
+    def _try_batch(self, prompts: list[Prompt], tokens: list[list[int]], rows: list[int]) -> list[Generation] | None:
         """Generations of a batch; None where the memory did not suffice, and what it held is freed."""
         try:
-            return self._generate_batch(prompts, tokens)
+            return self._generate_batch(prompts, tokens, rows)
         except torch.OutOfMemoryError:
             pass  # outside of this block nothing holds the batch's tensors any more
         except InputError:
@@ -160,7 +185,7 @@ class TransformersBackend:
         torch.cuda.empty_cache()
         return None
 
-    def _generate_batch(self, prompts: list[Prompt], tokens: list[list[int]]) -> list[Generation]:
+    def _generate_batch(self, prompts: list[Prompt], tokens: list[list[int]], numbers: list[int]) -> list[Generation]:
         loaded = self._weights.get(self._config, self._tokenizer, self._stored)
         device, sampling = loaded.model.device, self._config.sampling
         started = time.perf_counter()
@@ -176,7 +201,7 @@ class TransformersBackend:
         eos = torch.tensor(loaded.eos, dtype=torch.long, device=device)
         uniforms = draws(prompts, sampling, self.max_new_tokens)
         uniforms = None if uniforms is None else uniforms.to(device)
-        how = Decoding(self.max_new_tokens, eos, sampling, uniforms, self._stops)
+        how = Decoding(self.max_new_tokens, eos, sampling, uniforms, self._stops, self._watched(numbers, loaded.eos))
         written, logprob = decode(loaded.model, ids, mask, how)
         lengths = (written != NOTHING).sum(dim=1).tolist()
         responses, reasons = [], []
@@ -193,6 +218,14 @@ class TransformersBackend:
             generations.append(Generation(shorter, len(read), length, reason, shares, chance))
         return generations
 
+    def _watched(self, numbers: list[int], eos: Sequence[int]) -> Callable[[int, int], bool] | None:
+        """What watches a batch: rows have their prompts' numbers, and an end token adds nothing."""
+        watch = self._watch
+        if watch is None:
+            return None
+        watch.begin(numbers)
+        return lambda row, token: token in eos or watch.step(numbers[row], token)
+
     def _text(self, prompt: Prompt) -> str:
         return as_text(prompt) if self._chat is None else self._chat(prompt)
 
@@ -207,6 +240,33 @@ class TransformersBackend:
                 f"model {self.name!r}: prompt and response of {longest} tokens do not fit its {self.positions} "
                 f"positions; lower max_new_tokens (now {self.max_new_tokens}) or drop {as_text(prompt)[:60]!r}..."
             )
+
+
+class _Watch:
+    """Tells a watcher the texts of responses so far.
+
+    Args:
+      tokenizer: tokenizer of the model.
+      stop: strings that end a response.
+      watcher: function that is called with a row's number and its text.
+    """
+
+    def __init__(self, tokenizer: Any, stop: Sequence[str], watcher: Callable[[int, str], bool]) -> None:
+        self._tokenizer, self._stop, self._watcher = tokenizer, stop, watcher
+        self._held = max(map(len, stop), default=1) - 1  # as many characters may be the beginning of a stop string
+        self._ids: dict[int, list[int]] = {}
+
+    def begin(self, rows: Sequence[int]) -> None:
+        """A batch begins, perhaps anew as it did not fit the memory."""
+        self._ids |= {row: [] for row in rows}
+
+    def step(self, row: int, token: int) -> bool:
+        """Whether the row goes on after this token."""
+        self._ids[row].append(token)
+        text = self._tokenizer.decode(self._ids[row], skip_special_tokens=True)
+        shown = cut(text, self._stop)
+        shown = shown[: max(0, len(shown) - self._held)] if shown == text else shown
+        return self._watcher(row, "" if shown.endswith("\ufffd") else shown)
 
 
 def _identity(config: ModelConfig, weights: str, chat: ChatTemplate | None) -> str:

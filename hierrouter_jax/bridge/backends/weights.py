@@ -19,8 +19,8 @@ from transformers import (
 from transformers.quantizers.auto import AutoQuantizationConfig
 
 from hierrouter_jax.bridge.backends.decoding import Sharing, sharing
-from hierrouter_jax.bridge.pool import ModelConfig, Resident, described, resolve_commit, resolve_source
-from hierrouter_jax.bridge.pool.source import is_gguf
+from hierrouter_jax.bridge.pool import ModelConfig, Resident, resolve_commit, resolve_source
+from hierrouter_jax.bridge.pool.source import description, is_gguf
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading, padding_tokenizer
 from hierrouter_jax.errors import InputError
 
@@ -138,18 +138,6 @@ def fingerprint(config: ModelConfig) -> str:
             with file.open("rb") as handle:
                 digest.update(f"{file.name}:{hashlib.file_digest(handle, 'sha256').hexdigest()};".encode())
     return digest.hexdigest()
-
-
-def reach(config: ModelConfig, known: PretrainedConfig | None) -> int | None:
-    """Longest prompt and response together, in tokens: the least of what the member and its model's config say."""
-    stated = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
-    return min(filter(None, (config.positions, stated)), default=None)
-
-
-def description(config: ModelConfig) -> dict[str, Any]:
-    """What `from_pretrained` takes of a member's tokenizer or config: its source, and whether code in it is trusted."""
-    revision = {"revision": config.revision} if config.revision else {}
-    return {"path": described(config.source), "trust": config.trust_remote_code, **revision}
 
 
 def where(config: ModelConfig) -> dict[str, Any]:

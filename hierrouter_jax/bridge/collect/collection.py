@@ -10,16 +10,18 @@ from jaxtyping import Bool
 
 from hierrouter_jax.bridge.backends import Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.cached_tokens import cached_tokens, check_tokens_known
 from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, charged_tokens
 from hierrouter_jax.bridge.collect.calls import Calls, CallsFailed, HopBar, hop_bar
 from hierrouter_jax.bridge.collect.summary import PassRecord, Tally, Timing, provenance
 from hierrouter_jax.bridge.encoders import Encoder, embed_table
 from hierrouter_jax.bridge.fitting import fitted_prompts, hop_contexts
 from hierrouter_jax.bridge.grading import Grader
-from hierrouter_jax.bridge.grading.verdict import FAILED, count_verdicts, graded
+from hierrouter_jax.bridge.grading.verdict import count_verdicts, graded
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.failures import FAILED
 from hierrouter_jax.outcomes.table import OutcomeTable, Prompt, Query
 
 Cells = dict[Prompt, list[tuple[int, int]]]
@@ -45,6 +47,7 @@ class Collection:
       keep_failed: whether a table may be made although calls failed.
       keep_prompts: whether the table's details hold each hop's prompt.
       timing: wall time of the calls; in memory by default.
+      seeds: backends of the pool that answer the replicates of each seed but 0, by that seed, in action order.
     """
 
     queries: Sequence[Query]
@@ -60,6 +63,7 @@ class Collection:
     keep_failed: bool = False
     keep_prompts: bool = False
     timing: Timing = field(default_factory=Timing)
+    seeds: Mapping[int, Sequence[Backend]] = field(default_factory=dict)
 
     def table(self, coverage: Bool[np.ndarray, "Q N"] | None = None) -> OutcomeTable:
         """The table of one pass over the tree.
@@ -80,6 +84,7 @@ class Collection:
           CallsFailed: if calls failed, and not `keep_failed`.
           KeyboardInterrupt: saying how much is kept.
         """
+        check_tokens_known(self.backends)
         table = self._blank()
         coverage = self._closed(coverage)
         record = PassRecord(np.zeros_like(coverage), np.full(coverage.shape, "", dtype=object))
@@ -93,13 +98,14 @@ class Collection:
                 f"{failures:,} calls failed ({self.calls.reasons()}), so there is no table yet; {self._kept()}: run "
                 "the same command again to retry the failed ones, or with --keep_failed to write the table with them"
             )
+        table = replace(table, tokens_cached=cached_tokens(table, self.backends, self.prompt))
         table = graded(table, self.grader, record.failed, record.why)
         how = provenance(table, record, self.backends, self.prompt, coverage)
         embedding, read = embed_table(table, self.encoder, self.progress)
         return replace(
             table,
             context_embedding=embedding,
-            settings={**self.settings, **how, "encoder": read, "verdicts": count_verdicts(table)},
+            settings={**self.settings, **how, **self._seeds(), "encoder": read, "verdicts": count_verdicts(table)},
         )
 
     def _run(self, table: OutcomeTable, coverage: Bool[np.ndarray, "Q N"], record: PassRecord) -> None:
@@ -115,7 +121,10 @@ class Collection:
                     bar.lost(int((coverage[:, nodes] & ~possible).sum()))
                     for model, backend in enumerate(self.backends):
                         bar.describe(f"hop {stage + 1}, {backend.name}")
-                        self._run_model(table, possible, stage, model, record, bar)
+                        for seed in sorted({query.seed for query in self.queries}):
+                            mine = possible & np.array([query.seed == seed for query in self.queries])[:, None]
+                            answering = self.seeds[seed][model] if seed else backend
+                            self._run_model(table, mine, stage, model, answering, record, bar)
         except (BudgetReached, CallsFailed) as stopped:
             known = int((table.available[:, 1:] & ~record.failed[:, 1:]).sum())
             raise type(stopped)(
@@ -133,13 +142,13 @@ class Collection:
         possible: Bool[np.ndarray, "Q S"],
         stage: int,
         model: int,
+        backend: Backend,
         record: PassRecord,
         bar: HopBar,
     ) -> None:
-        """All calls of a model at a stage."""
-        backend = self.backends[model]
+        """All calls of a model at a stage, under one seed."""
         cells = self._cells_by_prompt(table, possible, stage, model, record)
-        with self.timing.block(stage + 1, backend, self.calls.meter) as count:
+        with self.timing.block(stage + 1, self.backends[model], self.calls.meter) as count:
             for answers, called in self.calls.ask(backend, list(cells)):
                 record.count(backend, answers)
                 if called:
@@ -185,6 +194,9 @@ class Collection:
         """The table before any call, its arrays to be filled in; making it checks the queries and the pool."""
         if not self.queries:
             raise InputError("there are no queries to collect outcomes for")
+        for query in self.queries:
+            if query.seed and query.seed not in self.seeds:
+                raise InputError(f"query {query.id!r} is of seed {query.seed}, but no backends have that seed")
         shape = (len(self.queries), self.tree.num_nodes)
         available = np.zeros(shape, dtype=bool)
         available[:, 0] = True
@@ -227,6 +239,11 @@ class Collection:
                     "training queries only"
                 )
         return coverage
+
+    def _seeds(self) -> dict[str, Any]:
+        """Who answered the replicates of each further seed, as the settings' `models` says it of seed 0."""
+        models = {str(seed): {one.name: one.identity for one in members} for seed, members in self.seeds.items()}
+        return {"seed_models": models} if models else {}
 
     def _kept(self) -> str:
         cache, meter = self.calls.cache, self.calls.meter

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
-from hierrouter_jax.bridge.encoders.neural import sentence_encoder, transformers_encoder
 from hierrouter_jax.bridge.encoders.parts import Encoder
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
@@ -53,12 +52,22 @@ class ImportedEncoder:
         tell = getattr(self._encoder, "truncated", None)
         return None if tell is None else np.asarray(tell(contexts), dtype=bool)
 
+    def multiply_adds(self, contexts: Sequence[Context]) -> Float[np.ndarray, " B"] | None:
+        tell = getattr(self._encoder, "multiply_adds", None)
+        return None if tell is None else np.asarray(tell(contexts), dtype=float)
 
-_NEURAL: dict[str, Any] = {
-    "sentence-transformers": sentence_encoder,
-    "transformers": transformers_encoder,
-}
-_KINDS: dict[str, Any] = {"ngrams": NGramEncoder, **_NEURAL}
+
+_NEURAL = {"sentence-transformers": "sentence_encoder", "transformers": "transformers_encoder"}
+_KINDS = ("ngrams", *_NEURAL)
+
+
+def _maker(kind: str) -> Any:
+    """What makes encoders of a kind; only neural ones need torch and transformers, which take seconds to import."""
+    if kind == "ngrams":
+        return NGramEncoder
+    from hierrouter_jax.bridge.encoders import neural
+
+    return getattr(neural, _NEURAL[kind])
 
 
 def build_encoder(spec: dict[str, Any], cache: Path | None = None) -> Encoder:
@@ -83,7 +92,7 @@ def build_encoder(spec: dict[str, Any], cache: Path | None = None) -> Encoder:
     if kind in _NEURAL:
         settings["cache"] = None if cache is None else EmbeddingCache(cache)
     try:
-        return _KINDS[kind](**settings)
+        return _maker(kind)(**settings)
     except InputError:
         raise
     except (TypeError, ValueError) as error:
@@ -92,7 +101,7 @@ def build_encoder(spec: dict[str, Any], cache: Path | None = None) -> Encoder:
 
 def whole_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """A spec with the defaults of the settings that it leaves out, as far as they are known without loading a model."""
-    known = signature(_NEURAL[spec["kind"]]).parameters.values() if spec.get("kind") in _NEURAL else ()
+    known = signature(_maker(spec["kind"])).parameters.values() if spec.get("kind") in _NEURAL else ()
     return {**{p.name: p.default for p in known if p.default is not p.empty and p.name != "cache"}, **spec}
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from transformers import AutoModel
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
@@ -30,6 +30,13 @@ def weights_identity(model: torch.nn.Module, tokenizer: Any, settings: str) -> s
         flat = weight.detach().cpu().contiguous().view(-1)
         digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
     return digest.hexdigest()
+
+
+def dense_weights(model: torch.nn.Module) -> int:
+    """Weights that every token is multiplied by: all but tables that are looked up. Attention's own products are left
+    out: below a thousand tokens they are few beside these."""
+    looked_up = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    return sum(weight.numel() for weight in model.parameters() if id(weight) not in looked_up)
 
 
 def best_device() -> str:
@@ -125,7 +132,13 @@ class MeanPooled:
         return ((hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)).cpu().numpy()
 
     def exceeds(self, texts: Sequence[str]) -> Bool[np.ndarray, " B"]:
-        return np.array([len(ids) > self._max_tokens for ids in self._tokenizer(list(texts), verbose=False).input_ids])
+        return self._lengths(texts) > self._max_tokens
+
+    def multiply_adds(self, texts: Sequence[str]) -> Float[np.ndarray, " B"]:
+        return np.minimum(self._lengths(texts), self._max_tokens) * float(dense_weights(self._model))
+
+    def _lengths(self, texts: Sequence[str]) -> Int[np.ndarray, " B"]:
+        return np.array([len(ids) for ids in self._tokenizer(list(texts), verbose=False).input_ids])
 
 
 DEFAULT_SOURCE = "sentence-transformers/all-mpnet-base-v2"
@@ -226,5 +239,11 @@ class SentenceModel:
         return self._model(features)["sentence_embedding"].float().cpu().numpy()
 
     def exceeds(self, texts: Sequence[str]) -> Bool[np.ndarray, " B"]:
+        return self._lengths(texts) > self.max_tokens
+
+    def multiply_adds(self, texts: Sequence[str]) -> Float[np.ndarray, " B"]:
+        return np.minimum(self._lengths(texts), self.max_tokens) * float(dense_weights(self._model))
+
+    def _lengths(self, texts: Sequence[str]) -> Int[np.ndarray, " B"]:
         prompted = [(self._prompt or "") + text for text in texts]
-        return np.array([len(ids) > self.max_tokens for ids in self._tokenizer(prompted, verbose=False).input_ids])
+        return np.array([len(ids) for ids in self._tokenizer(prompted, verbose=False).input_ids])

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Shaped
 from tqdm import tqdm
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.outcomes.coverage import decision_contexts
+from hierrouter_jax.outcomes.ngrams import encoder_work
 from hierrouter_jax.outcomes.table import Context, OutcomeTable
 
 
@@ -56,6 +57,10 @@ class TextModel(Protocol):
         """Which texts are longer than the model reads."""
         ...
 
+    def multiply_adds(self, texts: Sequence[str]) -> Float[np.ndarray, " B"]:
+        """Work of embedding each text: its tokens, cut as they are read, times the weights that each goes through."""
+        ...
+
 
 # Where a text that is too long is cut: at its beginning, at its end, or in its middle, so that head and tail are kept.
 Truncation = Literal["left", "right", "middle"]
@@ -80,6 +85,8 @@ def keep_ends(features: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
     Returns:
       The same features with tokens [B, min(T, max_tokens)], padded on the right.
     """
+    import torch  # only neural encoders need it
+
     mask: Shaped[torch.Tensor, "B T"] = features["attention_mask"]
     head, tail = max_tokens - max_tokens // 2, max_tokens // 2
     rows = [row.nonzero()[:, 0] for row in mask]
@@ -124,14 +131,10 @@ def embed_table(
     """Embeddings of the contexts at decision nodes that the table holds, and of how many all could not be read.
 
     Returns:
-      Embeddings, zero at nodes that the table does not hold, and what `count_truncated` says of the distinct contexts.
+      Embeddings, zero at nodes that the table does not hold, and what `count_truncated` and `encoder_work` say of the
+      distinct contexts.
     """
-    rows, nodes = np.nonzero(table.available[:, : table.tree.num_decision_nodes])
-    paths = [list(table.tree.path(node)) for node in range(table.tree.num_decision_nodes)]
-    contexts = [
-        Context(table.queries[row].text, tuple(table.response[row, paths[node]].tolist()), task=table.queries[row].task)
-        for row, node in zip(rows.tolist(), nodes.tolist(), strict=True)
-    ]
+    rows, nodes, contexts = decision_contexts(table.tree, table.queries, table.response, table.available)
     index = {context: at for at, context in enumerate(dict.fromkeys(contexts))}
     distinct = list(index)
     vectors = np.zeros((len(distinct), encoder.size), dtype=np.float32)
@@ -142,7 +145,7 @@ def embed_table(
             bar.update(len(chunk))
     embedding = np.zeros((table.num_queries, table.tree.num_decision_nodes, encoder.size), dtype=np.float32)
     embedding[rows, nodes] = vectors[[index[context] for context in contexts]]
-    return embedding, count_truncated(encoder, distinct)
+    return embedding, count_truncated(encoder, distinct) | {"multiply_adds": encoder_work(encoder, distinct)}
 
 
 TASK = "task"  # its name as a text: for a router that is told what task a query is of
@@ -204,6 +207,13 @@ class PartsEncoder:
         distinct = list(dict.fromkeys(text for row in texts for part in row for text in part if text.strip()))
         cut = dict(zip(distinct, self._model.exceeds(distinct) if distinct else (), strict=True))
         return np.array([any(cut.get(text, False) for part in row for text in part) for row in texts], dtype=bool)
+
+    def multiply_adds(self, contexts: Sequence[Context]) -> Float[np.ndarray, " B"]:
+        """Work of embedding each context anew, all parts of it."""
+        texts = self._texts(contexts)
+        distinct = list(dict.fromkeys(text for row in texts for part in row for text in part if text.strip()))
+        work = dict(zip(distinct, self._model.multiply_adds(distinct) if distinct else (), strict=True))
+        return np.array([sum(work.get(text, 0.0) for part in row for text in part) for row in texts], dtype=float)
 
     def _texts(self, contexts: Sequence[Context]) -> list[list[Sequence[str]]]:
         """Of each context the texts of each part."""

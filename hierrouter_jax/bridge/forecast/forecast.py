@@ -174,10 +174,12 @@ def forecast_collection(
             notes.append(f"{model.name}: tokens are {estimate}")
 
     def forecast(model: ModelConfig, hop: int, stage: int) -> CallsForecast:
-        size, routes = sizes[model.name], len(pool.models) ** stage
-        grown = routes if trees is None else trees.expanded[stage]
-        shown = range(stage)[-1:] if pool.prompt.responses == "last" else range(stage)
-        bare = _prompt_tokens(questions, pool.prompt.of(model.name), pool.models, stage, counters[model.name])
+        size, layout = sizes[model.name], pool.prompt.of(model.name)
+        shown, nodes = layout.shown(stage), len(pool.models) ** stage
+        routes = nodes if shown or not stage else 1  # who reads the query alone is asked once
+        expanded = nodes if trees is None else trees.expanded[stage]
+        grown = min(routes, expanded)
+        bare = _prompt_tokens(questions, layout, pool.models, stage, counters[model.name])
         bare += template_tokens(model, assumptions)
         known = None if measured is None else measured.of(model.name, hop)
         share = known.calls_per_hop if known is not None and stage else 1.0
@@ -196,9 +198,9 @@ def forecast_collection(
             load(calls, [caps for _ in shown], longest),
         )
         unsure = round(float(partly.sum()))
-        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * _least_prompts(pool, stage)
+        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * _least_prompts(pool, shown)
         most = (questions.distinct - unsure) * routes + unsure * grown
-        hops = (questions.total - partial) * routes + partial * grown
+        hops = (questions.total - partial) * nodes + partial * expanded
         return CallsForecast(hop, model.name, hops, fewest, most, most * share, *loads)
 
     calls = [forecast(model, stage + 1, stage) for stage in range(horizon) for model in pool.models]
@@ -229,11 +231,9 @@ def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]
     ]
 
 
-def _least_prompts(pool: PoolConfig, stage: int) -> int:
+def _least_prompts(pool: PoolConfig, shown: range) -> int:
     """Number of a question's prompts that differ although all responses are alike: the layout may say who gave them."""
-    if "{model}" not in pool.prompt.response:
-        return 1
-    return len(pool.models) ** (min(stage, 1) if pool.prompt.responses == "last" else stage)
+    return len(pool.models) ** len(shown) if "{model}" in pool.prompt.response else 1
 
 
 def _encoding(

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from hierrouter_jax.bridge.tasks.config import MixConfig, Share, TaskConfig, shared_task
 from hierrouter_jax.bridge.tasks.draw import draw_shots, shots_for
+from hierrouter_jax.bridge.tasks.items import movable
 from hierrouter_jax.bridge.tasks.source import SourceItem, read_items
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query, Turn
@@ -48,6 +49,15 @@ class Questions:
     @property
     def total(self) -> int:
         return self.distinct + self.hidden
+
+    def times(self, seeds: int) -> "Questions":
+        """The questions, each asked under so many seeds. A greedy member's calls are shared, so it makes fewer."""
+        queries = {task: seeds * count for task, count in self.training_queries.items()}
+        weights = seeds * self.weight, seeds * self.training
+        note = f"each question is asked under {seeds} seeds: members that decode greedily make fewer calls than counted"
+        return Questions(
+            self.texts, self.shots, self.tasks, *weights, queries, seeds * self.hidden, (*self.notes, note)
+        )
 
 
 def query_questions(queries: Sequence[Query]) -> Questions:
@@ -95,12 +105,12 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
         if not drawn:
             continue
         task = shared_task(name, share)
-        read, note = _prompts(task, share, data)
+        read, orders, note = _prompts(task, share, data)
         prompts += read
         tasks += [task.name] * len(read)
-        weight += [drawn / len(read)] * len(read)
-        training += [share.train / len(read)] * len(read)
-        training_queries[task.name] += share.train
+        weight += [drawn / len(read) * times for times in orders]
+        training += [share.train / len(read) * times for times in orders]
+        training_queries[task.name] += round(share.train / len(read) * sum(orders))
         if note:
             notes.append(note)
     if not prompts:
@@ -110,8 +120,10 @@ def mix_questions(config: MixConfig, data: Path | None = None) -> Questions:
     return Questions(texts, shots, tuple(tasks), *by_text, training_queries, notes=tuple(notes))
 
 
-def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[list[Turn]], str]:
-    """Turns of every row of a task that can be read, and a note where those are not the ones that are asked for."""
+def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[list[Turn]], list[int], str]:
+    """Turns of every row of a task that can be read, how often a question like it is asked, and a note where those
+    are not the rows that are asked for.
+    """
     splits = task.source.splits | share.splits
     counts = Counter({splits[split]: count for split, count in share.counts.items() if count and split in splits})
     by_split: dict[str, tuple[SourceItem, ...]] = {}
@@ -131,11 +143,12 @@ def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[li
         task.prompt.turns(item.item, [shot.item for shot in shots_for(shots, item.item.stratum, task.shots, where)])
         for item in items
     ]
+    orders = [share.orders if movable(item.item) else 1 for item in items]
     drawn, missing = sum(share.counts.values()), [split for split in counts if split not in by_split]
     if not missing and len(items) >= drawn:
-        return prompts, ""
+        return prompts, orders, ""
     why = f", as its split {' and '.join(missing)} cannot be read here" if missing else ""
-    return prompts, f"{task.name}: {len(items):,} rows stand for {drawn:,} queries{why}"
+    return prompts, orders, f"{task.name}: {len(items):,} rows stand for {drawn:,} queries{why}"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.failures import FAILED
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
-
-FAILED = "failed"  # as finish reason, and as class of the verdict's reason
 
 
 @dataclass(frozen=True)

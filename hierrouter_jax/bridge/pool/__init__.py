@@ -1,7 +1,8 @@
 """The pool: which models, from where, at what price, and how they are asked."""
 
-from hierrouter_jax.bridge.pool.config import ModelConfig, PoolConfig, Resident, Sampling, load_pool, load_prompt
+from hierrouter_jax.bridge.pool.config import ModelConfig, PoolConfig, Resident, Sampling
 from hierrouter_jax.bridge.pool.endpoint import Endpoint
+from hierrouter_jax.bridge.pool.load import load_pool, load_prompt
 from hierrouter_jax.bridge.pool.source import (
     ModelSize,
     count_parameters,

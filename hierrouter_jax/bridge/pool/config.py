@@ -1,14 +1,12 @@
 """The pool's configuration: the candidate models in action order, and what they share."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from hierrouter_jax.bridge.pool.endpoint import Endpoint
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, SEED, Domain, Domains, check_domains
-from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
 
 Kind = Literal["transformers", "openai"]
@@ -64,6 +62,7 @@ class ModelConfig:
       dtype: precision of the weights while they run.
       base_rate: price of a token, read or written (the paper's single base rate).
       price_in, price_out: prices of a token read and of a token written, where they differ.
+      price_cached_in: price of a token read that a prefix cache serves, where that is cheaper.
       kind: `transformers` runs the weights here, `openai` calls an endpoint.
       revision: branch, tag or commit of a hub id; the commit that it names is recorded.
       device_map: devices of the weights, as transformers takes it (`auto`, `cuda:1`, a mapping); by default the first
@@ -91,6 +90,7 @@ class ModelConfig:
         "base_rate": NONNEGATIVE,
         "price_in": NONNEGATIVE,
         "price_out": NONNEGATIVE,
+        "price_cached_in": NONNEGATIVE,
         "positions": COUNT,
     }
 
@@ -113,6 +113,7 @@ class ModelConfig:
     endpoint: Endpoint | None = None
     trust_remote_code: bool = False
     size_from: str | dict[str, Any] | None = None
+    price_cached_in: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -159,6 +160,12 @@ class ModelConfig:
         stated = (self.base_rate is not None, self.price_in is not None, self.price_out is not None)
         if stated not in ((False, False, False), (True, False, False), (False, True, True)):
             raise InputError("state either base_rate, or both price_in and price_out")
+        prices = self.stated_prices
+        if self.price_cached_in is not None and (prices is None or self.price_cached_in > prices[0]):
+            raise InputError(
+                f"price_cached_in is {self.price_cached_in}, but must be at most the price of other tokens read, which "
+                f"is {'not stated' if prices is None else prices[0]}"
+            )
 
     @property
     def size_basis(self) -> str:
@@ -228,6 +235,15 @@ class PoolConfig:
                     "rate_from_parameters: true for the whole pool"
                 )
 
+    def reseeded(self, add: int) -> "PoolConfig":
+        """The pool with a number added to the seed of every member that samples; greedy members stay as they are."""
+
+        def other(model: ModelConfig) -> ModelConfig:
+            sampling = model.sampling
+            return model if sampling.greedy else replace(model, sampling=replace(sampling, seed=sampling.seed + add))
+
+        return replace(self, models=tuple(map(other, self.models)), external=tuple(map(other, self.external)))
+
     def price(self, model: ModelConfig, parameters: int | None) -> PricedModel:
         """A member at its stated prices, or else at its parameters in millions for every token.
 
@@ -242,38 +258,5 @@ class PoolConfig:
                     "config tells it, or state a price"
                 )
             prices = (parameters / 1e6, parameters / 1e6)
-        return PricedModel(model.name, *prices, parameters, model.max_new_tokens)
-
-
-def load_pool(path: Path) -> PoolConfig:
-    """Read a pool from YAML; a `prompt` given by name is that preset of `configs/prompt`.
-
-    Raises:
-      InputError: naming the file and the field that is unknown, missing, mistyped or refused, or a member that the
-        prompt speaks of and that there is not.
-    """
-    settings = load_yaml(path)
-    if isinstance(settings.get("prompt"), str):
-        settings["prompt"] = _prompt_preset(settings["prompt"], path)
-    pool = from_dict(PoolConfig, settings, path)
-    names = sorted(model.name for model in (*pool.models, *pool.external))
-    for name in pool.prompt.members:
-        if name not in names:
-            raise InputError(f"{path}: prompt.members: {name!r} is no member; {nearest(name, names)}")
-    return pool
-
-
-def load_prompt(path: Path) -> HopPrompt:
-    """Read the layout of a hop's prompt from YAML.
-
-    Raises:
-      InputError: naming the file and the field that is unknown, mistyped or refused.
-    """
-    return from_dict(HopPrompt, load_yaml(path), path)
-
-
-def _prompt_preset(name: str, where: Path) -> dict:
-    presets = {path.stem: path for path in config_path("prompt/paper.yaml").parent.glob("*.yaml")}
-    if name not in presets:
-        raise InputError(f"{where}: prompt: {name!r} is no preset; {nearest(name, sorted(presets))}")
-    return load_yaml(presets[name])
+        sizes = parameters, model.max_new_tokens
+        return PricedModel(model.name, *prices, *sizes, price_cached_in=model.price_cached_in)

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import tokenizers
-import torch
-import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
+from typing import TYPE_CHECKING, Any
 
 from hierrouter_jax.bridge.pool.config import ModelConfig
 from hierrouter_jax.bridge.pretrained import from_pretrained
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.files import user_cache
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+# torch and transformers are imported where they are used: a pool of endpoints alone needs neither.
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ModelSize:
     flops_per_token: int
 
 
-def count_parameters(config: PretrainedConfig, trust: bool = False) -> ModelSize:
+def count_parameters(config: "PretrainedConfig", trust: bool = False) -> ModelSize:
     """The size of the causal model that a config describes, built without memory for its weights.
 
     Args:
@@ -51,6 +51,9 @@ def count_parameters(config: PretrainedConfig, trust: bool = False) -> ModelSize
     Raises:
       ValueError: if transformers knows no causal model of this config.
     """
+    import torch
+    from transformers import AutoModelForCausalLM
+
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
     read, head = model.get_input_embeddings(), model.get_output_embeddings()
@@ -67,7 +70,7 @@ def count_parameters(config: PretrainedConfig, trust: bool = False) -> ModelSize
     )
 
 
-def member_size(config: ModelConfig, known: PretrainedConfig | None, **options: Any) -> ModelSize | None:
+def member_size(config: ModelConfig, known: "PretrainedConfig | None", **options: Any) -> ModelSize | None:
     """The size of a member's model: by what its `size_from` says, or else by its source's config.
 
     Args:
@@ -81,6 +84,8 @@ def member_size(config: ModelConfig, known: PretrainedConfig | None, **options: 
       OSError, ValueError and others of transformers: if the config is not there, or describes no causal model.
     """
     changes = config.size_from
+    if changes:
+        from transformers import AutoConfig
     if isinstance(changes, str):
         if changes.endswith(".json") and not Path(changes).is_file():  # else the hub would be asked for it
             raise InputError(f"model {config.name!r}: size_from: {changes}: no such file")
@@ -197,6 +202,8 @@ def _converted(path: Path, size: int, _: int) -> Path:
     folder = user_cache() / "gguf" / _key(path, size)
     if all((folder / name).is_file() for name in _WHOLE):
         return folder
+    from transformers import AutoConfig, AutoTokenizer
+
     tokenizer, config = (
         from_pretrained(kind, path.parent, gguf_file=path.name) for kind in (AutoTokenizer, AutoConfig)
     )
@@ -229,7 +236,22 @@ def _put(unfinished: Path, folder: Path) -> None:
 
 
 def _key(path: Path, size: int) -> str:
+    import tokenizers
+    import transformers
+
     with path.open("rb") as file:
         digest = hashlib.sha256(file.read(_HEADER_BYTES))
     digest.update(repr((size, _LAYOUT, transformers.__version__, tokenizers.__version__)).encode())
     return digest.hexdigest()[:32]
+
+
+def reach(config: ModelConfig, known: "PretrainedConfig | None") -> int | None:
+    """Longest prompt and response together, in tokens: the least of what the member and its model's config say."""
+    stated = None if known is None else getattr(known.get_text_config(), "max_position_embeddings", None)
+    return min(filter(None, (config.positions, stated)), default=None)
+
+
+def description(config: ModelConfig) -> dict[str, Any]:
+    """What `from_pretrained` takes of a member's tokenizer or config: its source, and whether code in it is trusted."""
+    revision = {"revision": config.revision} if config.revision else {}
+    return {"path": described(config.source), "trust": config.trust_remote_code, **revision}

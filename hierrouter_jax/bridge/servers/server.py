@@ -83,6 +83,11 @@ class Server:
             watch.join()
 
     @property
+    def settled(self) -> bool:
+        """Whether it answers now, or never will."""
+        return self._serving.is_set() or self._over
+
+    @property
     def _over(self) -> bool:
         return self.trouble is not None or self._stopping.is_set()
 
@@ -224,6 +229,16 @@ class Servers:
             stop.start()
         for stop in stops:
             stop.join()
+
+    def start(self) -> None:
+        """Begin to start all of them, rather than each at its first call."""
+        for server, _ in self._servers.values():
+            server.start()
+
+    @property
+    def settled(self) -> bool:
+        """Whether each of them answers now, or never will."""
+        return all(server.settled for server, _ in self._servers.values())
 
     def serve(self, config: ModelConfig) -> tuple[Endpoint, Server]:
         """Where a member with a command answers in this run, and its server, not yet started.

@@ -193,6 +193,10 @@ class MixConfig:
         if not self.tasks:
             raise InputError("tasks is empty, but a mix needs at least one")
 
+    def in_orders(self, orders: int) -> "MixConfig":
+        """The mix with each question of multiple choice asked in as many orders of its options."""
+        return replace(self, tasks={name: replace(share, orders=orders) for name, share in self.tasks.items()})
+
     def only(self, names: tuple[str, ...], counts: dict[str, int] | None) -> "MixConfig":
         """The mix of some tasks; `counts`, where given, are the queries a split of every one.
 

@@ -152,7 +152,8 @@ def _query(part: _Part, item: SourceItem, split: str, group: str, order: int) ->
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     name = f"{item.id}-order{order + 1}" if order else item.id
-    return Query(name, question.content, part.task.name, item.item.gold, split, group, shots=tuple(shown))
+    shown, again = tuple(shown), item.id if order else ""
+    return Query(name, question.content, part.task.name, item.item.gold, split, group, shots=shown, question=again)
 
 
 def _provenance(part: _Part, data: Path | None) -> dict[str, Any]:

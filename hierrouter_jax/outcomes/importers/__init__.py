@@ -1,4 +1,4 @@
-"""Outcomes that others published, as one-hop outcome tables."""
+"""Outcomes that others published, as outcome tables."""
 
 from hierrouter_jax.outcomes.importers.build import ImportOptions, build_table
 from hierrouter_jax.outcomes.importers.formats import FORMATS, read_format

@@ -1,15 +1,14 @@
-"""From the neutral frame to a one-hop outcome table with its provenance."""
+"""From the neutral frame to an outcome table with its provenance."""
 
 # pandas has no types of its own: what a frame gives is a union of everything to a checker.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from hierrouter_jax.domains import NATURAL, NONNEGATIVE, SEED, SIMILARITY, Domains, check_domains
 from hierrouter_jax.errors import InputError
@@ -17,21 +16,13 @@ from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.importers.costs import TokenCounter, check_prices, cost_meaning, fill_tokens
 from hierrouter_jax.outcomes.importers.records import Price, Records, digest
+from hierrouter_jax.outcomes.importers.routes import QueryEncoder, embed, spanned_tree
 from hierrouter_jax.outcomes.importers.scales import suspicious
 from hierrouter_jax.outcomes.importers.splits import Leaks, draw, draw_validation, leak_report, leaked
 from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.outcomes.table import SPLITS, Context, OutcomeTable, Query
+from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, Query
 
 _LISTED = 100
-
-
-class QueryEncoder(Protocol):
-    """What embeds queries; `spec` builds it again."""
-
-    @property
-    def spec(self) -> dict[str, Any]: ...
-
-    def encode(self, contexts: Sequence[Context]) -> Float[np.ndarray, "B E"]: ...
 
 
 @dataclass(frozen=True)
@@ -76,22 +67,24 @@ def build_table(
     options: ImportOptions = ImportOptions(),
     origin: Mapping[str, Any] | None = None,
 ) -> OutcomeTable:
-    """A one-hop table of outcomes that others recorded; `settings["import"]` tells where they come from.
+    """A table of outcomes that others recorded; `settings["import"]` tells where they come from.
+
+    Rows of one hop make a one-hop table; where a `route` is longer, the tree has the hops of the longest.
 
     Args:
       records: outcomes as a format gave them.
-      encoder: encoder of the query at the root.
+      encoder: encoder of the query and the responses so far.
       counter: what counts the tokens that are not given.
       prices, money_unit: prices of the pool and their unit; those of the source by default.
       options: choices of splits, leaks and tokens.
       origin: format and path of the source, for the record.
 
     Raises:
-      InputError: if a price or a token count is unknown, or no training query is left.
+      InputError: if a price or a token count is unknown, no training query is left, or the tree is too large.
     """
     frame = records.frame[records.frame["score"].notna()].reset_index(drop=True)
-    models = sorted(frame["model"].unique())
-    queries = _queries(frame, len(models))
+    models, tree = spanned_tree(frame["route"].tolist(), frame["query_id"].nunique())
+    queries = _queries(frame, tree.num_nodes - 1)
     duplicates = find_duplicates(queries["query"].tolist(), options.similarity, progress=True)
     drawn = options.resplit or bool(queries["split"].isna().all())
     report, source_splits = leak_report(queries, duplicates), set(queries["split"].dropna())
@@ -112,10 +105,10 @@ def build_table(
         **(origin or {}),
         "files": {name: digest(file) for name, file in records.files.items()},
         "options": {**asdict(options), "shares": dict(options.shares)},
-        "counts": _counts(queries, remaining, len(filled), len(models)),
+        "counts": _counts(queries, remaining, len(filled), tree),
         "rejected": {"count": len(records.rejected), "rows": [asdict(row) for row in records.rejected[:_LISTED]]},
         "duplicates": report | {"dropped": _dropped(queries)},
-        "suspicious": suspicious(frame),
+        "suspicious": suspicious(frame[frame["route"].map(len) == 1]),
         "tokens": tokens,
         "cost": cost_meaning(tokens, stated),
         "costless": not _costs(filled, pool, stated).any(),
@@ -126,13 +119,13 @@ def build_table(
         "dev_only": bool(records.public_test or options.public_test),
         "notes": list(records.notes),
     }
-    return _table(remaining, filled, pool, unit, encoder, stated, {"import": provenance})
+    return _table(tree, remaining, filled, pool, unit, encoder, stated, {"import": provenance})
 
 
-def _queries(frame: pd.DataFrame, models: int) -> pd.DataFrame:
-    """One row a query, in order of first appearance; `complete` where every model has an outcome."""
+def _queries(frame: pd.DataFrame, hops: int) -> pd.DataFrame:
+    """One row a query, in order of first appearance; `complete` where all hops of the tree have an outcome."""
     queries = frame.drop_duplicates("query_id")[["query_id", "query", "task", "gold", "split"]].reset_index(drop=True)
-    queries["complete"] = queries["query_id"].map(frame["query_id"].value_counts()) == models
+    queries["complete"] = queries["query_id"].map(frame["query_id"].value_counts()) == hops
     unsplit = queries["split"].isna()
     if unsplit.any() and not unsplit.all():
         raise InputError(
@@ -159,14 +152,15 @@ def _splits(queries: pd.DataFrame, group: np.ndarray, drawn: bool, options: Impo
     return splits
 
 
-def _counts(queries: pd.DataFrame, remaining: pd.DataFrame, outcomes: int, models: int) -> dict[str, Any]:
+def _counts(queries: pd.DataFrame, remaining: pd.DataFrame, outcomes: int, tree: HopTree) -> dict[str, Any]:
     partial = remaining[~remaining["complete"]]
     return {
         "queries_read": len(queries),
         "queries": len(remaining),
-        "models": models,
+        "models": tree.num_models,
+        "hops": tree.horizon,
         "outcomes": outcomes,
-        "missing": len(remaining) * models - outcomes,
+        "missing": len(remaining) * (tree.num_nodes - 1) - outcomes,
         "splits": {str(name): int(count) for name, count in remaining["split"].value_counts().items()},
         "partial_queries": {str(name): int(count) for name, count in partial["split"].value_counts().items()},
         "tasks": {str(name): int(count) for name, count in remaining["task"].value_counts().items()},
@@ -246,6 +240,7 @@ def _empty_splits(queries: pd.DataFrame, drawn: bool, options: ImportOptions) ->
 
 
 def _table(
+    tree: HopTree,
     queries: pd.DataFrame,
     frame: pd.DataFrame,
     pool: tuple[PricedModel, ...],
@@ -254,9 +249,10 @@ def _table(
     stated: bool,
     settings: dict[str, Any],
 ) -> OutcomeTable:
-    shape = (len(queries), 1 + len(pool))
+    shape = (len(queries), tree.num_nodes)
     row = frame["query_id"].map({name: at for at, name in enumerate(queries["query_id"])}).to_numpy()
-    node = 1 + frame["model"].map({member.name: at for at, member in enumerate(pool)}).to_numpy()
+    action = {member.name: at for at, member in enumerate(pool)}
+    node = np.array([tree.node([action[model] for model in route]) for route in frame["route"]])
 
     def spread(name: str, dtype: Any, empty: Any = 0) -> np.ndarray:
         column = np.full(shape, empty, dtype=dtype)
@@ -266,23 +262,24 @@ def _table(
     available = np.zeros(shape, dtype=bool)
     available[:, 0] = True
     available[row, node] = True
+    response = spread("response", object, "")
+    table_queries = tuple(
+        Query(q.query_id, q.query, q.task, q.gold, q.split, q.group) for q in queries.itertuples(index=False)
+    )
+    embedding, work = embed(encoder, tree, table_queries, response, available)
     return OutcomeTable(
-        tree=HopTree(len(pool), 1),
+        tree=tree,
         pool=pool,
-        queries=tuple(
-            Query(q.query_id, q.query, q.task, q.gold, q.split, q.group) for q in queries.itertuples(index=False)
-        ),
-        context_embedding=encoder.encode([Context(q.query, task=q.task) for q in queries.itertuples(index=False)])[
-            :, None, :
-        ],
+        queries=table_queries,
+        context_embedding=embedding,
         quality=spread("score", np.float32),
         tokens_in=spread("tokens_in", np.int32),
         tokens_out=spread("tokens_out", np.int32),
         available=available,
-        response=spread("response", object, ""),
+        response=response,
         encoder=encoder.spec,
         money_unit=unit,
-        settings=settings,
+        settings=settings | {"encoder": {"multiply_adds": work}},
         latency=spread("latency", np.float32) if frame["latency"].notna().all() else None,
         stated_cost=spread("cost", np.float64) if stated else None,
     )

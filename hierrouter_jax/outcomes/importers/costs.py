@@ -17,6 +17,7 @@ import pandas as pd
 from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.importers.records import Price
+from hierrouter_jax.outcomes.importers.routes import ARROW, prompts
 
 _WORDS = re.compile(r"\w+|[^\w\s]")
 _LLMROUTER_PER, _LLMROUTER_UNIT = 1e6, "US dollars"
@@ -62,10 +63,10 @@ def fill_tokens(
     Raises:
       InputError: if tokens must be counted and there is no counter, or some outcomes alone have no response.
     """
-    filled = frame.copy()
+    filled = frame.assign(prompt=prompts(frame))
     counter = WordCounter() if counter is None and costs_stated else counter
     report: dict[str, object] = {"tokenizer": None, "counted_in": 0, "counted_out": 0}
-    for name, text in (("tokens_in", "query"), ("tokens_out", "response")):
+    for name, text in (("tokens_in", "prompt"), ("tokens_out", "response")):
         rows = filled[name].isna() & filled[text].notna()
         if not rows.any():
             continue
@@ -80,6 +81,15 @@ def fill_tokens(
         filled.loc[rows, name] = filled.loc[rows, text].map(counts)
         report["tokenizer"] = counter.name
         report["counted_in" if name == "tokens_in" else "counted_out"] = int(rows.sum())
+    unread = filled["tokens_in"].isna()
+    if unread.any() and not costs_stated:
+        row = filled[unread].iloc[0]
+        route = f" {ARROW} ".join(row["route"])
+        raise InputError(
+            f"query {row['query_id']!r}, route {route!r}: tokens_in is not given, and neither is an earlier response "
+            "of the route, which it would be counted from"
+        )
+    filled.loc[unread, "tokens_in"] = 0
     unknown = filled["tokens_out"].isna()
     if unknown.any() and not unknown.all() and tokens_out is None and not costs_stated:
         row = filled[unknown].iloc[0]

@@ -1,4 +1,4 @@
-"""The formats that outcomes are imported from, by name, and the long one: a row a query and model."""
+"""The formats that outcomes are imported from, by name, and the long one: a row a query and hop."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +27,7 @@ def read_long(path: Path, rows: Gatherer, columns: Mapping[str, str] | None = No
     """The long format: a file, or all of a folder, with columns `query`, `model` and `score`, and any of the others.
 
     Without `task` every query is of the task "queries". Without `query_id` a query is its task, split and text.
+    Without `route` a row is a model's answer to the query alone; with it, a hop after the others that it names.
 
     Args:
       path: the file or the folder.

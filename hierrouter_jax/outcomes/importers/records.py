@@ -1,4 +1,4 @@
-"""The neutral long frame that every format is read into: one row a query and model, and what could not be read."""
+"""The neutral long frame that every format is read into: one row a query and hop, and what could not be read."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.importers.routes import ARROW, read_route, with_prefixes
 from hierrouter_jax.outcomes.importers.scales import Beyond, Scales, Stated, number_of
 from hierrouter_jax.outcomes.rows import Rows, read_document, read_rows
 from hierrouter_jax.outcomes.table import SPLITS
@@ -17,7 +18,7 @@ from hierrouter_jax.outcomes.texts import NotText, as_text, gold_text, unknown
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
 
 
-OPTIONAL = ("response", "tokens_in", "tokens_out", "cost", "latency", "split")
+OPTIONAL = ("response", "tokens_in", "tokens_out", "cost", "latency", "split", "route")
 COLUMNS = ("query_id", "query", "task", "gold", "model", "score", *OPTIONAL)
 WHOLE = "top level"  # where a file's fault is no row's
 _SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation", "dev": "validation"}
@@ -89,7 +90,8 @@ class Gatherer:
         self._rows: list[dict[str, Any]] = []
         self._rejected: list[Rejected] = []
         self._texts: dict[str, tuple[str, str, Any]] = {}
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, tuple[str, ...]]] = set()
+        self._places: list[tuple[Path, Any]] = []  # of the rows
 
     def add(self, file: Path, row: Any, values: dict[str, Any], column: str = "score") -> None:
         """Take one outcome; `values` holds `COLUMNS`, of which the `OPTIONAL` ones may be left out.
@@ -112,12 +114,14 @@ class Gatherer:
         except _Unreadable as error:
             self.reject(file, row, str(error))
             return
-        key = (cleaned["query_id"], cleaned["model"])
+        key = (cleaned["query_id"], cleaned["route"])
         if key in self._seen:
-            self.reject(file, row, f"a second outcome of {key[1]!r} for query {key[0]!r}; the first is kept")
+            shown = f" {ARROW} ".join(key[1])
+            self.reject(file, row, f"a second outcome of {shown!r} for query {key[0]!r}; the first is kept")
             return
         self._seen.add(key)
         self._rows.append(cleaned)
+        self._places.append((file, row))
 
     def reject(self, file: Path, row: Any, reason: str) -> None:
         self._rejected.append(Rejected(self.name(file), str(row), reason))
@@ -146,12 +150,19 @@ class Gatherer:
         Raises:
           InputError: if nothing could be read.
         """
-        if not any(row["score"] is not None for row in self._rows):
+        whole, orphans = with_prefixes(self._rows)
+        for index, gap in orphans:
+            query = self._rows[index]["query_id"]
+            self.reject(
+                *self._places[index], f"query {query!r} has no outcome of the hop {f' {ARROW} '.join(gap)!r} before"
+            )
+        rows = [self._rows[index] for index in whole]
+        if not any(row["score"] is not None for row in rows):
             first = next((f"; the first: {place(row.file, row.row)}: {row.reason}" for row in self._rejected), "")
             raise InputError(f"{self._root}: no outcome can be read ({len(self._rejected)} rows are unreadable{first})")
         self._scales.check()
-        frame = pd.DataFrame(self._rows, columns=list(COLUMNS), dtype=object)
-        marked = sum("\ufffd" in (row["query"] + (row["response"] or "")) for row in self._rows)
+        frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+        marked = sum("\ufffd" in (row["query"] + (row["response"] or "")) for row in rows)
         if marked:
             self.note(
                 f"{marked:,} outcomes hold U+FFFD, the mark of a character that could not be read, in their query or "
@@ -211,6 +222,14 @@ def _clean(values: dict[str, Any]) -> dict[str, Any]:
             if not (cleaned[name].is_integer() and cleaned[name] < 2**31):
                 raise _Unreadable(f"{name} is {cleaned[name]!r}, but must be a whole number")
             cleaned[name] = int(cleaned[name])
+    try:
+        cleaned["route"] = (cleaned["model"],) if missing(values.get("route")) else read_route(values["route"])
+    except ValueError as error:
+        raise _Unreadable(f"route {error}") from None
+    if cleaned["route"][-1] != cleaned["model"]:
+        raise _Unreadable(
+            f"route ends in {cleaned['route'][-1]!r}, but must end in the row's model {cleaned['model']!r}"
+        )
     if cleaned["split"] is not None:
         if str(cleaned["split"]).lower() not in _SPLIT_NAMES:
             raise _Unreadable(f"split is {cleaned['split']!r}, but must be one of {', '.join(SPLITS)}")

@@ -32,6 +32,15 @@ def headlines(evaluation: dict[str, Any]) -> list[str]:
     return [_sentence(row, evaluation) for row in learned]
 
 
+def choice_sentence(evaluation: dict[str, Any]) -> str:
+    """Which policy is exported, and before how many others on validation; empty where nothing was chosen."""
+    chosen = evaluation.get("chosen")
+    if not chosen:
+        return ""
+    start = f"Exported is {chosen['policy']}, of kind {chosen['kind']}"
+    return f"{start}: its return on the validation queries is the best of {len(chosen['candidates'])} policies."
+
+
 def live_sentence(evaluation: dict[str, Any]) -> str:
     """How far live routing and the table agree."""
     live = evaluation.get("live")
@@ -70,12 +79,24 @@ def _against(row: dict[str, Any], opponent: dict[str, Any], known: dict[str, Any
         difference = row["accuracy"] - opponent["accuracy"]
         return f", {_points(difference)} than {who} (without a paired interval in this run)"
     interval = f"95{formats.NARROW_SPACE}% interval {' to '.join(formats.signed_points(end) for end in known['ci'])}"
-    word = verdict(known)
+    word, seeds = verdict(known), _over_seeds(known)
     if word in ("better", "worse"):
         loses = ", so it loses to it" if word == "worse" else ""
-        return f", {_points(known['difference'])} than {who} ({interval}){loses}"
+        return f", {_points(known['difference'])} than {who} ({interval}){loses}{seeds}"
     tied = "tied: at most 1 point worse" if word == "tied" else "undecided"
-    return f"; {who}, differs by {formats.signed_points(known['difference'])} points ({interval}), which is {tied}"
+    differs = formats.signed_points(known["difference"])
+    return f"; {who}, differs by {differs} points ({interval}), which is {tied}{seeds}"
+
+
+def _over_seeds(known: dict[str, Any]) -> str:
+    """What holds of the learner from seed to seed, where several were trained: the policy itself is one of them."""
+    seeds = known.get("over_seeds")
+    if seeds is None:
+        return ""
+    ends = " to ".join(formats.signed_points(end) for end in seeds["ci"])
+    return (
+        f"; over its {seeds['seeds']} seeds {formats.signed_points(seeds['difference'])} ({ends}), {seeds['verdict']}"
+    )
 
 
 def _cost_clause(row: dict[str, Any], evaluation: dict[str, Any], opponent: dict[str, Any] | None = None) -> str:

@@ -14,6 +14,7 @@ from hierrouter_jax.evaluation.policy_outcome import flips
 from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
+from hierrouter_jax.outcomes.ties import first_best
 from hierrouter_jax.training.checks import check_charges
 from hierrouter_jax.training.router import TrainedRouter
 
@@ -93,12 +94,14 @@ def choices(router: TrainedRouter, table: OutcomeTable) -> Choices:
         return run_policy(router.static, params, device, conditions, router.hyper.ranges).log_probs()
 
     logs = np.asarray(log_probs(router.params(router.chosen_seed), device))
-    return Choices(np.exp(logs), greedy_ends(logs, table.tree))
+    return Choices(np.exp(logs), greedy_ends(logs, table.tree, device.tie_order))
 
 
-def greedy_ends(preference: Float[np.ndarray, "Q D A"], tree: HopTree) -> Int[np.ndarray, " Q"]:
-    """Where taking the most preferred action everywhere ends, ties to the lowest index."""
-    best = preference.argmax(axis=-1)
+def greedy_ends(
+    preference: Float[np.ndarray, "Q D A"], tree: HopTree, tie_order: tuple[int, ...]
+) -> Int[np.ndarray, " Q"]:
+    """Where taking the most preferred action everywhere ends, of equal ones the first in `tie_order`."""
+    best = first_best(preference, tie_order)
     queries, nodes = np.arange(len(best)), np.zeros(len(best), dtype=int)
     for stage in range(tree.horizon):
         here = tree.stages[nodes] == stage  # the others have stopped

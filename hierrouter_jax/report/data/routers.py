@@ -12,6 +12,7 @@ from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import ending_at, policy_outcome
+from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import RIGHT
 from hierrouter_jax.report import formats
@@ -152,7 +153,8 @@ def pair_section(a: Side, b: Side) -> Section:
     }
     differ = np.flatnonzero((ends[0] != ends[1]) | (right[0] != right[1]))
     listed = [_row(a, b, int(query), ends, costs, quality, right) for query in differ]
-    accuracy, cost = (_difference(*values) for values in ((quality[0], quality[1]), (costs[0], costs[1])))
+    group = find_duplicates([query.text for query in part.queries]).group
+    accuracy, cost = (_difference(values[0], values[1], group) for values in (quality, costs))
     numbers = {
         "a": a.label,
         "b": b.label,
@@ -166,8 +168,8 @@ def pair_section(a: Side, b: Side) -> Section:
     return Section(_context(numbers, listed, a.policies.files.evaluation.get("money_unit", "money units")), listed)
 
 
-def _difference(values: np.ndarray, others: np.ndarray) -> dict[str, Any]:
-    difference = paired_difference(np.asarray(values, float), np.asarray(others, float))
+def _difference(values: np.ndarray, others: np.ndarray, cluster: np.ndarray) -> dict[str, Any]:
+    difference = paired_difference(np.asarray(values, float), np.asarray(others, float), cluster)
     return {"difference": difference.value, "ci": list(difference.interval), "p_value": difference.p_value}
 
 

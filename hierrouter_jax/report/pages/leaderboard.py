@@ -29,12 +29,19 @@ def build_leaderboard_page(folder: Path) -> Path:
     context = {
         "title": name,
         "heading": f"hierrouter leaderboard \N{MIDDLE DOT} {name}",
-        "headlines": [f"{board['name']}: {board['headline']['sentence']}" for board in result["boards"]],
+        "headlines": [f"{board['name']}: {sentence}" for board in result["boards"] for sentence in _sentences(board)],
         "boards": boards,
+        "controls": any(board["controls"] for board in boards),
         "record": [(key.replace("_", " "), value) for key, value in result["record"].items()],
     }
     numbers = {"name": name, "headlines": context["headlines"]}
     return write_site(folder, Site("leaderboard.html.j2", context, _frames(result["boards"]), numbers, figures))
+
+
+def _sentences(board: dict[str, Any]) -> list[str]:
+    """What a board says, and what its controls say where it has any."""
+    controls = board.get("controls")
+    return [board["headline"]["sentence"], *([controls["sentence"]] if controls else [])]
 
 
 def _board(board: dict[str, Any], at: int) -> dict[str, Any]:
@@ -50,6 +57,7 @@ def _board(board: dict[str, Any], at: int) -> dict[str, Any]:
         "ceiling": 1 - board["co_failure"]["value"],
         "ceiling_ci": [1 - end for end in reversed(board["co_failure"]["ci"])],
         "left_out": board["left_out"],
+        "controls": board.get("controls"),
         "two_models": any(row.get("apgr") is not None for row in board["policies"]),
         "tasks": list(board["policies"][0]["per_task"]),
         "rows": [
@@ -108,8 +116,9 @@ def _frames(boards: list[dict[str, Any]]) -> dict[str, Any]:
     """Every number of the page as tables, fractions as they are and costs in the table's money unit."""
     import pandas as pd
 
-    policies, points, tasks, splits, comparisons = [], [], [], [], []
+    policies, points, tasks, splits, comparisons, controls = [], [], [], [], [], []
     for board in boards:
+        controls += [{"table": board["name"], **_ends(row)} for row in (board.get("controls") or {"rows": []})["rows"]]
         comparisons += [{"table": board["name"], **_ends(row)} for row in board["comparisons"]]
         for row in board["policies"]:
             of = {"table": board["name"], "policy": row["name"]}
@@ -125,6 +134,7 @@ def _frames(boards: list[dict[str, Any]]) -> dict[str, Any]:
             tasks += [{**of, "task": task, **_ends(value)} for task, value in row["per_task"].items()]
             splits += [{**of, "split": at, "accuracy": value} for at, value in enumerate(row["accuracy_by_split"])]
     together = {"policies": policies, "points": points, "tasks": tasks, "splits": splits, "comparisons": comparisons}
+    together |= {"controls": controls} if controls else {}
     return {name: pd.DataFrame(rows) for name, rows in together.items()}
 
 

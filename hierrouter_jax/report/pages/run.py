@@ -8,6 +8,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.headlines import (
     answered_right,
+    choice_sentence,
     choose_transcripts,
     headlines,
     live_sentence,
@@ -142,7 +143,7 @@ def _context(files: Any) -> dict[str, Any]:
         "title": files.name,
         "heading": f"hierrouter report \N{MIDDLE DOT} {files.name}",
         "table": evaluation["table"],
-        "headlines": [*headlines(evaluation), live_sentence(evaluation)],
+        "headlines": [*headlines(evaluation), *filter(None, [choice_sentence(evaluation)]), live_sentence(evaluation)],
         "pool": [
             {**model, "variable": _variable(model["name"], files.models)}
             for model in formats.pool_members(evaluation["table"])
@@ -153,6 +154,7 @@ def _context(files: Any) -> dict[str, Any]:
         "seeds": [_seeds(row) for row in learned if row.get("seeds")],
         "comparisons": [_comparison(row) for row in comparisons],
         "holm": all("p_holm" in row for row in comparisons),
+        "second_hops": [_second_hop(row) for row in evaluation.get("second_hop") or []],
         "mixed_metrics": any(row["metric"] != "accuracy" for row in comparisons),
         "tasks": [{"name": task, "queries": _task_queries(heat, task)} for task in tasks],
         "heat": [_heat(row, tasks) for row in heat],
@@ -217,6 +219,15 @@ def _comparison(row: dict[str, Any]) -> dict[str, Any]:
         "cost": formats.multiple(row.get("relative_cost")),
         "verdict": verdict(row) if points else "",
     }
+
+
+def _second_hop(row: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: row[name] for name in ("gain", "another_try", "reading")}
+    cells = [
+        (formats.signed_points(one["value"]), " to ".join(formats.signed_points(end) for end in one["ci"]))
+        for one in shown.values()
+    ]
+    return {**row, "cells": cells}
 
 
 def _heat(row: dict[str, Any], tasks: list[str]) -> dict[str, Any]:

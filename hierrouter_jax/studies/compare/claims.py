@@ -2,70 +2,64 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from hierrouter_jax.evaluation.crossed import linearised
 from hierrouter_jax.evaluation.intervals import probability_of_improvement_estimate
 from hierrouter_jax.evaluation.metrics import average_quality, hull, hypervolume
-from hierrouter_jax.evaluation.paired import (
-    Difference,
-    Resamples,
-    crossed_means,
-    flipped_means,
-    resampled_difference,
-    verdicts,
-)
+from hierrouter_jax.evaluation.paired import Difference, paired_difference, verdicts
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes
 
 # Declared before anything is seen. Claims rest on the primary family alone.
 PRIMARY, SECONDARY = ("return", "hypervolume"), ("aiq", "accuracy at matched cost")
+FEWEST_SEEDS = 2  # with one, nothing tells how far another seed of the same arm would be from it
+ENOUGH_SEEDS = 3  # two are judged, by intervals so wide that little can be seen
+
+Outcomes = tuple[Float[np.ndarray, "W S Q"], Float[np.ndarray, "W S Q"]]  # an arm's cost and quality
 
 # A measure of an arm from its cost and quality at the W cost weights, for any leading axes.
 Measure = Callable[[Float[np.ndarray, "*B W"], Float[np.ndarray, "*B W"]], Float[np.ndarray, "*B"]]
 
 
 @dataclass(frozen=True)
-class Means:
-    """An arm's cost and quality at W cost weights, averaged in every way that a comparison needs.
+class Judgement:
+    """How arms are compared.
 
     Attributes:
-      arm: outcomes of the arm at every cost weight, seed and query.
-      drawn: resamples of seeds and of queries, the same for all arms.
+      cluster: cluster of each judged query [Q]; duplicates are one piece of evidence.
+      reference: reference point and cost range of the fronts.
+      resamples: number of resamples of the bootstrap of P(improvement).
     """
 
-    arm: ArmOutcomes
-    drawn: Resamples
+    cluster: Int[np.ndarray, " Q"]
+    reference: dict[str, Any]
+    resamples: int
 
-    @property
-    def observed(self) -> tuple[Float[np.ndarray, " W"], Float[np.ndarray, " W"]]:
-        return self.arm.outcome.cost.mean(axis=(1, 2)), self.arm.outcome.quality.mean(axis=(1, 2))
-
-    @property
-    def by_seed(self) -> tuple[Float[np.ndarray, "S W"], Float[np.ndarray, "S W"]]:
-        return self.arm.outcome.cost.mean(axis=2).T, self.arm.outcome.quality.mean(axis=2).T
-
-    @property
-    def by_query(self) -> tuple[Float[np.ndarray, "W Q"], Float[np.ndarray, "W Q"]]:
-        return self.arm.outcome.cost.mean(axis=1), self.arm.outcome.quality.mean(axis=1)
-
-    @cached_property
-    def resampled(self) -> tuple[Float[np.ndarray, "R W"], Float[np.ndarray, "R W"]]:
-        outcome = self.arm.outcome
-        return crossed_means(outcome.cost, self.drawn).T, crossed_means(outcome.quality, self.drawn).T
+    def difference(self, a: Outcomes, b: Outcomes, measure: Measure) -> Difference:
+        """A measure of one arm minus that of another, on the same seeds and queries."""
+        return paired_difference(added(measure, *a), added(measure, *b), self.cluster)
 
 
-def comparisons(arms: list[ArmOutcomes], drawn: Resamples, reference: dict[str, Any]) -> list[dict[str, Any]]:
+def added(
+    measure: Measure, cost: Float[np.ndarray, "W S Q"], quality: Float[np.ndarray, "W S Q"]
+) -> Float[np.ndarray, "S Q"]:
+    """What each seed and query adds to a measure of an arm."""
+    return linearised(lambda means: measure(*np.split(means, 2, axis=-1)), np.concatenate([cost, quality]))
+
+
+def comparisons(arms: list[ArmOutcomes], judgement: Judgement) -> list[dict[str, Any]]:
     """`comparisons` in compare.json: all arms but the first against the first."""
-    baseline, *others = (Means(arm, drawn) for arm in arms)
-    rows = [row for other in others for row in _pair(other, baseline, reference)]
+    baseline, *others = arms
+    rows = [row for other in others for row in _pair(other, baseline, judgement)]
+    few = baseline.outcome.quality.shape[1] < FEWEST_SEEDS
     for family in (PRIMARY, SECONDARY):
         its = [row for row in rows if row["metric"] in family]
         differences = [Difference(row["difference"], tuple(row["ci"]), row["p_value"]) for row in its]
         for row, verdict in zip(its, verdicts(differences), strict=True):
-            row |= {"p_holm": verdict.p_holm, "verdict": verdict.word}
+            row |= {"p_holm": verdict.p_holm, "verdict": "undecided" if few else verdict.word}
     return rows
 
 
@@ -79,30 +73,41 @@ def family(arms: list[str], cost_weights: int) -> str:
     )
 
 
-def _pair(a: Means, b: Means, reference: dict[str, Any]) -> list[dict[str, Any]]:
-    """All rows of one arm against the baseline, p-values not yet corrected."""
-    permuted = _relabelled(a, b)
+def measures(
+    cost_weights: Float[np.ndarray, " W"],
+    cost_normaliser: float,
+    reference: dict[str, Any],
+    matched: Float[np.ndarray, " W"],
+) -> list[tuple[str, float | None, Measure]]:
+    """What is compared: name, cost weight where it is of one, and how it is measured; the primary family first.
+
+    Args:
+      matched: mean cost of the baseline at each cost weight.
+    """
     low, high = reference["cost_range"]
-    measures: list[tuple[str, float | None, Measure]] = []
-    for index, weight in enumerate(a.arm.cost_weights):
-        measures.append(("return", float(weight), _return_at(index, a.arm)))
-    measures.append(("hypervolume", None, lambda cost, quality: hypervolume(cost, quality, reference["cost"])))
-    measures.append(("aiq", None, lambda cost, quality: average_quality(cost, quality, low, high)))
-    for index, weight in enumerate(a.arm.cost_weights):
-        measures.append(("accuracy at matched cost", float(weight), _quality_at(b.observed[0][index])))
-    rows = []
-    for metric, weight, measure in measures:
-        difference = resampled_difference(
-            float(measure(*a.observed) - measure(*b.observed)),
-            measure(*a.resampled) - measure(*b.resampled),
-            measure(*permuted[0]) - measure(*permuted[1]),
-        )
-        mine, theirs = measure(*a.by_seed)[:, None], measure(*b.by_seed)[:, None]
-        chance = probability_of_improvement_estimate(mine, theirs, len(a.drawn.seeds))
+    rows: list[tuple[str, float | None, Measure]] = []
+    for index, weight in enumerate(cost_weights):
+        rows.append(("return", float(weight), _return_at(index, float(weight) / cost_normaliser)))
+    rows.append(("hypervolume", None, lambda cost, quality: hypervolume(cost, quality, reference["cost"])))
+    rows.append(("aiq", None, lambda cost, quality: average_quality(cost, quality, low, high)))
+    for index, weight in enumerate(cost_weights):
+        rows.append(("accuracy at matched cost", float(weight), _quality_at(float(matched[index]))))
+    return rows
+
+
+def _pair(a: ArmOutcomes, b: ArmOutcomes, judgement: Judgement) -> list[dict[str, Any]]:
+    """All rows of one arm against the baseline, p-values not yet corrected."""
+    ours, theirs = ((arm.outcome.cost, arm.outcome.quality) for arm in (a, b))
+    by_seed = [tuple(values.mean(axis=2).T for values in its) for its in (ours, theirs)]  # [S, W]
+    matched, rows = b.outcome.cost.mean(axis=(1, 2)), []
+    for metric, weight, measure in measures(a.cost_weights, a.cost_normaliser, judgement.reference, matched):
+        difference = judgement.difference(ours, theirs, measure)
+        runs, others = (measure(*its)[:, None] for its in by_seed)
+        chance = probability_of_improvement_estimate(runs, others, judgement.resamples)
         rows.append(
             {
-                "a": a.arm.name,
-                "b": b.arm.name,
+                "a": a.name,
+                "b": b.name,
                 "metric": metric,
                 "family": "primary" if metric in PRIMARY else "secondary",
                 "cost_weight": weight,
@@ -118,9 +123,9 @@ def _pair(a: Means, b: Means, reference: dict[str, Any]) -> list[dict[str, Any]]
     return rows
 
 
-def _return_at(index: int, arm: ArmOutcomes) -> Measure:
+def _return_at(index: int, weight: float) -> Measure:
     def measure(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
-        return quality[..., index] - arm.cost_weights[index] * cost[..., index] / arm.cost_normaliser
+        return quality[..., index] - weight * cost[..., index]
 
     return measure
 
@@ -134,25 +139,29 @@ def _quality_at(matched: float) -> Measure:
     return measure
 
 
-def _relabelled(a: Means, b: Means) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Cost and quality [P, W] of both arms after their names were swapped, or not, on each query, seeds averaged."""
-    pairs = list(zip(a.by_query, b.by_query, strict=True))
-    half = np.concatenate([(mine - theirs) / 2 for mine, theirs in pairs])
-    cost, quality = np.split(flipped_means(half), 2, axis=1)
-    middle = [((mine + theirs) / 2).mean(axis=1) for mine, theirs in pairs]
-    return (middle[0] + cost, middle[1] + quality), (middle[0] - cost, middle[1] - quality)
-
-
 _VERDICTS = ("better", "worse", "tied", "undecided")
 
 
-def claims(arms: list[str], comparisons: list[dict[str, Any]]) -> list[str]:
+def claims(arms: list[str], comparisons: list[dict[str, Any]], seeds: int) -> list[str]:
     """What may be said of each arm beside the baseline, `arms[0]`, and what may not.
 
     Only corrected verdicts of the primary family are claimed; AIQ is told for orientation.
+
+    Args:
+      seeds: number of runs of each arm; of too few it is said what they do not allow.
     """
     baseline = arms[0]
     sentences = [_summary(baseline, comparisons)]
+    if seeds < FEWEST_SEEDS:
+        sentences.append(
+            "One seed allows no claim about an arm: intervals and p-values are about these runs on queries like these; "
+            f"compare at least {ENOUGH_SEEDS} seeds."
+        )
+    elif seeds < ENOUGH_SEEDS:
+        sentences.append(
+            f"With {seeds} seeds only very large differences can be seen: the seeds' part of each interval is 12.7 "
+            f"standard errors wide to either side; compare at least {ENOUGH_SEEDS}."
+        )
     for arm in arms[1:]:
         its = [row for row in comparisons if row["a"] == arm]
         sentences.append(_returns(arm, baseline, [row for row in its if row["metric"] == "return"]))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, flips, policy_outcome
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig
 from hierrouter_jax.studies.compare.runs import ArmRuns

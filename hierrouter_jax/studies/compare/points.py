@@ -6,23 +6,23 @@ import numpy as np
 from jaxtyping import Float
 
 from hierrouter_jax.config import to_dict
-from hierrouter_jax.evaluation.intervals import interquartile_mean_estimate, percentile_interval
+from hierrouter_jax.evaluation.crossed import crossed_mean
+from hierrouter_jax.evaluation.intervals import interquartile_mean_estimate
 from hierrouter_jax.evaluation.metrics import average_quality, hypervolume, pareto_front
-from hierrouter_jax.evaluation.paired import Resamples, crossed_means
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.compare.claims import Judgement, Measure, added
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes
 from hierrouter_jax.studies.compare.runs import finite
 from hierrouter_jax.studies.measures import route_shares, task_rows
 from hierrouter_jax.training.settings import numbers
 
 
-def arm_row(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, reference: dict[str, Any]) -> dict[str, Any]:
+def arm_row(arm: ArmOutcomes, part: OutcomeTable, judgement: Judgement) -> dict[str, Any]:
     """One of `arms` in compare.json.
 
     Args:
       part: the judged split.
-      drawn: seeds and queries, the same for all arms.
-      reference: reference point and cost range of the fronts.
+      judgement: clusters, bounds and resamples, the same for all arms.
     """
     its = arm.runs.arm
     values, over_weights = numbers(its.settings.hyper), arm.returns.mean(axis=2).T
@@ -38,20 +38,20 @@ def arm_row(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, reference: d
         "configurations_tried": sum(map(len, arm.runs.tried)),
         "configurations_per_point": len(arm.runs.tried[0]),
         "tuning": arm.runs.tried if len(arm.runs.tried[0]) > 1 else None,
-        "points": [_point(arm, part, drawn, row) for row in range(len(arm.cost_weights))],
-        "front": _front(arm, drawn, reference),
-        "return_over_cost_weights": _estimate(interquartile_mean_estimate(over_weights, len(drawn.seeds))),
+        "points": [_point(arm, part, judgement, row) for row in range(len(arm.cost_weights))],
+        "front": _front(arm, judgement),
+        "return_over_cost_weights": _estimate(interquartile_mean_estimate(over_weights, judgement.resamples)),
     }
 
 
-def _point(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, row: int) -> dict[str, Any]:
+def _point(arm: ArmOutcomes, part: OutcomeTable, judgement: Judgement, row: int) -> dict[str, Any]:
     outcome, ends = arm.outcome, arm.ends[row]
     blocks, every = arm.accuracy_curve.shape[-1], arm.runs.arm.settings.static.evaluate_every
     return {
         "cost_weight": float(arm.cost_weights[row]),
-        "accuracy": _measure(outcome.quality[row], drawn),
-        "cost": _measure(outcome.cost[row], drawn),
-        "return": _measure(arm.returns[row], drawn),
+        "accuracy": _measure(outcome.quality[row], judgement),
+        "cost": _measure(outcome.cost[row], judgement),
+        "return": _measure(arm.returns[row], judgement),
         "hops": float(outcome.hops[row].mean()),
         "repaired": float(outcome.repaired[row].mean()),
         "damaged": float(outcome.damaged[row].mean()),
@@ -61,8 +61,8 @@ def _point(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, row: int) -> 
         "settings": arm.runs.settings[row],
         "curve": {
             "update": [every * (block + 1) for block in range(blocks)],
-            "validation_accuracy": _band(arm.accuracy_curve[row], len(drawn.seeds)),
-            "validation_return": _band(arm.return_curve[row], len(drawn.seeds)),
+            "validation_accuracy": _band(arm.accuracy_curve[row], judgement.resamples),
+            "validation_return": _band(arm.return_curve[row], judgement.resamples),
         },
         "routes": {task: route_shares(ends[:, rows], part) for task, rows in task_rows(part)},
         "stop_rate": {
@@ -73,14 +73,14 @@ def _point(arm: ArmOutcomes, part: OutcomeTable, drawn: Resamples, row: int) -> 
     }
 
 
-def _measure(values: Float[np.ndarray, "S Q"], drawn: Resamples) -> dict[str, Any]:
+def _measure(values: Float[np.ndarray, "S Q"], judgement: Judgement) -> dict[str, Any]:
     """Mean with its crossed interval (seeds and queries), interquartile mean with its own (seeds alone)."""
     per_seed = values.mean(axis=1)
-    middle = interquartile_mean_estimate(per_seed[:, None], len(drawn.seeds))
-    low, high = percentile_interval(crossed_means(values, drawn))
+    middle = interquartile_mean_estimate(per_seed[:, None], judgement.resamples)
+    mean = crossed_mean(values, judgement.cluster)
     return {
         "mean": float(per_seed.mean()),
-        "mean_ci": [float(low), float(high)],
+        "mean_ci": [float(mean.low), float(mean.high)],
         "iqm": float(middle.value),
         "iqm_ci": [float(middle.low), float(middle.high)],
         "per_seed": per_seed.tolist(),
@@ -94,24 +94,22 @@ def _band(curves: Float[np.ndarray, "S B"], resamples: int) -> dict[str, Any]:
     return {name: [finite(value) for value in values] for name, values in named}
 
 
-def _front(arm: ArmOutcomes, drawn: Resamples, reference: dict[str, Any]) -> dict[str, Any]:
+def _front(arm: ArmOutcomes, judgement: Judgement) -> dict[str, Any]:
     """The efficient ones of the W mean points, and the front as one number, with crossed intervals."""
     cost, quality = arm.outcome.cost.mean(axis=(1, 2)), arm.outcome.quality.mean(axis=(1, 2))
-    resampled = crossed_means(arm.outcome.cost, drawn).T, crossed_means(arm.outcome.quality, drawn).T
-    low, high = reference["cost_range"]
+    low, high = judgement.reference["cost_range"]
 
-    def number(observed: np.ndarray, redrawn: np.ndarray) -> dict[str, Any]:
-        return {"value": float(observed), "ci": [float(bound) for bound in percentile_interval(redrawn)]}
+    def number(measure: Measure) -> dict[str, Any]:
+        mean = crossed_mean(added(measure, arm.outcome.cost, arm.outcome.quality), judgement.cluster)
+        return {"value": float(mean.value), "ci": [float(mean.low), float(mean.high)]}
 
     return {
         "points": [
             {"cost": float(cost[i]), "accuracy": float(quality[i]), "cost_weight": float(arm.cost_weights[i])}
             for i in pareto_front(cost, quality)
         ],
-        "hypervolume": number(
-            hypervolume(cost, quality, reference["cost"]), hypervolume(*resampled, reference["cost"])
-        ),
-        "aiq": number(average_quality(cost, quality, low, high), average_quality(*resampled, low, high)),
+        "hypervolume": number(lambda cost, quality: hypervolume(cost, quality, judgement.reference["cost"])),
+        "aiq": number(lambda cost, quality: average_quality(cost, quality, low, high)),
     }
 
 

@@ -12,13 +12,13 @@ from hierrouter_jax._version import __version__
 from hierrouter_jax.claims import claim
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.envs.types import single_precision
-from hierrouter_jax.evaluation.paired import FLIPS, crossed_resamples
 from hierrouter_jax.files import replacing, sole_writer, write_text
 from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.compare.claims import claims, comparisons, family
+from hierrouter_jax.studies.compare.claims import Judgement, claims, comparisons, family
 from hierrouter_jax.studies.compare.config import CompareConfig, resolve
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes, arm_outcomes, opponent_rows, reference
 from hierrouter_jax.studies.compare.points import arm_row
@@ -95,9 +95,9 @@ def _result(
     features: FittedFeatures,
     arms: list[ArmOutcomes],
 ) -> dict[str, Any]:
-    drawn = crossed_resamples(config.seeds, part.num_queries, config.resamples)
-    bounds, names = reference(part), [arm.name for arm in arms]
-    compared = comparisons(arms, drawn, bounds)
+    group = find_duplicates([query.text for query in part.queries]).group
+    judgement, names = Judgement(group, reference(part), config.resamples), [arm.name for arm in arms]
+    compared = comparisons(arms, judgement)
     return {
         "table": {
             "fingerprint": table.fingerprint,
@@ -111,25 +111,25 @@ def _result(
         "cost_normaliser": features.cost_normaliser,
         "cost_weights": list(config.cost_weights),
         "seeds": list(range(config.seeds)),
-        "reference": bounds,
-        "arms": [arm_row(arm, part, drawn, bounds) for arm in arms],
+        "reference": judgement.reference,
+        "arms": [arm_row(arm, part, judgement) for arm in arms],
         "opponents": opponent_rows(table, part, features, config.cost_weights),
         "comparisons": compared,
         "family": family(names, len(config.cost_weights)),
-        "claims": claims(names, compared),
+        "claims": claims(names, compared, config.seeds),
         "record": {
             "version": __version__,
             "baseline": names[0],
             "policies": len(names) * len(config.cost_weights) * config.seeds,
             "tuning": {"draws": config.tuning.draws, "seeds": config.tuning.seeds},
             "resamples": config.resamples,
-            "permutations": FLIPS,
+            "permutations": 0,  # none are drawn any more
             "return": "accuracy minus cost weight times normalised cost, for every arm alike",
             "checkpoint": "each run keeps its parameters of the best validation return by its own reward",
             "chosen_seed": "the best validation accuracy minus cost weight times normalised cost",
-            "mean_ci": "95 %, crossed bootstrap over seeds and queries",
+            "mean_ci": "95 %, seeds and queries crossed, a t-quantile for each; duplicates as one query",
             "iqm_ci": "95 %, stratified bootstrap over seeds alone, on these queries",
-            "test": "paired permutation: signs flipped by query, seeds averaged",
+            "test": "the level at which the crossed interval of the difference reaches 0",
         },
     }
 

@@ -80,6 +80,8 @@ class LeaderboardConfig(SharedSettings):
       duplicates: Jaccard similarity from which two queries are near-duplicates, which no split parts.
       workers: processes; 1 works in this one. By default one a core.
       resamples: number of resamples of every bootstrap.
+      controls: whether everybody is also fitted where nothing can be learned (outcomes shuffled; random features);
+        who beats chance there leaks. About four times the work.
       fresh: whether results of an earlier call are discarded.
     """
 
@@ -115,6 +117,7 @@ class LeaderboardConfig(SharedSettings):
     duplicates: float = 0.8
     workers: int | None = None
     resamples: int = RESAMPLES
+    controls: bool = False
     fresh: bool = False
 
     def __post_init__(self) -> None:

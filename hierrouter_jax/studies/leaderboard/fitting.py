@@ -49,7 +49,7 @@ class Fitter:
     def fitted(self, size: int) -> FittedFeatures:
         """The reduction to so many features and the cost normaliser, from the training queries alone."""
         if size not in self._features:
-            self._features[size] = fit_features(self.train, size, self.seed)
+            self._features[size] = fit_features(self.train, size)
         return self._features[size]
 
     def opponent(self, opponent: Opponent) -> Judged:
@@ -162,7 +162,8 @@ class _Runs:
         """Where the greedy policy ends: of one seed, or of the mean of all seeds' probabilities."""
         probabilities, mask = self._probs(part, row, point)
         mean = probabilities.mean(axis=0) if seed is None else probabilities[seed]
-        return np.asarray(TreePolicy(jnp.asarray(mean), jnp.asarray(mask), part.tree).greedy_ends())
+        policy = TreePolicy(jnp.asarray(mean), jnp.asarray(mask), part.tree, self.features.tie_order)
+        return np.asarray(policy.greedy_ends())
 
     def diverged(self, row: int, point: int) -> Bool[np.ndarray, " S"]:
         """Which of a point's seeds never had finite parameters."""

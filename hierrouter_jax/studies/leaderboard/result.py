@@ -10,7 +10,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from hierrouter_jax.evaluation.paired import resampled_difference, verdicts
+from hierrouter_jax.evaluation.paired import verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.files import replacing
 from hierrouter_jax.studies.leaderboard.config import OURS
@@ -87,9 +87,8 @@ def compared(values: dict[str, Any], rivals: list[str], context: Context) -> lis
             for names in ([OURS], rivals)
         )
         differences = mine[0] - np.stack(others)
-        drawn, flipped = context.drawn(differences), context.repeats.flipped(differences)
-        for at, name in enumerate(rivals):
-            test = resampled_difference(float(drawn[at, 0]), drawn[at, 1:], flipped[:, at])
+        for difference, name in zip(differences, rivals, strict=True):
+            test = context.repeats.difference(difference)
             tests.append(test)
             rows.append(
                 {

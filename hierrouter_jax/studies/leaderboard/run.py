@@ -17,6 +17,7 @@ from hierrouter_jax.claims import claim
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.files import sole_writer, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.duplicates import find_duplicates
@@ -25,7 +26,15 @@ from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.leaderboard.board import Participants, board
 from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, entrants, folder_name
-from hierrouter_jax.studies.leaderboard.splits import Split, folds, given_split, random_splits
+from hierrouter_jax.studies.leaderboard.controls import CONTROLS, control_results, taking_part
+from hierrouter_jax.studies.leaderboard.splits import (
+    Split,
+    clusters,
+    folds,
+    given_split,
+    queries_tested,
+    random_splits,
+)
 from hierrouter_jax.studies.leaderboard.work import (
     Job,
     Task,
@@ -74,7 +83,7 @@ def _leaderboard(run: RunFolder, config: LeaderboardConfig, progress: bool) -> d
             "ours": "in each split, the first named learner within a standard error of the best validation return",
             "splits": "opponents and learners see the same queries and the same embedding",
             "ci": f"95 %, {config.resamples} resamples of splits and of queries, duplicates as one query",
-            "test": "paired permutation: signs flipped by query, a query's in all splits alike",
+            "test": "splits crossed with queries, a t-quantile for each; a comparison's interval and p-value agree",
             "family": "ours against every opponent, on accuracy (and on return where cost has a weight), by Holm",
             "tied": "the lower bound of the paired difference is above -1 point",
         },
@@ -98,11 +107,13 @@ class _Stand:
     def __init__(self, config: LeaderboardConfig, path: Path) -> None:
         self.path, self.name = lasting(path), folder_name(path)
         self.table = load_table(path)
-        self.group = find_duplicates([query.text for query in self.table.queries], config.duplicates).group
+        near = find_duplicates([query.text for query in self.table.queries], config.duplicates)
+        self.group = near.joined(self.table.question)  # replicates of a question are no further evidence either
         try:
             self.splits = splits_of(config, self.table, self.group)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+        self.kind = "random" if config.splits else "folds" if config.folds else "given"
         self.learners, self.left = entrants(config, self.table.tree.horizon)
         self.opponents = chosen_opponents(self.table, config.opponents)
         if config.opponents is None:
@@ -116,6 +127,8 @@ class _Stand:
             job(self.path, (folder / f"{number:03d}").absolute(), split, *settings, digest)
             for number, split in enumerate(self.splits)
         ]
+        controls = CONTROLS if config.controls else ()
+        self.controls = {control: [split.under(control) for split in self.jobs] for control in controls}
 
     @property
     def configurations(self) -> dict[str, int]:
@@ -123,12 +136,24 @@ class _Stand:
         return {name: one.tried for name, one in (self.opponents | self.learners).items()}
 
     def tasks(self) -> Iterator[Task]:
-        """What is missing, split by split."""
-        for split in self.jobs:
-            missing = tuple(name for name in self.opponents if split.load(name) is None)
-            if missing:
-                yield Task(split, missing)
-            yield from (Task(split, one) for one in self.learners.values() if split.load(one) is None)
+        """What is missing, split by split, and then under each control."""
+        for control, jobs in ({None: self.jobs} | self.controls).items():
+            opponents, learners = self.opponents, self.learners
+            if control is not None:
+                opponents, learners = taking_part(control, opponents, learners)
+            for split in jobs:
+                missing = tuple(name for name in opponents if split.load(name) is None)
+                if missing:
+                    yield Task(split, missing)
+                yield from (Task(split, one) for one in learners.values() if split.load(one) is None)
+
+    @property
+    def _left_out(self) -> int:
+        """Training and validation queries of the table's own split that no part holds, as copies of later ones."""
+        if self.kind != "given":
+            return 0
+        learned = np.array([query.split != "test" for query in self.table.queries]) & self.table.answered
+        return int(learned.sum() - len(self.splits[0].train) - len(self.splits[0].validation))
 
     def board(self, config: LeaderboardConfig) -> dict[str, Any]:
         opponents = {name: [_present(split, name) for split in self.jobs] for name in self.opponents}
@@ -137,17 +162,31 @@ class _Stand:
         about = {
             "name": self.name,
             "split": {
-                "kind": "random" if config.splits else "folds" if config.folds else "given",
+                "kind": self.kind,
                 "count": len(self.splits),
                 **{part: int(np.median(some)) for part, some in sizes.items()},
                 "seed": config.seed,
                 "duplicate_queries": int(len(self.group) - len(np.unique(self.group))),
                 "unanswered_queries": int((~self.table.answered).sum()),
+                "near_copies": self._left_out,
             },
             "left_out": self.left,
         }
         participants = Participants(opponents, learners)
-        return about | board(self.table, self.splits, self.group, participants, config.cost_weights, config.resamples)
+        return (
+            about
+            | board(self.table, self.splits, self.group, participants, config.cost_weights, config.resamples)
+            | {"controls": self._controls(config.seed) if self.controls else None}
+        )
+
+    def _controls(self, seed: int) -> dict[str, Any]:
+        repeats = Repeats(queries_tested(self.splits, self.table.num_queries), clusters(self.group))
+        results = {}
+        for control, jobs in self.controls.items():
+            opponents, learners = taking_part(control, self.opponents, self.learners)
+            everybody = {name: name for name in opponents} | learners
+            results[control] = {name: [_present(split, who) for split in jobs] for name, who in everybody.items()}
+        return control_results(self.table, self.splits, repeats, results, seed)
 
 
 def splits_of(config: LeaderboardConfig, table: OutcomeTable, group: Int[np.ndarray, " Q"]) -> list[Split]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.plugins import digests
 from hierrouter_jax.studies.leaderboard.config import Entrant
+from hierrouter_jax.studies.leaderboard.controls import controlled
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.leaderboard.result import Judged, load, save
 from hierrouter_jax.studies.leaderboard.splits import Split
 from hierrouter_jax.sweeps.workers import PinnedPool, WorkerError, refuse_unguarded, settle
+from hierrouter_jax.training.features import REDUCTION
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Job:
       split: rows of each part.
       cost_weights, features, seed: settings of the leaderboard of the same names.
       digest: digest of all this and the table.
+      control: name of the control that changes the table, if it is one.
     """
 
     path: Path
@@ -49,6 +52,18 @@ class Job:
     features: int
     seed: int
     digest: str
+    control: str | None = None
+
+    def under(self, control: str) -> "Job":
+        """The same split under a control."""
+        about = digest({"job": self.digest, "control": control})
+        folder = self.folder.parent / "controls" / control / self.folder.name
+        return replace(self, folder=folder, digest=about, control=control)
+
+    def table(self, whole: OutcomeTable) -> OutcomeTable:
+        """The split's queries, each with its part as its split, and what the control leaves of them."""
+        some = self.split.of(whole)
+        return controlled(some, self.control, self.seed) if self.control else some
 
     def result(self, who: Entrant | str) -> tuple[Path, str]:
         """Where a participant's result lies, and the digest of what it depends on."""
@@ -137,7 +152,7 @@ def chosen_opponents(table: OutcomeTable, names: tuple[str, ...] | None) -> dict
 
 def table_digest(table: OutcomeTable) -> str:
     """Of outcomes, prices, embeddings and queries."""
-    return digest({"version": __version__, "table": table_identity(table)})
+    return digest({"version": __version__, "features": REDUCTION, "table": table_identity(table)})
 
 
 def digest(about: Any) -> str:
@@ -177,5 +192,5 @@ def _fitter(key: str, job: Job) -> Fitter:
     """The split's, kept while its participants come one after the other."""
     if key not in _LATEST:
         _LATEST.clear()
-        _LATEST[key] = Fitter(job.split.of(_table(job.path)), job.features, job.cost_weights, job.seed)
+        _LATEST[key] = Fitter(job.table(_table(job.path)), job.features, job.cost_weights, job.seed)
     return _LATEST[key]

@@ -10,9 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
-from hierrouter_jax.bridge.backends.decoding import cut, digest_of_call, draws, sample
+from hierrouter_jax.bridge.backends.decoding import draws, sample
 from hierrouter_jax.bridge.backends.transformers import decode as real_decode
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling
+from hierrouter_jax.bridge.prompts import cut, digest_of_call
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Turn
 

@@ -10,8 +10,8 @@ from transformers.utils import logging
 
 from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding
-from hierrouter_jax.bridge.backends.transformers import as_messages
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
+from hierrouter_jax.bridge.prompts import as_messages
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Turn
 

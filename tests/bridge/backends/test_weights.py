@@ -11,6 +11,7 @@ from hierrouter_jax.bridge.backends import weights
 from hierrouter_jax.bridge.backends.load import load_backend
 from hierrouter_jax.bridge.backends.weights import Weights
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
+from hierrouter_jax.bridge.pool.source import reach
 
 WHOLE = 1600
 
@@ -110,10 +111,10 @@ def _digest(text: str) -> str:
 def test_the_reach_is_the_least_of_what_member_and_config_say():
     member = ModelConfig("m", "org/model", 8, base_rate=1.0)
     config = LlamaConfig(max_position_embeddings=64)
-    assert weights.reach(member, config) == 64
-    assert weights.reach(replace(member, positions=32), config) == 32
-    assert weights.reach(replace(member, positions=32), None) == 32
-    assert weights.reach(member, None) is None
+    assert reach(member, config) == 64
+    assert reach(replace(member, positions=32), config) == 32
+    assert reach(replace(member, positions=32), None) == 32
+    assert reach(member, None) is None
 
 
 def test_a_source_is_described_to_transformers(tmp_path):

@@ -56,6 +56,17 @@ def test_long_texts_keep_head_and_tail_or_are_cut_as_the_library_does(encoder, s
     assert count_truncated(encoder, [Context(LONG), Context("short"), Context("short", (end,))])["truncated"] == 2
 
 
+def test_work_is_tokens_times_the_weights_that_they_go_through(encoder, library):
+    """The weights without the tables of words, places and segments; of a long text, as many tokens as are read."""
+    bert = library[0].auto_model
+    tables = bert.embeddings
+    looked_up = tables.word_embeddings, tables.position_embeddings, tables.token_type_embeddings
+    weights = sum(p.numel() for p in bert.parameters()) - sum(table.weight.numel() for table in looked_up)
+    short, long = encoder.multiply_adds([Context("one"), Context(LONG)])
+    assert short == weights * len(library.tokenizer("one").input_ids)
+    assert long == weights * library.max_seq_length
+
+
 def test_an_embedding_depends_on_no_other_context_and_its_spec_builds_it_again(encoder):
     contexts = [Context(text, responses) for text in (TEXTS[0], LONG) for responses in ((), ("a",), ("a", LONG))]
     again = build_encoder(encoder.spec)

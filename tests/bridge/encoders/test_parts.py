@@ -10,7 +10,7 @@ from hierrouter_jax.bridge.encoders import build_encoder, count_truncated
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder, check_truncation, embed_table, keep_ends
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.ngrams import NGramEncoder
+from hierrouter_jax.outcomes.ngrams import NGramEncoder, encoder_work
 from hierrouter_jax.outcomes.table import Context
 
 
@@ -29,6 +29,9 @@ class Counting:
 
     def exceeds(self, texts):
         return np.array([len(text) > 5 for text in texts])
+
+    def multiply_adds(self, texts):
+        return np.array([10.0 * min(len(text), 5) for text in texts])
 
 
 def parts_encoder(*parts: str) -> PartsEncoder:
@@ -57,6 +60,14 @@ def test_each_distinct_text_is_embedded_once_with_texts_of_its_length():
         [Context("4444"), Context("4444", ("22",)), Context("333", ("4444",)), Context("1", ("22",))]
     )
     assert model.batches == [["1", "22"], ["333", "4444"]]
+
+
+def test_work_is_that_of_every_part():
+    """Ten a character that is read, five at most; a blank text takes none."""
+    contexts = [Context("123456"), Context("1", (" ",)), Context("1", ("22", "333"))]
+    assert parts_encoder("query", "latest").multiply_adds(contexts).tolist() == [50, 10, 40]
+    assert parts_encoder("context").multiply_adds(contexts[2:]).tolist() == [50]
+    assert encoder_work(parts_encoder("query", "latest"), contexts) == [50, 10, 40]
 
 
 def test_truncated_contexts_are_counted_by_hops():

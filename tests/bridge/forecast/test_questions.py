@@ -1,6 +1,7 @@
 """What a forecast of partial trees bounds, by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hierrouter_jax.bridge.forecast import (
     query_questions,
 )
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
+from hierrouter_jax.bridge.prompts import HopPrompt, OwnPrompt
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.bridge.tasks.config import Share
 from hierrouter_jax.cli.configs import CollectConfig
@@ -48,6 +50,30 @@ def test_calls_by_hand():
     # Texts of 3 characters, a response of 10, and two ends of lines; responses are of 10.
     assert forecast.calls[2].expected.tokens_out == 16 * 10
     assert forecast.calls[2].expected.tokens_in == 16 * (3 + 1 + 10 + 1)
+
+
+def test_a_control_is_called_once_a_question_and_reads_no_response():
+    pool = replace(POOL, prompt=HopPrompt(members={"b": OwnPrompt(fresh="a")}))
+    forecast = forecast_collection(query_questions(asked(test=3)), pool, 3, TAKEN)
+    assert [(call.hop, call.model, call.hops, call.fewest, call.most) for call in forecast.calls] == [
+        (1, "a", 3, 3, 3),
+        (1, "b", 3, 3, 3),
+        (2, "a", 6, 3, 6),
+        (2, "b", 6, 3, 3),
+        (3, "a", 12, 3, 12),
+        (3, "b", 12, 3, 3),
+    ]
+    assert forecast.calls[5].expected.tokens_in == 3 * (3 + 1)
+
+
+def test_under_three_seeds_there_are_three_times_the_calls():
+    one, three = (
+        forecast_collection(questions, POOL, 2, TAKEN, trees=TREES)
+        for questions in (query_questions(asked(train=20)), query_questions(asked(train=20)).times(3))
+    )
+    assert (three.questions, three.partial) == (3 * one.questions, 3 * one.partial) == (60, 51)
+    assert [call.most for call in three.calls] == [3 * call.most for call in one.calls]
+    assert "under 3 seeds" in three.notes[0]
 
 
 def test_a_text_that_is_also_asked_elsewhere_is_of_a_whole_tree():

@@ -56,7 +56,7 @@ def test_the_kept_tokenizer_counts_as_the_file_s_own_and_is_converted_once(tmp_p
     assert kept.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) == "[user]ab[A]"
     assert kept.special_tokens_map == own.special_tokens_map
     forget()
-    monkeypatch.setattr(source.AutoTokenizer, "from_pretrained", None)  # not to be called any more
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", None)  # not to be called any more
     assert described(str(path)) == str(next(cache.iterdir()))
 
 

@@ -172,5 +172,6 @@ def test_a_question_in_two_orders_is_one_group(benchmarks):
     for first, *rest in by_group.values():
         assert [other.id for other in rest] in ([], [f"{first.id}-order2"])
         assert all(other.split == first.split and other.gold != first.gold for other in rest)
+        assert [first.question, *(other.question for other in rest)] == ["", *[first.id] * len(rest)]
     assert sum(len(queries) == 2 for queries in by_group.values()) >= 8
     assert drawn.settings["tasks"]["arc"]["orders"] == 2

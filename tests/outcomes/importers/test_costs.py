@@ -78,8 +78,8 @@ def test_words_and_marks_are_counted():
 
 
 def test_tokens_that_are_not_given_are_counted_and_reported():
-    columns = ["query_id", "model", "query", "response", "tokens_in", "tokens_out"]
-    rows = [("q", "a", "one two", "three", None, 7), ("q", "b", "one two", "three four", None, None)]
+    columns = ["query_id", "route", "query", "response", "tokens_in", "tokens_out"]
+    rows = [("q", ("a",), "one two", "three", None, 7), ("q", ("b",), "one two", "three four", None, None)]
     frame, report = fill_tokens(pd.DataFrame(rows, columns=columns, dtype=object), WordCounter(), None)
     assert frame["tokens_in"].tolist() == [2, 2]
     assert frame["tokens_out"].tolist() == [7, 2]
@@ -91,8 +91,8 @@ def test_tokens_that_are_not_given_are_counted_and_reported():
 
 
 def test_responses_that_are_not_there_take_the_stated_number():
-    columns = ["query_id", "model", "query", "response", "tokens_in", "tokens_out"]
-    frame = pd.DataFrame([("q", "a", "one", None, 1, None)], columns=columns, dtype=object)
+    columns = ["query_id", "route", "query", "response", "tokens_in", "tokens_out"]
+    frame = pd.DataFrame([("q", ("a",), "one", None, 1, None)], columns=columns, dtype=object)
     filled, report = fill_tokens(frame, None, 9)
     assert filled["tokens_out"].tolist() == [9]
     assert "an assumed 9 tokens written where there is no response (1 outcomes)" in cost_meaning(report, False)

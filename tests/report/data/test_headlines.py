@@ -8,6 +8,7 @@ import pytest
 import hierrouter_jax
 from hierrouter_jax.report.data.headlines import (
     answered_right,
+    choice_sentence,
     choose_transcripts,
     headlines,
     live_sentence,
@@ -32,6 +33,13 @@ def test_the_headline_follows_the_interval(numbers):
     comparison.update(difference=0.007, ci=[-0.02, 0.034])
     assert "differs by +0.7 points" in headlines(numbers)[0]
     assert "which is undecided" in headlines(numbers)[0]
+
+
+def test_the_headline_says_what_holds_over_the_learners_seeds(numbers):
+    comparison = next(c for c in numbers["comparisons"] if c["policy"] == "ppo+stop" and "task" in c["opponent"])
+    assert "over its" not in " ".join(headlines(numbers))
+    comparison["over_seeds"] = {"seeds": 3, "difference": 0.2, "ci": [-0.01, 0.41], "verdict": "undecided"}
+    assert "; over its 3 seeds +20.0 (-1.0 to +41.0), undecided" in " ".join(headlines(numbers)).replace("\u2212", "-")
 
 
 def test_the_headline_never_hides_a_better_blind_opponent(numbers):
@@ -129,3 +137,12 @@ def test_a_right_answer_is_one_constant(monkeypatch):
     assert len(sources) > 100
     by_hand = re.compile(r"quality\S* >= 0?\.5\b")
     assert [str(path) for path in sources if by_hand.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_page_says_what_is_exported():
+    rivals = [{"policy": name, "kind": "plan", "validation_return": 0.5} for name in ("a", "b", "c")]
+    chosen = {"policy": "predict-then-plan", "kind": "plan", "candidates": rivals}
+    assert choice_sentence({"chosen": chosen}) == (
+        "Exported is predict-then-plan, of kind plan: its return on the validation queries is the best of 3 policies."
+    )
+    assert choice_sentence({}) == choice_sentence({"chosen": None}) == ""

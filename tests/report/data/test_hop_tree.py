@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hierrouter_jax.outcomes.ties import tie_order
 from hierrouter_jax.report.data.hop_tree import ROWS, STOP, choices, greedy_ends, leaves, query_tree, telling_query
 from tests.conditioned import random_router
 from tests.report.policies import random_policy
@@ -13,7 +14,7 @@ from tests.tables import random_table
 def test_probabilities_of_a_hop_tree_sum_to_one_and_the_taken_route_is_the_likeliest(models, horizon, missing):
     table = random_table(3, queries=2, models=models, horizon=horizon, missing=missing)
     probabilities = random_policy(0, table)
-    end = int(greedy_ends(probabilities, table.tree)[1])
+    end = int(greedy_ends(probabilities, table.tree, tie_order(table))[1])
     tree = query_tree("ppo", table, 1, probabilities[1], end)
     assert sum(not branch.opened for branch in tree.branches) <= ROWS + horizon
     opened = [branch for branch in tree.branches if branch.opened]
@@ -54,6 +55,8 @@ def test_the_choices_of_a_router_are_where_it_ends():
 def test_leaves_are_the_branches_without_their_own():
     table = random_table(3, queries=1, models=2, horizon=1)
     probabilities = np.array([[[0.25, 0.75, 0.0]]])
-    tree = query_tree("ppo", table, 0, probabilities[0], int(greedy_ends(probabilities, table.tree)[0]))
+    tree = query_tree(
+        "ppo", table, 0, probabilities[0], int(greedy_ends(probabilities, table.tree, tie_order(table))[0])
+    )
     assert [branch.node for branch in tree.branches] == [0, 1, 2]
     assert leaves(tree.branches) == [1, 2]

@@ -49,6 +49,19 @@ def test_a_changed_number_changes_the_page(no_paper, tmp_path):
     assert "64 %" not in text  # the share of a route that is gone
 
 
+def test_a_second_hops_gain_is_shown_in_its_two_parts(no_paper, tmp_path, html):
+    split = {"first": "reader", "second": "speller", "control": "speller-fresh", "chosen": True}
+    parts = {"gain": (0.123, 0.1, 0.15), "another_try": (0.023, -0.01, 0.05), "reading": (0.1, 0.07, 0.13)}
+    shown = {name: {"value": value, "ci": [low, high]} for name, (value, low, high) in parts.items()}
+    folder = build_run_folder(tmp_path / "run", seeds=2)
+    change(folder / "evaluation.json", lambda value: value.update(second_hop=[split | shown]))
+    text = " ".join(Page(build_report(folder).read_text()).text.split())
+    assert "reader, speller speller-fresh" in text
+    numbers = [formats.signed_points(one) for values in parts.values() for one in values]
+    assert " ".join("{} {} to {}".format(*numbers[at : at + 3]) for at in (0, 3, 6)) in text
+    assert "What a second hop gains" not in Page(html).text
+
+
 def test_the_page_needs_no_network(html):
     page = Page(html)
     assert page.fetched == []

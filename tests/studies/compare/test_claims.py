@@ -28,7 +28,7 @@ def test_claims_point_where_the_numbers_do():
         row("y", "hypervolume", None, "undecided", 0.0),
         row("y", "aiq", None, "undecided", 0.0),
     ]
-    assert claims(["base", "x", "y"], rows) == [
+    assert claims(["base", "x", "y"], rows, 3) == [
         "Better than base after correction: x (return at 0.1); worse than base after correction: x (hypervolume).",
         "Return of x beside base: better at cost weight 0.1 (+2.0 points [+1.0, +3.0]); "
         "undecided at cost weight 0.3 (-0.5 points [-1.5, +0.5]).",
@@ -37,10 +37,17 @@ def test_claims_point_where_the_numbers_do():
         "Over the whole front, by hypervolume, y against base is undecided (+0.0 points [-1.0, +1.0], Holm p = 0.004).",
         "For orientation, AIQ beside base (second family): better: x; undecided: y.",
     ]
-    nothing = claims(["base", "y"], [one for one in rows if one["a"] == "y"])
+    nothing = claims(["base", "y"], [one for one in rows if one["a"] == "y"], 3)
     assert nothing[0] == (
         "No arm is better than base anywhere after correction; no arm is worse than base anywhere after correction."
     )
+
+
+def test_too_few_seeds_are_said():
+    rows = [row("x", "return", 0.1, "undecided"), row("x", "hypervolume", None, "undecided")]
+    assert claims(["base", "x"], rows, 1)[1].startswith("One seed allows no claim about an arm")
+    assert claims(["base", "x"], rows, 2)[1].startswith("With 2 seeds only very large differences can be seen")
+    assert not any("seed" in sentence for sentence in claims(["base", "x"], rows, 3))
 
 
 def test_the_family_counts_its_hypotheses():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hierrouter_jax.envs.types import accumulate_cost
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.studies.compare.outcomes import reference
 from hierrouter_jax.sweeps.result import load_sweep

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hierrouter_jax.evaluation.crossed import crossed_mean
 from hierrouter_jax.evaluation.paired import holm
 from tests.studies.compare.tiny import WEIGHTS
 
@@ -14,7 +15,10 @@ def test_differences_and_fronts_the_slow_way(result, slowly):
         row = next(row for row in rows if row["metric"] == "return" and row["cost_weight"] == weight)
         value = quality[:, w] - weight * cost[:, w] / result["cost_normaliser"]
         assert row["difference"] == pytest.approx(value[1] - value[0], abs=1e-6)
-        assert row["ci"][0] <= row["difference"] <= row["ci"][1]
+        returned = (slowly[0] - weight * slowly[1] / result["cost_normaliser"])[:, w]
+        by_hand = crossed_mean(returned[1] - returned[0])
+        assert row["ci"] == pytest.approx([float(by_hand.low), float(by_hand.high)], abs=1e-6)
+        assert row["p_value"] == pytest.approx(float(by_hand.p_value), rel=1e-3)
     budgets = (np.arange(100_000) + 0.5) / 100_000 * reference
     areas = []
     for arm in range(2):

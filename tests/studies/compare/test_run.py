@@ -85,6 +85,13 @@ def test_arms_that_are_the_same_are_tied(config, result, tmp_path):
         assert row["probability_of_improvement"]["value"] == 0.5
 
 
+def test_one_seed_claims_nothing_of_an_arm(config, result, tmp_path):
+    alone = rerun(config, tmp_path / "alone", seeds=1)
+    assert {row["verdict"] for row in alone["comparisons"]} == {"undecided"}
+    assert alone["claims"][1].startswith("One seed allows no claim")
+    assert result["claims"][1].startswith("With 2 seeds only very large differences")
+
+
 @pytest.mark.extended
 def test_the_command_line_asks_for_the_same_comparison_and_prints_it(config, result, tmp_path, capsys):
     """Found finished in its folder, so that it must be the same one."""

@@ -57,11 +57,11 @@ def test_a_weak_and_a_strong_model_have_a_table_of_their_own(tmp_path):
     save_table(replace(table, quality=quality, pool=pool), tmp_path / "two")
     (board,) = leaderboard(config(tmp_path / "two", tmp_path / "out", splits=1), progress=False)["boards"]
     first = next(row for row in board["policies"] if row["name"] == "first")
-    assert first["apgr"] == pytest.approx(0.55)
+    assert first["apgr"] == pytest.approx(0.5)
     assert first["cpt_ci"]["50"] == pytest.approx([0.5, 0.5])
     page = build_leaderboard_page(tmp_path / "out").read_text()
     assert "Of a weak and a strong model" in page
-    assert '<td>0.55</td><td class="ci">0.55 to 0.55</td><td>0.50</td>' in page
+    assert '<td>0.50</td><td class="ci">0.50 to 0.50</td><td>0.50</td>' in page
     assert "cpt_80_low" in (tmp_path / "out" / "data" / "policies.csv").read_text()
 
 

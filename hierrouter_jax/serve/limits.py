@@ -1,0 +1,240 @@
+"""What a request must be before it is read: of a known host and origin, with the key, in time; what it may spend."""
+
+import asyncio
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hierrouter_jax.errors import InputError
+
+OPEN = ("/healthz", "/readyz")  # asked by who keeps the server up, without a key
+_NEED_KEY = ("/v1", "/admin", "/metrics", "/docs", "/openapi")  # all but the page, which holds nothing of anybody's
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Refused(HTTPException):
+    """A request that is not carried out.
+
+    Args:
+      status: HTTP status of the answer.
+      message: one sentence for the client.
+      kind: kind of the error, as OpenAI's interface names them.
+      headers: further headers of the answer.
+    """
+
+    def __init__(self, status: int, message: str, kind: str = "", headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, message, headers)
+        self.kind = kind or kind_of(status)
+
+
+def kind_of(status: int) -> str:
+    """The kind of an error, as OpenAI's interface names them."""
+    return "invalid_request_error" if status < 500 else "api_error"
+
+
+def error_body(path: str, status: int, message: str, kind: str) -> dict[str, Any]:
+    """An error as the interface of its path writes it."""
+    message = message.encode("utf-8", "replace").decode()
+    if path.startswith("/v1/messages"):
+        names = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
+        names |= {429: "rate_limit_error", 503: "overloaded_error", 504: "timeout_error"}
+        name = names.get(status, "invalid_request_error" if status < 500 else "api_error")
+        return {"type": "error", "error": {"type": name, "message": message}}
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
+class Guard:
+    """Refuses requests of foreign hosts and origins, without the key, or that trickle in too slowly.
+
+    Args:
+      app: application behind it.
+      key: key that clients must send; None asks for none.
+      hosts: names by which the server may be called; empty allows all.
+      origins: web pages that may call it, beside its own.
+      max_body: most bytes of a request.
+      body_seconds: seconds within which a request must have arrived.
+      public: paths that need no key.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        key: str | None,
+        hosts: Sequence[str],
+        origins: Sequence[str],
+        max_body: int,
+        body_seconds: float,
+        public: Sequence[str] = OPEN,
+    ) -> None:
+        self._app, self._key, self._public = app, key, public
+        self._max_body, self._body_seconds = max_body, body_seconds
+        self._hosts, self._origins = {host.lower() for host in hosts}, set(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        refused = self._refused(scope["path"], headers)
+        if refused is not None:
+            return await refused(scope, receive, send)
+        deadline, started, size, over = time.monotonic() + self._body_seconds, False, 0, False
+
+        async def receive_in_time() -> Message:
+            nonlocal size, over
+            if over:
+                return await receive()
+            try:
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                words = f"the request did not arrive within {self._body_seconds:g} seconds"
+                raise Refused(408, words, headers={"connection": "close"}) from None
+            size += len(message.get("body", b""))
+            if size > self._max_body:
+                raise self._too_large()
+            over = message["type"] != "http.request" or not message.get("more_body", False)
+            return message
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive_in_time, send_noting)
+        except Refused as late:
+            if not started:
+                await _response(scope["path"], late.status_code, late.detail, late.headers)(scope, receive, send)
+
+    def _too_large(self) -> Refused:
+        words = f"the request is larger than {self._max_body:,} bytes"
+        return Refused(413, words, headers={"connection": "close"})
+
+    def _refused(self, path: str, headers: Headers) -> Response | None:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._max_body:
+            large = self._too_large()
+            return _response(path, 413, large.detail, large.headers)
+        host = _name_of(headers.get("host", ""))
+        if self._hosts and host not in self._hosts:
+            return _response(path, 403, f"this server is not called {host[:100]!r}; see --allowed_hosts")
+        origin = headers.get("origin")
+        if origin is not None and origin not in self._origins and urlsplit(origin).netloc != headers.get("host"):
+            return _response(path, 403, f"pages of {origin[:100]!r} may not call this server; see --allowed_origins")
+        if (
+            self._key is None
+            or path in self._public
+            or not path.startswith(("/v1", "/admin", "/metrics", "/docs", "/openapi"))
+        ):
+            return None
+        scheme, _, sent = headers.get("authorization", "").partition(" ")
+        keys = [sent.strip() if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
+        if any(hmac.compare_digest(one.encode(), self._key.encode()) for one in keys):
+            return None
+        return _response(path, 401, "the key is missing or wrong", {"www-authenticate": "Bearer"})
+
+
+def hosts_of(host: str, allowed: Sequence[str], key: str | None) -> tuple[str, ...]:
+    """The names by which a server may be called; empty is all."""
+    if allowed:
+        return tuple(allowed)
+    return () if key is not None else (*_LOOPBACK, host)
+
+
+def _name_of(host: str) -> str:
+    """A Host header without its port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return host.lower()
+
+
+def _response(path: str, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(error_body(path, status, message, kind_of(status)), status, headers)
+
+
+class Gate:
+    """Lets no more requests through than may be under way.
+
+    Args:
+      most: largest number of requests under way.
+
+    Attributes:
+      under_way: requests that are.
+      closed: whether no further request is let through, as the server ends.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self.under_way, self.closed = most, 0, False
+
+    def enter(self) -> None:
+        """Count one more request, until `leave`.
+
+        Raises:
+          Refused: with 429 where there are as many as may be, with 503 where the server ends.
+        """
+        if self.closed:
+            raise Refused(503, "the server is ending", headers={"retry-after": "5"})
+        if self.under_way >= self._most:
+            message = f"{self._most} requests are under way, as many as may be; try again"
+            raise Refused(429, message, "rate_limit_error", {"retry-after": "1"})
+        self.under_way += 1
+
+    def leave(self) -> None:
+        self.under_way -= 1
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+
+class Sessions:
+    """What each session has spent, and may.
+
+    Args:
+      most: largest number of sessions that are remembered.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sessions: OrderedDict[str, tuple[float, float | None]] = OrderedDict()
+
+    def left(self, session: str, budget: float | None) -> float | None:
+        """Money that the session has left; None is without limit.
+
+        Args:
+          session: id of the session.
+          budget: money that the session may spend in all, from now on; None keeps what an earlier turn said.
+
+        Raises:
+          InputError: if it has spent all of it.
+        """
+        spent, before = self._sessions.pop(session, (0.0, None))
+        limit = before if budget is None else budget
+        self._sessions[session] = spent, limit
+        while len(self._sessions) > self._most:
+            self._sessions.popitem(last=False)
+        if limit is None:
+            return None
+        if spent >= limit and spent:
+            raise InputError(f"the session has spent {spent:g} of its budget of {limit:g}")
+        return limit - spent
+
+    def spend(self, session: str, cost: float) -> None:
+        """Add the cost of a request to its session."""
+        if session in self._sessions:
+            spent, limit = self._sessions[session]
+            self._sessions[session] = spent + cost, limit

@@ -1,0 +1,73 @@
+"""What a conditioned policy is told by a request is what `route` tells it."""
+
+import httpx
+import pytest
+
+from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.serve.router import Router
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def router(backends, make_bundle, encoder):
+    conditions = {"cost_weight": [0.001, 1.0], "budget": [0.1, 9.0]}
+    bundle = make_bundle([backend.price for backend in backends], 4, conditions)
+    return Router(bundle, backends, encoder, HopPrompt())
+
+
+def ask(served, text, headers=None, **conditions):
+    body = {"messages": [{"role": "user", "content": text}], "hierrouter": conditions}
+    return httpx.post(f"{served.url}{CHAT}", json=body, headers=headers or {}, timeout=20)
+
+
+@pytest.mark.parametrize(
+    "conditions", [{"cost_weight": 0.9}, {"budget": 500.0}, {"budget": 900.0, "cost_weight": 0.01}]
+)
+def test_routes_under_conditions(start, router, queries, conditions):
+    served = start()
+    texts = [f"{query.text}{' Now.' * number}" for query in queries for number in range(3)]
+    mine = router.route_many(texts, progress=False, **conditions)
+    for text, transcript in zip(texts, mine, strict=True):
+        its = ask(served, text, **conditions).json()["hierrouter"]
+        assert (its["route"], its["stopped"]) == (list(transcript.route), transcript.stopped)
+        assert its["cost"] <= conditions.get("budget", float("inf"))
+        header = {f"x-hierrouter-{name.replace('_', '-')}": str(value) for name, value in conditions.items()}
+        assert ask(served, text, header).json()["hierrouter"]["route"] == its["route"]
+
+
+def test_a_budget_that_pays_for_nothing_names_the_smallest_that_does(start, queries):
+    reply = ask(start(), queries[0].text, budget=1.0)
+    assert reply.status_code == 400
+    assert "the smallest that does is" in reply.json()["error"]["message"]
+
+
+def test_a_session_spends_one_budget(start, queries):
+    served = start()
+    session = {"x-session-id": "s"}
+    first = ask(served, queries[0].text, session, session_budget=1000.0).json()["hierrouter"]
+    spent = first["cost"]
+    while (reply := ask(served, queries[0].text, session)).status_code == 200:
+        assert reply.json()["hierrouter"]["cost"] <= 1000.0 - spent
+        spent += reply.json()["hierrouter"]["cost"]
+    assert spent <= 1000.0
+    assert "budget" in reply.json()["error"]["message"]
+    assert ask(served, queries[0].text, {"x-session-id": "other"}).status_code == 200
+    assert "names no session" in ask(served, queries[0].text, session_budget=5.0).json()["error"]["message"]
+
+
+def test_a_hop_after_which_the_budget_pays_for_none_is_streamed(start, router, queries):
+    """The smallest budget that pays for a first call leaves no second one: this is known before the call."""
+    served = start()
+    message = ask(served, queries[0].text, budget=1.0).json()["error"]["message"]
+    budget = float(message.split("is ")[-1].split()[0])
+    body = {
+        "messages": [{"role": "user", "content": queries[0].text}],
+        "hierrouter": {"budget": budget},
+        "stream": True,
+    }
+    with httpx.stream("POST", f"{served.url}{CHAT}", json=body) as stream:
+        lines = [line for line in stream.iter_lines() if line]
+    comments = [number for number, line in enumerate(lines) if line.startswith(": hop")]
+    pieces = [number for number, line in enumerate(lines) if '"content"' in line and '"content": ""' not in line]
+    assert pieces[0] < comments[0]  # the text comes before the hop is over
