@@ -16,13 +16,13 @@ from hierrouter_jax.envs.types import DeviceTable, single_precision
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import end_probability
 from hierrouter_jax.evaluation.intervals import RESAMPLES, TAILS, mean_interval
-from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.evaluation.tree_policy import greedy, run_policy
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.ties import first_best
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
-from hierrouter_jax.studies.measures import achieved, charged
+from hierrouter_jax.studies.measures import achieved, charged, outcome_by_question
 from hierrouter_jax.training.checkpoints import load_routers
 from hierrouter_jax.training.checks import check_charges
 from hierrouter_jax.training.router import TrainedRouter
@@ -260,7 +260,7 @@ def _reaching(
         policy = greedy(jnp.asarray(values), jnp.asarray(mask), order)
         if threshold is not None:
             policy = jnp.asarray(stopping_from(values, mask, threshold, order))
-        return charged(router, policy_outcome(part, np.asarray(end_probability(policy, part.tree))), part)
+        return charged(router, outcome_by_question(part, np.asarray(end_probability(policy, part.tree))), part)
 
     return reach
 

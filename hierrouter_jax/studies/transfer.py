@@ -13,11 +13,10 @@ from hierrouter_jax.baselines.registry import ALWAYS, opponents_of
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.paired import paired_difference
-from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.coverage import evaluated_queries, without_partial_trees
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.measures import achieved, problem_of
+from hierrouter_jax.studies.measures import achieved, outcome_by_question, problem_of
 from hierrouter_jax.studies.pool_agnostic import NAME, pool_agnostic
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import DIVERGED
@@ -184,13 +183,13 @@ def leave_one_task_out(table: OutcomeTable, contenders: Mapping[str, Contender])
         left = without_task(table, task)
         test = evaluated_queries(left, "test")
         for name, fit in contenders.items():
-            out, within = policy_outcome(test, fit(left)(test)), policy_outcome(test, on_all[name](test))
+            out, within = (outcome_by_question(test, its(test)) for its in (fit(left), on_all[name]))
             difference = paired_difference(out.quality, within.quality)
             rows.append(
                 {
                     "task": task,
                     "policy": name,
-                    "queries": test.num_queries,
+                    "queries": len(out.quality),
                     **achieved(out),
                     "in_distribution": float(within.quality.mean()),
                     "difference": difference.value,
@@ -250,7 +249,7 @@ def add_model(
         calls = calls_model(table.tree, table.model_names.index(model))
         for name, fit in contenders.items():
             ends = fit(partial)(test)
-            outcome = policy_outcome(test, ends)
+            outcome = outcome_by_question(test, ends)
             rows.append(
                 {
                     "model": model,

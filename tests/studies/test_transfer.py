@@ -21,7 +21,7 @@ from hierrouter_jax.studies.transfer import (
 )
 from hierrouter_jax.training.settings import TrainConfig
 from tests.baselines.known_tables import choice
-from tests.tables import random_table
+from tests.tables import random_table, replicated
 
 
 def test_what_another_benchmark_needs_is_not_known_without_it():
@@ -33,6 +33,17 @@ def test_what_another_benchmark_needs_is_not_known_without_it():
     for row in rows:
         assert (row["accuracy"], row["in_distribution"], row["difference"]) == (0, 1, -1)
         assert row["queries"] == sum(q.split == "test" and q.task == row["task"] for q in choice().queries)
+
+
+def test_replicates_are_no_further_evidence():
+    once, thrice = (leave_one_task_out(table, {"task": opponent("task-sequence", 0.0)}) for table in _once_and_thrice())
+    assert thrice == once
+    once, thrice = (add_model(table, "m2", [40], {"linear": opponent("linear", 0.0)}) for table in _once_and_thrice())
+    assert thrice == once
+
+
+def _once_and_thrice() -> tuple[OutcomeTable, OutcomeTable]:
+    return choice(), replicated(choice(), 3)
 
 
 def test_the_left_out_task_is_tested_and_no_other():

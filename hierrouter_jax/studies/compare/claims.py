@@ -29,12 +29,12 @@ class Judgement:
     """How arms are compared.
 
     Attributes:
-      cluster: cluster of each judged query [Q]; duplicates are one piece of evidence.
+      cluster: cluster of each judged question [G]; duplicates are one piece of evidence.
       reference: reference point and cost range of the fronts.
       resamples: number of resamples of the bootstrap of P(improvement).
     """
 
-    cluster: Int[np.ndarray, " Q"]
+    cluster: Int[np.ndarray, " G"]
     reference: dict[str, Any]
     resamples: int
 

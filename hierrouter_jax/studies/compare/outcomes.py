@@ -7,26 +7,27 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, flips, policy_outcome
+from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, flips
 from hierrouter_jax.outcomes.pricing import accumulate_cost
+from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig
 from hierrouter_jax.studies.compare.runs import ArmRuns
-from hierrouter_jax.studies.measures import achieved, charged, opponents, problem_of
+from hierrouter_jax.studies.measures import achieved, charged, opponents, outcome_by_question, problem_of
 from hierrouter_jax.training.features import FittedFeatures
 
 
 @dataclass(frozen=True)
 class ArmOutcomes:
-    """An arm at W cost weights with S seeds on Q queries, each policy greedy.
+    """An arm at W cost weights with S seeds on Q queries of G questions, each policy greedy.
 
     Attributes:
       runs: the arm's trained runs.
       cost_weights: quality that the normalised cost of one call weighs as much as [W].
       cost_normaliser: mean cost of one call on the training split, in the table's money unit.
-      horizon: largest number of hops, L.
-      outcome: `PolicyOutcome` with arrays [W, S, Q]; `cost` includes what deciding costs.
+      outcome: `PolicyOutcome` with arrays [W, S, G], means over replicates; `cost` includes what deciding costs.
       ends: index of the node that each query is answered at [W, S, Q].
+      stop_rate: share of the answers that come before the horizon [W, S].
       validation: validation accuracy minus cost weight times normalised cost of the policy that a run kept [W, S].
       accuracy_curve, return_curve: accuracy and return on validation after each block of updates [W, S, B]; the
         return is that of `validation`.
@@ -35,9 +36,9 @@ class ArmOutcomes:
     runs: ArmRuns
     cost_weights: Float[np.ndarray, " W"]
     cost_normaliser: float
-    horizon: int
     outcome: PolicyOutcome
     ends: Int[np.ndarray, "W S Q"]
+    stop_rate: Float[np.ndarray, "W S"]
     validation: Float[np.ndarray, "W S"]
     accuracy_curve: Float[np.ndarray, "W S B"]
     return_curve: Float[np.ndarray, "W S B"]
@@ -47,7 +48,7 @@ class ArmOutcomes:
         return self.runs.arm.name
 
     @cached_property
-    def returns(self) -> Float[np.ndarray, "W S Q"]:
+    def returns(self) -> Float[np.ndarray, "W S G"]:
         """Quality minus cost weight times normalised cost: every arm is judged by this alone."""
         weights = self.cost_weights[:, None, None]
         return self.outcome.quality - weights * self.outcome.cost / self.cost_normaliser
@@ -76,7 +77,8 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
     hops = part.tree.stages[ends].astype(np.float64)
     spent = at(accumulate_cost(part.cost.astype(np.float64), part.tree))
     router = runs.result.router(int(runs.members[0, 0]))
-    outcome = charged(router, PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged)), part)
+    reached = PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged)).by_question(part.question)
+    outcome = charged(router, reached, part)
     weights = np.array(config.cost_weights)
     frame = runs.result.frame.set_index("member").loc[runs.members.ravel()]
     best = [frame[name].to_numpy(float).reshape(runs.members.shape) for name in ("best_accuracy", "best_cost")]
@@ -86,9 +88,9 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
         runs=runs,
         cost_weights=weights,
         cost_normaliser=features.cost_normaliser,
-        horizon=part.tree.horizon,
         outcome=outcome,
         ends=ends,
+        stop_rate=(hops < part.tree.horizon).mean(axis=-1),
         validation=np.where(np.isfinite(validation), validation, -np.inf),
         accuracy_curve=accuracy,
         return_curve=accuracy - weights[:, None, None] * curves["validation_cost"],
@@ -105,10 +107,11 @@ def reference(part: OutcomeTable) -> dict[str, Any]:
     AIQ is taken from the mean cost of every query's cheapest single call up to it.
     """
     spent = accumulate_cost(part.cost.astype(np.float64), part.tree)
-    dearest = np.where(part.available, spent, -np.inf).max(axis=1).mean()
+    dearest = np.where(part.available, spent, -np.inf).max(axis=1)
     first = part.tree.stage_slice(1)
-    cheapest = np.where(part.available[:, first], spent[:, first], np.inf).min(axis=1).mean()
-    return {"cost": float(dearest), "accuracy": 0.0, "cost_range": [float(cheapest), float(dearest)]}
+    cheapest = np.where(part.available[:, first], spent[:, first], np.inf).min(axis=1)
+    low, high = mean_by_question(np.stack([cheapest, dearest]), part.question).mean(axis=1).tolist()
+    return {"cost": high, "accuracy": 0.0, "cost_range": [low, high]}
 
 
 def opponent_rows(
@@ -125,7 +128,7 @@ def opponent_rows(
             fixed = entry.kind in _WEIGHTLESS or entry.name.removesuffix(f" x{part.tree.horizon}") in part.model_names
             if fixed and position:
                 continue
-            outcome = policy_outcome(part, entry.ends)
+            outcome = outcome_by_question(part, entry.ends)
             rows.append(
                 {
                     "name": entry.name,

@@ -15,6 +15,7 @@ from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.files import replacing, sole_writer, write_text
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.duplicates import find_duplicates
+from hierrouter_jax.outcomes.replicates import first_rows
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -95,7 +96,7 @@ def _result(
     features: FittedFeatures,
     arms: list[ArmOutcomes],
 ) -> dict[str, Any]:
-    group = find_duplicates([query.text for query in part.queries]).group
+    group = find_duplicates([query.text for query in part.queries]).joined(part.question)[first_rows(part)]
     judgement, names = Judgement(group, reference(part), config.resamples), [arm.name for arm in arms]
     compared = comparisons(arms, judgement)
     return {
@@ -139,7 +140,6 @@ def _frame(arms: list[ArmOutcomes]) -> pd.DataFrame:
     rows = []
     for arm in arms:
         outcome, chosen = arm.outcome, arm.chosen_seeds
-        stopped = outcome.hops < arm.horizon
         for row, weight in enumerate(arm.cost_weights):
             settings = {name: float(v) for name, v in numbers(arm.runs.hyper(row, float(weight))).items()}
             for seed in range(outcome.quality.shape[1]):
@@ -156,7 +156,7 @@ def _frame(arms: list[ArmOutcomes]) -> pd.DataFrame:
                         "hops": outcome.hops[at].mean(),
                         "repaired": outcome.repaired[at].mean(),
                         "damaged": outcome.damaged[at].mean(),
-                        "stop_rate": stopped[at].mean(),
+                        "stop_rate": arm.stop_rate[at],
                         "validation_return": finite(arm.validation[at]),
                         "diverged": not np.isfinite(arm.validation[at]),
                         "chosen": seed == chosen[row],

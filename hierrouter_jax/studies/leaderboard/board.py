@@ -13,7 +13,7 @@ from hierrouter_jax.studies.compare.outcomes import reference
 from hierrouter_jax.studies.leaderboard import rows
 from hierrouter_jax.studies.leaderboard.config import OURS
 from hierrouter_jax.studies.leaderboard.result import MEASURES, Judged, compared, headline
-from hierrouter_jax.studies.leaderboard.splits import Split, clusters, queries_tested
+from hierrouter_jax.studies.leaderboard.splits import Split, at_first_rows, clusters, questions_tested
 from hierrouter_jax.studies.measures import co_failure
 
 Values = dict[str, Float[np.ndarray, "W S Q"]]
@@ -40,9 +40,8 @@ def board(
     Args:
       group: queries of one group are duplicates, one piece of evidence.
     """
-    mask = queries_tested(splits, table.num_queries)
-    some = table.select(np.asarray(mask.any(axis=0)))
-    repeats = Repeats(mask, clusters(group), resamples)
+    some = table.select(np.unique(np.concatenate([split.test for split in splits])))
+    repeats = Repeats(questions_tested(splits, table.question), clusters(group), resamples)
     normaliser = np.array([_normaliser(table, split) for split in splits])
     ours, chosen = choose(participants.learners, len(cost_weights))
     everybody = participants.opponents | participants.learners
@@ -126,12 +125,16 @@ def _picked(values: dict[str, Values], chosen: list[list[str]]) -> Values:
 
 
 def _dense(results: list[Judged], splits: list[Split], table: OutcomeTable, weights: int) -> Values:
-    """Every measure at every cost weight, split and query; 0 where the split does not test the query."""
+    """Every measure at every cost weight, split and query; 0 where the split does not test the query.
+
+    Replicates of a question are averaged, at the first of the rows that the split tests.
+    """
     values = {measure: np.zeros((weights, len(splits), table.num_queries)) for measure in MEASURES}
     for s, (one, split) in enumerate(zip(results, splits, strict=True)):
         for w in range(weights):
             for measure, of_test in one.at(w).items():
-                values[measure][w, s, split.test] = of_test
+                first, means = at_first_rows(of_test, split.test, table.question)
+                values[measure][w, s, first] = means
     return values
 
 

@@ -26,7 +26,7 @@ from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 from hierrouter_jax.outcomes.ties import route_order
 from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.result import Judged
-from hierrouter_jax.studies.leaderboard.splits import Split
+from hierrouter_jax.studies.leaderboard.splits import Split, at_first_rows
 
 SHUFFLED, RANDOM, BLIND = "shuffled", "random-features", "blind"
 CONTROLS = (SHUFFLED, RANDOM, BLIND)
@@ -141,10 +141,11 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
 
 
 def _quality(results: list[Judged], splits: list[Split], table: OutcomeTable) -> Float[np.ndarray, "S Q"]:
-    """Quality at the first cost weight; 0 where a split does not test the query."""
+    """Quality at the first cost weight, as the board has it: 0 where a split does not test the query."""
     quality = np.zeros((len(splits), table.num_queries))
     for row, (result, split) in enumerate(zip(results, splits, strict=True)):
-        quality[row, split.test] = result.at(0)["quality"]
+        first, means = at_first_rows(result.at(0)["quality"], split.test, table.question)
+        quality[row, first] = means
     return quality
 
 
@@ -156,5 +157,6 @@ def _best_sequence(
     for row, (test, split) in enumerate(zip(tests, splits, strict=True)):
         scores = mean_returns(test, not stops, 0.0)
         ends = ending_best(scores, test, candidates(test.tree, not stops), route_order(test))
-        quality[row, split.test] = policy_outcome(test, ends).quality
+        first, means = at_first_rows(policy_outcome(test, ends).quality, split.test, table.question)
+        quality[row, first] = means
     return quality

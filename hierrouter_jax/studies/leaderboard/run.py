@@ -32,7 +32,7 @@ from hierrouter_jax.studies.leaderboard.splits import (
     clusters,
     folds,
     given_split,
-    queries_tested,
+    questions_tested,
     random_splits,
 )
 from hierrouter_jax.studies.leaderboard.work import (
@@ -180,7 +180,7 @@ class _Stand:
         )
 
     def _controls(self, seed: int) -> dict[str, Any]:
-        repeats = Repeats(queries_tested(self.splits, self.table.num_queries), clusters(self.group))
+        repeats = Repeats(questions_tested(self.splits, self.table.question), clusters(self.group))
         results = {}
         for control, jobs in self.controls.items():
             opponents, learners = taking_part(control, self.opponents, self.learners)

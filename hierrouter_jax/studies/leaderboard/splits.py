@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from sklearn.model_selection import StratifiedGroupKFold
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
@@ -153,11 +154,19 @@ def clusters(group: Int[np.ndarray, " Q"]) -> Int[np.ndarray, " Q"]:
     return np.unique(group, return_inverse=True)[1]
 
 
-def queries_tested(splits: Sequence[Split], queries: int) -> Bool[np.ndarray, "S Q"]:
-    """Which queries each split tests."""
-    mask = np.zeros((len(splits), queries), dtype=bool)
+def at_first_rows(
+    values: Float[np.ndarray, "*B T"], test: Int[np.ndarray, " T"], question: Int[np.ndarray, " Q"]
+) -> tuple[Int[np.ndarray, " G"], Float[np.ndarray, "*B G"]]:
+    """The first tested row of each question that a split tests, and the mean over all of the question's tested rows."""
+    _, first, its = np.unique(question[test], return_index=True, return_inverse=True)
+    return test[first], mean_by_question(values, its)
+
+
+def questions_tested(splits: Sequence[Split], question: Int[np.ndarray, " Q"]) -> Bool[np.ndarray, "S Q"]:
+    """Which questions each split tests, each at the first of its tested rows."""
+    mask = np.zeros((len(splits), len(question)), dtype=bool)
     for row, split in enumerate(splits):
-        mask[row, split.test] = True
+        mask[row, at_first_rows(np.zeros(len(split.test)), split.test, question)[0]] = True
     return mask
 
 

@@ -8,7 +8,7 @@ from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.studies.compare.outcomes import reference
 from hierrouter_jax.sweeps.result import load_sweep
 from tests.studies.compare.tiny import WEIGHTS
-from tests.tables import random_table
+from tests.tables import random_table, replicated
 
 
 def test_every_mean_is_that_of_the_members_routers(result, slowly):
@@ -46,3 +46,9 @@ def test_the_bounds_of_a_front_by_hand():
     table.cost[:, 1:] = [[1.0, 3.0], [5.0, 2.0]]
     assert reference(table) == {"cost": 4.0, "accuracy": 0.0, "cost_range": [1.5, 4.0]}
     assert np.isfinite(reference(table)["cost"])
+
+
+def test_the_bounds_weigh_questions_and_not_their_replicates():
+    """The second query asked three times counts once."""
+    table = random_table(queries=2, models=2, horizon=1, splits=("train", "test"))
+    assert reference(replicated(table, 3)) == reference(table)

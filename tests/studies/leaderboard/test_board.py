@@ -10,6 +10,7 @@ from hierrouter_jax.studies.leaderboard.config import OURS
 from hierrouter_jax.studies.leaderboard.result import Judged
 from hierrouter_jax.studies.leaderboard.splits import Split
 from tests.studies.leaderboard.known import known_table
+from tests.tables import replicated
 
 
 def test_the_first_of_those_that_validation_cannot_tell_apart_is_ours():
@@ -44,3 +45,21 @@ def test_a_board_by_hand():
     assert found["cost_normaliser"] == 1.0
     gained = [row for row in found["comparisons"] if row["metric"] == "accuracy"]
     assert [(row["opponent"], row["difference"]) for row in gained] == [("best-single", 0.5)]
+
+
+def test_a_question_asked_five_times_weighs_as_much_as_another():
+    """Two test questions, one right and one wrong; the first is asked five times: half of the questions are right."""
+    table = known_table(40)
+    rows = np.flatnonzero([query.split == "test" for query in table.queries])[:2]
+    table = replicated(table.select(np.sort([0, 3, *rows])), 5)
+    test = np.array([row for row in range(table.num_queries) if row < 4 or table.question[row] == 2])[2:]
+    split = Split(np.array([0]), np.array([1]), test)
+    nodes = np.where(table.question == 2, 1 + table.task, 2 - table.task)
+    outcome = policy_outcome(table.select(test), ending_at(nodes[test], table.tree))
+    outcome = PolicyOutcome(**{name: values[None] for name, values in vars(outcome).items()})
+    about = {"kind": "learned", "may_stop": False, "tried": 1, "chosen": "it"}
+    its = [Judged(outcome, np.ones((1, 1)), about)]
+    participants = Participants({"twin": its}, {"it": its})
+    rows = board(table, [split], np.asarray(table.question), participants, (0.0,), 200)["policies"]
+    assert {row["accuracy"] for row in rows} == {0.5}
+    assert {cell["accuracy"] for row in rows for cell in row["per_task"].values()} <= {0.0, 0.5, 1.0}

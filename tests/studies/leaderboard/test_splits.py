@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.studies.leaderboard.splits import clusters, folds, given_split, queries_tested, random_splits
+from hierrouter_jax.studies.leaderboard.splits import (
+    Split,
+    at_first_rows,
+    clusters,
+    folds,
+    given_split,
+    questions_tested,
+    random_splits,
+)
 from tests.tables import random_table
 
 
@@ -30,7 +38,7 @@ def test_random_splits_have_their_sizes_and_never_part_duplicates(seed, tasks, p
         assert [len(rows) for rows in split] == [48, 12, 40]
         assert len(np.unique(np.concatenate(split))) == 100
         assert not parted(split, group)
-    assert queries_tested(splits, 120).sum() == 120
+    assert questions_tested(splits, np.arange(120)).sum() == 120
     again = random_splits(task, group, 3, 60, 40, 0.2, seed)
     for one, other in zip(splits, again, strict=True):
         assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
@@ -45,7 +53,7 @@ def test_every_task_has_its_share():
 def test_folds_test_every_query_once_and_keep_duplicates_together():
     task, group = np.arange(60) % 3, np.arange(60) // 2
     cut = folds(task, group, 4, 0.25, 1)
-    assert queries_tested(cut, 60).sum(axis=0).tolist() == [1] * 60
+    assert questions_tested(cut, np.arange(60)).sum(axis=0).tolist() == [1] * 60
     assert not any(parted(split, group) for split in cut)
     with pytest.raises(InputError, match="folds is 31"):
         folds(task, group, 31, 0.2, 0)
@@ -78,3 +86,14 @@ def test_what_cannot_be_drawn_is_refused():
 
 def test_clusters_are_numbered_without_gaps():
     assert clusters(np.array([0, 5, 5, 9])).tolist() == [0, 1, 1, 2]
+
+
+def test_replicates_count_once_at_their_first_tested_row():
+    """Rows 1, 3 and 4 are of question 1, of which row 1 is in no part."""
+    question, test = np.array([0, 1, 2, 1, 1]), np.array([2, 3, 4])
+    values = np.array([[0.5, 1.0, 0.0], [2.0, 3.0, 5.0]])
+    first, means = at_first_rows(values, test, question)
+    assert first.tolist() == [3, 2]
+    assert means.tolist() == [[0.5, 0.5], [4.0, 2.0]]
+    split = Split(np.array([0]), np.array([], int), test)
+    assert questions_tested([split], question).tolist() == [[False, False, True, True, False]]
