@@ -1,6 +1,6 @@
 """What a policy bundle must be before it is used: types and domains of its header, shapes and values of its tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from hierrouter_jax.bundle_logits import ENSEMBLE, KINDS, LINEAR, MEMBER, NETWORK, PRIOR, networks
+from hierrouter_jax.bundle_logits import ENSEMBLE, KINDS, LINEAR, MEMBER, NETWORK, PRIOR, VALUE, networks
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
@@ -196,21 +196,24 @@ def check_weights(
     """Every layer must fit the one before it, the first the features and the last the pool, in each network.
 
     Raises:
-      InputError: naming the tensor that is missing or of another shape.
+      InputError: naming the tensor that is missing, of another shape, or none of its kind's.
     """
     if kind in LINEAR:
-        _check_shapes(weights, _prior_shapes(weights, features, horizon, models + 1))
+        expected = _prior_shapes(weights, features, horizon, models + 1)
+        _check_shapes(weights, expected, expected)
     elif kind == ENSEMBLE:
         parts = networks(weights)
         if not parts:
             raise InputError(f"{MEMBER}0/... of the policy is missing: an ensemble holds one or more networks")
+        _check_known(weights, [name for name in weights if name.startswith(MEMBER)])
         for index, part in enumerate(parts):
             try:
                 check_weights(part, features, horizon, models, conditions)
             except InputError as error:
                 raise InputError(f"{MEMBER}{index}: {error}") from None
     else:
-        _check_shapes(weights, _network_shapes(weights, features, horizon, models + 1, conditions))
+        expected = _network_shapes(weights, features, horizon, models + 1, conditions)
+        _check_shapes(weights, expected, {*expected, *VALUE})
 
 
 def _network_shapes(
@@ -244,7 +247,15 @@ def _check_there(weights: Mapping[str, np.ndarray], names: tuple[str, ...]) -> N
         raise InputError(f"{missing[0]} of the policy is missing")
 
 
-def _check_shapes(weights: Mapping[str, np.ndarray], expected: Mapping[str, Shape]) -> None:
+def _check_known(weights: Mapping[str, np.ndarray], names: Collection[str]) -> None:
+    """Refuse a tensor that no reader would read: with it the policy is another than the readers run."""
+    other = next((name for name in sorted(weights) if name not in names), None)
+    if other is not None:
+        raise InputError(f"{other} of the policy is no tensor of its kind")
+
+
+def _check_shapes(weights: Mapping[str, np.ndarray], expected: Mapping[str, Shape], names: Collection[str]) -> None:
+    _check_known(weights, names)
     for name, shape in expected.items():
         if weights[name].shape != shape:
             raise InputError(f"{name} of the policy has shape {weights[name].shape}, but must be {shape}")

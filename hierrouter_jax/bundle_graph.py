@@ -6,42 +6,23 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.bundle_checks import PRIOR
-from hierrouter_jax.bundle_logits import num_layers
+from hierrouter_jax.bundle_logits import VALUE, policy_logits
 from hierrouter_jax.errors import InputError
 
-_VALUE = ("value/kernel", "value/bias")  # of the head that only training reads
 Array = Any  # of NumPy, JAX or torch
 
 
-def network_tensors(bundle: PolicyBundle, form: str) -> dict[str, np.ndarray]:
-    """All arrays of a bundle whose policy is the network of this file, float32, by the names of `policy.safetensors`.
-
-    Args:
-      bundle: bundle of the policy.
-      form: name of what shall express it, for the message.
-
-    Raises:
-      InputError: if the policy is no such network, so that the form would be of another policy.
-    """
-    layers = [f"hidden_{layer}" for layer in range(num_layers(bundle.weights))]
-    expected = {"stage_embedding", *(f"{name}/{part}" for name in [*layers, "logits"] for part in ("kernel", "bias"))}
-    weights = {name: array for name, array in bundle.weights.items() if name not in _VALUE}
-    others = (set(weights) - expected - set(PRIOR)) | (expected - set(weights))
-    kind = getattr(bundle, "kind", "network")
-    if others or not layers:
-        raise InputError(
-            f"the policy is of the kind {kind}, with the tensors {', '.join(sorted(bundle.weights)) or '(none)'}, but "
-            f"{form} can express a network of tanh layers alone; run it with PolicyBundle, which needs NumPy only"
-        )
+def policy_tensors(bundle: PolicyBundle) -> dict[str, np.ndarray]:
+    """All arrays that a bundle's decisions are made of, float32, by the names of `policy.safetensors`."""
+    weights = {name: array for name, array in bundle.weights.items() if not name.endswith(VALUE)}
     reduction = {f"reduction/{name}": getattr(bundle.reduction, name) for name in ("mean", "components", "scale")}
     return {name: np.asarray(array, np.float32) for name, array in (reduction | weights).items()}
 
 
-def policy_logits(
+def masked_logits(
     xp: ModuleType,
     bundle: PolicyBundle,
     tensors: Mapping[str, Array],
@@ -56,8 +37,8 @@ def policy_logits(
 
     Args:
       xp: library of the arrays: numpy, jax.numpy or torch.
-      bundle: bundle of the policy, for its numbers beside the arrays.
-      tensors: `network_tensors` as arrays of that library.
+      bundle: bundle of the policy, for its kind and its numbers beside the arrays.
+      tensors: `policy_tensors` as arrays of that library.
       embedding: embeddings of the contexts, by the bundle's encoder.
       stage: number of hops already done in each.
       cost: money that each route has spent already.
@@ -66,19 +47,15 @@ def policy_logits(
       charges: money that calling each model now can cost at most; of a budgeted policy, and only it.
     """
     reduced = ((embedding - tensors["reduction/mean"]) @ tensors["reduction/components"]) / tensors["reduction/scale"]
-    columns = [reduced, tensors["stage_embedding"][stage], (cost / bundle.cost_normaliser)[:, None]]
+    spent = (cost / bundle.cost_normaliser)[:, None]
+    conditions = [reduced[:, :0]]
     if "cost_weight" in bundle.conditions:
         low, high = bundle.conditions["cost_weight"]
-        columns.append((2 / math.log(high / low) * xp.log(xp.clip(cost_weight, low, high) / low) - 1)[:, None])
+        conditions.append((2 / math.log(high / low) * xp.log(xp.clip(cost_weight, low, high) / low) - 1)[:, None])
     if "budget" in bundle.conditions:
         most = bundle.cost_normaliser * bundle.conditions["budget"][1]
-        columns.append(xp.clip((budget - cost) / most, 0.0, 1.0)[:, None])
-    hidden = xp.concatenate(columns, 1)
-    for layer in range(num_layers(bundle.weights)):
-        hidden = xp.tanh(hidden @ tensors[f"hidden_{layer}/kernel"] + tensors[f"hidden_{layer}/bias"])
-    logits = hidden @ tensors["logits/kernel"] + tensors["logits/bias"]
-    if PRIOR[0] in tensors:
-        logits = logits + _prior_logits(xp, [tensors[name][stage] for name in PRIOR], reduced)
+        conditions.append(xp.clip((budget - cost) / most, 0.0, 1.0)[:, None])
+    logits = policy_logits(bundle.kind, tensors, reduced, stage, spent, xp.concatenate(conditions, 1), xp)
     may_call = logits[:, :-1] < math.inf  # all of them
     if budget is not None:
         may_call = cost[:, None] + charges <= budget[:, None]
@@ -86,16 +63,8 @@ def policy_logits(
     return xp.where(xp.concatenate([may_call, may_stop[:, None]], 1), logits, -math.inf)
 
 
-def _prior_logits(xp: ModuleType, prior: list[Array], reduced: Float[Array, "B F"]) -> Shaped[Array, "B A"]:
-    kernel, means, task_kernel, task_bias = prior
-    scores = xp.einsum("bf,bft->bt", reduced, task_kernel) + task_bias
-    likely = xp.exp(scores - xp.amax(scores, 1)[:, None])
-    likely = likely / xp.sum(likely, 1)[:, None]
-    return xp.einsum("bf,bfa->ba", reduced, kernel) + xp.einsum("bt,bta->ba", likely, means)
-
-
 def input_names(bundle: PolicyBundle) -> tuple[str, ...]:
-    """Names of the arrays that a bundle's policy reads, in the order of `policy_logits`."""
+    """Names of the arrays that a bundle's policy reads, in the order of `masked_logits`."""
     weight = ("cost_weight",) if "cost_weight" in bundle.conditions else ()
     return ("embedding", "stage", "cost", *weight, *(("budget", "charges") if "budget" in bundle.conditions else ()))
 

@@ -9,12 +9,13 @@ from typing import Any
 NETWORK, ENSEMBLE, PLAN, TASK_SEQUENCE = KINDS = ("network", "ensemble", "plan", "task-sequence")
 LINEAR = (PLAN, TASK_SEQUENCE)  # kinds whose arrays are those of PRIOR alone
 PRIOR = ("prior/kernel", "prior/means", "prior/task_kernel", "prior/task_bias")
+VALUE = ("value/kernel", "value/bias")  # of the head that only training reads
 MEMBER = "member_"  # an ensemble's arrays are those of its networks, under member_0/, member_1/ and so on
 
 Arrays = Mapping[str, Any]
 
 
-def policy_logits(kind: str, weights: Arrays, reduced: Any, stage: int, spent: Any, conditions: Any, xp: Any) -> Any:
+def policy_logits(kind: str, weights: Arrays, reduced: Any, stage: Any, spent: Any, conditions: Any, xp: Any) -> Any:
     """Unmasked logits [B, A] of B contexts.
 
     A `network` gives its own; an `ensemble` the mean of its networks' logits; a `plan` and a `task-sequence` are linear
@@ -24,7 +25,7 @@ def policy_logits(kind: str, weights: Arrays, reduced: Any, stage: int, spent: A
       kind: kind of the policy.
       weights: arrays by name, as `PolicyBundle` says.
       reduced: features of the contexts [B, F].
-      stage: number of hops already done.
+      stage: number of hops already done, of all contexts or of each [B].
       spent: cost so far, over the cost normaliser [B, 1].
       conditions: scaled conditions [B, K]; only a `network` has any.
       xp: module of the array library: `numpy`, `jax.numpy` or `torch`.
@@ -35,22 +36,29 @@ def policy_logits(kind: str, weights: Arrays, reduced: Any, stage: int, spent: A
     return sum(network_logits(part, reduced, stage, spent, conditions, xp) for part in parts) / len(parts)
 
 
-def network_logits(weights: Arrays, reduced: Any, stage: int, spent: Any, conditions: Any, xp: Any) -> Any:
+def network_logits(weights: Arrays, reduced: Any, stage: Any, spent: Any, conditions: Any, xp: Any) -> Any:
     """The two-layer network's logits, its prior's included where it has one."""
     row = weights["stage_embedding"][stage]
-    hidden = xp.concatenate([reduced, xp.broadcast_to(row, (len(reduced), len(row))), spent, conditions], axis=1)
+    hidden = xp.concatenate(
+        [reduced, xp.broadcast_to(row, (reduced.shape[0], row.shape[-1])), spent, conditions], axis=1
+    )
     for layer in range(num_layers(weights)):
         hidden = xp.tanh(hidden @ weights[f"hidden_{layer}/kernel"] + weights[f"hidden_{layer}/bias"])
     logits = hidden @ weights["logits/kernel"] + weights["logits/bias"]
     return logits + linear_logits(weights, reduced, stage, xp) if PRIOR[0] in weights else logits
 
 
-def linear_logits(weights: Arrays, reduced: Any, stage: int, xp: Any) -> Any:
+def linear_logits(weights: Arrays, reduced: Any, stage: Any, xp: Any) -> Any:
     """x K + softmax(x C + c) M, with the arrays K, M, C, c of `PRIOR` of that stage."""
     kernel, means, task_kernel, task_bias = (weights[name][stage] for name in PRIOR)
-    scores = reduced @ task_kernel + task_bias
+    scores = _times(reduced, task_kernel, xp) + task_bias
     likely = xp.exp(scores - xp.amax(scores, axis=1, keepdims=True))
-    return reduced @ kernel + likely / likely.sum(axis=1, keepdims=True) @ means
+    return _times(reduced, kernel, xp) + _times(likely / likely.sum(axis=1, keepdims=True), means, xp)
+
+
+def _times(rows: Any, matrices: Any, xp: Any) -> Any:
+    """Each row [B, I] times the matrix of all, [I, O], or its own, [B, I, O]."""
+    return rows @ matrices if matrices.ndim == 2 else xp.einsum("bi,bio->bo", rows, matrices)
 
 
 def networks(weights: Arrays) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_checks import PRIOR
-from hierrouter_jax.bundle_graph import input_names, network_tensors
-from hierrouter_jax.bundle_logits import num_layers
+from hierrouter_jax.bundle_graph import input_names, policy_tensors
+from hierrouter_jax.bundle_logits import ENSEMBLE, LINEAR, networks, num_layers
 from hierrouter_jax.errors import InputError
 
 OPSET = 18
@@ -20,14 +20,14 @@ def onnx_bytes(bundle: PolicyBundle) -> bytes:
     """A serialized ONNX model: the inputs of `bundle_graph.input_names` (float32, the stage int64), output `logits`.
 
     Raises:
-      InputError: if the bundle's policy is no network, or onnx is not installed.
+      InputError: if onnx is not installed.
     """
     try:
         from onnx import TensorProto, checker, helper
     except ImportError:
         raise InputError("writing ONNX needs the extra onnx: pip install 'hierrouter_jax[onnx]'") from None
 
-    tensors = network_tensors(bundle, "ONNX")
+    tensors = policy_tensors(bundle)
     graph = _Graph(helper)
     masked = _policy(graph, bundle, {name: graph.constant(array) for name, array in tensors.items()})
     graph.nodes.append(helper.make_node("Identity", [masked], [OUTPUT]))
@@ -77,11 +77,16 @@ class _Graph:
 def _policy(add: _Graph, bundle: PolicyBundle, tensors: dict[str, str]) -> str:
     centred = add("MatMul", add("Sub", "embedding", tensors["reduction/mean"]), tensors["reduction/components"])
     reduced = add("Div", centred, tensors["reduction/scale"])
-    columns = [
-        reduced,
-        add("Gather", tensors["stage_embedding"], "stage", axis=0),
-        add.column(add("Div", "cost", add.constant(bundle.cost_normaliser))),
-    ]
+    if bundle.kind in LINEAR:
+        return _masked(add, bundle, _linear(add, tensors, reduced))
+    read = [add.column(add("Div", "cost", add.constant(bundle.cost_normaliser))), *_conditions(add, bundle)]
+    parts = networks(tensors) if bundle.kind == ENSEMBLE else [tensors]
+    each = [_network(add, part, reduced, read) for part in parts]
+    return _masked(add, bundle, add("Mean", *each) if len(each) > 1 else each[0])
+
+
+def _conditions(add: _Graph, bundle: PolicyBundle) -> list[str]:
+    columns = []
     if "cost_weight" in bundle.conditions:
         low, high = bundle.conditions["cost_weight"]
         bounded = add("Clip", "cost_weight", add.constant(low), add.constant(high))
@@ -92,20 +97,22 @@ def _policy(add: _Graph, bundle: PolicyBundle, tensors: dict[str, str]) -> str:
         most = bundle.cost_normaliser * bundle.conditions["budget"][1]
         left = add("Div", add("Sub", "budget", "cost"), add.constant(most))
         columns.append(add.column(add("Clip", left, add.constant(0.0), add.constant(1.0))))
-    hidden = add("Concat", *columns, axis=1)
-    for layer in range(num_layers(bundle.weights)):
+    return columns
+
+
+def _network(add: _Graph, tensors: dict[str, str], reduced: str, read: list[str]) -> str:
+    hidden = add("Concat", reduced, add("Gather", tensors["stage_embedding"], "stage", axis=0), *read, axis=1)
+    for layer in range(num_layers(tensors)):
         hidden = add("Tanh", _dense(add, hidden, tensors, f"hidden_{layer}"))
     logits = _dense(add, hidden, tensors, "logits")
-    if PRIOR[0] in tensors:
-        logits = add("Add", logits, _prior_logits(add, tensors, reduced))
-    return _masked(add, bundle, logits)
+    return add("Add", logits, _linear(add, tensors, reduced)) if PRIOR[0] in tensors else logits
 
 
 def _dense(add: _Graph, value: str, tensors: dict[str, str], layer: str) -> str:
     return add("Add", add("MatMul", value, tensors[f"{layer}/kernel"]), tensors[f"{layer}/bias"])
 
 
-def _prior_logits(add: _Graph, tensors: dict[str, str], reduced: str) -> str:
+def _linear(add: _Graph, tensors: dict[str, str], reduced: str) -> str:
     kernel, means, task_kernel, task_bias = (add("Gather", tensors[name], "stage", axis=0) for name in PRIOR)
     scores = add("Add", add("Einsum", reduced, task_kernel, equation="bf,bft->bt"), task_bias)
     by_task = add("Einsum", add("Softmax", scores, axis=1), means, equation="bt,bta->ba")

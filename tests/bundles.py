@@ -1,14 +1,25 @@
 """Policy bundles of random weights, with and without conditions and a prior, and states to run them on."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
+from hierrouter_jax.bundle_logits import PRIOR
 from hierrouter_jax.outcomes.pricing import PricedModel
 
 MODELS, EMBEDDING, FEATURES, HORIZON, STAGE_SIZE, TASKS = 3, 48, 16, 3, 8, 2
 CONDITIONS = {"cost_weight": [0.01, 1.0], "budget": [0.5, 10.0]}
+
+
+def kind_bundle(kind: str) -> PolicyBundle:
+    """An ensemble of two networks, one with a prior, or a policy of a prior alone."""
+    one, two = random_bundle(prior=True), random_bundle(seed=1)
+    if kind == "ensemble":
+        parts = {f"member_{i}/{name}": array for i, b in enumerate((one, two)) for name, array in b.weights.items()}
+        return replace(one, kind=kind, weights=parts)
+    return replace(one, kind=kind, weights={name: one.weights[name] for name in PRIOR})
 
 
 def random_bundle(
@@ -54,6 +65,8 @@ BUNDLES = {
     "prior": random_bundle(prior=True),
     "conditioned": random_bundle(("cost_weight", "budget"), prior=True),
     "budgeted": random_bundle(("budget",), allow_stop=False),
+    "ensemble": kind_bundle("ensemble"),
+    "plan": kind_bundle("plan"),
 }
 
 

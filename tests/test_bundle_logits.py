@@ -95,6 +95,13 @@ def test_what_is_no_policy_of_its_kind_is_refused(tmp_path):
         replace(bundle_of("plan"), conditions={"budget": [0.5, 8.0]})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tensor_that_no_reader_reads_is_refused(kind):
+    bundle = bundle_of(kind)
+    with pytest.raises(InputError, match="attention/kernel of the policy is no tensor of its kind"):
+        replace(bundle, weights=bundle.weights | {"attention/kernel": np.zeros((2, 2), np.float32)})
+
+
 def test_a_bundle_of_before_there_were_kinds_is_a_network(tmp_path):
     bundle_of("network").save(tmp_path)
     header = read_json(tmp_path / HEADER)

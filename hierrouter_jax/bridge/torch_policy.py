@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.bundle_graph import check_conditions, network_tensors, policy_logits
+from hierrouter_jax.bundle_graph import check_conditions, masked_logits, policy_tensors
 
 
 class TorchPolicy(nn.Module):
@@ -13,23 +13,20 @@ class TorchPolicy(nn.Module):
 
     Args:
       bundle: bundle of the policy.
-
-    Raises:
-      InputError: if the bundle's policy is no network.
     """
 
     def __init__(self, bundle: PolicyBundle) -> None:
         super().__init__()
         self.bundle = bundle
         self._names = {}
-        for name, array in network_tensors(bundle, "torch").items():
+        for name, array in policy_tensors(bundle).items():
             self._names[name] = name.replace("/", "_")
             self.register_buffer(self._names[name], torch.tensor(array))
 
     def forward(
         self, embedding: Float[Tensor, "B E"], stage: Int[Tensor, " B"], cost: Float[Tensor, " B"], **conditions: Tensor
     ) -> Float[Tensor, "B A"]:
-        """Masked logits over the M models and STOP, as `bundle_graph.policy_logits`.
+        """Masked logits over the M models and STOP, as `bundle_graph.masked_logits`.
 
         Args:
           embedding: embeddings of the contexts, by the bundle's encoder.
@@ -42,4 +39,4 @@ class TorchPolicy(nn.Module):
         """
         check_conditions(self.bundle, conditions)
         tensors = {name: self.get_buffer(buffer) for name, buffer in self._names.items()}
-        return policy_logits(torch, self.bundle, tensors, embedding, stage, cost, **conditions)
+        return masked_logits(torch, self.bundle, tensors, embedding, stage, cost, **conditions)

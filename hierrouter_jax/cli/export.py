@@ -69,8 +69,7 @@ class ExportConfig:
 def export(config: ExportConfig) -> None:
     """Write the policy of a run as a bundle, with its model card: by default the one that is best on validation.
 
-    Other forms (--onnx, --stablehlo) are of the network alone: a policy of another kind is refused. --push needs a
-    token (hf auth login).
+    --onnx and --stablehlo write the same policy for other runtimes too. --push needs a token (hf auth login).
     """
     write_bundle(config)
     print(config.out)

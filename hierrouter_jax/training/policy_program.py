@@ -9,7 +9,7 @@ from jax import export
 from jaxtyping import Array, Float
 
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.bundle_graph import check_conditions, input_names, network_tensors, policy_logits
+from hierrouter_jax.bundle_graph import check_conditions, input_names, masked_logits, policy_tensors
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError
 
@@ -19,18 +19,18 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def jax_policy(bundle: PolicyBundle) -> Callable[..., Float[Array, "B A"]]:
     """A bundle's policy as a compiled function of a batch: masked logits over the M models and STOP.
 
-    It takes the arrays of `bundle_graph.input_names` by name, as `bundle_graph.policy_logits` gives them.
+    It takes the arrays of `bundle_graph.input_names` by name, as `bundle_graph.masked_logits` gives them.
 
     Raises:
-      InputError: if the bundle's policy is no network; and by the function, if an array is missing or too many.
+      InputError: by the function, if an array is missing or too many.
     """
-    tensors = {name: jnp.asarray(array) for name, array in network_tensors(bundle, "JAX").items()}
+    tensors = {name: jnp.asarray(array) for name, array in policy_tensors(bundle).items()}
 
     @single_precision
     @jax.jit
     def logits(**inputs: Array) -> Float[Array, "B A"]:
         check_conditions(bundle, {name: one for name, one in inputs.items() if name not in input_names(bundle)[:3]})
-        return policy_logits(jnp, bundle, tensors, **inputs)
+        return masked_logits(jnp, bundle, tensors, **inputs)
 
     return logits
 
@@ -41,7 +41,7 @@ def stablehlo(bundle: PolicyBundle) -> bytes:
     Its inputs are those of `jax_policy`, in single precision, the stage as int32.
 
     Raises:
-      InputError: if the bundle's policy is no network, or flatbuffers is not installed.
+      InputError: if flatbuffers is not installed.
     """
     if find_spec("flatbuffers") is None:
         raise InputError("writing StableHLO needs the extra stablehlo: pip install 'hierrouter_jax[stablehlo]'")
