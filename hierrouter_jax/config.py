@@ -25,7 +25,7 @@ def config_path(name: str) -> Path:
     Presets lie inside the installed package; in a checkout they are the top-level `configs/`.
 
     Raises:
-      InputError: if there is neither; the message lists the presets.
+      InputError: if there is neither; the message names the presets of that last name, or all.
     """
     installed = PACKAGE / "configs"
     presets = installed if installed.is_dir() else PACKAGE.parent / "configs"
@@ -33,7 +33,9 @@ def config_path(name: str) -> Path:
         if path.is_file():
             return path
     known = sorted(path.relative_to(presets).as_posix() for path in presets.rglob("*.yaml"))
-    raise InputError(f"{name}: no such file, and no such preset; the presets are {', '.join(known) or 'none'}")
+    meant = [preset for preset in known if Path(preset).stem == Path(name).stem]
+    hint = f"did you mean {' or '.join(meant)}?" if meant else f"the presets are {', '.join(known) or 'none'}"
+    raise InputError(f"{name}: no such file, and no such preset; {hint}")
 
 
 def load_yaml(path: Path | str) -> dict[str, Any]:

@@ -202,3 +202,9 @@ def test_an_unknown_preset_lists_those_there_are(presets):
     with pytest.raises(InputError) as caught:
         config_path("pool/huge.yaml")
     assert str(caught.value) == "pool/huge.yaml: no such file, and no such preset; the presets are pool/tiny.yaml"
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny.yaml", "pools/tiny.yml"])
+def test_a_preset_without_its_folder_is_named_with_it(presets, name):
+    with pytest.raises(InputError, match=r"no such preset; did you mean pool/tiny\.yaml\?"):
+        config_path(name)
