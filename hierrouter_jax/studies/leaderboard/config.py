@@ -18,6 +18,8 @@ from hierrouter_jax.training.settings import LearnerSettings, SharedSettings
 OURS = "ours"
 _NAME = re.compile(r"[\w.+-]+")
 FEATURES = "features"  # may be tuned beside the learner's numbers
+# Guidance keeps the exact learner from local optima, and costs it a little where there are none: validation says which.
+GUIDED = {"guidance": [0.0, 0.99]}
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,12 @@ class LeaderboardConfig(SharedSettings):
     seed: int = 0
     cost_weights: tuple[float, ...] = (0.0,)
     learners: dict[str, LearnerSpec] = field(
-        default_factory=lambda: {name: LearnerSpec() for name in ("exact", "exact+stop", "all-actions", "ppo")}
+        default_factory=lambda: {
+            "exact": LearnerSpec(tune=dict(GUIDED)),
+            "exact+stop": LearnerSpec(tune=dict(GUIDED)),
+            "all-actions": LearnerSpec(),
+            "ppo": LearnerSpec(),
+        }
     )
     opponents: tuple[str, ...] | None = None
     seeds: int = 3
@@ -223,11 +230,12 @@ def learners_from(data: Mapping[str, Any], where: str = "learners") -> dict[str,
 def entrants(config: LeaderboardConfig, horizon: int) -> tuple[dict[str, Entrant], dict[str, str]]:
     """The learners on a table of a horizon, and why others are left out.
 
-    With one hop STOP is never chosen: a learner with it would be the same one again.
+    With one hop STOP is never chosen, a learner with it would be the same one again; and there is no guidance to tune.
     """
     taking, left = {}, {}
     for name, spec in config.learners.items():
-        one = entrant(config, name, spec)
+        tune = {key: values for key, values in spec.tune.items() if horizon > 1 or key not in GUIDED}
+        one = entrant(config, name, replace(spec, tune=tune))
         twins = (name for name, other in taking.items() if other.without_stop == one.without_stop)
         same = next(twins, None) if horizon == 1 and one.static.allow_stop else None
         if same:

@@ -63,6 +63,14 @@ def test_stop_makes_a_learner_of_its_own_where_there_is_something_to_stop():
     assert list(entrants(other, 1)[0]) == ["exact", "exact+stop"]
 
 
+def test_guidance_is_tuned_where_a_second_hop_can_mislead_about_the_first():
+    """Three seeds with guidance and three without; on one hop the three are the same, so they are run once."""
+    by_default = LeaderboardConfig(CONFIG.tables)
+    deep, flat = entrants(by_default, 2)[0], entrants(by_default, 1)[0]
+    assert [float(point.hyper.guidance) for point in deep["exact+stop"].points] == pytest.approx([0.0, 0.99])
+    assert (deep["exact"].tried, flat["exact"].tried, deep["ppo"].tried) == (6, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
