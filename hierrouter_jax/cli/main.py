@@ -1,6 +1,7 @@
 """`hierrouter <verb>`: parse, call one function, print. Only the verb that is asked for is imported."""
 
 import os
+import select
 import sys
 from contextlib import nullcontext
 
@@ -16,9 +17,33 @@ from hierrouter_jax.processor import use_wide_vectors
 __all__ = ["VERBS", "Verb", "help_of", "main", "parse", "parser_of"]
 
 
+PIPE_CLOSED = 141  # as a shell has it of who was ended by SIGPIPE
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb; returns the exit code: 0, or with one line on stderr 2 on bad input, else why it stopped early."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Run a verb; returns the exit code: 0, or with one line on stderr 2 on bad input, else why it stopped early.
+
+    Where what reads the output is gone, as after `| head`, it ends without a word.
+    """
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _unread(sys.stdout.fileno()):
+            raise  # it was another pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written at the exit
+        return PIPE_CLOSED
+
+
+def _unread(file: int) -> bool:
+    """Whether it is a pipe that nobody reads any more."""
+    state = select.poll()
+    state.register(file, 0)
+    return any(event & select.POLLERR for _, event in state.poll(0))
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
         return 0
@@ -46,6 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
         progress = str(interrupt) or "finished model calls are kept"
         print(f"hierrouter: interrupted; {progress}, run the same command again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
     except Exception as error:
         trouble = trouble_of_place(error)
         if trouble is None:

@@ -1,10 +1,13 @@
 """Every verb on its own, on a small run; and every kind of bad input: one line, exit code 2."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
-from hierrouter_jax.cli.main import VERBS, main
+from hierrouter_jax.cli.main import PIPE_CLOSED, VERBS, main
 from tests.cli.small_run import SMALL, refused
 
 
@@ -12,6 +15,17 @@ from tests.cli.small_run import SMALL, refused
 def test_every_verb_has_help_with_an_example(verb, capsys):
     assert main([verb, "--help"]) == 0
     assert f"hierrouter {verb}" in capsys.readouterr().out.partition("example:")[2]
+
+
+@pytest.mark.parametrize("options", [[], ["collect", "--help"]])
+def test_output_that_nobody_reads_ends_it_without_a_word(options):
+    """As of `hierrouter ... | head`: the reader is gone before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "hierrouter_jax.cli.main", *options]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (PIPE_CLOSED, "")
 
 
 def test_the_overview_lists_every_verb(capsys):
