@@ -63,7 +63,7 @@ def main(
             np.asarray(table.task), group, splits, 0, round(test * table.num_queries), validation, seed
         )
         repeats = Repeats(questions_tested(drawn, np.arange(table.num_queries)), clusters(group))
-        quality, chosen = _judged(table, drawn, TrainConfig(num_seeds=seeds, seed=seed))
+        quality, chosen = judged(table, drawn, TrainConfig(num_seeds=seeds, seed=seed))
         for rival in RIVALS:
             if rival in quality:
                 tests.append(repeats.difference(quality["exported"] - quality[rival]))
@@ -89,7 +89,7 @@ def _said(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _judged(
+def judged(
     table: OutcomeTable, drawn: list[Split], config: TrainConfig
 ) -> tuple[dict[str, Float[np.ndarray, "S Q"]], list[str]]:
     """Quality on each split's test queries, 0 elsewhere, of what is exported and of opponents; names of the former."""
