@@ -90,7 +90,7 @@ _CALLED = ("quickstart", "report", "serve")  # modules that have a verb's name, 
 
 __all__ = [*_HOME, *_CALLED, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 
-sys.meta_path.append(MovedModules())
+sys.meta_path.insert(0, MovedModules())
 
 
 def __getattr__(name: str) -> Any:

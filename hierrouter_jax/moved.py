@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,18 +32,27 @@ def renamed(name: str) -> str:
 
 
 class MovedModules(MetaPathFinder, Loader):
-    """Finds no module, but says where one went; asked last, so that nothing that exists comes to it."""
+    """Says where a module went that is not there any more.
+
+    It is asked first: an update of an older checkout leaves folders with nothing but caches, and Python would take them
+    for packages.
+    """
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """An empty folder for the one that is gone, so that its modules are asked for by their names.
+        """What there is; an empty folder for the one that is gone, so that its modules are asked for by their names.
 
         Raises:
           ImportError: naming where what a module held is now.
         """
+        if not fullname.startswith(f"{_PACKAGE}."):
+            return None
+        there = PathFinder.find_spec(fullname, path, target)
+        if there is not None and there.origin is not None:
+            return there
         name = fullname.removeprefix(f"{_PACKAGE}.")
-        if name in RENAMED and name != fullname:
+        if name in RENAMED:
             raise ImportError(renamed(name), name=fullname)
-        if name != fullname and name in moved():
+        if name in moved():
             raise ImportError(f"{fullname} is now {_PACKAGE}.{moved()[name]}", name=fullname)
         return ModuleSpec(fullname, self, is_package=True) if fullname == f"{_PACKAGE}.{_EMPTIED}" else None
 

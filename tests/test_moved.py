@@ -35,6 +35,22 @@ def test_every_way_to_import_an_old_name_says_the_new_one():
         hr.search  # noqa: B018
 
 
+def test_an_empty_folder_of_an_older_checkout_is_no_package(tmp_path):
+    (tmp_path / "experiments" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "nothing").mkdir()
+    code = f"""
+import hierrouter_jax
+hierrouter_jax.__path__.append({str(tmp_path)!r})
+import hierrouter_jax.nothing
+try:
+    import hierrouter_jax.experiments.train
+except ImportError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "hierrouter_jax.experiments.train is now hierrouter_jax.training.train\n"
+
+
 def test_what_never_was_is_as_python_says_it():
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'hierrouter_jax.nothing'"):
         import_module("hierrouter_jax.nothing")
