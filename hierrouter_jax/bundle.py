@@ -38,6 +38,7 @@ from hierrouter_jax.bundle_logits import (
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json, write_text
 from hierrouter_jax.outcomes.ties import first_best, price_order
+from hierrouter_jax.sums import begin_sums
 
 # A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2; version
 # 3 is that of every other kind than the network.
@@ -218,7 +219,7 @@ class PolicyBundle(PolicyFields):
         return self.reduction.components.size + multiply_adds(self.kind, self.weights)
 
     def save(self, folder: Path | str, evaluation: Mapping[str, Any] | None = None) -> None:
-        """Write `policy.safetensors`, `policy.json` and the model card.
+        """Write `policy.safetensors`, `policy.json`, their sums and the model card.
 
         Args:
           folder: folder of the bundle, made where there is none.
@@ -227,6 +228,8 @@ class PolicyBundle(PolicyFields):
         folder = Path(folder)
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
+            (folder / HEADER).unlink(missing_ok=True)  # a kill leaves no header beside another policy's weights
+            begin_sums(folder, anew=True)
         header = {
             "schema_version": self._schema_version,
             "architecture": self._architecture(),

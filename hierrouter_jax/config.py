@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import yaml
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.sums import check_sum
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
       InputError: naming the file, and the line where the syntax is at fault or a key occurs twice.
     """
     try:
+        check_sum(Path(path))
         text = Path(path).read_text(encoding="utf-8")
         data = yaml.load(text, Loader=_StrictLoader)
     except (OSError, UnicodeDecodeError) as error:

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import replacing, write_json
 from hierrouter_jax.outcomes.shipped import HEADER
+from hierrouter_jax.sums import check_sum, drop_sums, sign
 
 MAX_PART_BYTES = 1_100_000
 _LEVEL = 12  # of zstd; the highest packs 5 % better and takes eight times as long
@@ -107,8 +108,11 @@ class Embeddings(NamedTuple):
           InputError: naming the file that is missing, or not what it should be.
         """
         try:
-            places = load_file(at := folder / _INDEX)
+            check_sum(at := folder / _INDEX)
+            places = load_file(at)
             paths = sorted(path for path in folder.iterdir() if _PART.fullmatch(path.name))
+            for path in paths:
+                check_sum(path)
             parts = [load_file(at := path)["pieces"] for path in paths]
         except FileNotFoundError:
             raise InputError(f"{at}: no such file") from None
@@ -145,6 +149,7 @@ def rewrite_nodes(folder: Path, header: dict[str, Any], parts: dict[str, pa.Tabl
             pq.write_table(rows, temporary, compression="zstd")
     write_json(folder / _NEXT_HEADER, header)
     finish_rewriting(folder)
+    sign(folder)
 
 
 def finish_rewriting(folder: Path) -> None:
@@ -152,6 +157,7 @@ def finish_rewriting(folder: Path) -> None:
     decided = folder / _NEXT_HEADER
     if not decided.is_file():
         return
+    drop_sums(folder)
     waiting = folder / _NEXT_NODES
     for path in sorted(waiting.glob("*.parquet")):
         with suppress(FileNotFoundError):
