@@ -85,11 +85,18 @@ def sign(folder: Path) -> list[str]:
     return sorted([*lines, *(f"{one.relative_to(folder)}/{name}" for one in nested for name in sign(one))])
 
 
-def begin_sums(folder: Path, anew: bool = False) -> None:
-    """Sign what is written into a folder from now on; lines that are there stay, or go where it begins `anew`."""
-    if anew or not (folder / SUMS).is_file():
+def begin_sums(folder: Path) -> None:
+    """Sign what is written into a folder from now on; lines that are there stay."""
+    if not (folder / SUMS).is_file():
         with _guard:
             _write(folder, {})
+
+
+def begin_anew(header: Path) -> None:
+    """Take away the file without which nobody reads a folder, and begin its sums anew: a kill leaves no mixture."""
+    header.unlink(missing_ok=True)
+    with _guard:
+        _write(header.parent, {})
 
 
 def drop_sums(folder: Path) -> None:

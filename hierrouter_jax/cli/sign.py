@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.files import existing
 from hierrouter_jax.sums import SUMS, damaged
 from hierrouter_jax.sums import sign as write_sums
 
@@ -23,7 +24,7 @@ class SignConfig:
 
     @property
     def written(self) -> Path | None:
-        return None if self.check or not self.folder.is_dir() else self.folder
+        return None if self.check else existing(self.folder)
 
 
 def sign(config: SignConfig, json: bool = False) -> None:

@@ -25,7 +25,7 @@ from hierrouter_jax.outcomes.store import (
     read_header,
 )
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.sums import SUMS, begin_sums
+from hierrouter_jax.sums import SUMS, begin_anew
 
 MAX_TABLE_BYTES = 8_000_000
 DATASHEET = "README.md"
@@ -159,6 +159,6 @@ def _write(files: Mapping[str, bytes], out: Path) -> None:
     """The header goes first and comes last, so that a folder without it is known to be unfinished."""
     for name in (HEADER, "nodes", SETS, EXTERNAL):
         shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
-    begin_sums(out, anew=True)
+    begin_anew(out / HEADER)
     for name, data in files.items():
         write_bytes(out / name, data)

@@ -18,7 +18,7 @@ from hierrouter_jax.outcomes.header import SCHEMA_VERSION, parse_header
 from hierrouter_jax.outcomes.parts import Embeddings, finish_rewriting, node_paths
 from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, find_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query, Turn
-from hierrouter_jax.sums import begin_sums, check_sum
+from hierrouter_jax.sums import begin_anew, check_sum
 
 NODES, QUERIES, EMBEDDINGS = "nodes/part-00000.parquet", "queries.parquet", "embeddings.safetensors"
 SETS = "embeddings"  # folder of a shipped table's embeddings, one folder in it an encoder
@@ -54,8 +54,7 @@ def save_table(table: OutcomeTable, folder: Path | str) -> None:
         pq.write_table(node_rows(table), nodes, compression="zstd")
         pq.write_table(query_rows(table.queries), queries, compression="zstd")
         save_file({"context_embedding": table.context_embedding}, embeddings)
-        (folder / HEADER).unlink(missing_ok=True)
-        begin_sums(folder, anew=True)
+        begin_anew(folder / HEADER)
     write_json(folder / HEADER, header_of(table))
 
 

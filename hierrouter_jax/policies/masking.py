@@ -26,8 +26,8 @@ class Categorical(NamedTuple):
 
     def sample_and_log_prob(
         self, *, seed: PRNGKeyArray, sample_shape: tuple[int, ...] = ()
-    ) -> tuple[Int[Array, "*S *B"], Float[Array, "*S *B"]]:
-        """Draws and their log-probabilities, for the same key those of `distrax.Categorical` bit for bit."""
+    ) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
+        """Draws and their log-probabilities, [*S, *B], for the same key those of `distrax.Categorical` bit for bit."""
         batch = self.logits.shape[:-1]
         draws = jax.random.categorical(seed, self.logits, axis=-1, shape=(math.prod(sample_shape), *batch))
         log_probs = jnp.sum(jnp.where(jax.nn.one_hot(draws, self.logits.shape[-1], dtype=bool), self.logits, 0.0), -1)

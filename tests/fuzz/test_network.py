@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.backends.reply import read_reply
-from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.serve.app import make_app
@@ -30,7 +30,7 @@ REPLIES = [
 ]
 
 
-def kept_or_failed(body, cache):
+def kept_or_failed(body):
     with no_hang(10):
         answer = read_reply(body, CHAT, 9, 0.5, "http://x/v1")
         read_reply(body, TEXT, 9, 0.5, "http://x/v1")
@@ -45,32 +45,25 @@ def kept_or_failed(body, cache):
 
 
 @pytest.mark.parametrize("number", range(len(REPLIES)))
-def test_odd_replies(number, tmp_path):
-    with CallCache(tmp_path / "c.sqlite") as cache:
-        fuzz(
-            lambda odd: kept_or_failed(json.dumps(odd).encode(), cache),
-            mutations(REPLIES[number]),
-            examples=60,
-        )
+def test_odd_replies(number):
+    fuzz(lambda odd: kept_or_failed(json.dumps(odd).encode()), mutations(REPLIES[number]), examples=60)
 
 
-def test_any_bytes_as_a_reply(tmp_path):
+def test_any_bytes_as_a_reply():
     deep = [b"[" * 100_000, b'{"choices":' * 20_000, b'{"choices": [' + b"9" * 5000 + b"]}"]
     bodies = st.one_of(st.binary(max_size=60), st.sampled_from(deep), odd_values.map(lambda v: json.dumps(v).encode()))
-    with CallCache(tmp_path / "c.sqlite") as cache:
-        fuzz(lambda body: kept_or_failed(body, cache), bodies, examples=100)
+    fuzz(kept_or_failed, bodies, examples=100)
 
 
 @pytest.fixture(scope="module")
 def call():
     """Sends a body to a server of programmed members, in this process; gives status and text."""
-    bundle = BUNDLES["conditioned"]
+    encoder = NGramEncoder(size=EMBEDDING)
+    bundle = replace(BUNDLES["conditioned"], encoder=encoder.spec)
     members = [ProgrammedBackend(one.name, lambda prompt: "yes") for one in bundle.pool]
     for member, price in zip(members, bundle.pool, strict=True):
         member.price, member.max_new_tokens = price, price.max_new_tokens
-    app = make_app(
-        ServeConfig(policy=Path("unused")), Router(bundle, members, NGramEncoder(size=EMBEDDING), HopPrompt())
-    )
+    app = make_app(ServeConfig(policy=Path("unused")), Router(bundle, members, encoder, HopPrompt()))
     loop = asyncio.new_event_loop()
     lifespan = app.router.lifespan_context(app)
     loop.run_until_complete(lifespan.__aenter__())

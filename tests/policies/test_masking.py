@@ -53,6 +53,7 @@ def test_without_distrax_the_same_is_drawn_bit_for_bit(monkeypatch):
             assert np.take_along_axis(np.asarray(mask)[None], np.asarray(draws).reshape(-1, 50, 7, 1), 3).all()
 
 
+@pytest.mark.extended
 def test_training_is_the_same_without_distrax(monkeypatch):
     """Five updates of PPO, to the same parameters."""
     table = random_table(queries=20, horizon=2)
