@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.sums import check_sum, replacing
+from hierrouter_jax.sums import SUMS, check_sum, replacing
 
 
 def file_name(name: str) -> str:
@@ -126,8 +126,8 @@ def existing(folder: Path) -> Path | None:
 
 
 def holds_something(folder: Path) -> bool:
-    """Whether anything lies in a folder but the mark of who writes there."""
-    return any(path.name != LOCK for path in folder.iterdir())
+    """Whether anything lies in a folder but sums, and hidden files: the mark of who writes, what a kill left of one."""
+    return any(not path.name.startswith(".") and path.name != SUMS for path in folder.iterdir())
 
 
 def trouble_of_place(error: BaseException) -> str | None:

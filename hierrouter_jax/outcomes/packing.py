@@ -76,7 +76,7 @@ def pack_tables(
             f"take {largest['nodes']:,}, its embeddings {largest[SETS]:,}: fewer encoders or queries are needed"
         )
     _write(files, out)
-    return sizes
+    return sizes | {SUMS: (out / SUMS).stat().st_size}
 
 
 def describe_table(folder: Path) -> dict[str, Any]:

@@ -149,7 +149,6 @@ def rewrite_nodes(folder: Path, header: dict[str, Any], parts: dict[str, pa.Tabl
             pq.write_table(rows, temporary, compression="zstd")
     write_json(folder / _NEXT_HEADER, header)
     finish_rewriting(folder)
-    sign(folder)
 
 
 def finish_rewriting(folder: Path) -> None:
@@ -165,6 +164,7 @@ def finish_rewriting(folder: Path) -> None:
     with suppress(FileNotFoundError):
         decided.replace(folder / HEADER)
     shutil.rmtree(waiting, ignore_errors=True)
+    sign(folder)
 
 
 def node_files(folder: Path, header: dict[str, Any]) -> dict[str, pa.Table]:
