@@ -210,8 +210,9 @@ def _files(folder: Path) -> list[Path]:
     """Files that are to have a line, those of folders that are signed by themselves left out."""
     inside: list[Path] = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith(".") and not any((path / m).is_file() for m in (SUMS, STEP_MARK)):
-            inside += _files(path)
+        if path.is_dir():
+            apart = any((path / mark).is_file() for mark in (SUMS, STEP_MARK))
+            inside += [] if apart or not _has_line(Path(path.name)) else _files(path)
         elif path.is_file() and _has_line(Path(path.name)):
             inside.append(path)
     return inside

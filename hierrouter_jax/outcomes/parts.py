@@ -163,8 +163,8 @@ def finish_rewriting(folder: Path) -> None:
             path.replace(folder / _NODES / path.name)
     with suppress(FileNotFoundError):
         decided.replace(folder / HEADER)
-    shutil.rmtree(waiting, ignore_errors=True)
     sign(folder)
+    shutil.rmtree(waiting, ignore_errors=True)
 
 
 def node_files(folder: Path, header: dict[str, Any]) -> dict[str, pa.Table]:

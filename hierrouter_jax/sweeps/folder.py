@@ -175,7 +175,7 @@ def _read_scores(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         with safe_open(path, framework="np") as file:
             names = [name for name in sorted(file.keys()) if name.startswith("scores/")]
             return file.get_tensor("member"), {name.removeprefix("scores/"): file.get_tensor(name) for name in names}
-    except SafetensorError as error:
+    except (SafetensorError, InputError) as error:
         raise InputError(
             f"{path}: not a finished chunk ({error}); remove it, and its members are trained again"
         ) from None

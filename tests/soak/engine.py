@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,10 @@ def started(command: list[str], errors: Path, before: Any = None) -> int:
             with open(os.devnull, "w") as sys.stdout, open(errors, "w") as sys.stderr:
                 if before is not None:
                     before()
-                code = main([*command])
+                try:
+                    code = main([*command])
+                except BaseException:
+                    traceback.print_exc()
         finally:
             os._exit(code)
     return process
@@ -116,14 +120,18 @@ class Soak:
             self.job.prepare(folder)
             if self.job.after:
                 assert self.run(folder / "trained", JOBS[self.job.after]) == 0, self.errors.read_text()
-            assert self.run(folder / "first") == 0, self.errors.read_text()  # what it compiles is kept from now on
+            assert self.run(self.out("first")) == 0, self.errors.read_text()  # what it compiles is kept from now on
             shutil.move(folder / "first", folder / "whole")
         begun = time.monotonic()
-        self.fresh(folder / "timed")
-        assert self.run(folder / "timed") == 0, self.errors.read_text()
+        self.fresh(self.out("timed"))
+        assert self.run(self.out("timed")) == 0, self.errors.read_text()
         self.seconds = time.monotonic() - begun
-        self.expected = self.job.result(folder / "whole")
-        assert self.job.result(folder / "timed") == self.expected, "two undisturbed runs differ"
+        self.expected = self.job.result(self.out("whole"))
+        assert self.job.result(self.out("timed")) == self.expected, "two undisturbed runs differ"
+
+    def out(self, name: str) -> Path:
+        """A folder to write into; all have one name, which some results hold."""
+        return self.folder / name / "o"
 
     def close(self) -> None:
         if self._server is not None:
@@ -286,7 +294,8 @@ def can_mount(folder: Path) -> str:
 
 def soak(name: str, folder: Path, kills: int, seed: int, state: dict[str, Any], keep: Any) -> None:
     """All kills of one job, and each of the other troubles once in ten kills; `keep` writes down how far it is."""
-    one, out = Soak(name, folder / name), folder / name / "out"
+    one = Soak(name, folder / name)
+    out = one.out("out")
     mine = state.setdefault(name, {"kills": 0, "ended_before": 0, "full": 0, "enough": 0})
     try:
         while mine["kills"] < kills:
@@ -305,7 +314,7 @@ def soak(name: str, folder: Path, kills: int, seed: int, state: dict[str, Any], 
 
 
 def _others(one: Soak, folder: Path, rng: random.Random, mine: dict[str, int]) -> None:
-    apart = one.folder / "apart"
+    apart = one.out("apart")
     for trouble in (one.step_clock, one.two_at_once, lambda out: one.stop_and_continue(out, rng)):
         one.fresh(apart)
         trouble(apart)
