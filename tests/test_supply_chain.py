@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def test_a_planted_reader_of_code_is_caught(text, fault, tmp_path):
 def test_trust_is_off_unless_a_pool_says_otherwise():
     from hierrouter_jax.bridge.pool import ModelConfig
 
-    assert ModelConfig("m", source="x").trust_remote_code is False
+    assert ModelConfig("m", source="x", max_new_tokens=1).trust_remote_code is False
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SPECIALISTS.iterdir() if path.is_dir()))
@@ -159,7 +160,7 @@ def test_an_audit_that_looked_nothing_up_is_no_clean_bill():
 def test_the_lint_sees_a_secret(tmp_path):
     """The scan of `make lint`, on a token that is planted, and on a file without."""
     line = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "detect-secrets-hook" in line)
-    options = line.partition("detect-secrets-hook")[2].replace("$$", "$").replace("'", "").split()
+    options = shlex.split(line.partition("detect-secrets-hook")[2].replace("$$", "$"))
     hook = Path(sys.executable).with_name("detect-secrets-hook")
     if not hook.is_file():
         pytest.skip("detect-secrets is not installed")
