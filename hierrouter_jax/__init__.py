@@ -74,6 +74,7 @@ _HOME = {
     "route": "bridge.route",
     "save_table": "outcomes.store",
     "shard_queries": "agents.mesh",
+    "sign": "sums",
     "sobol": "sweeps.draws",
     "static_of": "training.settings",
     "sweep": "sweeps.search.run",

@@ -64,6 +64,7 @@ from hierrouter_jax.studies.leaderboard.run import leaderboard as leaderboard
 from hierrouter_jax.studies.pool_agnostic import pool_agnostic as pool_agnostic
 from hierrouter_jax.studies.transfer import transfer as transfer
 from hierrouter_jax.studies.worth import worth as worth
+from hierrouter_jax.sums import sign as sign
 from hierrouter_jax.sweeps.draws import grid as grid
 from hierrouter_jax.sweeps.draws import log as _log
 from hierrouter_jax.sweeps.draws import sobol as sobol

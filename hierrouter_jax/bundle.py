@@ -38,6 +38,7 @@ from hierrouter_jax.bundle_logits import (
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json, write_text
 from hierrouter_jax.outcomes.ties import first_best, price_order
+from hierrouter_jax.sums import begin_anew
 
 # A reader of version 1 alone would leave out a prior without a word, so that a bundle with one is of version 2; version
 # 3 is that of every other kind than the network.
@@ -206,8 +207,7 @@ class PolicyBundle(PolicyFields):
     def fingerprint(self) -> str:
         """Digest of all that its decisions come from: every field but where it is from, and every array."""
         fields_ = {name: value for name, value in self.field_values.items() if name != "provenance"}
-        named = json.dumps(fields_, default=asdict, sort_keys=True)
-        digest = hashlib.sha256(named.encode())
+        digest = hashlib.sha256(json.dumps(fields_, default=asdict, sort_keys=True).encode())
         for name, array in sorted(self._tensors().items()):
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:32]
@@ -218,7 +218,7 @@ class PolicyBundle(PolicyFields):
         return self.reduction.components.size + multiply_adds(self.kind, self.weights)
 
     def save(self, folder: Path | str, evaluation: Mapping[str, Any] | None = None) -> None:
-        """Write `policy.safetensors`, `policy.json` and the model card.
+        """Write `policy.safetensors`, `policy.json`, their sums and the model card.
 
         Args:
           folder: folder of the bundle, made where there is none.
@@ -227,6 +227,7 @@ class PolicyBundle(PolicyFields):
         folder = Path(folder)
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
+            begin_anew(folder / HEADER)
         header = {
             "schema_version": self._schema_version,
             "architecture": self._architecture(),

@@ -13,6 +13,7 @@ from hierrouter_jax.bundle_logits import ENSEMBLE, KINDS, LINEAR, MEMBER, NETWOR
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.sums import check_sum
 
 ACTIVATION = "tanh"
 CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
@@ -104,8 +105,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a safetensors file.
 
     Raises:
-      InputError: if it is missing or none.
+      InputError: if it is missing, none, or not what its folder's sums list.
     """
+    check_sum(path)
     try:
         return load_file(path)
     except FileNotFoundError:

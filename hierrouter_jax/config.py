@@ -1,5 +1,6 @@
 """Typed configs: frozen dataclasses read from YAML, strictly, and written back."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -11,11 +12,14 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import yaml
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
+from hierrouter_jax.sums import check_sum
 
 T = TypeVar("T")
 
 PACKAGE = Path(__file__).parent
+_MOST_VALUES = 1_000_000  # of a file of settings; anchors of a few lines may stand for more than a memory holds
+_DEEPEST = 100  # brackets inside brackets
 _SCIENTIFIC = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # 3e-4 is text to YAML 1.1
 
 
@@ -44,6 +48,7 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
     Raises:
       InputError: naming the file, and the line where the syntax is at fault or a key occurs twice.
     """
+    check_sum(Path(path))
     try:
         text = Path(path).read_text(encoding="utf-8")
         data = yaml.load(text, Loader=_StrictLoader)
@@ -54,8 +59,13 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
         raise InputError(f"{path}{line}: not valid YAML ({error.problem})") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        # a date, a number or a key that Python cannot build
+        raise InputError(f"{path}: not valid YAML ({reason_of(error)})") from None
     if data is None:
         return {}
+    if _size(data, {}) > _MOST_VALUES:
+        raise InputError(f"{path}: its anchors stand for more than {_MOST_VALUES:,} values, or for themselves")
     if not isinstance(data, dict):
         raise InputError(f"{path}: is {shorten(repr(data), 60)}, but must hold fields (name: value)")
     return data
@@ -92,8 +102,23 @@ def to_dict(obj: Any) -> Any:
     raise TypeError(f"a config cannot hold {type(obj).__name__}")
 
 
+def _size(value: Any, known: dict[int, float]) -> float:
+    """How many values there are when every anchor is written out; infinite where one holds itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf  # until it is counted, so that one inside itself is
+        known[id(value)] = 1 + sum(_size(one, known) for one in (value.values() if isinstance(value, dict) else value))
+    return known[id(value)]
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key that occurs twice."""
+    """Safe YAML that refuses a key that occurs twice, and brackets so deep that scanning them takes for ever."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        if self.flow_level >= _DEEPEST:
+            raise yaml.MarkedYAMLError(problem="it is nested too deep", problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write to a temporary name, fsync, rename."""
+"""Files that are whole or absent, read only as they were written; and folders that one process at a time writes."""
 
 import errno
 import hashlib
@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.sums import SUMS, check_sum, replacing
 
 
 def file_name(name: str) -> str:
@@ -28,23 +29,6 @@ def file_name(name: str) -> str:
 def user_cache() -> Path:
     """Where what can be made again is kept between runs."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierrouter_jax"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -66,9 +50,10 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-      InputError: if it is missing, no file that can be read, or not JSON.
+      InputError: if it is missing, no file that can be read, not what its folder's sums list, or not JSON.
     """
     try:
+        check_sum(path)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -141,8 +126,8 @@ def existing(folder: Path) -> Path | None:
 
 
 def holds_something(folder: Path) -> bool:
-    """Whether anything lies in a folder but the mark of who writes there."""
-    return any(path.name != LOCK for path in folder.iterdir())
+    """Whether anything lies in a folder but sums, and hidden files: the mark of who writes, what a kill left of one."""
+    return any(not path.name.startswith(".") and path.name != SUMS for path in folder.iterdir())
 
 
 def trouble_of_place(error: BaseException) -> str | None:

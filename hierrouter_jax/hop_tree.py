@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+_MOST_NODES = 2**31 - 1  # nodes are int32 in tables and on devices
+
 
 @dataclass(frozen=True)
 class HopTree:
@@ -15,7 +17,7 @@ class HopTree:
     function of the MDP, so nothing is stored for it. The formulas hold for M = 1, where the tree is a chain.
 
     Raises:
-      ValueError: if there is no model or no hop.
+      ValueError: if there is no model or no hop, or more nodes than an int32 counts.
     """
 
     num_models: int
@@ -26,10 +28,15 @@ class HopTree:
             raise ValueError(
                 f"a hop tree needs at least one model and one hop, not {self.num_models} and {self.horizon}"
             )
+        longest = _MOST_NODES if self.num_models == 1 else 31
+        if self.horizon >= longest or self.num_nodes > _MOST_NODES:
+            raise ValueError(
+                f"a hop tree of {self.num_models} models and {self.horizon} hops has more than {_MOST_NODES:,} nodes"
+            )
 
     def stage_start(self, stage: int) -> int:
         """First node of a stage: 1 + M + ... + M^(stage-1)."""
-        return sum(self.num_models**s for s in range(stage))
+        return stage if self.num_models == 1 else (self.num_models**stage - 1) // (self.num_models - 1)
 
     def stage_slice(self, stage: int) -> slice:
         """The nodes of a stage, contiguous in breadth-first order."""

@@ -16,6 +16,7 @@ from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies.network import build_network
+from hierrouter_jax.sums import drop_sums
 from hierrouter_jax.training.settings import TrainConfig
 from hierrouter_jax.training.train import train_routers
 from tests.tables import random_table
@@ -36,6 +37,7 @@ def trained():
 def saved(trained, tmp_path):
     table, routers = trained
     routers["ppo+stop"].bundle(table).save(tmp_path)
+    drop_sums(tmp_path)  # so that the reader's own checks are seen
     return tmp_path
 
 
@@ -109,6 +111,7 @@ def test_a_prior_is_of_a_version_that_older_readers_refuse(trained, saved, tmp_p
     read = PolicyBundle.load(tmp_path / "prior")
     embedding, cost = table.context_embedding[:, 0], np.zeros(table.num_queries)
     assert not np.allclose(read.logits(embedding, 0, cost)[:, :3], bundle.logits(embedding, 0, cost)[:, :3])
+    drop_sums(tmp_path / "prior")
     tensors = load_file(tmp_path / "prior" / WEIGHTS)
     save_file({name: one for name, one in tensors.items() if name not in prior}, tmp_path / "prior" / WEIGHTS)
     with pytest.raises(InputError, match="lacks the prior that schema_version 2 promises"):

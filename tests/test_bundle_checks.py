@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from hierrouter_jax.bundle import HEADER, WEIGHTS, FeatureReduction, PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
+from hierrouter_jax.sums import drop_sums
 
 SHAPES = {
     "stage_embedding": (2, 3),
@@ -49,6 +50,7 @@ def policy() -> PolicyBundle:
 @pytest.fixture
 def saved(tmp_path) -> Path:
     policy().save(tmp_path)
+    drop_sums(tmp_path)  # so that the reader's own checks are seen
     return tmp_path
 
 

@@ -49,6 +49,7 @@ ROOMS = {
     "files": GROUND,
     "interrupts": GROUND,
     "processor": GROUND,
+    "sums": GROUND,
     "errors": GROUND,
     "plugins": GROUND,
     "learner_config": GROUND,

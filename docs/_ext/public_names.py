@@ -17,6 +17,7 @@ GROUPS = {
         "HopTree",
         "load_table",
         "save_table",
+        "sign",
         "tables",
         "import_outcomes",
         "ImportConfig",

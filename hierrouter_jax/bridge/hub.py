@@ -8,6 +8,7 @@ from pathlib import Path
 from hierrouter_jax.bundle import HEADER, WEIGHTS
 from hierrouter_jax.bundle_card import CARD
 from hierrouter_jax.errors import InputError, reason_of
+from hierrouter_jax.sums import SUMS
 
 # Slashes as they are, or as a path writes them: pathlib makes one of two.
 _SOURCE = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)(?:@(.+))?")
@@ -32,7 +33,7 @@ def policy_folder(source: Path | str) -> Path:
 
     repository, revision = match.groups()
     with _asking(f"hf://{repository}", revision):
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[HEADER, WEIGHTS, CARD]))
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[HEADER, WEIGHTS, CARD, SUMS]))
     if not (folder / HEADER).is_file():
         raise InputError(f"hf://{repository}: holds no {HEADER}, so that it is no policy bundle")
     return folder

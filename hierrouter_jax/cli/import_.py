@@ -101,6 +101,7 @@ def import_outcomes(config: ImportConfig) -> "OutcomeTable":
     from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
     from hierrouter_jax.outcomes.importers.costs import read_prices
     from hierrouter_jax.outcomes.store import save_table
+    from hierrouter_jax.sums import remove
 
     options = ImportOptions(
         seed=config.seed,
@@ -124,7 +125,7 @@ def import_outcomes(config: ImportConfig) -> "OutcomeTable":
     table = build_table(records, encoder, counter, prices, unit, options, origin)
     save_table(table, config.out)
     rejected = config.out / REJECTED
-    rejected.unlink(missing_ok=True)
+    remove(rejected)
     if records.rejected:
         write_text(rejected, "".join(jsonlib.dumps(asdict(row)) + "\n" for row in records.rejected))
     return table

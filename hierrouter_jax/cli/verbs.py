@@ -121,6 +121,11 @@ VERBS = {
         "serve a policy and its pool to any OpenAI or Anthropic client",
         "serve --policy policies/mine --pool pool.yaml --port 8000",
     ),
+    "sign": Verb(
+        "sign",
+        "sign a folder again after its files were edited by hand, or compare them with what was signed",
+        "sign tables/mine",
+    ),
     "convert": Verb(
         "convert",
         "turn a GGUF file into a plain model folder that a pool or a server can load",

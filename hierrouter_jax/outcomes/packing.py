@@ -25,6 +25,7 @@ from hierrouter_jax.outcomes.store import (
     read_header,
 )
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.sums import SUMS, begin_anew
 
 MAX_TABLE_BYTES = 8_000_000
 DATASHEET = "README.md"
@@ -75,7 +76,7 @@ def pack_tables(
             f"take {largest['nodes']:,}, its embeddings {largest[SETS]:,}: fewer encoders or queries are needed"
         )
     _write(files, out)
-    return sizes
+    return sizes | {SUMS: (out / SUMS).stat().st_size}
 
 
 def describe_table(folder: Path) -> dict[str, Any]:
@@ -151,12 +152,13 @@ def _beside(paths: Sequence[Path]) -> list[OutcomeTable | None]:
     return tables
 
 
-_OURS = {HEADER, QUERIES, "nodes", SETS, EXTERNAL, DATASHEET, LOCK}
+_OURS = {HEADER, QUERIES, "nodes", SETS, EXTERNAL, DATASHEET, LOCK, SUMS}
 
 
 def _write(files: Mapping[str, bytes], out: Path) -> None:
     """The header goes first and comes last, so that a folder without it is known to be unfinished."""
     for name in (HEADER, "nodes", SETS, EXTERNAL):
         shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
+    begin_anew(out / HEADER)
     for name, data in files.items():
         write_bytes(out / name, data)

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import replacing, write_json
 from hierrouter_jax.outcomes.shipped import HEADER
+from hierrouter_jax.sums import check_sum, drop_sums, sign
 
 MAX_PART_BYTES = 1_100_000
 _LEVEL = 12  # of zstd; the highest packs 5 % better and takes eight times as long
@@ -107,8 +108,11 @@ class Embeddings(NamedTuple):
           InputError: naming the file that is missing, or not what it should be.
         """
         try:
-            places = load_file(at := folder / _INDEX)
+            check_sum(at := folder / _INDEX)
+            places = load_file(at)
             paths = sorted(path for path in folder.iterdir() if _PART.fullmatch(path.name))
+            for path in paths:
+                check_sum(path)
             parts = [load_file(at := path)["pieces"] for path in paths]
         except FileNotFoundError:
             raise InputError(f"{at}: no such file") from None
@@ -152,12 +156,14 @@ def finish_rewriting(folder: Path) -> None:
     decided = folder / _NEXT_HEADER
     if not decided.is_file():
         return
+    drop_sums(folder)
     waiting = folder / _NEXT_NODES
     for path in sorted(waiting.glob("*.parquet")):
         with suppress(FileNotFoundError):
             path.replace(folder / _NODES / path.name)
     with suppress(FileNotFoundError):
         decided.replace(folder / HEADER)
+    sign(folder)
     shutil.rmtree(waiting, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import SPLITS, Query
 from hierrouter_jax.outcomes.texts import NotText, as_text, decoded, gold_text, json_value, lines_of, unknown
 
+MAX_UNPACKED = 1 << 32  # bytes of a .gz file's content: a small one may hold more than a memory does
 TABULAR = (".jsonl", ".json", ".csv", ".parquet")
 _RETURN = "\udc0d"  # stands for a carriage return inside a CSV: no decoded text holds half a surrogate pair
 
@@ -66,15 +68,20 @@ def read_bytes(path: Path) -> bytes:
     Raises:
       InputError: if it is missing or cannot be read.
     """
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, but must be a file")
+    if path.exists() and not path.is_file():  # a pipe or a device may have no end
+        raise InputError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}, but must be a file")
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
+        if path.suffix != ".gz":
+            return path.read_bytes()
+        with gzip.open(path) as unpacked:
+            data = unpacked.read(MAX_UNPACKED + 1)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if len(data) > MAX_UNPACKED:
+        raise InputError(f"{path}: unpacks to more than {MAX_UNPACKED:,} bytes; unpack it yourself if that is meant")
+    return data
 
 
 def read_text(path: Path) -> str:

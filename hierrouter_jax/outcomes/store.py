@@ -1,5 +1,6 @@
 """The outcome table on disk: a folder of Parquet, safetensors and JSON that others can open without this package."""
 
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,15 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.header import SCHEMA_VERSION, parse_header
 from hierrouter_jax.outcomes.parts import Embeddings, finish_rewriting, node_paths
-from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, encoder_name, find_table
+from hierrouter_jax.outcomes.shipped import HEADER, TableChoice, find_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query, Turn
+from hierrouter_jax.sums import begin_anew, check_sum
 
-SCHEMA_VERSION = 1
 NODES, QUERIES, EMBEDDINGS = "nodes/part-00000.parquet", "queries.parquet", "embeddings.safetensors"
 SETS = "embeddings"  # folder of a shipped table's embeddings, one folder in it an encoder
 EXTERNAL = "external"  # inside a table's folder: the one-hop table of models outside the pool, where there are any
@@ -32,15 +33,28 @@ _NODE_COLUMNS = {
     "tokens_cached": np.int32,
 }
 
+_TYPES = {
+    "query_id": pa.string(),
+    "node": pa.int64(),
+    "model": pa.string(),
+    "response": pa.string(),
+    **{name: pa.from_numpy_dtype(dtype) for name, dtype in _NODE_COLUMNS.items()},
+}
+
 
 def save_table(table: OutcomeTable, folder: Path | str) -> None:
-    """Write a table; `table.json` comes last, so that a folder without it is known to be unfinished."""
+    """Write a table. An old one stays until all is on the disk; then `table.json` goes first and comes last, so that a
+    folder without it is known to be unfinished."""
     folder = Path(folder)
     finish_rewriting(folder)
-    _write_parquet(node_rows(table), folder / NODES)
-    _write_parquet(query_rows(table.queries), folder / QUERIES)
-    with replacing(folder / EMBEDDINGS) as temporary:
-        save_file({"context_embedding": table.context_embedding}, temporary)
+    with ExitStack() as stack:
+        nodes, queries, embeddings = (
+            stack.enter_context(replacing(folder / name)) for name in (NODES, QUERIES, EMBEDDINGS)
+        )
+        pq.write_table(node_rows(table), nodes, compression="zstd")
+        pq.write_table(query_rows(table.queries), queries, compression="zstd")
+        save_file({"context_embedding": table.context_embedding}, embeddings)
+        begin_anew(folder / HEADER)
     write_json(folder / HEADER, header_of(table))
 
 
@@ -91,37 +105,37 @@ def header_of(table: OutcomeTable) -> dict[str, Any]:
 
 def _load(folder: Path, header: dict[str, Any], choice: TableChoice, which: str) -> OutcomeTable:
     """The table of a folder; `choice` says where its embeddings are, and of which encoder, `which` what they are of."""
-    try:
-        sets = header.get("encoders") or {encoder_name(header["encoder"]): {"encoder": header["encoder"]}}
-        specs = {name: own["encoder"] for name, own in sets.items()}
-        pool = tuple(PricedModel(**member) for member in header["pool"])
-        tree = HopTree(len(pool), header["horizon"])
-        settings, details, paths = header["settings"], header["details"], node_paths(folder, header)
-        money_unit, fingerprint = header["money_unit"], header["fingerprint"]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{folder / HEADER}: not a table header ({type(error).__name__}: {error})") from None
-    encoder = choice.named(specs)
+    known = parse_header(header, folder / HEADER)
+    sets, tree = known.sets, known.tree
+    encoder = choice.named(sets)
+    paths = node_paths(folder, header)
     queries = _read_queries(folder / QUERIES)
-    columns = _read_nodes(paths, queries, tree, tuple(member.name for member in pool), details)
+    embedding = (
+        _read_set(choice.folder / SETS / encoder, which) if known.encoders else _read_embeddings(folder / EMBEDDINGS)
+    )
+    if embedding.shape[:2] != (len(queries), tree.num_decision_nodes):  # before arrays of the header's size are made
+        raise InputError(
+            f"{folder}: context_embedding: shape is {embedding.shape} but {len(queries)} queries x "
+            f"{tree.num_decision_nodes} decision nodes x E are needed"
+        )
+    columns = _read_nodes(paths, queries, tree, tuple(member.name for member in known.pool), known.details)
     try:
         table = OutcomeTable(
             tree=tree,
-            pool=pool,
+            pool=known.pool,
             queries=queries,
-            context_embedding=_read_set(choice.folder / SETS / encoder, which)
-            if "encoders" in header
-            else _read_embeddings(folder / EMBEDDINGS),
-            encoder=specs[encoder],
-            money_unit=money_unit,
-            settings=settings | sets[encoder].get("settings", {}),
-            details={name: columns.pop(name) for name in details},
+            context_embedding=embedding,
+            encoder=sets[encoder].encoder,
+            money_unit=known.money_unit,
+            settings=known.settings | sets[encoder].settings,
+            details={name: columns.pop(name) for name in known.details},
             **columns,
         )
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
-    if table.fingerprint != fingerprint:
+    if table.fingerprint != known.fingerprint:
         raise InputError(
-            f"{folder / HEADER}: fingerprint is {fingerprint} but the outcomes have {table.fingerprint}; "
+            f"{folder / HEADER}: fingerprint is {known.fingerprint} but the outcomes have {table.fingerprint}; "
             "the folder was changed after it was written: collect or import it again"
         )
     return table
@@ -133,9 +147,7 @@ def read_header(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: no such outcome table (a folder with {HEADER} is needed)")
     finish_rewriting(folder)
     header = read_json(folder / HEADER)
-    version = header.get("schema_version") if isinstance(header, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{folder / HEADER}: schema_version is {version!r}, but this version reads {SCHEMA_VERSION}")
+    parse_header(header, folder / HEADER)
     return header
 
 
@@ -178,6 +190,10 @@ def _read_nodes(
     missing = [name for name in needed if name not in rows.column_names]
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing")
+    rows = _typed(rows, path)
+    clash = next((name for name in details if name in _TYPES or name == "available"), None)
+    if clash is not None:
+        raise InputError(f"{path}: details name {clash!r}, which is a column of every table")
     index = {query.id: row for row, query in enumerate(queries)}
     ids = rows["query_id"].to_pylist()
     unknown = next((i for i in ids if i not in index), None)
@@ -209,6 +225,21 @@ def _read_nodes(
     return columns
 
 
+def _typed(rows: pa.Table, path: Path) -> pa.Table:
+    """The rows with the columns that a table reads in the types that it needs, none of their values missing."""
+    for name, kind in _TYPES.items():
+        if name not in rows.column_names:
+            continue
+        column = rows[name]
+        if column.null_count and not pa.types.is_floating(kind):  # a missing float is NaN, which is refused where it is
+            raise InputError(f"{path}: row {column.is_null().index(True).as_py()}: {name} is missing")
+        try:
+            rows = rows.set_column(rows.schema.get_field_index(name), name, column.cast(kind))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputError(f"{path}: {name} must hold {kind} ({reason_of(error)})") from None
+    return rows
+
+
 def _read_queries(path: Path) -> tuple[Query, ...]:
     rows = _read_parquet(path)
     names = [field.name for field in fields(Query)]
@@ -224,6 +255,7 @@ def _read_queries(path: Path) -> tuple[Query, ...]:
 
 def _read_embeddings(path: Path) -> np.ndarray:
     try:
+        check_sum(path)
         return load_file(path)["context_embedding"].astype(np.float32)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -244,13 +276,9 @@ def _repeated(keys: np.ndarray) -> np.ndarray:
     return ~first
 
 
-def _write_parquet(rows: pa.Table, path: Path) -> None:
-    with replacing(path) as temporary:
-        pq.write_table(rows, temporary, compression="zstd")
-
-
 def _read_parquet(path: Path) -> pa.Table:
     try:
+        check_sum(path)
         return pq.read_table(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

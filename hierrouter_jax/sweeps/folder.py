@@ -17,6 +17,7 @@ from hierrouter_jax.config import from_dict, to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
 from hierrouter_jax.plugins import digests
+from hierrouter_jax.sums import begin_sums, check_sum
 from hierrouter_jax.sweeps.draws import stack
 from hierrouter_jax.sweeps.members import Plan, Trained
 from hierrouter_jax.training.run_folder import machine
@@ -138,6 +139,7 @@ def begin(folder: Path, description: dict[str, Any], more: dict[str, Any]) -> Fi
     there = read_header(folder) if (folder / HEADER).exists() else None
     same = there and {name: value for name, value in there.items() if name in description}
     if not claim(folder, "sweep", same, description):
+        begin_sums(folder)
         write_json(folder / HEADER, description | more)
     return Finished(folder / CHUNKS)
 
@@ -169,10 +171,11 @@ def _read_row(path: Path, row: int, prefix: str) -> dict[str, np.ndarray]:
 
 def _read_scores(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     try:
+        check_sum(path)
         with safe_open(path, framework="np") as file:
             names = [name for name in sorted(file.keys()) if name.startswith("scores/")]
             return file.get_tensor("member"), {name.removeprefix("scores/"): file.get_tensor(name) for name in names}
-    except SafetensorError as error:
+    except (SafetensorError, InputError) as error:
         raise InputError(
             f"{path}: not a finished chunk ({error}); remove it, and its members are trained again"
         ) from None

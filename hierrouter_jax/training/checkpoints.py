@@ -6,13 +6,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jax
 import numpy as np
 from flax.serialization import from_state_dict, to_state_dict
-from flax.traverse_util import flatten_dict
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerState
@@ -23,6 +21,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import file_name, read_json, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.sums import begin_sums, remove
 from hierrouter_jax.training.features import FEATURES, FittedFeatures, fitted_once, load_features
 from hierrouter_jax.training.router import DIVERGED, TrainedRouter
 from hierrouter_jax.training.run_folder import (
@@ -31,68 +30,11 @@ from hierrouter_jax.training.run_folder import (
     training_record,
 )
 from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
+from hierrouter_jax.training.steps import START_ANEW, Steps, flat
 from hierrouter_jax.training.train import Progress, seed_keys
-
-
-class Steps:
-    """The steps of one learner: the latest is kept, the best, and every multiple of `keep_every` (0: no other).
-
-    Args:
-      folder: path of the learner's folder, made if need be.
-      keep_every: number of updates between two steps that stay for good; 0: none does.
-      writes: whether steps are to be saved; what killed processes left half-written or half-removed goes then.
-    """
-
-    def __init__(self, folder: Path, keep_every: int, writes: bool = False) -> None:
-        ocp = _orbax()
-        self._policies = ocp.training.preservation_policies
-        best = self._policies.BestN(
-            get_metric_fn=lambda metrics: metrics["value"], n=1, keep_checkpoints_without_metrics=False
-        )
-        every = [self._policies.EveryNSteps(keep_every)] if keep_every else []
-        self._policy = self._policies.AnyPreservationPolicy([self._policies.LatestN(1), best, *every])
-        self._checkpointer = ocp.training.Checkpointer(
-            folder.absolute(), preservation_policy=self._policy, cleanup_tmp_directories=writes
-        )
-        if writes:
-            for step in {checkpoint.step for checkpoint in self._checkpointer.checkpoints} - set(self.on_disk()):
-                self._checkpointer.delete(step)
-
-    def __enter__(self) -> "Steps":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._checkpointer.close()
-
-    def on_disk(self) -> list[int]:
-        """Ascending. What a killed process was removing may still lie there in part: the policy says it is gone."""
-        steps = self._checkpointer.checkpoints
-        stays = self._policy.should_preserve(steps, context=self._policies.PreservationContext()) if steps else []
-        return [checkpoint.step for checkpoint, stay in zip(steps, stays, strict=True) if stay]
-
-    def load(self, step: int) -> Any:
-        """The tree of a step, as numpy arrays."""
-        return jax.device_get(self._checkpointer.load(step))
-
-    def save(self, step: int, tree: Any, value: float) -> None:
-        """Begin to write a step, once the one before is on disk.
-
-        Args:
-          tree: dictionaries of numpy arrays that nobody changes any more.
-          value: the larger, the better the step.
-        """
-        self._checkpointer.save_async(step, tree, metrics={"value": value}, force=True)
-
-
-def _orbax() -> ModuleType:
-    from orbax.checkpoint import v1  # takes a while to import, and most commands do without
-
-    return v1
-
 
 FOLDER = "checkpoints"
 FINISHED = "run.json"  # is written last
-_ANEW = "choose another folder, or --fresh to start anew"
 _WORST = -1e30  # what a step counts for whose parameters have all diverged; JSON knows no infinity
 RESULTS = (FINISHED, "metrics.parquet", "evaluation.json", "behaviour.json")
 
@@ -121,11 +63,13 @@ class RunCheckpoints:
         self._folder, self._table, self._config = run / FOLDER, table, config
         there, here = training_record(self._folder), training_identity(table, config)
         if there == {}:
-            raise InputError(f"{run}: {FOLDER}/{IDENTITY} is missing, which says what the checkpoints are of; {_ANEW}")
+            missing = f"{FOLDER}/{IDENTITY} is missing, which says what the checkpoints are of"
+            raise InputError(f"{run}: {missing}; {START_ANEW}")
         if there is not None:
-            claim(run, "training", there, here, _ANEW)
+            claim(run, "training", there, here, START_ANEW)
         else:
-            (self._folder / FEATURES).unlink(missing_ok=True)
+            remove(self._folder / FEATURES)
+            begin_sums(run)
             write_json(self._folder / IDENTITY, here)
         self._steps = {name: Steps(self._path(name), config.keep_every, writes=True) for name in config.learners}
         self.resumed = {name: done[-1] for name, steps in self._steps.items() if (done := steps.on_disk())}
@@ -179,12 +123,14 @@ class RunCheckpoints:
 def discard(run: Path) -> None:
     """Remove what training left in a run folder; the checkpoints go in one move, so that no half of them remains."""
     for name in RESULTS:
-        (run / name).unlink(missing_ok=True)
+        remove(run / name)
     old = run / f".{FOLDER}.discarded"
     shutil.rmtree(old, ignore_errors=True)
     if (run / FOLDER).exists():
         (run / FOLDER).rename(old)
         shutil.rmtree(old)
+    for name in (IDENTITY, FEATURES):
+        remove(run / FOLDER / name)  # their lines: the files went with the folder
 
 
 @single_precision
@@ -254,15 +200,11 @@ def _features(path: Path, table: OutcomeTable) -> FittedFeatures:
 
 def _progress(template: LearnerState, loaded: Any, path: Path) -> Progress:
     """The loaded arrays in the template's structure, refused where a shape differs (Orbax would pad or cut them)."""
-    right, shapes = ({k: np.shape(v) for k, v in _flat(tree).items()} for tree in (template, loaded["state"]))
+    right, shapes = ({k: np.shape(v) for k, v in flat(tree).items()} for tree in (template, loaded["state"]))
     for name, shape in right.items():
         _check_shape(path, name, shapes.get(name, "missing"), shape)
     state: Any = from_state_dict(template, loaded["state"])
     return Progress(state, loaded["metrics"])
-
-
-def _flat(tree: Any) -> dict[str, Any]:
-    return flatten_dict(to_state_dict(tree), sep="/")
 
 
 def _check_shape(path: Path, name: str, shape: tuple[int, ...] | str, right: tuple[int, ...]) -> None:

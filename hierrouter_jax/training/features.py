@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from hierrouter_jax.bundle import FeatureReduction
+from hierrouter_jax.bundle_checks import read_tensors
 from hierrouter_jax.envs.types import DeviceTable, device_table
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.files import replacing
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.ties import price_order, tie_order
@@ -80,11 +82,18 @@ def fitted_once(path: Path, fit: Callable[[], FittedFeatures]) -> FittedFeatures
 
 
 def load_features(path: Path) -> FittedFeatures:
-    """What was fitted on the training split, from the file that `fitted_once` wrote."""
-    arrays = load_file(path)
-    (normaliser,) = arrays.pop("cost_normaliser").ravel()  # older sweeps have it without an axis
-    order = arrays.pop("tie_order", ())
-    return FittedFeatures(FeatureReduction(**arrays), float(normaliser), tuple(map(int, order)))
+    """What was fitted on the training split, from the file that `fitted_once` wrote.
+
+    Raises:
+      InputError: if the file is damaged, or holds something else.
+    """
+    arrays = read_tensors(path)
+    try:
+        (normaliser,) = arrays.pop("cost_normaliser").ravel()  # older sweeps have it without an axis
+        order = arrays.pop("tie_order", ())
+        return FittedFeatures(FeatureReduction(**arrays), float(normaliser), tuple(map(int, order)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: does not hold what a training fits ({reason_of(error)})") from None
 
 
 def principal_components(

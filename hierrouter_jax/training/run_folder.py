@@ -20,6 +20,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json, write_text
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.plugins import digests
+from hierrouter_jax.sums import begin_sums
 from hierrouter_jax.training.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class RunFolder:
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 2)
 
     def write_config(self, config: dict[str, Any]) -> None:
+        begin_sums(self.path)
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
 
     def write_metrics(self, metrics: "pd.DataFrame") -> None:

@@ -18,6 +18,7 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import EXTERNAL, load_external, load_table, save_table
+from hierrouter_jax.sums import sign
 from tests.tables import random_table
 
 GRADERS = """
@@ -265,6 +266,7 @@ def test_rewriting_keeps_columns_that_it_does_not_know(folder):
     path = folder / "nodes" / "part-00000.parquet"
     rows = pq.read_table(path)
     pq.write_table(rows.append_column("note", rows["response"]), path)
+    sign(folder)
     regrade(folder)
     new = pq.read_table(path)
     assert new["note"] == rows["response"]

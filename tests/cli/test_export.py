@@ -60,7 +60,7 @@ def test_other_forms_and_the_row_of_the_evaluation_lie_in_the_bundle(run, tmp_pa
     out = tmp_path / "policy"
     command = ["export", str(source), str(out), "--learner", "ppo"]
     assert main([*command, "--stablehlo", "--onnx", "true"]) == 0
-    names = {"README.md", "policy.json", "policy.onnx", "policy.safetensors", "policy.stablehlo"}
+    names = {"README.md", "hierrouter.sha256", "policy.json", "policy.onnx", "policy.safetensors", "policy.stablehlo"}
     assert {path.name for path in out.iterdir()} == names
     assert "No evaluation of this router" in (out / "README.md").read_text()
     bundle = PolicyBundle.load(out)

@@ -30,7 +30,13 @@ WRITERS = {
     "pack": ["TABLE", "--out", "FOLDER", "--encoders", "[a]"],
 }
 # These add to a folder that is there.
-ADDERS = {"evaluate": ["FOLDER"], "calibrate": ["FOLDER", "--budget", "1"], "report": ["FOLDER"], "regrade": ["FOLDER"]}
+ADDERS = {
+    "evaluate": ["FOLDER"],
+    "calibrate": ["FOLDER", "--budget", "1"],
+    "report": ["FOLDER"],
+    "regrade": ["FOLDER"],
+    "sign": ["FOLDER"],
+}
 READERS = {"inspect", "route", "serve", "tables", "worth"}
 
 

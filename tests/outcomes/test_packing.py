@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes import packing, parts
 from hierrouter_jax.outcomes.packing import describe_table, pack_tables
 from hierrouter_jax.outcomes.parts import Embeddings
 from hierrouter_jax.outcomes.store import EXTERNAL, HEADER, load_external, load_table, save_table
+from hierrouter_jax.sums import SUMS, drop_sums
 from tests.tables import random_table
 
 MINILM = {"kind": "sentence-transformers", "source": "sentence-transformers/all-MiniLM-L6-v2"}
@@ -139,6 +140,7 @@ def test_packing_again_replaces_all_but_the_datasheet(two, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == [
         "README.md",
         "embeddings",
+        SUMS,
         "nodes",
         "queries.parquet",
         HEADER,
@@ -264,14 +266,15 @@ def spoil_sets(folder):
         (extra_part, "the parts hold 480 pieces of embeddings, but index.safetensors speaks of 240"),
         (drop_nodes, r"nodes/part-00000\.parquet: no such file"),
         (count_parts, r"nodes/part-00001\.parquet: no such file"),
-        (spoil_parts, r"table\.json: not a table header"),
-        (spoil_sets, r"table\.json: not a table header"),
+        (spoil_parts, r"table\.json: parts is 'many', but must be a whole number"),
+        (spoil_sets, r"table\.json: encoders is .*, but must be a mapping"),
     ],
 )
 def test_damage_is_named(tmp_path, damage, message):
     plain, out = saved(tmp_path / "plain", MINILM, 6, 1, external=False, queries=60, horizon=2), tmp_path / "small"
     pack_tables([plain], out, ["minilm"])
     assert load_table(out).num_queries == 60
+    drop_sums(out)
     damage(out)
     with pytest.raises(InputError, match=message) as caught:
         load_table(out)

@@ -22,6 +22,7 @@ from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_json, write_text
 from hierrouter_jax.outcomes.store import save_table
+from hierrouter_jax.sums import SUMS, read_sums
 from hierrouter_jax.training import run_folder
 from hierrouter_jax.training.checkpoints import RunCheckpoints, Steps, load_routers
 from hierrouter_jax.training.settings import TrainConfig
@@ -248,7 +249,8 @@ def test_fresh_discards_what_was_there(tmp_path):
     write_json(tmp_path / "run.json", {})
     write_json(tmp_path / "evaluation.json", {})
     assert RunCheckpoints(tmp_path, TABLE, with_learning_rate(0.003), fresh=True).resumed == {}
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", SUMS}
+    assert set(read_sums(tmp_path)) == {"checkpoints/identity.json"}
 
 
 def test_checkpoints_of_unknown_origin_are_refused(tmp_path):

@@ -23,6 +23,7 @@ from hierrouter_jax.bridge.pool import ModelConfig, Resident, resolve_commit, re
 from hierrouter_jax.bridge.pool.source import description, is_gguf
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading, padding_tokenizer
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.sums import check_sum
 
 _FINGERPRINTED = {".safetensors", ".bin", ".json", ".model", ".txt", ".jinja"}
 _NOT_FINGERPRINTED = {"card.json"}
@@ -135,6 +136,7 @@ def fingerprint(config: ModelConfig) -> str:
         return f"{source}@{config.revision}"
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         if (file.suffix in kinds and file.name not in _NOT_FINGERPRINTED) or file == path:
+            check_sum(file)  # those that ship with the package are signed
             with file.open("rb") as handle:
                 digest.update(f"{file.name}:{hashlib.file_digest(handle, 'sha256').hexdigest()};".encode())
     return digest.hexdigest()

@@ -1,11 +1,13 @@
 """The files of a decision log: Parquet parts and write-ahead files, numbered in the order in which they began."""
 
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.sums import begin_sums
 
 _NAME = re.compile(r"(?:part-)?(\d{8,})\.(?:parquet|wal)")
 _DECISIONS, _FEEDBACK, _WRITE_AHEAD, _COUNTS = "decisions", "feedback", "write-ahead", "counts.json"
@@ -47,6 +49,8 @@ class LogFolder:
             (self.path / room).mkdir(exist_ok=True)
             for left in (self.path / room).glob(".part-*"):
                 left.unlink()
+        with suppress(OSError):  # without room the log is kept all the same, unsigned
+            begin_sums(self.path)
 
     @property
     def exists(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 
 MAGIC = b"hrlog\0\0\1"  # its last byte is the version of this format
 _HEAD = struct.Struct("<II")  # length of what follows, and its CRC-32
@@ -106,7 +106,7 @@ def read_frames(path: Path) -> tuple[list[Frame], int]:
     as one.
 
     Raises:
-      InputError: if the file is of another version.
+      InputError: if the file is of another version, or a whole record is no JSON.
     """
     content = path.read_bytes()
     if len(content) < len(MAGIC) and MAGIC.startswith(content):
@@ -121,10 +121,19 @@ def read_frames(path: Path) -> tuple[list[Frame], int]:
         if len(body) < length or length < _KIND.size:
             return frames, broken + 1
         if zlib.crc32(body) == checksum:
-            kind, size = _KIND.unpack_from(body)
-            text = body[_KIND.size : _KIND.size + size]
-            frames.append(Frame(kind, json.loads(text), body[_KIND.size + size :]))
+            frames.append(_frame(body, path))
         else:
             broken += 1
         at = start + length
     return frames, broken
+
+
+def _frame(body: bytes, path: Path) -> Frame:
+    kind, size = _KIND.unpack_from(body)
+    try:
+        fields = json.loads(body[_KIND.size : _KIND.size + size])
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: holds a record that is no JSON ({reason_of(error)})") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: holds a record without fields (name: value)")
+    return Frame(kind, fields, body[_KIND.size + size :])

@@ -1,6 +1,7 @@
 """The reader of a decision log: all records that are whole, checked, with the feedback that came."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log.checks import check_decisions, check_feedback, check_unique, check_version
 from hierrouter_jax.outcomes.decision_log.folder import LogCounts, LogFolder
-from hierrouter_jax.outcomes.decision_log.frames import read_frames
+from hierrouter_jax.outcomes.decision_log.frames import Frame, read_frames
 from hierrouter_jax.outcomes.decision_log.record import FEEDBACK_SCHEMA, SCHEMA, tables_of
+from hierrouter_jax.sums import check_sum
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def read_log(folder: Path | str) -> DecisionLog:
             if number not in waiting:
                 raise FileNotFoundError
             frames, broken = read_frames(waiting[number])
-            rows, its_feedback = tables_of(frames)
+            rows, its_feedback = _tables(frames, waiting[number])
             path = feedback_path = waiting[number]
             counts = replace(counts, broken=counts.broken + broken)
         except FileNotFoundError:  # it is a part, or became one after it was listed
@@ -112,13 +114,21 @@ def read_log(folder: Path | str) -> DecisionLog:
     return DecisionLog(_with_quality(rows, pa.concat_tables(feedback)), counts)
 
 
+def _tables(frames: Sequence[Frame], path: Path) -> tuple[pa.Table, pa.Table]:
+    try:
+        return tables_of(frames)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def _part(path: Path, schema: pa.Schema) -> pa.Table:
     """The rows of a part; none where it is not there, as nothing came, or as it was dropped."""
+    check_sum(path)
     try:
         rows = pq.ParquetFile(path).read()
     except FileNotFoundError:
         return schema.empty_table()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a Parquet file ({error})") from None
     check_version(rows.schema, schema, path)
     return rows.select(schema.names).cast(schema)

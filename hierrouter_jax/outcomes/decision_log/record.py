@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.decision_log.frames import Frame, pack
 
 SCHEMA_VERSION = 1
@@ -204,7 +204,18 @@ def feedback_frame(episode_id: str, quality: float, time: float) -> bytes:
 
 
 def tables_of(frames: Sequence[Frame]) -> tuple[pa.Table, pa.Table]:
-    """The decisions and the feedback among the records of a write-ahead file."""
+    """The decisions and the feedback among the records of a write-ahead file.
+
+    Raises:
+      InputError: if a record is none of this version, though its checksum is right.
+    """
+    try:
+        return _tables_of(frames)
+    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
+        raise InputError(f"holds a record that is none of this version ({reason_of(error)})") from None
+
+
+def _tables_of(frames: Sequence[Frame]) -> tuple[pa.Table, pa.Table]:
     decisions = [frame for frame in frames if frame.kind == _DECISION]
     columns = {name: [frame.fields.get(name) for frame in decisions] for name in SCHEMA.names}
     columns["embedding"] = [np.frombuffer(frame.blob, dtype="<f4") for frame in decisions]

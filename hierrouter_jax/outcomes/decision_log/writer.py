@@ -18,6 +18,7 @@ from hierrouter_jax.files import sole_writer, write_bytes
 from hierrouter_jax.outcomes.decision_log.folder import LogCounts, LogFolder
 from hierrouter_jax.outcomes.decision_log.frames import WriteAheadFile, read_frames
 from hierrouter_jax.outcomes.decision_log.record import Decision, decision_frame, feedback_frame, tables_of
+from hierrouter_jax.sums import remove
 
 _logger = logging.getLogger(__name__)
 
@@ -205,7 +206,7 @@ class LogWriter:
                 self._drop_oldest()
                 if self.counts != self._counts_there:
                     self._count()
-            except (OSError, pa.ArrowException) as error:
+            except (OSError, pa.ArrowException, InputError) as error:
                 _logger.warning("%s: cannot be tidied now (%s); it is tried again", self.folder.path, str(error))
 
     def _convert(self) -> None:
@@ -228,7 +229,7 @@ class LogWriter:
                 if rows.num_rows:
                     _write_part(part, rows)
                 else:
-                    part.unlink(missing_ok=True)
+                    remove(part)
             self._count(broken=broken)
             path.unlink()
 
@@ -245,7 +246,7 @@ class LogWriter:
             left -= sum(path.stat().st_size for path in here)
             rows = pq.read_metadata(paths[0]).num_rows if paths[0] in here else 0
             for path in here:
-                path.unlink()
+                remove(path)
             self._count(expired=rows)
 
     def _count(self, **more: int) -> None:
@@ -273,5 +274,5 @@ def _without(path: Path, episode_id: str) -> int:
     if others.any():
         _write_part(path, pq.ParquetFile(path).read().filter(pa.array(others)))
     else:
-        path.unlink()
+        remove(path)
     return int((~others).sum())

@@ -14,6 +14,7 @@ from hierrouter_jax.evaluation.intervals import interquartile_mean
 from hierrouter_jax.files import read_json
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.headlines import verdict
+from hierrouter_jax.sums import check_sum
 
 _POLICY_KEYS = ("name", "kind", "accuracy", "accuracy_ci", "cost", "hops", "repaired", "damaged", "per_task")
 _TRANSCRIPT_KEYS = ("query_id", "query", "task", "gold", "stopped", "answer", "cost", "quality", "hops")
@@ -120,6 +121,7 @@ def _live(path: Path) -> dict[str, Any]:
 def _metrics(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    check_sum(path)
     try:
         metrics = pd.read_parquet(path)
     except (OSError, ValueError):

@@ -11,6 +11,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log import FailedCall, LogCounts, LogWriter, read_log
 from hierrouter_jax.outcomes.decision_log.folder import LogFolder
 from hierrouter_jax.outcomes.decision_log.record import FEEDBACK_SCHEMA, SCHEMA, VERSION_KEY
+from hierrouter_jax.sums import drop_sums
 from tests.outcomes.decision_log.served import POOL, decision, ids
 
 
@@ -21,7 +22,8 @@ def write(folder, *decisions):
 
 
 def change(folder, name, value, row=1):
-    """Put another value into the only part, as another program may have written it."""
+    """Put another value into the only part, as another program may have written it, which signs nothing."""
+    drop_sums(folder)
     (path,) = LogFolder(folder).decisions.values()
     rows = pq.read_table(path)
     values = rows[name].to_pylist()
@@ -168,6 +170,7 @@ def test_a_decision_that_two_parts_hold_is_refused(tmp_path):
 def test_a_part_of_another_version_or_kind_is_refused(tmp_path):
     write(tmp_path, decision("a"))
     (path,) = LogFolder(tmp_path).decisions.values()
+    drop_sums(tmp_path)
     rows = pq.read_table(path)
     for changed, message in (
         (rows.replace_schema_metadata({VERSION_KEY: "2"}), "the metadata hierrouter.decision_log is 2, but this"),

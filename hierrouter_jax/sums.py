@@ -1,0 +1,223 @@
+"""SHA-256 of the files of a folder, in a file beside them that `sha256sum -c` reads, so that a damaged one is refused.
+
+A folder is signed when it holds `hierrouter.sha256`. Whoever writes a file in it through `replacing` keeps its
+line up to date, and whoever reads one checks it. A file without a line is taken as it is: it is of an earlier
+version, or a kill came before its line. So a kill never makes a whole file look damaged.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from hierrouter_jax.errors import InputError
+
+SUMS = "hierrouter.sha256"
+STEP_MARK = "_CHECKPOINT_METADATA"  # lies in every step of Orbax, whose arrays carry a digest of their own
+_LEVELS = 3  # folders above a file in which its line may lie
+_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
+_UNSIGNED = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".wal")  # have checksums of their own, or change all the time
+_guard = threading.RLock()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed.
+
+    In a signed folder the file's line is kept right.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.chmod(0o644)
+        with _recorded(path, temporary):
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_sum(path: Path) -> None:
+    """Refuse a file that is not what the sums of its folder list; one that they do not list, or without sums, passes.
+
+    Raises:
+      InputError: naming the file, and how to sign it where the change was meant.
+    """
+    folder = signed_folder(path)
+    if folder is None:
+        return
+    name, lines = path.relative_to(folder).as_posix(), None
+    while (now := read_sums(folder)) != lines:  # a writer drops the line before it changes the file
+        lines = now
+        if name not in lines or not path.is_file() or file_sum(path) == lines[name]:
+            return
+    raise InputError(
+        f"{path}: is not the file that {folder / SUMS} lists: it was changed or damaged after it was written; put the "
+        f"original back, or, if the change is meant, sign it: hierrouter sign {folder}"
+    )
+
+
+def sign(folder: Path) -> list[str]:
+    """Write the sums of all files of a folder that readers load; folders in it with sums of their own are signed, too.
+
+    Model cards (`README.md`), caches of calls, write-ahead files, hidden files and the steps of checkpoints have no
+    line: nobody reads values from the first, and the others carry checksums of their own.
+
+    Returns:
+      Names of the files that have a line now, in the folder and in those folders, sorted.
+    """
+    inside = _files(folder)
+    lines = {path.relative_to(folder).as_posix(): file_sum(path) for path in inside}
+    with _guard:
+        _write(folder, lines)
+    nested = sorted(path.parent for path in folder.glob(f"*/**/{SUMS}"))
+    return sorted([*lines, *(f"{one.relative_to(folder)}/{name}" for one in nested for name in sign(one))])
+
+
+def begin_sums(folder: Path) -> None:
+    """Sign what is written into a folder from now on; lines that are there stay."""
+    if not (folder / SUMS).is_file():
+        with _guard:
+            _write(folder, {})
+
+
+def begin_anew(header: Path) -> None:
+    """Take away the file without which nobody reads a folder, and begin its sums anew: a kill leaves no mixture."""
+    header.unlink(missing_ok=True)
+    with _guard:
+        _write(header.parent, {})
+
+
+def drop_sums(folder: Path) -> None:
+    """Take a folder's sums away, before several of its files change together."""
+    with _guard:
+        (folder / SUMS).unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, where it is there, and its line."""
+    folder = signed_folder(path)
+    if folder is not None:
+        name = path.relative_to(folder).as_posix()
+        with _guard:
+            lines = read_sums(folder)
+            if lines.pop(name, None):
+                _write(folder, lines)
+    path.unlink(missing_ok=True)
+
+
+def damaged(folder: Path) -> list[str]:
+    """One sentence for each file that the sums of a folder, or of one in it, list otherwise or that is gone.
+
+    Raises:
+      InputError: if the folder has no sums, or they cannot be read.
+    """
+    if not (folder / SUMS).is_file():
+        raise InputError(f"{folder}: has no {SUMS}, so that nothing can be checked; sign it: hierrouter sign {folder}")
+    faults = []
+    for one in sorted({folder, *(path.parent for path in folder.rglob(SUMS))}):
+        for name, digest in read_sums(one).items():
+            path = one / name
+            if not path.is_file():
+                faults.append(f"{path}: is missing")
+            elif file_sum(path) != digest:
+                faults.append(f"{path}: is not the file that {one / SUMS} lists")
+    return faults
+
+
+def signed_folder(path: Path) -> Path | None:
+    """The signed folder that a file's line lies in, if it has one; a hidden file never has."""
+    parents = path.parents[:_LEVELS]
+    folder = next((one for one in parents if (one / SUMS).is_file()), None)
+    if folder is None or not _has_line(path.relative_to(folder)):
+        return None
+    return folder
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """The digests that a folder's sums list, by name; none where it has none.
+
+    Raises:
+      InputError: naming the line that is none.
+    """
+    path = folder / SUMS
+    try:
+        lines = path.read_bytes().decode().split("\n")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    matches = [_LINE.fullmatch(line) for line in lines[:-1]]
+    if None in matches or lines[-1]:
+        at = matches.index(None) + 1 if None in matches else len(lines)
+        raise InputError(f"{path}: line {at} is no SHA-256 and name of a file; sign anew: hierrouter sign {folder}")
+    return {match[2]: match[1] for match in matches if match}
+
+
+def file_sum(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextmanager
+def _recorded(path: Path, content: Path) -> Iterator[None]:
+    """Keep the line of `path` right while `content` takes its place inside: dropped before, written anew after.
+
+    Nothing happens where `path` lies in no signed folder.
+    """
+    folder = signed_folder(path)
+    if folder is None:
+        yield
+        return
+    name, digest = path.relative_to(folder).as_posix(), file_sum(content)
+    with _guard:
+        lines = read_sums(folder)
+        if lines.get(name, digest) != digest:
+            _write(folder, {other: line for other, line in lines.items() if other != name})
+        yield
+        if lines.get(name) != digest:
+            _write(folder, lines | {name: digest})
+
+
+def arrays_sum(arrays: Mapping[str, np.ndarray]) -> UInt8[np.ndarray, "32"]:
+    """SHA-256 of named arrays: names, types, shapes and values, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        whole = np.ascontiguousarray(array)
+        digest.update(f"{name} {whole.dtype.str} {np.shape(array)}\n".encode() + whole.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _has_line(name: Path) -> bool:
+    hidden = any(part.startswith(".") for part in name.parts)
+    rewriting = any(".next" in part for part in name.parts)  # of a table whose nodes are being replaced
+    return not hidden and not rewriting and name.name not in ("README.md", SUMS) and name.suffix not in _UNSIGNED
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files that are to have a line, those of folders that are signed by themselves left out."""
+    inside: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            apart = any((path / mark).is_file() for mark in (SUMS, STEP_MARK))
+            inside += [] if apart or not _has_line(Path(path.name)) else _files(path)
+        elif path.is_file() and _has_line(Path(path.name)):
+            inside.append(path)
+    return inside
+
+
+def _write(folder: Path, lines: dict[str, str]) -> None:
+    with replacing(folder / SUMS) as temporary:
+        temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(lines.items())), "utf-8")
