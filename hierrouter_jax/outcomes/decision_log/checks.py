@@ -8,7 +8,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Int, Shaped
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.decision_log.record import ENDS, NULLABLE, SCHEMA_VERSION, VERSION_KEY
+from hierrouter_jax.outcomes.decision_log.record import ENDS, LATER, NULLABLE, SCHEMA_VERSION, VERSION_KEY
 from hierrouter_jax.outcomes.exploration import Exploration
 
 _TOLERANCE = 1e-6  # of sums of probabilities; a log of another's may be of single precision
@@ -26,11 +26,11 @@ def check_version(there: pa.Schema, schema: pa.Schema, path: Path) -> None:
             f"{path}: the metadata {VERSION_KEY.decode()} is {version or 'missing'}, but this version reads "
             f"{SCHEMA_VERSION}"
         )
-    missing = [name for name in schema.names if name not in there.names]
+    missing = [name for name in schema.names if name not in there.names and name not in LATER]
     if missing:
         raise InputError(f"{path}: the column {missing[0]} is missing")
     for column in schema:
-        if not _castable(there.field(column.name).type, column.type):
+        if column.name in there.names and not _castable(there.field(column.name).type, column.type):
             raise InputError(f"{path}: {column.name} holds {there.field(column.name).type}, but must {column.type}")
 
 

@@ -66,6 +66,7 @@ class Decision:
       end: cause of the episode's end with this decision, one of `ENDS`; empty where it went on.
       settings: generation settings of the call that differ from the table's, by name.
       session_id: id of the session that the request named, or empty.
+      task: name of the query's task; None where it is unknown.
       question, response: text that the policy was asked and that the hop gave; kept only by a log of text.
     """
 
@@ -97,6 +98,7 @@ class Decision:
     end: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     session_id: str = ""
+    task: str | None = None
     question: str | None = None
     response: str | None = None
 
@@ -142,6 +144,7 @@ SCHEMA = pa.schema(
         "session_id": pa.string(),
         "question": pa.string(),
         "response": pa.string(),
+        "task": pa.string(),
     },
     {VERSION_KEY: str(SCHEMA_VERSION)},
 )
@@ -149,7 +152,8 @@ FEEDBACK_SCHEMA = pa.schema(
     {"episode_id": pa.string(), "quality": pa.float64(), "time": pa.timestamp("us", "UTC")},
     {VERSION_KEY: str(SCHEMA_VERSION)},
 )
-NULLABLE = ("cost_weight", "budget", "charges", "question", "response")
+NULLABLE = ("cost_weight", "budget", "charges", "question", "response", "task")
+LATER = ("task",)  # columns that parts of this version may lack, as they were added to it
 
 _DECISION, _FEEDBACK = b"D", b"F"
 
@@ -194,6 +198,7 @@ def decision_frame(decision: Decision, text: bool) -> bytes:
         "session_id": one.session_id,
         "question": one.question if text else None,
         "response": one.response if text else None,
+        "task": one.task,
     }
     return pack(_DECISION, fields, embedding.tobytes())
 
