@@ -128,8 +128,10 @@ def _routes(episodes: Episodes, tree: HopTree) -> tuple[Int[np.ndarray, "E L"], 
 def _queries(episodes: Episodes, node: Int[np.ndarray, "E L"]) -> Int[np.ndarray, " E"]:
     """Number of the query that each episode asked, in order of first appearance."""
     text = np.full(episodes.taken.shape, -1)
-    seen = np.ascontiguousarray(episodes.embedding[episodes.taken])
-    text[episodes.taken] = np.unique(seen.view(f"V{seen.dtype.itemsize * seen.shape[1]}").ravel(), return_inverse=True)[1]
+    numbers: dict[bytes, int] = {}
+    text[episodes.taken] = [
+        numbers.setdefault(one.tobytes(), len(numbers)) for one in episodes.embedding[episodes.taken]
+    ]
     trees: list[dict[int, int]] = []
     alike: dict[int, list[int]] = {}
     query = np.zeros(len(episodes), dtype=np.int64)
