@@ -82,6 +82,12 @@ GROUPS = {
         "LogWriter",
         "LogOptions",
         "Decision",
+        "write_log",
+        "episodes_of",
+        "Episodes",
+        "check_episodes",
+        "simulate",
+        "SimulateConfig",
     ),
     "Errors": ("InputError",),
 }
