@@ -16,6 +16,8 @@ from hierrouter_jax.bridge.route import route as route
 from hierrouter_jax.bridge.tasks import Item as Item
 from hierrouter_jax.bridge.torch_policy import TorchPolicy as TorchPolicy
 from hierrouter_jax.bundle import PolicyBundle as PolicyBundle
+from hierrouter_jax.cli.estimate import EstimateConfig as EstimateConfig
+from hierrouter_jax.cli.estimate import estimate_log as _estimate_log
 from hierrouter_jax.cli.export import ExportConfig as ExportConfig
 from hierrouter_jax.cli.export import write_bundle as _write_bundle
 from hierrouter_jax.cli.import_ import ImportConfig as ImportConfig
@@ -87,6 +89,7 @@ from hierrouter_jax.training.settings import TrainConfig as TrainConfig
 from hierrouter_jax.training.settings import static_of as static_of
 from hierrouter_jax.training.train import train_routers as train_routers
 
+estimate = _estimate_log
 export = _write_bundle
 log_uniform = _log
 quickstart = _run_quickstart

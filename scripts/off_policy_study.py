@@ -149,7 +149,7 @@ def choice(of: World, policies: list[Float[np.ndarray, "Q D A"]], episodes: int,
     return {"values": values, "chosen": int(np.argmax(values))}
 
 
-def kept(path: Path) -> list[dict[str, Any]]:
+def finished(path: Path) -> list[dict[str, Any]]:
     """Replications that are done."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -161,7 +161,7 @@ def work(of: World, out: Path, sizes: tuple[int, ...], replications: int, resamp
         for number, cell in enumerate(CELLS):
             for episodes in sizes:
                 path = out / f"{cell}-{episodes}.jsonl"
-                rows = kept(path)
+                rows = finished(path)
                 done = len(rows)
                 if done >= SILENT and not any(row["answers"] for row in rows):
                     continue
@@ -244,9 +244,9 @@ def main(
     path = out / "choice.jsonl"
     out.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        for at in range(len(kept(path)), selections):
+        for at in range(len(finished(path)), selections):
             file.write(json.dumps(choice(of, policies, selection_episodes, [seed, 99, at])) + "\n")
-    chosen = np.array([row["chosen"] for row in kept(path)], dtype=int)
+    chosen = np.array([row["chosen"] for row in finished(path)], dtype=int)
     regret = exact.max() - exact[chosen]
     result["choice"] = {
         "logs": len(chosen),
@@ -257,7 +257,7 @@ def main(
     print(f"target: return {truth:.4f}, accuracy {accuracy:.4f}; choice: {result['choice']}", flush=True)
     cells = result["cells"] = {}
     for path in work(of, out, sizes, replications, resamples, seed):
-        cells[path.stem] = summary(kept(path), truth, accuracy)
+        cells[path.stem] = summary(finished(path), truth, accuracy)
         write_json(out / "off_policy_study.json", result)
     for name, cell in cells.items():
         errors = "  ".join(f"{its} {value:.4f}" for its, value in cell["rmse"].items())

@@ -88,6 +88,8 @@ GROUPS = {
         "check_episodes",
         "simulate",
         "SimulateConfig",
+        "estimate",
+        "EstimateConfig",
     ),
     "Errors": ("InputError",),
 }

@@ -126,6 +126,11 @@ VERBS = {
         "write the decision log of traffic on an outcome table",
         "simulate runs/quickstart/table --policy softmax:0.1 --episodes 5000 --out logs/mine",
     ),
+    "estimate": Verb(
+        "estimate",
+        "estimate from a decision log what a policy that did not serve would reach",
+        "estimate logs/mine --policy policies/mine",
+    ),
     "convert": Verb(
         "convert",
         "turn a GGUF file into a plain model folder that a pool or a server can load",

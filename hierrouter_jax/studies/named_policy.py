@@ -23,33 +23,35 @@ _FIXED = ("predict-then-plan", "task-sequence", "best-sequence")
 UNTRAINED = (*_FIXED, *(name + STOP_SUFFIX for name in (*_FIXED, "best-single-per-task")))
 
 
-def named_policy(name: str, table: OutcomeTable, hop_cost: float = RewardWeights.hop_cost) -> PolicyBundle:
+def named_policy(name: str, table: OutcomeTable | None, hop_cost: float = RewardWeights.hop_cost) -> PolicyBundle:
     """The policy of a run folder or a bundle folder, or one that needs no training, fitted on a table.
 
     Args:
       name: path of a bundle; path of a run, whose exported policy is taken, or where it has none the best on
         validation; or one of `UNTRAINED`.
-      table: the whole outcome table.
+      table: the whole outcome table; None where there is none, which a bundle or a run's exported policy needs not.
       hop_cost: cost weight of the return, per normalised cost, for a policy of `UNTRAINED`.
 
     Raises:
-      InputError: if it is none of these, or made for other models than the table's.
+      InputError: if it is none of these, needs a table that is not there, or is made for other models than the
+        table's.
     """
     folder = Path(name)
-    if name in UNTRAINED:
+    exported = next((place for place in (folder, folder / "policy") if (place / HEADER).is_file()), None)
+    if table is None and exported is None and (name in UNTRAINED or (folder / "config.yaml").is_file()):
+        raise InputError(f"{name}: is made from a table; give it by --table")
+    if name in UNTRAINED and table is not None:
         return untrained_policy(name, table, hop_cost)
-    if (folder / HEADER).is_file():
-        bundle = PolicyBundle.load(folder)
-    elif (folder / "policy" / HEADER).is_file():
-        bundle = PolicyBundle.load(folder / "policy")
-    elif (folder / "config.yaml").is_file():
+    if exported is not None:
+        bundle = PolicyBundle.load(exported)
+    elif (folder / "config.yaml").is_file() and table is not None:
         bundle = choose(candidates(table, load_routers(folder, table))).bundle
     else:
         raise InputError(
             f"{name}: is neither a run nor a bundle, nor a policy that needs no training; {nearest(name, UNTRAINED)}"
         )
     names = tuple(member.name for member in bundle.pool)
-    if names != table.model_names or bundle.horizon < table.tree.horizon:
+    if table is not None and (names != table.model_names or bundle.horizon < table.tree.horizon):
         raise InputError(
             f"{name}: routes {', '.join(names)} for {bundle.horizon} hops, but the table holds "
             f"{', '.join(table.model_names)} for {table.tree.horizon}"
