@@ -42,21 +42,20 @@ def target_probs(bundle: PolicyBundle, episodes: Episodes, explore: Exploration 
       explore: exploration that the policy is to be served with.
     """
     probs = np.zeros(episodes.probs.shape)
-    weights = episodes.cost_weight if "cost_weight" in bundle.conditions else np.full(len(episodes), np.nan)
-    limit = episodes.budget if "budget" in bundle.conditions else np.full(len(episodes), np.nan)
-    keys = np.unique(np.stack([weights, np.isnan(limit)], axis=1), axis=0, equal_nan=True)
-    for weight, unlimited in keys:
-        same = np.isclose(weights, weight, rtol=0, atol=0, equal_nan=True) & (np.isnan(limit) == unlimited)
+    weighed, budgeted = ("cost_weight" in bundle.conditions, "budget" in bundle.conditions)
+    weights = np.where(weighed & np.isfinite(episodes.cost_weight), episodes.cost_weight, -1.0)  # -1: the run's own
+    limited = budgeted & np.isfinite(episodes.budget)
+    for weight, limit in sorted(set(zip(weights.tolist(), limited.tolist(), strict=True))):
+        same = (weights == weight) & (limited == limit)
         for stage in range(episodes.length):
             rows = np.flatnonzero(same & episodes.taken[:, stage])
             if not len(rows):
                 continue
             logits = np.full((len(rows), episodes.num_models + 1), -np.inf)
             if stage < bundle.horizon:
-                budget = {} if unlimited else {"budget": limit[rows], "charges": episodes.charges[rows, stage]}
-                cost_weight = None if np.isnan(weight) else float(weight)
-                arguments = episodes.embedding[rows, stage], stage, episodes.spent[rows, stage], cost_weight
-                logits = bundle.logits(*arguments, **budget)
+                limits = {"budget": episodes.budget[rows], "charges": episodes.charges[rows, stage]} if limit else {}
+                arguments = episodes.embedding[rows, stage], stage, episodes.spent[rows, stage]
+                logits = bundle.logits(*arguments, None if weight < 0 else weight, **limits)
             else:
                 logits[:, -1] = 0.0
             mask = episodes.mask[rows, stage] & np.isfinite(logits)
