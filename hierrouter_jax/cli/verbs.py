@@ -121,6 +121,16 @@ VERBS = {
         "serve a policy and its pool to any OpenAI or Anthropic client",
         "serve --policy policies/mine --pool pool.yaml --port 8000",
     ),
+    "simulate": Verb(
+        "simulate",
+        "write the decision log of traffic on an outcome table",
+        "simulate runs/quickstart/table --policy softmax:0.1 --episodes 5000 --out logs/mine",
+    ),
+    "estimate": Verb(
+        "estimate",
+        "estimate from a decision log what a policy that did not serve would reach",
+        "estimate logs/mine --policy policies/mine",
+    ),
     "convert": Verb(
         "convert",
         "turn a GGUF file into a plain model folder that a pool or a server can load",

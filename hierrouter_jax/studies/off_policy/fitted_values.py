@@ -1,16 +1,22 @@
-"""Action values fitted on a log: ridge regressions in closed form, backwards over the stages, cross-fitted."""
+"""Action values of a target policy fitted on a log: weighted ridge regressions backwards over stages, cross-fitted."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hierrouter_jax.evaluation.off_policy import weights
+
 FOLDS = 5
-_OWN_MEAN = 5.0  # episodes' worth of the stage's mean that an action's mean is pulled towards
+COMPONENTS = 64  # principal components of the logged embeddings
+PENALTY = 0.1  # ridge penalty of every feature, whose spreads' squares add up to 1
+_CONSTANT = 5.0  # penalty of an action's constant: as if so many more episodes had the stage's mean
+_TINY = 1e-12
+_SAMPLE = 4096  # contexts that the components are fitted on
 
 
 class FittedValues(NamedTuple):
-    """Action values of a target policy at logged decisions, each by a fit that has not seen the episode.
+    """Values of a target policy at logged decisions, each by a fit that has not seen the episode.
 
     Attributes:
       q: value of the action taken, [E, L, K] for K signals; 0 where the episode is over.
@@ -21,51 +27,113 @@ class FittedValues(NamedTuple):
     v: Float[np.ndarray, "E L K"]
 
 
+def context_features(
+    embedding: Float[np.ndarray, "E L X"],
+    taken: Bool[np.ndarray, "E L"],
+    spent: Float[np.ndarray, "E L"],
+    components: int = COMPONENTS,
+) -> Float[np.ndarray, "E L F"]:
+    """What values are fitted on: a constant, principal components of the context, and the money spent.
+
+    Args:
+      embedding: logged embeddings of the contexts.
+      taken: whether each decision was made.
+      spent: money spent before each decision, over the cost normaliser.
+      components: largest number of components.
+    """
+    rows = embedding[taken].astype(np.float64)
+    some = rows[:: max(1, len(rows) // _SAMPLE)]
+    mean = some.mean(axis=0)
+    _, vectors = np.linalg.eigh((some - mean).T @ (some - mean))
+    reduced = (rows - mean) @ vectors[:, ::-1][:, :components]
+    reduced /= np.sqrt((reduced**2).sum(axis=1).mean()) or 1.0
+    context = np.zeros((*taken.shape, reduced.shape[1]))
+    context[taken] = reduced
+    scale = float(np.sqrt((spent[taken] ** 2).mean())) or 1.0
+    return np.concatenate([np.ones((*taken.shape, 1)), context, spent[..., None] / scale], axis=2)
+
+
 def fit_values(
     features: Float[np.ndarray, "E L F"],
     taken: Bool[np.ndarray, "E L"],
     action: Int[np.ndarray, "E L"],
     target: Float[np.ndarray, "E L A"],
+    ratio: Float[np.ndarray, "E L"],
     reward: Float[np.ndarray, "E L K"],
     fold: Int[np.ndarray, " E"],
-    penalty: float,
+    penalty: float = PENALTY,
 ) -> FittedValues:
-    """Fitted Q evaluation (Le, Voloshin and Yue 2019, ICML), one ridge regression a stage and action.
+    """Fitted Q evaluation (Le, Voloshin and Yue 2019, ICML), one ridge regression in closed form a stage and action.
 
-    From the last stage back, q_t(s, a) is regressed on r_t + v_{t+1}, with v_t(s) = sum_a pi(a | s) q_t(s, a). For each
-    fold all stages are fitted on the other folds (Chernozhukov et al. 2018, Econometrics Journal 21).
+    From the last stage back, q_t(s, a) is regressed on r_t + v_{t+1}, with v_t(s) = sum_a pi(a | s) q_t(s, a). A row
+    counts with its weight w_t, so that the fit is good where the target goes (Farajtabar et al. 2018, ICML, weigh
+    likewise); all weights of a stage are scaled to add up to their effective number. For each fold all stages are
+    fitted on the other folds alone (cross-fitting: Chernozhukov et al. 2018, Econometrics Journal 21).
 
     Args:
-      features: features of the context at each decision, of unit spread together; without a constant.
-      target: probabilities of the target policy.
+      features: features of each decision, as `context_features` gives them: a constant first.
+      target: probabilities of the target policy, any where the episode is over.
+      ratio: ratio of each decision, 1 where the episode is over.
       reward: reward of each decision in K signals, such as quality and cost.
       fold: number of the fold of each episode.
-      penalty: ridge penalty of every weight; the constant has a small one, towards the stage's mean.
+      penalty: ridge penalty of every feature but the constant.
     """
     episodes, length, actions = target.shape
-    q = np.zeros((episodes, length, reward.shape[-1]))
-    v = np.zeros_like(q)
-    ones = np.ones((*features.shape[:2], 1))
-    x = np.concatenate([ones, features], axis=2)
-    diagonal = np.full(x.shape[2], penalty)
-    diagonal[0] = _OWN_MEAN
-    rows_of = [[np.flatnonzero(taken[:, t] & (action[:, t] == a)) for a in range(actions)] for t in range(length)]
-    for number in np.unique(fold):
+    q, v = np.zeros((episodes, length, reward.shape[-1])), np.zeros((episodes, length, reward.shape[-1]))
+    weight = weights(ratio) * taken
+    folds = int(fold.max()) + 1
+    chosen = (action[..., None] == np.arange(actions)) & taken[..., None]
+    asked = chosen | ((target > 0) & taken[..., None])
+    parts = [
+        [
+            _part(features[:, stage], weight[:, stage], fold, folds, chosen[:, stage, index], asked[:, stage, index])
+            for index in range(actions)
+        ]
+        for stage in range(length)
+    ]
+    diagonal = np.full(features.shape[2], penalty)
+    diagonal[0] = _CONSTANT
+    for number in range(folds):
         ahead, own = np.zeros((episodes, reward.shape[-1])), fold == number
         for stage in reversed(range(length)):
-            here = taken[:, stage]
             goal = reward[:, stage] + ahead
-            learned = here & ~own
-            mean = goal[learned].mean(axis=0) if learned.any() else np.zeros(reward.shape[-1])
+            others = np.where(own, 0.0, weight[:, stage])
+            total = max(others.sum(), _TINY)
+            scale = total / max((others**2).sum(), _TINY)  # so that weights add up to their effective number
+            mean = others @ goal / total
             values = np.zeros((episodes, actions, reward.shape[-1]))
-            for index in range(actions):
-                rows = rows_of[stage][index]
-                rows = rows[~own[rows]]
-                some = x[rows, stage]
-                kernel = np.linalg.solve(some.T @ some + np.diag(diagonal), some.T @ (goal[rows] - mean))
-                values[here, index] = mean + x[here, stage] @ kernel
-            ahead = np.einsum("ea,eak->ek", target[:, stage], values) * here[:, None]
-            chosen = np.take_along_axis(values, action[:, stage, None, None], axis=1)[:, 0]
-            q[own, stage] = (chosen * here[:, None])[own]
-            v[own, stage] = ahead[own]
+            for index, part in enumerate(parts[stage]):
+                gram = scale * (part.grams.sum(axis=0) - part.grams[number])
+                aim = scale * part.x.T @ (others[part.rows, None] * (goal[part.rows] - mean))
+                kernel = np.linalg.solve(gram + np.diag(diagonal), aim)
+                values[part.asked, index] = mean + features[part.asked, stage] @ kernel
+            here = taken[:, stage, None]
+            ahead = (target[:, stage, :, None] * values).sum(axis=1) * here
+            own_action = np.take_along_axis(values, action[:, stage, None, None], axis=1)[:, 0] * here
+            q[own, stage], v[own, stage] = own_action[own], ahead[own]
     return FittedValues(q, v)
+
+
+class _Part(NamedTuple):
+    """What the fits of one stage and action share: rows that took it, rows that ask for it, and each fold's Gram."""
+
+    rows: Int[np.ndarray, " R"]
+    asked: Int[np.ndarray, " P"]
+    x: Float[np.ndarray, "R F"]
+    grams: Float[np.ndarray, "K F F"]
+
+
+def _part(
+    x: Float[np.ndarray, "E F"],
+    weight: Float[np.ndarray, " E"],
+    fold: Int[np.ndarray, " E"],
+    folds: int,
+    chosen: Bool[np.ndarray, " E"],
+    asked: Bool[np.ndarray, " E"],
+) -> _Part:
+    rows = np.flatnonzero(chosen & (weight > 0))
+    grams = np.empty((folds, x.shape[1], x.shape[1]))
+    for number in range(folds):
+        some = rows[fold[rows] == number]
+        grams[number] = x[some].T @ (x[some] * weight[some, None])
+    return _Part(rows, np.flatnonzero(asked), x[rows], grams)
