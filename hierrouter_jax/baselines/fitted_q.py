@@ -47,11 +47,13 @@ class FittedQ:
     Attributes:
       parts: map of contexts to what the regressors read.
       stages: one regression for each stage.
-      held_out: values of the actions at each context of the log, predicted without its query, [C, A].
+      at_contexts: values of the actions at each context of the log, [C, A], between the least and the largest target.
+      held_out: the same, each predicted without the context's query, and not bounded, [C, A].
     """
 
     parts: ContextParts
     stages: tuple[Fitted, ...]
+    at_contexts: Float[np.ndarray, "C A"]
     held_out: Float[np.ndarray, "C A"]
 
     def values(
@@ -80,9 +82,8 @@ def fit_q(trees: LogTrees, regression: Regression, cost_weight: float) -> Fitted
     place = trees.context_at()
     x = parts(trees.embedding[place[trees.context_query, 0]], trees.embedding)
     worth = trees.quality.copy()
-    low, high = 0.0, 1.0
     models, actions = trees.tree.num_models, trees.tree.num_models + 1
-    held_out = np.full((len(x), actions), np.nan)
+    at_contexts, held_out = (np.full((len(x), actions), np.nan) for _ in range(2))
     stages: list[Fitted] = []
     for stage in reversed(range(trees.tree.horizon)):
         here = np.flatnonzero(trees.stage == stage)
@@ -92,15 +93,17 @@ def fit_q(trees: LogTrees, regression: Regression, cost_weight: float) -> Fitted
         target[:, :models] = (worth - cost_weight * trees.cost)[query[:, None], children]
         target[:, models] = np.where(trees.tried[here, models], trees.quality[query, node], np.nan)
         known = np.isfinite(target) & trees.tried[here]
+        low, high = (target[known].min(), target[known].max()) if known.any() else (0.0, 0.0)
         fitted = regression(x[here], np.where(known, target, 0.0), known, query)
         held_out[here] = fitted.held_out()
+        at_contexts[here] = np.clip(np.nan_to_num(fitted.predict(x[here]), nan=low), low, high)
         predicted = np.where(trees.legal[here], np.nan_to_num(held_out[here], nan=-1e30), -np.inf)
         best = predicted.argmax(axis=1)
         row = np.arange(len(here))
         value = np.where(known[row, best], target[row, best], np.clip(predicted[row, best], low, high))
         worth[query, node] = value
         stages.append(fitted)
-    return FittedQ(parts, tuple(stages[::-1]), held_out)
+    return FittedQ(parts, tuple(stages[::-1]), at_contexts, held_out)
 
 
 def grouped(regressor: Callable[..., Fitted]) -> Regression:

@@ -1,4 +1,4 @@
-"""The partial trees of a log, filled to tables that learners of whole trees can train on."""
+"""What learners read of a log: fitted features, contexts with their values, and episodes, on the device."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from hierrouter_jax.agents.context_ascent import ContextValues
 from hierrouter_jax.agents.off_policy import LoggedSteps
-from hierrouter_jax.envs.types import DeviceTable, single_precision
+from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.log_trees import LogTrees
 from hierrouter_jax.outcomes.pricing import accumulate_cost
@@ -52,50 +53,20 @@ def fit_log_features(trees: LogTrees, size: int, tie_order: tuple[int, ...]) -> 
 
 
 @single_precision
-def filled_trees(
-    trees: LogTrees, values: Float[np.ndarray, "C A"], features: FittedFeatures, economy: Economy
-) -> DeviceTable:
-    """Trees in which every action at a context of the log leads somewhere: where an episode went, or to its value.
-
-    A node that episodes entered keeps its context and what was seen below it. An action that nobody took leads to a
-    leaf whose quality makes its return the predicted one. So does an answer that nobody judged. What lies below a leaf
-    is missing, so that policies end there.
+def context_values(trees: LogTrees, values: Float[np.ndarray, "C A"], features: FittedFeatures) -> ContextValues:
+    """The contexts of a log with predicted returns of all actions.
 
     Args:
-      values: predicted return of each action at each context, best without the context's own query.
-      features: reduction, cost normaliser and ties of the run.
+      values: predicted return of each action at each context.
+      features: reduction and cost normaliser of the run.
     """
-    tree, query, node = trees.tree, trees.context_query, trees.context_node
-    models = tree.num_models
-    called = np.where(trees.entered, trees.cost, np.nan)
-    last = tree.last_model(np.arange(tree.num_nodes))
-    by_model = np.array([_mean(called[:, 1:][:, last[1:] == model]) for model in range(models)])
-    cost = np.where(trees.entered, np.nan_to_num(trees.cost), by_model[last])
-    cost[:, 0] = 0.0
-    children = tree.child(node[:, None], np.arange(models))
-    available = np.zeros(trees.quality.shape, dtype=bool)
-    available[:, 0] = True
-    available[query[:, None], children] = trees.legal[:, :models] | trees.tried[:, :models]
-    worth = np.full(trees.quality.shape, np.nan)
-    worth[query[:, None], children] = values[:, :models] + economy.per_money * cost[query[:, None], children]
-    stopping = values[:, models]
-    decided = np.zeros(trees.quality.shape, dtype=bool)
-    decided[query, node] = True
-    worth[query, node] = np.where(trees.legal[:, models], stopping, 0.0)
-    quality = np.where(np.isfinite(trees.quality), trees.quality, np.nan_to_num(worth))
-    lowest, highest = np.nanmin(trees.quality), np.nanmax(trees.quality)
-    reduced = np.zeros((trees.num_queries, tree.num_decision_nodes, len(features.reduction.scale)), np.float32)
-    reduced[query, node] = features.reduction(trees.embedding)
-    scaled = cost / features.cost_normaliser
-    return DeviceTable(
-        features=jnp.asarray(reduced),
-        quality=jnp.asarray(np.clip(quality, lowest, highest), jnp.float32),
-        cost=jnp.asarray(scaled, jnp.float32),
-        spent=jnp.asarray(accumulate_cost(scaled, tree), jnp.float32),
-        available=jnp.asarray(available),
-        task=jnp.zeros(trees.num_queries, jnp.int32),
-        tree=tree,
-        tie_order=features.tie_order,
+    spent = accumulate_cost(np.nan_to_num(trees.cost), trees.tree) / features.cost_normaliser
+    return ContextValues(
+        features=jnp.asarray(features.reduction(trees.embedding), jnp.float32),
+        stage=jnp.asarray(trees.stage, jnp.int32),
+        spent=jnp.asarray(spent[trees.context_query, trees.context_node], jnp.float32),
+        mask=jnp.asarray(trees.legal),
+        values=jnp.asarray(np.where(trees.legal, values, 0.0), jnp.float32),
     )
 
 
@@ -120,9 +91,3 @@ def rewards(episodes: Episodes, economy: Economy) -> Float[np.ndarray, "E L"]:
     last = episodes.taken.sum(axis=1) - 1
     reward[np.arange(len(episodes)), last] += episodes.quality
     return np.where(episodes.taken, reward, 0.0)
-
-
-def _mean(values: Float[np.ndarray, "*B"]) -> float:
-    """Mean of what is a number; 0 where nothing is."""
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if len(there) else 0.0
