@@ -66,8 +66,13 @@ VERBS = {
     ),
     "train": Verb(
         "train",
-        "train routers on an outcome table",
+        "train routers on an outcome table, or from a decision log",
         "train tables/mine --out runs/mine --train.hyper.reward.hop_cost 0.05 --train.num_seeds 10",
+    ),
+    "loop": Verb(
+        "loop",
+        "play serving, learning from the log and replacing the policy on a table, and count the regret",
+        "loop runs/quickstart/table --episodes 12000 --every 1000 --safe",
     ),
     "sweep": Verb(
         "sweep",
