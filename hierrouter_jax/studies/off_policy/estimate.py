@@ -113,6 +113,8 @@ def estimate(
     difference = _metrics(of, signals, lambda signal: of.contributions(signal, estimator) - of.logged(signal))
     if not answers:
         rows = {name: {metric: {**its, "ci": None} for metric, its in row.items()} for name, row in rows.items()}
+    for metric in signals if not of.same else ():  # its error is that of the fit, which no spread shows
+        rows["direct"][metric]["ci"] = None
     values = of.contributions(signals["return"], estimator)
     return {
         "episodes": {
