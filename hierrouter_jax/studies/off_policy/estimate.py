@@ -158,11 +158,13 @@ def _metrics(
     of: Evidence,
     signals: dict[str, tuple[float, float]],
     contributions: Callable[[tuple[float, float]], Float[np.ndarray, " E"]],
+    least: float = 0.0,
 ) -> dict[str, Any]:
-    """Value and default interval of each metric."""
+    """Value and default interval of each metric; that of accuracy within what can be, from `least` to 1."""
     metrics = {}
     for name, signal in signals.items():
         values = contributions(signal)
         low, high = of.interval(values)
-        metrics[name] = {"value": float(values.mean()), "ci": [low, high]}
+        bounds = [max(low, least), min(high, 1.0)] if name == "accuracy" else [low, high]
+        metrics[name] = {"value": float(values.mean()), "ci": bounds}
     return metrics
