@@ -113,6 +113,8 @@ def estimate(
     difference = _metrics(of, signals, lambda signal: of.contributions(signal, estimator) - of.logged(signal))
     if not answers:
         rows = {name: {metric: {**its, "ci": None} for metric, its in row.items()} for name, row in rows.items()}
+    for metric in signals if not of.same else ():  # its error is that of the fit, which no spread shows
+        rows["direct"][metric]["ci"] = None
     values = of.contributions(signals["return"], estimator)
     return {
         "episodes": {
@@ -156,11 +158,13 @@ def _metrics(
     of: Evidence,
     signals: dict[str, tuple[float, float]],
     contributions: Callable[[tuple[float, float]], Float[np.ndarray, " E"]],
+    least: float = 0.0,
 ) -> dict[str, Any]:
-    """Value and default interval of each metric."""
+    """Value and default interval of each metric; that of accuracy within what can be, from `least` to 1."""
     metrics = {}
     for name, signal in signals.items():
         values = contributions(signal)
         low, high = of.interval(values)
-        metrics[name] = {"value": float(values.mean()), "ci": [low, high]}
+        bounds = [max(low, least), min(high, 1.0)] if name == "accuracy" else [low, high]
+        metrics[name] = {"value": float(values.mean()), "ci": bounds}
     return metrics
