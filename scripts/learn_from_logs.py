@@ -99,7 +99,9 @@ def _mean_outputs(params: Any, x: Any) -> Any:
 def _small_networks(keys: Any, x: Any, action: Any, target: Any, models: int) -> Any:
     rows, held = len(x), len(x) // 10
     batches = (rows - held) // SMALL["batch"]
-    transform = optax.adamw(SMALL["rate"], weight_decay=SMALL["decay"])
+    steps = batches * SMALL["passes"]
+    rate = optax.linear_schedule(SMALL["rate"], SMALL["rate"] / 10, steps)
+    transform = optax.adamw(rate, weight_decay=SMALL["decay"])
 
     def loss(params, at):
         return jnp.mean((_outputs(params, x[at])[jnp.arange(len(at)), action[at]] - target[at]) ** 2)
@@ -111,7 +113,7 @@ def _small_networks(keys: Any, x: Any, action: Any, target: Any, models: int) ->
         params = {
             "w": jax.random.normal(first, (x.shape[1], width)) / jnp.sqrt(x.shape[1]),
             "b": jnp.zeros(width),
-            "v": jax.random.normal(second, (width, models)) / jnp.sqrt(width),
+            "v": 0.1 * jax.random.normal(second, (width, models)) / jnp.sqrt(width),
             "c": jnp.full(models, jnp.mean(target)),
         }
 

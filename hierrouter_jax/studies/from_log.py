@@ -22,7 +22,7 @@ class LogRun:
     """What training from a log gives.
 
     Attributes:
-      bundle: policy of the best estimated return on the held-out episodes.
+      bundle: policy of the best estimated return on the held-out episodes; where these cannot tell, that of `exact`.
       record: content of evaluation.json.
       metrics: a row for each learner, seed and update.
     """
@@ -75,7 +75,7 @@ def train_from_log(
         metrics.append(pd.DataFrame({"learner": name, "seed": seed, "update": update} | frame))
         said = estimate(episodes.only(apart), bundles[name], table=None if table is None else table.split("test"))
         rows.append({"name": name, "kind": "learned", **_brief(said)})
-    best = max(rows, key=lambda row: row["return"])
+    best = _best(rows)
     return LogRun(
         bundle=bundles[best["name"]],
         record={
@@ -96,6 +96,15 @@ def train_from_log(
         },
         metrics=pd.concat(metrics, ignore_index=True),
     )
+
+
+def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of the best estimated return, where the log can answer for the first, too; else the first.
+
+    An estimate of a few effective episodes says nothing, and would choose by chance.
+    """
+    able = [row for row in rows if row["answers"]]
+    return max(able, key=lambda row: row["return"]) if rows[0] in able else rows[0]
 
 
 def _brief(said: dict[str, Any]) -> dict[str, Any]:

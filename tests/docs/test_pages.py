@@ -27,6 +27,7 @@ LONGEST = (
     "tasks",
     "opponents",
     "tutorial",
+    "learn-from-logs",
 )
 WITH_BLOCKS = [
     pytest.param(page, marks=[pytest.mark.extended] if page.stem in LONGEST else [], id=page.stem)
