@@ -88,6 +88,7 @@ GROUPS = {
         "check_episodes",
         "simulate",
         "SimulateConfig",
+        "import_log",
     ),
     "Errors": ("InputError",),
 }
