@@ -26,11 +26,11 @@ class ImportConfig:
     """Outcomes that others recorded, and how they become a table; or decisions, which become a decision log.
 
     Attributes:
-      format: format of the outcomes: long, llmrouter, llmrouterbench, opencompass, routellm or routerbench; or of
-        decisions: log, dsjson (Vowpal Wabbit) or open-bandit.
+      format: format of the outcomes: long, trajectories, llmrouter, llmrouterbench, opencompass, routellm or
+        routerbench; or of decisions: log, dsjson (Vowpal Wabbit) or open-bandit.
       path: file or folder of the outcomes, or file of the decisions.
       out: folder of the table or the log, which is written; by default tables/imported or logs/imported.
-      columns: names that the file has for those of the long format or of log, as in '{score: correct}'.
+      columns: names that the file has for those of long, trajectories or log, as in '{score: correct}'.
       prices: YAML or JSON file of every model's price, or a preset; by default what the format brings.
       tokenizer: what counts tokens that are not given: a hub id, a folder, a tokenizer.json, or words, which counts
         words and punctuation marks.

@@ -68,7 +68,10 @@ def test_a_leak_is_told_and_told_to_machines(files, capsys):
         (["import", "long", "o.csv", "--leaks", "drop"], "leaks"),
         ([*LONG, "--encoder", "{kind: ngrams, size: 3}"], "must be a positive multiple of 4"),
         ([*LONG, "--shares", "{trian: 1}", "--resplit"], "must be weights of train, validation, test"),
-        (["import", "routellm", "o.csv", "--columns", "{score: x}"], "--columns maps columns of the long format"),
+        (
+            ["import", "routellm", "o.csv", "--columns", "{score: x}"],
+            "--columns maps columns of the long format and of",
+        ),
     ],
 )
 def test_bad_input_is_one_line(files, capsys, arguments, said):
