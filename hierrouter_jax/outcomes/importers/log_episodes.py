@@ -1,6 +1,7 @@
 """Decisions of a log of others put together: episodes with one pool, whose contexts are embedded."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -73,7 +74,7 @@ def _in_order(steps: list[Step]) -> list[Step]:
     return steps
 
 
-def _decisions(episodes: Sequence[Sequence[Step]], names: tuple[str, ...]) -> dict[str, object]:
+def _decisions(episodes: Sequence[Sequence[Step]], names: tuple[str, ...]) -> dict[str, Any]:
     """What was drawn, among which actions, and what the hop gave."""
     index = {name: at for at, name in enumerate(names)} | {STOP: len(names)}
     stops = any(step.action == STOP for its in episodes for step in its)
@@ -115,10 +116,10 @@ def _decisions(episodes: Sequence[Sequence[Step]], names: tuple[str, ...]) -> di
     }
 
 
-def _outcomes(episodes: Sequence[Sequence[Step]], times: Sequence[float]) -> dict[str, object]:
+def _outcomes(episodes: Sequence[Sequence[Step]], times: Sequence[float]) -> dict[str, Any]:
     """What came of each episode, and who served it."""
 
-    def first(field: str, other: object) -> list:
+    def first(field: str, other: Any) -> list[Any]:
         return [next((v for step in its if (v := getattr(step, field)) not in (None, "")), other) for its in episodes]
 
     quality = np.array(first("quality", np.nan), dtype=np.float64)
@@ -147,7 +148,7 @@ def _outcomes(episodes: Sequence[Sequence[Step]], times: Sequence[float]) -> dic
 
 def _embedded(
     episodes: Sequence[Sequence[Step]], encoder: QueryEncoder
-) -> tuple[Float[np.ndarray, "E L X"], dict[str, object]]:
+) -> tuple[Float[np.ndarray, "E L X"], dict[str, Any]]:
     """Embeddings of the contexts, and the description of what gave them: the encoder, or the log's own numbers."""
     every = [step for its in episodes for step in its]
     rows = np.repeat(np.arange(len(episodes)), list(map(len, episodes)))

@@ -33,6 +33,12 @@ LOG_COLUMNS = (
     *("settings", "end"),
 )
 _NEEDED = ("episode", "candidates", "action")
+_OPTIONAL = (
+    (seconds_of, ("time", "quality_time")),
+    (amount_of, ("cost", "seconds")),
+    (whole_of, ("tokens_in", "tokens_out")),
+    (text_of, ("query", "response", "task", "policy", "table")),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +135,9 @@ def _step(where: str, values: Mapping[str, Any], scales: Scales, quality: str) -
     end = text_of(values.get("end", ""), "end")
     if end not in ENDS:
         raise Fault(f"end is {end!r}, but must be one of {', '.join(ENDS[1:])}, or empty")
-    texts = {
-        name: text_of(values[name], name) for name in ("query", "response", "task", "policy", "table") if name in values
-    }
+    optional: dict[str, Any] = {}
+    for read, names in _OPTIONAL:
+        optional |= {name: read(values[name], name) for name in names if name in values}
     return Step(
         where=where,
         episode=text_of(values["episode"], "episode"),
@@ -144,10 +150,7 @@ def _step(where: str, values: Mapping[str, Any], scales: Scales, quality: str) -
         end=end,
         settings=settings_of(values.get("settings")),
         features=tuple(numbers_of(parsed(values["features"]), "features")) if "features" in values else None,
-        **{name: seconds_of(values[name], name) for name in ("time", "quality_time") if name in values},
-        **{name: amount_of(values[name], name) for name in ("cost", "seconds") if name in values},
-        **{name: whole_of(values[name], name) for name in ("tokens_in", "tokens_out") if name in values},
-        **{name: text_of(values[name], name) for name in texts if name in values},
+        **optional,
     )
 
 

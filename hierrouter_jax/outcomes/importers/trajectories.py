@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records, missing, outcome_rows, source_files
 from hierrouter_jax.outcomes.importers.routes import ARROW
@@ -81,7 +83,7 @@ def _in_order(steps: list[_Row], rows: Gatherer) -> list[_Row]:
             rows.reject(*place, fault)
         return []
     if numbers:
-        steps = [step for _, step in sorted(zip(numbers, steps, strict=True), key=lambda pair: pair[0])]
+        steps = [steps[at] for at in np.argsort(np.array(numbers, dtype=np.float64))]
     first, last = steps[0][1], len(steps) - 1
     shared = {name: first[name] for name in ("query", "query_id", "task", "gold", "split")}
     return [
