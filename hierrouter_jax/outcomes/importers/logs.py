@@ -60,7 +60,7 @@ class Step:
       response: text that the hop gave.
       features: numbers that the policy read; None where there is a text.
       cost, tokens_in, tokens_out, seconds: money, tokens and time of the hop.
-      task, policy, table, settings, end: as in the decision log; empty where the row has none.
+      task, policy, table, settings, end: text of the decision log's column of that name; empty where the row has none.
     """
 
     where: str
