@@ -124,7 +124,7 @@ def _outcomes(episodes: Sequence[Sequence[Step]], times: Sequence[float]) -> dic
 
     quality = np.array(first("quality", np.nan), dtype=np.float64)
     came = np.array(first("quality_time", np.nan), dtype=np.float64)
-    asked = np.array(times, dtype=np.float64)
+    request = np.array(times, dtype=np.float64)
     ends = [its[-1].end or ("stop" if its[-1].action == STOP else "horizon") for its in episodes]
     alone = [any(step.probs is None for step in its) for its in episodes]
     texts = {
@@ -142,7 +142,7 @@ def _outcomes(episodes: Sequence[Sequence[Step]], times: Sequence[float]) -> dic
         "cost_weight": nothing,
         "budget": nothing,
         "quality": quality,
-        "quality_time": np.where(np.isnan(quality), np.nan, np.where(np.isnan(came), asked, came)),
+        "quality_time": np.where(np.isnan(quality), np.nan, np.where(np.isnan(came), request, came)),
     }
 
 
