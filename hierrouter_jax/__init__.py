@@ -61,6 +61,7 @@ _HOME = {
     "export": "cli.export:write_bundle",
     "fit_features": "training.features",
     "grid": "sweeps.draws",
+    "import_log": "cli.import_",
     "import_outcomes": "cli.import_",
     "jax_policy": "training.policy_program",
     "leaderboard": "studies.leaderboard.run",

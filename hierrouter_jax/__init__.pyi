@@ -21,6 +21,7 @@ from hierrouter_jax.cli.estimate import estimate_log as _estimate_log
 from hierrouter_jax.cli.export import ExportConfig as ExportConfig
 from hierrouter_jax.cli.export import write_bundle as _write_bundle
 from hierrouter_jax.cli.import_ import ImportConfig as ImportConfig
+from hierrouter_jax.cli.import_ import import_log as import_log
 from hierrouter_jax.cli.import_ import import_outcomes as import_outcomes
 from hierrouter_jax.cli.simulate import SimulateConfig as SimulateConfig
 from hierrouter_jax.cli.simulate import write_simulation as _write_simulation

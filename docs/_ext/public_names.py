@@ -90,6 +90,7 @@ GROUPS = {
         "SimulateConfig",
         "estimate",
         "EstimateConfig",
+        "import_log",
     ),
     "Errors": ("InputError",),
 }

@@ -50,7 +50,7 @@ VERBS = {
     ),
     "import": Verb(
         "import_",
-        "read outcomes that others published into an outcome table",
+        "read outcomes that others published into an outcome table, or decisions into a decision log",
         "import long outcomes.csv --prices prices.yaml --tokenizer words --out tables/mine",
     ),
     "regrade": Verb(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int, Shaped
 
 from hierrouter_jax.errors import InputError
@@ -143,7 +142,8 @@ def episodes_of(log: DecisionLog) -> Episodes:
     order = np.argsort(codes, kind="stable")  # the log is in the order of time, and that of stages where time is equal
     back = np.append(False, (np.diff(codes[order]) == 0) & (np.diff(stage[order]) < 0))
     leave_out(back[np.argsort(order)], "their clock went back: a later stage has an earlier request_time")
-    kinds = _codes(pc.binary_join(log.rows["candidates"].combine_chunks(), "\n"), log.rows["encoder"].combine_chunks())
+    pools = pa.array(["\n".join(names) for names in log.rows["candidates"].to_pylist()], pa.string())
+    kinds = _codes(pools, log.rows["encoder"].combine_chunks())
     first = np.zeros(total, dtype=np.int64)
     first[codes] = kinds
     leave_out(kinds != first[codes], "their candidates or their encoder changed on the way")
@@ -219,8 +219,8 @@ def _arrays(log: DecisionLog) -> Episodes:
         return array
 
     texts = ("episode_id", "policy", "table", "explore", "task", "settings")
-    by_episode = {name: log.rows[name].fill_null("").to_numpy()[first].astype(object) for name in texts}
-    numbers = {name: log.column(name)[first] for name in ("max_hops", "cost_weight", "budget", "quality")}
+    by_episode: dict[str, Any] = {name: log.rows[name].fill_null("").to_numpy()[first].astype(object) for name in texts}
+    by_episode |= {name: log.column(name)[first] for name in ("max_hops", "cost_weight", "budget", "quality")}
     unknown = [np.nan] * log.matrix("candidates").shape[1]
     charges = [unknown if its is None else its for its in log.rows["charges"].to_pylist()]
     names = ("action", "spent", "cost", "tokens_in", "tokens_out", "seconds")
@@ -238,7 +238,6 @@ def _arrays(log: DecisionLog) -> Episodes:
         charges=place(np.array(charges, dtype=np.float64), np.nan),
         **{name: place(log.column(name)) for name in names},
         **by_episode,
-        **numbers,
     )
 
 

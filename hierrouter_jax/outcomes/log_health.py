@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log import propensity_check
+from hierrouter_jax.outcomes.decision_log.record import ACTION_ALONE
 from hierrouter_jax.outcomes.episodes import Episodes
 
 PROPENSITY_LEVEL = 0.001  # a log of exact propensities is flagged with at most this probability
@@ -130,6 +131,15 @@ def _exploration(episodes: Episodes) -> list[str]:
 
 
 def _propensities(episodes: Episodes) -> list[str]:
+    alone = episodes.explore == ACTION_ALONE
+    if alone.any():
+        rest = _propensities(episodes.only(~alone)) if not alone.all() else []
+        return [
+            f"{int(alone.sum())} of {len(episodes)} episodes hold the probability of the action taken alone, and an "
+            "even share of the rest for the others: estimates weigh by the former, but whether it is that of the draws "
+            "cannot be told",
+            *rest,
+        ]
     check = propensity_check(episodes.probs[episodes.taken], episodes.action[episodes.taken])
     if check.p_value >= PROPENSITY_LEVEL:
         return []

@@ -54,7 +54,9 @@ def test_feedback_that_depends_on_nothing_is_flagged_no_more_often_than_stated()
 @pytest.mark.extended
 def test_the_stated_rate_of_false_alarms_holds():
     """5,000 logs of 1,000 episodes at the level in use: 50 expected at most, over 75 with a probability under .001."""
-    assert logs_flagged(5000, 1000, FEEDBACK_LEVEL) <= 75
+    flagged = logs_flagged(5000, 1000, FEEDBACK_LEVEL)
+    print(f"{flagged} of 5,000 logs are flagged")
+    assert flagged <= 75
 
 
 @pytest.mark.parametrize(

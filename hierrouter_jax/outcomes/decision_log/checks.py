@@ -8,7 +8,15 @@ import pyarrow as pa
 from jaxtyping import Bool, Int, Shaped
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.decision_log.record import ENDS, LATER, NULLABLE, SCHEMA_VERSION, VERSION_KEY
+from hierrouter_jax.outcomes.decision_log.record import (
+    ACTION_ALONE,
+    ENDS,
+    EXPLORE_UNKNOWN,
+    LATER,
+    NULLABLE,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+)
 from hierrouter_jax.outcomes.exploration import Exploration
 
 _TOLERANCE = 1e-6  # of sums of probabilities; a log of another's may be of single precision
@@ -79,7 +87,7 @@ def check_decisions(rows: pa.Table, path: Path) -> None:
     _refuse(path, ~np.isin(ends, ENDS), "end", f"is {{!r}}, but must be one of {', '.join(ENDS[1:])}, or empty", ends)
     for text in rows["explore"].unique().to_pylist():
         try:
-            Exploration.parse(text)
+            Exploration.parse("none" if text in (EXPLORE_UNKNOWN, ACTION_ALONE) else text)
         except InputError as error:
             row = rows["explore"].index(text).as_py()
             raise InputError(f"{path}: row {row}: {error}") from None

@@ -43,6 +43,7 @@ def write_log(folder: Path | str, decisions: pa.Table, feedback: pa.Table) -> No
             raise InputError(f"{folder}: holds a decision log already; name another folder")
         its.make()
         its.decisions_path(0).parent.rmdir()  # a folder without it holds no log, and it comes last, whole
+        its.feedback_path(0).unlink(missing_ok=True)  # of a writing that was killed
         if feedback.num_rows:
             write_part(its.feedback_path(0), feedback)
         new = Path(tempfile.mkdtemp(dir=its.path, prefix=".decisions-"))

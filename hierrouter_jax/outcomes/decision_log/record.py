@@ -14,6 +14,10 @@ from hierrouter_jax.outcomes.decision_log.frames import Frame, pack
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"hierrouter.decision_log"  # of the version, in the metadata of every part
+EXPLORE_UNKNOWN = ""  # exploration of an imported log that does not say
+ACTION_ALONE = (
+    "action alone"  # of one whose every probability but that of the action taken is an even share of the rest
+)
 ENDS = ("", "stop", "horizon", "max_hops", "tool_calls", "failed", "cancelled")
 
 
@@ -49,7 +53,8 @@ class Decision:
       mask: actions that could be taken in this draw, [A].
       probs: distribution that the action was drawn from, [A], float64.
       action: index of the action taken; M is STOP.
-      explore: the setting of exploration, as `Exploration` writes it.
+      explore: the setting of exploration, as `Exploration` writes it; of an imported log `EXPLORE_UNKNOWN` or
+        `ACTION_ALONE`.
       encoder: description from which the encoder is built again.
       embedding: embedding of the context by that encoder, before any reduction, [E].
       spent: money that the route had cost before this decision, in the pool's unit.
