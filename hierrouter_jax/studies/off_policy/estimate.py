@@ -1,8 +1,10 @@
 """The value, accuracy and cost of a policy that did not serve, from a log of another that did, as plain data."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -144,7 +146,7 @@ def estimate(
 
 def truth(table: OutcomeTable, bundle: PolicyBundle, explore: Exploration, cost_weight: float) -> dict[str, float]:
     """What the policy really reaches on all queries of a table, exactly."""
-    probs = tree_probs(bundle, table, explore).astype(np.float32)
+    probs = jnp.asarray(tree_probs(bundle, table, explore), jnp.float32)
     outcome = policy_outcome(table, np.asarray(end_probability(probs, table.tree), dtype=np.float64))
     returns = outcome.returns(cost_weight, bundle.cost_normaliser)
     named = zip(METRICS, (returns, outcome.quality, outcome.cost), strict=True)

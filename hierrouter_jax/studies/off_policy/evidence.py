@@ -116,12 +116,15 @@ class Evidence:
 Estimator = Callable[[Evidence, Float[np.ndarray, " 2"]], Float[np.ndarray, " E"]]
 
 
-def _arrays(of: Evidence, signal: Float[np.ndarray, " 2"]) -> tuple[np.ndarray, ...]:
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # ratio, reward, q and v, each [E, L]
+
+
+def _arrays(of: Evidence, signal: Float[np.ndarray, " 2"]) -> Arrays:
     return of.ratio, of.reward @ signal, of.fitted.q @ signal, of.fitted.v @ signal
 
 
 def _switch(of: Evidence, signal: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " E"]:
-    spread = float(np.ptp(of.logged(signal)))
+    spread = float(np.ptp(of.logged(signal.tolist())))
     probs = np.where(of.episodes.taken[..., None], of.episodes.probs, of.target)
     return off_policy.switch(of.target, probs, *_arrays(of, signal), spread).contributions
 
