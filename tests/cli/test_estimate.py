@@ -18,7 +18,7 @@ POLICY = "predict-then-plan+stop"
 def logs(run, tmp_path_factory):
     """A log that explores, and one that does not, of the same policy on the same table."""
     folder = tmp_path_factory.mktemp("logs")
-    for name, policy in (("soft", "softmax:0.3"), ("argmax", "none")):
+    for name, policy in (("soft", "epsilon:0.5"), ("argmax", "none")):
         options = ["--of", POLICY, "--policy", policy, "--episodes", "1500", "--out", str(folder / name)]
         assert main(["simulate", str(run / "table"), *options]) == 0
     return folder

@@ -64,6 +64,12 @@ def rewards_left(home: Path, names: dict[str, Any]) -> None:
     assert config["train"]["hyper"]["reward"]["custom"] == {"my_terms.py:short_answers": 0.2}
 
 
+@then("estimate")
+def estimate_left(home: Path, names: dict[str, Any]) -> None:
+    assert names["result"]["episodes"]["used"] == 2000
+    assert (home / "runs/estimate/report.html").is_file()
+
+
 @then("README")
 def readme_left(home: Path, names: dict[str, Any]) -> None:
     assert (home / "runs/mine/report.html").is_file()

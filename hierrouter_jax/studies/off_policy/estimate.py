@@ -1,15 +1,17 @@
 """The value, accuracy and cost of a policy that did not serve, from a log of another that did, as plain data."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import end_probability
-from hierrouter_jax.evaluation.off_policy_intervals import bernstein_interval, bootstrap_interval
+from hierrouter_jax.evaluation.off_policy_intervals import bernstein_interval, bootstrap_interval, skewness_interval
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.exploration import Exploration, distribution
@@ -20,7 +22,6 @@ from hierrouter_jax.studies.off_policy.diagnostics import diagnostics, doubts
 from hierrouter_jax.studies.off_policy.evidence import (
     DEFAULT,
     ESTIMATORS,
-    Evidence,
     reasons_to_refuse,
     usable,
     weigh,
@@ -38,7 +39,7 @@ def target_probs(bundle: PolicyBundle, episodes: Episodes, explore: Exploration 
 
     Args:
       bundle: policy, with the log's candidates and encoder.
-      episodes: logged episodes.
+      episodes: complete episodes of a log.
       explore: exploration that the policy is to be served with.
     """
     probs = np.zeros(episodes.probs.shape)
@@ -107,10 +108,8 @@ def estimate(
     if diagnosis["propensities"]["p_value"] < PROPENSITY_LEVEL and not of.same:
         reasons.append("the logged propensities are not those of the draws")
     answers = not reasons
-    rows = {
-        name: _metrics(of, signals, lambda signal, name=name: of.contributions(signal, name)) for name in ESTIMATORS
-    }
-    difference = _metrics(of, signals, lambda signal: of.contributions(signal, estimator) - of.logged(signal))
+    rows = {name: _metrics(signals, partial(of.contributions, estimator=name), of.interval) for name in ESTIMATORS}
+    paired = _metrics(signals, lambda its: of.contributions(its, estimator) - of.logged(its), of.interval, least=-1.0)
     if not answers:
         rows = {name: {metric: {**its, "ci": None} for metric, its in row.items()} for name, row in rows.items()}
     for metric in signals if not of.same else ():  # its error is that of the fit, which no spread shows
@@ -133,9 +132,9 @@ def estimate(
         "clip": clip,
         "answers": answers,
         "reasons": reasons,
-        "logging": _metrics(of, signals, of.logged),
+        "logging": _metrics(signals, of.logged, lambda values: skewness_interval(values, len(values))),
         "estimate": rows[estimator] if answers else None,
-        "difference": difference if answers else None,
+        "difference": paired if answers else None,
         "bootstrap": {"return": list(bootstrap_interval(values, seed=seed))} if answers else None,
         "bernstein": {"accuracy": list(bernstein_interval(of.weight[:, -1], of.quality))},
         "estimators": [{"name": name, **row} for name, row in rows.items()],
@@ -147,7 +146,7 @@ def estimate(
 
 def truth(table: OutcomeTable, bundle: PolicyBundle, explore: Exploration, cost_weight: float) -> dict[str, float]:
     """What the policy really reaches on all queries of a table, exactly."""
-    probs = tree_probs(bundle, table, explore).astype(np.float32)
+    probs = jnp.asarray(tree_probs(bundle, table, explore), jnp.float32)
     outcome = policy_outcome(table, np.asarray(end_probability(probs, table.tree), dtype=np.float64))
     returns = outcome.returns(cost_weight, bundle.cost_normaliser)
     named = zip(METRICS, (returns, outcome.quality, outcome.cost), strict=True)
@@ -155,16 +154,16 @@ def truth(table: OutcomeTable, bundle: PolicyBundle, explore: Exploration, cost_
 
 
 def _metrics(
-    of: Evidence,
     signals: dict[str, tuple[float, float]],
     contributions: Callable[[tuple[float, float]], Float[np.ndarray, " E"]],
+    interval: Callable[[Float[np.ndarray, " E"]], tuple[float, float]],
     least: float = 0.0,
 ) -> dict[str, Any]:
-    """Value and default interval of each metric; that of accuracy within what can be, from `least` to 1."""
+    """Value and interval of each metric; that of accuracy within what can be, from `least` to 1."""
     metrics = {}
     for name, signal in signals.items():
         values = contributions(signal)
-        low, high = of.interval(values)
+        low, high = interval(values)
         bounds = [max(low, least), min(high, 1.0)] if name == "accuracy" else [low, high]
         metrics[name] = {"value": float(values.mean()), "ci": bounds}
     return metrics

@@ -11,7 +11,13 @@ from hierrouter_jax.evaluation import off_policy
 from hierrouter_jax.evaluation.off_policy import effective_sample_size
 from hierrouter_jax.evaluation.off_policy_intervals import skewness_interval
 from hierrouter_jax.outcomes.episodes import Episodes
-from hierrouter_jax.studies.off_policy.fitted_values import FOLDS, FittedValues, context_features, fit_values
+from hierrouter_jax.studies.off_policy.fitted_values import (
+    COMPONENTS,
+    FOLDS,
+    FittedValues,
+    context_features,
+    fit_values,
+)
 
 DEFAULT = "weighted-doubly-robust"
 LEAST_SAMPLE = 50.0  # effective episodes below which no interval covers what it says
@@ -94,19 +100,31 @@ class Evidence:
         return ESTIMATORS[estimator](self, np.asarray(signal, dtype=float))
 
     def interval(self, values: Float[np.ndarray, " E"]) -> tuple[float, float]:
-        """The default 95 % interval of the mean of contributions, or of a difference of contributions."""
-        return skewness_interval(values, self.effective)
+        """The default 95 % interval of the mean of contributions, or of a difference of contributions.
+
+        What F features fitted on the same log add to the error is of order F over the effective sample, and the spread
+        of contributions shows only a part of it. So the interval for skewed values is widened by
+        sqrt(1 + F / effective sample), as far as was needed for what it covers (`scripts/off_policy_study.py`).
+        """
+        low, high = skewness_interval(values, self.effective)
+        if self.same:
+            return low, high
+        mean, wider = float(values.mean()), float(np.sqrt(1 + COMPONENTS / max(self.effective, 1.0)))
+        return mean - wider * (mean - low), mean + wider * (high - mean)
 
 
 Estimator = Callable[[Evidence, Float[np.ndarray, " 2"]], Float[np.ndarray, " E"]]
 
 
-def _arrays(of: Evidence, signal: Float[np.ndarray, " 2"]) -> tuple[np.ndarray, ...]:
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # ratio, reward, q and v, each [E, L]
+
+
+def _arrays(of: Evidence, signal: Float[np.ndarray, " 2"]) -> Arrays:
     return of.ratio, of.reward @ signal, of.fitted.q @ signal, of.fitted.v @ signal
 
 
 def _switch(of: Evidence, signal: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " E"]:
-    spread = float(np.ptp(of.logged(signal)))
+    spread = float(np.ptp(of.logged(signal.tolist())))
     probs = np.where(of.episodes.taken[..., None], of.episodes.probs, of.target)
     return off_policy.switch(of.target, probs, *_arrays(of, signal), spread).contributions
 

@@ -83,10 +83,10 @@ def fit_values(
     weight = weights(ratio) * taken
     folds = int(fold.max()) + 1
     chosen = (action[..., None] == np.arange(actions)) & taken[..., None]
-    asked = chosen | ((target > 0) & taken[..., None])
+    needed = chosen | ((target > 0) & taken[..., None])
     parts = [
         [
-            _part(features[:, stage], weight[:, stage], fold, folds, chosen[:, stage, index], asked[:, stage, index])
+            _part(features[:, stage], weight[:, stage], fold, folds, chosen[:, stage, index], needed[:, stage, index])
             for index in range(actions)
         ]
         for stage in range(length)
@@ -106,7 +106,7 @@ def fit_values(
                 gram = scale * (part.grams.sum(axis=0) - part.grams[number])
                 aim = scale * part.x.T @ (others[part.rows, None] * (goal[part.rows] - mean))
                 kernel = np.linalg.solve(gram + np.diag(diagonal), aim)
-                values[part.asked, index] = mean + features[part.asked, stage] @ kernel
+                values[part.needed, index] = mean + features[part.needed, stage] @ kernel
             here = taken[:, stage, None]
             ahead = (target[:, stage, :, None] * values).sum(axis=1) * here
             own_action = np.take_along_axis(values, action[:, stage, None, None], axis=1)[:, 0] * here
@@ -115,10 +115,10 @@ def fit_values(
 
 
 class _Part(NamedTuple):
-    """What the fits of one stage and action share: rows that took it, rows that ask for it, and each fold's Gram."""
+    """What the fits of one stage and action share: rows that took it, that need its value, and Gram matrices."""
 
     rows: Int[np.ndarray, " R"]
-    asked: Int[np.ndarray, " P"]
+    needed: Int[np.ndarray, " P"]
     x: Float[np.ndarray, "R F"]
     grams: Float[np.ndarray, "K F F"]
 
@@ -129,11 +129,11 @@ def _part(
     fold: Int[np.ndarray, " E"],
     folds: int,
     chosen: Bool[np.ndarray, " E"],
-    asked: Bool[np.ndarray, " E"],
+    needed: Bool[np.ndarray, " E"],
 ) -> _Part:
     rows = np.flatnonzero(chosen & (weight > 0))
     grams = np.empty((folds, x.shape[1], x.shape[1]))
     for number in range(folds):
         some = rows[fold[rows] == number]
         grams[number] = x[some].T @ (x[some] * weight[some, None])
-    return _Part(rows, np.flatnonzero(asked), x[rows], grams)
+    return _Part(rows, np.flatnonzero(needed), x[rows], grams)
