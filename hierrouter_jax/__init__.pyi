@@ -16,10 +16,15 @@ from hierrouter_jax.bridge.route import route as route
 from hierrouter_jax.bridge.tasks import Item as Item
 from hierrouter_jax.bridge.torch_policy import TorchPolicy as TorchPolicy
 from hierrouter_jax.bundle import PolicyBundle as PolicyBundle
+from hierrouter_jax.cli.estimate import EstimateConfig as EstimateConfig
+from hierrouter_jax.cli.estimate import estimate_log as _estimate_log
 from hierrouter_jax.cli.export import ExportConfig as ExportConfig
 from hierrouter_jax.cli.export import write_bundle as _write_bundle
 from hierrouter_jax.cli.import_ import ImportConfig as ImportConfig
+from hierrouter_jax.cli.import_ import import_log as import_log
 from hierrouter_jax.cli.import_ import import_outcomes as import_outcomes
+from hierrouter_jax.cli.simulate import SimulateConfig as SimulateConfig
+from hierrouter_jax.cli.simulate import write_simulation as _write_simulation
 from hierrouter_jax.errors import InputError as InputError
 from hierrouter_jax.evaluation.paired import paired_difference as paired_difference
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome as PolicyOutcome
@@ -37,6 +42,10 @@ from hierrouter_jax.outcomes.decision_log import LogWriter as LogWriter
 from hierrouter_jax.outcomes.decision_log import propensity_check as propensity_check
 from hierrouter_jax.outcomes.decision_log import read_log as read_log
 from hierrouter_jax.outcomes.decision_log import replay as _replay
+from hierrouter_jax.outcomes.decision_log import write_log as write_log
+from hierrouter_jax.outcomes.episodes import Episodes as Episodes
+from hierrouter_jax.outcomes.episodes import episodes_of as episodes_of
+from hierrouter_jax.outcomes.log_health import check_episodes as check_episodes
 from hierrouter_jax.outcomes.ngrams import NGramEncoder as NGramEncoder
 from hierrouter_jax.outcomes.pricing import PricedModel as PricedModel
 from hierrouter_jax.outcomes.shipped import shipped_tables as _shipped_tables
@@ -82,6 +91,7 @@ from hierrouter_jax.training.settings import TrainConfig as TrainConfig
 from hierrouter_jax.training.settings import static_of as static_of
 from hierrouter_jax.training.train import train_routers as train_routers
 
+estimate = _estimate_log
 export = _write_bundle
 log_uniform = _log
 quickstart = _run_quickstart
@@ -89,4 +99,5 @@ report = _build_page
 serve = _run_server
 replay_log = _replay
 rollout = _collect
+simulate = _write_simulation
 tables = _shipped_tables

@@ -1,31 +1,36 @@
-"""The verb `import`: outcomes that others published, as a table."""
+"""The verb `import`: outcomes that others published, as a table; and logs of others, as a decision log."""
 
 import json as jsonlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hierrouter_jax.domains import NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domains, check_domains
+from hierrouter_jax.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from hierrouter_jax.outcomes.episodes import Episodes
     from hierrouter_jax.outcomes.importers.build import QueryEncoder
     from hierrouter_jax.outcomes.importers.costs import TokenCounter
     from hierrouter_jax.outcomes.table import OutcomeTable
 
+LOGS = ("log", "dsjson", "open-bandit")  # formats of decisions, with the probabilities that they were drawn with
+_OF_LOGS = ("format", "path", "out", "columns", "score_range", "encoder")  # options that they take
 REJECTED = "rejected.jsonl"
 _MOST = 8  # of one kind of line
 
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """Outcomes that others recorded, and how they become a table.
+    """Outcomes that others recorded, and how they become a table; or decisions, which become a decision log.
 
     Attributes:
-      format: format of the outcomes: long, llmrouter, llmrouterbench, opencompass, routellm or routerbench.
-      path: file or folder of the outcomes.
-      out: folder of the table, which is written.
-      columns: names that the file has for those of the long format, as in '{score: correct}'.
+      format: format of the outcomes: long, trajectories, llmrouter, llmrouterbench, opencompass, routellm or
+        routerbench; or of decisions: log, dsjson (Vowpal Wabbit) or open-bandit.
+      path: file or folder of the outcomes, or file of the decisions.
+      out: folder of the table or the log, which is written; by default tables/imported or logs/imported.
+      columns: names that the file has for those of long, trajectories or log, as in '{score: correct}'.
       prices: YAML or JSON file of every model's price, or a preset; by default what the format brings.
       tokenizer: what counts tokens that are not given: a hub id, a folder, a tokenizer.json, or words, which counts
         words and punctuation marks.
@@ -53,7 +58,7 @@ class ImportConfig:
 
     format: str
     path: Path
-    out: Path = Path("tables/imported")
+    out: Path | None = None
     columns: dict[str, str] | None = None
     prices: str | None = None
     tokenizer: str | None = None
@@ -69,18 +74,25 @@ class ImportConfig:
 
     def __post_init__(self) -> None:
         check_domains(self)
+        for one in fields(self) if self.format in LOGS else ():
+            if one.name not in _OF_LOGS and getattr(self, one.name) != one.default:
+                raise InputError(f"--{one.name} is of outcomes that become a table, but {self.format} is a log")
 
     @property
     def written(self) -> Path:
-        return self.out
+        return self.out or Path("logs" if self.format in LOGS else "tables") / "imported"
 
 
 def import_(config: ImportConfig, json: bool = False) -> None:
-    """Read outcomes that others recorded into an outcome table, and report leaks and oddities.
+    """Read outcomes that others recorded into an outcome table, and report leaks and oddities; or a log of decisions.
 
-    No model is called and no pickle is read. Rows that cannot be read are listed in OUT/rejected.jsonl.
+    No model is called and no pickle is read. Outcomes that cannot be read are listed in OUT/rejected.jsonl; of a log
+    the first row that is wrong is refused.
     """
-    table, out = import_outcomes(config), config.out
+    if config.format in LOGS:
+        _show_log(config, import_log(config), json)
+        return
+    table, out = import_outcomes(config), config.written
     if json:
         print(jsonlib.dumps({"table": str(out), "fingerprint": table.fingerprint, **table.settings}))
         return
@@ -123,12 +135,49 @@ def import_outcomes(config: ImportConfig) -> "OutcomeTable":
         "score_range": config.score_range,
     }
     table = build_table(records, encoder, counter, prices, unit, options, origin)
-    save_table(table, config.out)
-    rejected = config.out / REJECTED
+    save_table(table, config.written)
+    rejected = config.written / REJECTED
     remove(rejected)
     if records.rejected:
         write_text(rejected, "".join(jsonlib.dumps(asdict(row)) + "\n" for row in records.rejected))
     return table
+
+
+def import_log(config: ImportConfig) -> "Episodes":
+    """Read decisions that others logged into a decision log, write it, and return its episodes.
+
+    Raises:
+      InputError: naming the file, row and field that is wrong, or if no estimate from the log can be right.
+    """
+    from hierrouter_jax.outcomes.decision_log import write_log
+    from hierrouter_jax.outcomes.episodes import rows_of
+    from hierrouter_jax.outcomes.importers.bandit_logs import LOG_FORMATS
+    from hierrouter_jax.outcomes.importers.log_episodes import episodes_from
+    from hierrouter_jax.outcomes.log_health import check_episodes
+
+    if config.format not in LOGS:
+        raise InputError(f"format {config.format!r} is of no log; {nearest(config.format, LOGS)}")
+    steps = LOG_FORMATS[config.format](config.path, config.columns, config.score_range)
+    episodes = episodes_from(steps, _encoder(config.encoder))
+    check_episodes(episodes)
+    write_log(config.written, *rows_of(episodes))
+    return episodes
+
+
+def _show_log(config: ImportConfig, episodes: "Episodes", json: bool) -> None:
+    from hierrouter_jax.outcomes.log_health import check_episodes
+
+    warnings, decisions = check_episodes(episodes), int(episodes.taken.sum())
+    if json:
+        summary = {"log": str(config.written), "episodes": len(episodes), "decisions": decisions}
+        print(jsonlib.dumps({**summary, "candidates": list(episodes.candidates), "warnings": warnings}))
+        return
+    print(
+        f"{config.written}: {len(episodes):,} episodes, {decisions:,} decisions among {len(episodes.candidates)} "
+        f"models from {config.format} {config.path}"
+    )
+    for warning in warnings:
+        print(f"warning: {warning}")
 
 
 def _counter(source: str | None) -> "TokenCounter | None":
@@ -143,7 +192,6 @@ def _counter(source: str | None) -> "TokenCounter | None":
 
 def _encoder(spec: dict[str, Any]) -> "QueryEncoder":
     """The default encoder needs no live wing; all others do."""
-    from hierrouter_jax.errors import InputError
     from hierrouter_jax.outcomes.ngrams import NGramEncoder
 
     if spec.get("kind") == "ngrams":

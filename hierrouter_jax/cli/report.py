@@ -11,7 +11,8 @@ class ReportConfig:
     """What a report is about.
 
     Attributes:
-      runs: a run folder (evaluated), the folder of a comparison, leaderboard or sweep, or several run folders.
+      runs: a run folder (evaluated), the folder of a comparison, leaderboard, sweep or estimate, or several run
+        folders.
       out: folder of the report of several runs; that of one folder goes into it.
       query: id of the query whose hop tree is drawn; by default one that the router repairs.
       a: policy held against --b query by query, of the first run; by default its most accurate router.
@@ -32,7 +33,7 @@ class ReportConfig:
 
 
 def report(config: ReportConfig) -> None:
-    """Write the report page, figures and numbers of a run, of several runs, of a comparison or of a sweep."""
+    """Write the report page, figures and numbers of a run, of several runs, or of what another verb wrote."""
     from hierrouter_jax.report.build import build_page
 
     print(build_page(config.runs, config.out, config.query, config.a, config.b, config.table))

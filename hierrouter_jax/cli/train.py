@@ -1,31 +1,42 @@
-"""The verb `train`: routers on an outcome table."""
+"""The verb `train`: routers on an outcome table, or from a decision log."""
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from hierrouter_jax.domains import Domain, Domains
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.training.settings import TrainConfig
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Training on a table.
+    """Training on a table, or from a log.
 
     Attributes:
-      table: folder of the outcome table, or the name of one that ships with the package.
+      table: folder of the outcome table, or the name of one that ships with the package; or folder of a decision log.
       out: run folder, which is written.
       train: learners, seeds and every number of the learner.
       fresh: discard what the run folder holds of an earlier training, and start anew.
       track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
+      like: a run or policy bundle of the pool that a log is of, for its prices and encoder; by default made of `truth`.
+      truth: outcome table of a log's pool, whose test queries show the truth beside the estimates.
+      held_out: share of a log's questions whose episodes judge, and teach nothing.
     """
+
+    DOMAINS: ClassVar[Domains] = {"held_out": Domain(0, 1, open_low=True, open_high=True)}
 
     table: Path
     out: Path = Path("runs/train")
     train: TrainConfig = field(default_factory=TrainConfig)
     fresh: bool = False
     track: str = ""
+    like: str | None = None
+    truth: Path | None = None
+    held_out: float = 0.15
 
     @property
     def written(self) -> Path:
@@ -33,11 +44,12 @@ class RunConfig:
 
 
 def train(config: RunConfig) -> None:
-    """Train routers on an outcome table.
+    """Train routers on an outcome table, or from a decision log.
 
     Run the same command again after an interruption and it goes on from the latest checkpoint, to the same end.
     """
     from hierrouter_jax.config import to_dict
+    from hierrouter_jax.outcomes.decision_log.folder import LogFolder
     from hierrouter_jax.outcomes.shipped import lasting
     from hierrouter_jax.outcomes.store import load_table
     from hierrouter_jax.training.checkpoints import RunCheckpoints
@@ -46,6 +58,11 @@ def train(config: RunConfig) -> None:
     from hierrouter_jax.training.tracking import tracked
     from hierrouter_jax.training.train import train_routers
 
+    if LogFolder(config.table).exists:
+        _train_from_log(config)
+        return
+    if config.like is not None or config.truth is not None:
+        raise InputError(f"{config.table}: like and truth go with a decision log, but this is none")
     out, settings = config.out, config.train
     run, table = RunFolder(out), load_table(config.table)
     checkpoints = RunCheckpoints(out, table, settings, config.fresh)
@@ -77,3 +94,44 @@ def train(config: RunConfig) -> None:
     if lost:
         raise Diverged(f"{out}: {', '.join(lost)}: {DIVERGED}")
     print(f"next: hierrouter evaluate {out}")
+
+
+def _train_from_log(config: RunConfig) -> None:
+    """A log's run folder: config.yaml, metrics.parquet, evaluation.json of estimates, policy/, run.json."""
+    from hierrouter_jax.config import to_dict
+    from hierrouter_jax.outcomes.decision_log import read_log
+    from hierrouter_jax.outcomes.episodes import episodes_of
+    from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.studies.from_log import train_from_log
+    from hierrouter_jax.studies.named_policy import named_policy
+    from hierrouter_jax.training.run_folder import RunFolder
+
+    if config.like is None and config.truth is None:
+        raise InputError(
+            f"{config.table}: a log holds no prices; name a run or policy of its pool (--like), or a table (--truth)"
+        )
+    out, settings, run = config.out, config.train, RunFolder(config.out)
+    if (out / "run.json").exists() and not config.fresh:
+        raise InputError(f"{out}: holds a run already; choose another folder, or --fresh to write over it")
+    table = None if config.truth is None else load_table(config.truth)
+    template = named_policy(config.like or "best-sequence", table if config.like is None else None)
+    with run.timed("train"):
+        learned = train_from_log(episodes_of(read_log(config.table)), template, settings, config.held_out, table)
+    run.write_config({"log": str(config.table), "train": to_dict(settings), "held_out": config.held_out})
+    run.write_metrics(learned.metrics)
+    run.write_json("evaluation.json", learned.record)
+    learned.bundle.save(out / "policy")
+    run.write_run(settings.seed, configurations_tried=len(learned.record["policies"]))
+    logging = learned.record["logging"]
+    print(f"served: return {_figure(logging['return']['value'], logging['return']['ci'])}, as logged")
+    for row in learned.record["policies"]:
+        truth = "" if row["truth"] is None else f"; on the table's test queries {row['truth']['accuracy']:.4f}"
+        accuracy = _figure(row["accuracy"], row["accuracy_ci"])
+        print(f"{row['name']}: return {_figure(row['return'], row['return_ci'])}, accuracy {accuracy}{truth}")
+        if row["reasons"]:
+            print(f"{row['name']}: no interval, as {'; '.join(row['reasons'])}", file=sys.stderr)
+    print(f"chosen: {learned.record['chosen']}, in {out / 'policy'}")
+
+
+def _figure(value: float, interval: list[float] | None) -> str:
+    return f"{value:.4f}" if interval is None else f"{value:.4f} [{interval[0]:.4f}, {interval[1]:.4f}]"

@@ -50,7 +50,7 @@ VERBS = {
     ),
     "import": Verb(
         "import_",
-        "read outcomes that others published into an outcome table",
+        "read outcomes that others published into an outcome table, or decisions into a decision log",
         "import long outcomes.csv --prices prices.yaml --tokenizer words --out tables/mine",
     ),
     "regrade": Verb(
@@ -66,8 +66,13 @@ VERBS = {
     ),
     "train": Verb(
         "train",
-        "train routers on an outcome table",
+        "train routers on an outcome table, or from a decision log",
         "train tables/mine --out runs/mine --train.hyper.reward.hop_cost 0.05 --train.num_seeds 10",
+    ),
+    "loop": Verb(
+        "loop",
+        "play serving, learning from the log and replacing the policy on a table, and count the regret",
+        "loop runs/quickstart/table --episodes 12000 --every 1000 --safe",
     ),
     "sweep": Verb(
         "sweep",
@@ -125,6 +130,16 @@ VERBS = {
         "sign",
         "sign a folder again after its files were edited by hand, or compare them with what was signed",
         "sign tables/mine",
+    ),
+    "simulate": Verb(
+        "simulate",
+        "write the decision log of traffic on an outcome table",
+        "simulate runs/quickstart/table --policy softmax:0.1 --episodes 5000 --out logs/mine",
+    ),
+    "estimate": Verb(
+        "estimate",
+        "estimate from a decision log what a policy that did not serve would reach",
+        "estimate logs/mine --policy policies/mine",
     ),
     "convert": Verb(
         "convert",

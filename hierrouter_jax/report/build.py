@@ -1,4 +1,4 @@
-"""Which page a folder gets: a run's, several runs', a comparison's, a leaderboard's or a sweep's."""
+"""Which page a folder gets: a run's, several runs', a comparison's, a leaderboard's, a sweep's or an estimate's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,12 @@ def build_page(
     options = {"--out": out, "--query": query, "--a": a, "--b": b, "--table": table}
     if len(runs) == 1:
         (run,) = runs
-        marks = {"compare.json": "comparison", "leaderboard.json": "leaderboard", HEADER: "sweep"}
+        marks = {
+            "compare.json": "comparison",
+            "leaderboard.json": "leaderboard",
+            HEADER: "sweep",
+            "estimate.json": "estimate",
+        }
         of = next((kind for mark, kind in marks.items() if (run / mark).is_file()), "run")
         _refuse(options, ("--out",) if of == "run" else tuple(options), f"{run} is a single {of}")
         if of == "comparison":
@@ -37,6 +42,10 @@ def build_page(
             from hierrouter_jax.report.pages.sweep import build_sweep_page
 
             return build_sweep_page(run)
+        if of == "estimate":
+            from hierrouter_jax.report.pages.estimate import build_estimate_page
+
+            return build_estimate_page(run)
         return build_run_page(run, query, a, b, table)
     from hierrouter_jax.report.pages.several import build_several_page
 

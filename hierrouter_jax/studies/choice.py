@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from hierrouter_jax._version import __version__
 from hierrouter_jax.agents.fit_prior import classifier
 from hierrouter_jax.baselines.problem import Problem, returns, walk
 from hierrouter_jax.baselines.regressors import ridge
@@ -22,7 +24,8 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.ties import first_best, route_order
 from hierrouter_jax.policies.prior import PriorWeights
 from hierrouter_jax.studies.measures import problem_of
-from hierrouter_jax.training.router import TrainedRouter
+from hierrouter_jax.training.features import FittedFeatures
+from hierrouter_jax.training.router import TrainedRouter, encoder_multiply_adds
 
 _ALPHAS = (1e2, 1e3, 1e4)  # ridge penalties of the plan, for a training row each
 _CERTAINTY = 10.0  # logit of an action that is certain; a sequence's actions are as likely as their tasks
@@ -67,7 +70,7 @@ def candidates(table: OutcomeTable, routers: dict[str, TrainedRouter]) -> list[C
     free = {name: r for name, r in able.items() if not (r.static.conditions or r.static.lagrangian)}
     for stop in sorted({router.may_stop for router in free.values()}):
         router = next(router for router in free.values() if router.may_stop == stop)
-        named += _computed(table, router, "+stop" if stop else "")
+        named += computed_policies(table, router.features, float(router.hyper.reward.hop_cost), stop)
     for name, router in free.items():
         if (~router.diverged).sum() > 1:
             named.append((f"{name} ensemble", _ensemble(table, router)))
@@ -127,22 +130,39 @@ def _ensemble(table: OutcomeTable, router: TrainedRouter) -> PolicyBundle:
     return replace(one, kind=ENSEMBLE, weights=weights, provenance={**one.provenance, "seed": None, "seeds": seeds})
 
 
-def _computed(table: OutcomeTable, router: TrainedRouter, suffix: str) -> Iterator[tuple[str, PolicyBundle]]:
-    """The sequences and the plan that need no training, with the features and the action set of a router."""
-    weight = float(router.hyper.reward.hop_cost) / router.features.cost_normaliser
-    problem = problem_of(table, router.features, weight)
-    device = router.features.on_device(problem.train)
+def computed_policies(
+    table: OutcomeTable, features: FittedFeatures, hop_cost: float, allow_stop: bool
+) -> Iterator[tuple[str, PolicyBundle]]:
+    """The sequences and the plan that need no training, by name; the plan once for each penalty that is tried.
+
+    Args:
+      table: the whole outcome table.
+      features: what was fitted on its training split.
+      hop_cost: cost weight of the return, per normalised cost.
+      allow_stop: whether their routes may end before the horizon; names end in `+stop` then.
+    """
+    weight, suffix = hop_cost / features.cost_normaliser, "+stop" if allow_stop else ""
+    problem = problem_of(table, features, weight)
+    device = features.on_device(problem.train)
 
     def bundle(name: str, kind: str, weights: PriorWeights) -> tuple[str, PolicyBundle]:
         arrays = {f"prior/{key}": np.asarray(leaf, np.float32) for key, leaf in vars(weights).items()}
-        like = router.bundle(table)
-        return name + suffix, replace(
-            like,
-            kind=kind,
+        origin = {"learner": name + suffix, "seed": None, "hierrouter_jax": __version__, "jax": jax.__version__}
+        return name + suffix, PolicyBundle(
+            pool=table.pool,
+            horizon=table.tree.horizon,
+            allow_stop=allow_stop,
+            encoder=table.encoder,
+            money_unit=table.money_unit,
+            cost_normaliser=features.cost_normaliser,
+            reduction=features.reduction,
             weights={key: arrays[key] for key in PRIOR},
-            allow_stop=bool(suffix),
-            conditions={},
-            provenance={**like.provenance, "learner": name + suffix, "seed": None},
+            table_fingerprint=table.fingerprint,
+            provenance=origin,
+            cost_weight=hop_cost,
+            tie_order=features.tie_order,
+            encoder_multiply_adds=encoder_multiply_adds(table),
+            kind=kind,
         )
 
     overall = mean_returns(problem.train, not suffix, weight)[None]

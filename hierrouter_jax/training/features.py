@@ -56,16 +56,22 @@ def fit_features(train: OutcomeTable, size: int) -> FittedFeatures:
       size: F, principal components kept (fewer where the contexts vary along fewer). Each is divided by
         spread^.9 x (mean spread)^.1: left as they are, rare but telling directions would drown in the main ones.
     """
-    mean, directions, variance = principal_components(train, size)
+    reduction = whitened(*principal_components(train, size))
+    calls = train.available[:, 1:]
+    return FittedFeatures(reduction, float(train.cost[:, 1:][calls].mean()) or 1.0, tie_order(train))
+
+
+def whitened(
+    mean: Float[np.ndarray, " E"], directions: Float[np.ndarray, "F E"], variance: Float[np.ndarray, " F"]
+) -> FeatureReduction:
+    """The map to principal components, each divided as `fit_features` says."""
     spread = np.sqrt(variance)
     scale = spread**WHITENING * spread.mean() ** (1 - WHITENING)
-    reduction = FeatureReduction(
+    return FeatureReduction(
         mean=mean.astype(np.float32),
         components=np.ascontiguousarray(directions.T, dtype=np.float32),
         scale=np.maximum(scale, 1e-3 * scale[0] + 1e-12).astype(np.float32),
     )
-    calls = train.available[:, 1:]
-    return FittedFeatures(reduction, float(train.cost[:, 1:][calls].mean()) or 1.0, tie_order(train))
 
 
 def fitted_once(path: Path, fit: Callable[[], FittedFeatures]) -> FittedFeatures:
@@ -109,9 +115,15 @@ def principal_components(
       table: the queries, of which at least one context is available.
       size: number of directions at most.
     """
+    return leading_directions(*context_moments(table), size)
+
+
+def leading_directions(
+    mean: Float[np.ndarray, " E"], covariance: Float[np.ndarray, "E E"], size: int
+) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, "F E"], Float[np.ndarray, " F"]]:
+    """`principal_components` of contexts of that mean and covariance."""
     import scipy.linalg  # only whoever fits needs it
 
-    mean, covariance = context_moments(table)
     least = max(0, len(mean) - size)
     variance, vectors = scipy.linalg.eigh(covariance, subset_by_index=(least, len(mean) - 1))
     varies = variance > _ROUNDING * variance[-1]

@@ -27,6 +27,8 @@ WRITERS = {
     "convert": ["model.gguf", "FOLDER"],
     "report": ["TABLE", "TABLE", "--out", "FOLDER"],
     "calls": ["TABLE", "FOLDER"],
+    "simulate": ["TABLE", "--out", "FOLDER"],
+    "estimate": ["TABLE", "--policy", "TABLE", "--out", "FOLDER"],
     "pack": ["TABLE", "--out", "FOLDER", "--encoders", "[a]"],
 }
 # These add to a folder that is there.

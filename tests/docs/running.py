@@ -36,6 +36,11 @@ SMALL: dict[str, dict[str, str]] = {
         "--train.num_seeds": "2",
         "--train.features": "8",
     },
+    "loop": {
+        **{f"--train.static.{name}": value for name, value in LEARNER.items()},
+        "--train.num_seeds": "1",
+        "--train.features": "8",
+    },
     "sweep": {
         **{f"--train.static.{name}": value for name, value in LEARNER.items()},
         "--train.features": "8",

@@ -27,6 +27,7 @@ LONGEST = (
     "tasks",
     "opponents",
     "tutorial",
+    "learn-from-logs",
 )
 WITH_BLOCKS = [
     pytest.param(page, marks=[pytest.mark.extended] if page.stem in LONGEST else [], id=page.stem)
@@ -61,6 +62,12 @@ def many_runs_left(home: Path, names: dict[str, Any]) -> None:
 def rewards_left(home: Path, names: dict[str, Any]) -> None:
     config = yaml.safe_load((home / "runs/short/config.yaml").read_text())
     assert config["train"]["hyper"]["reward"]["custom"] == {"my_terms.py:short_answers": 0.2}
+
+
+@then("estimate")
+def estimate_left(home: Path, names: dict[str, Any]) -> None:
+    assert names["result"]["episodes"]["used"] == 2000
+    assert (home / "runs/estimate/report.html").is_file()
 
 
 @then("README")

@@ -8,7 +8,15 @@ import pyarrow as pa
 from jaxtyping import Bool, Int, Shaped
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.decision_log.record import ENDS, NULLABLE, SCHEMA_VERSION, VERSION_KEY
+from hierrouter_jax.outcomes.decision_log.record import (
+    ACTION_ALONE,
+    ENDS,
+    EXPLORE_UNKNOWN,
+    LATER,
+    NULLABLE,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+)
 from hierrouter_jax.outcomes.exploration import Exploration
 
 _TOLERANCE = 1e-6  # of sums of probabilities; a log of another's may be of single precision
@@ -26,11 +34,11 @@ def check_version(there: pa.Schema, schema: pa.Schema, path: Path) -> None:
             f"{path}: the metadata {VERSION_KEY.decode()} is {version or 'missing'}, but this version reads "
             f"{SCHEMA_VERSION}"
         )
-    missing = [name for name in schema.names if name not in there.names]
+    missing = [name for name in schema.names if name not in there.names and name not in LATER]
     if missing:
         raise InputError(f"{path}: the column {missing[0]} is missing")
     for column in schema:
-        if not _castable(there.field(column.name).type, column.type):
+        if column.name in there.names and not _castable(there.field(column.name).type, column.type):
             raise InputError(f"{path}: {column.name} holds {there.field(column.name).type}, but must {column.type}")
 
 
@@ -79,7 +87,7 @@ def check_decisions(rows: pa.Table, path: Path) -> None:
     _refuse(path, ~np.isin(ends, ENDS), "end", f"is {{!r}}, but must be one of {', '.join(ENDS[1:])}, or empty", ends)
     for text in rows["explore"].unique().to_pylist():
         try:
-            Exploration.parse(text)
+            Exploration.parse("none" if text in (EXPLORE_UNKNOWN, ACTION_ALONE) else text)
         except InputError as error:
             row = rows["explore"].index(text).as_py()
             raise InputError(f"{path}: row {row}: {error}") from None

@@ -131,6 +131,9 @@ def _part(path: Path, schema: pa.Schema) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a Parquet file ({error})") from None
     check_version(rows.schema, schema, path)
+    for column in schema:
+        if column.name not in rows.schema.names:
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
     return rows.select(schema.names).cast(schema)
 
 

@@ -14,6 +14,10 @@ from hierrouter_jax.outcomes.decision_log.frames import Frame, pack
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"hierrouter.decision_log"  # of the version, in the metadata of every part
+EXPLORE_UNKNOWN = ""  # exploration of an imported log that does not say
+ACTION_ALONE = (
+    "action alone"  # of one whose every probability but that of the action taken is an even share of the rest
+)
 ENDS = ("", "stop", "horizon", "max_hops", "tool_calls", "failed", "cancelled")
 
 
@@ -49,7 +53,8 @@ class Decision:
       mask: actions that could be taken in this draw, [A].
       probs: distribution that the action was drawn from, [A], float64.
       action: index of the action taken; M is STOP.
-      explore: the setting of exploration, as `Exploration` writes it.
+      explore: the setting of exploration, as `Exploration` writes it; of an imported log `EXPLORE_UNKNOWN` or
+        `ACTION_ALONE`.
       encoder: description from which the encoder is built again.
       embedding: embedding of the context by that encoder, before any reduction, [E].
       spent: money that the route had cost before this decision, in the pool's unit.
@@ -66,6 +71,7 @@ class Decision:
       end: cause of the episode's end with this decision, one of `ENDS`; empty where it went on.
       settings: generation settings of the call that differ from the table's, by name.
       session_id: id of the session that the request named, or empty.
+      task: name of the query's task; None where it is unknown.
       question, response: text that the policy was asked and that the hop gave; kept only by a log of text.
     """
 
@@ -97,6 +103,7 @@ class Decision:
     end: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     session_id: str = ""
+    task: str | None = None
     question: str | None = None
     response: str | None = None
 
@@ -142,6 +149,7 @@ SCHEMA = pa.schema(
         "session_id": pa.string(),
         "question": pa.string(),
         "response": pa.string(),
+        "task": pa.string(),
     },
     {VERSION_KEY: str(SCHEMA_VERSION)},
 )
@@ -149,7 +157,8 @@ FEEDBACK_SCHEMA = pa.schema(
     {"episode_id": pa.string(), "quality": pa.float64(), "time": pa.timestamp("us", "UTC")},
     {VERSION_KEY: str(SCHEMA_VERSION)},
 )
-NULLABLE = ("cost_weight", "budget", "charges", "question", "response")
+NULLABLE = ("cost_weight", "budget", "charges", "question", "response", "task")
+LATER = ("task",)  # columns that parts of this version may lack, as they were added to it
 
 _DECISION, _FEEDBACK = b"D", b"F"
 
@@ -194,6 +203,7 @@ def decision_frame(decision: Decision, text: bool) -> bytes:
         "session_id": one.session_id,
         "question": one.question if text else None,
         "response": one.response if text else None,
+        "task": one.task,
     }
     return pack(_DECISION, fields, embedding.tobytes())
 

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, SHARE, Domains, check_domains, check_values
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import sole_writer, write_bytes
+from hierrouter_jax.files import sole_writer
 from hierrouter_jax.outcomes.decision_log.folder import LogCounts, LogFolder
 from hierrouter_jax.outcomes.decision_log.frames import WriteAheadFile, read_frames
+from hierrouter_jax.outcomes.decision_log.parts import write_part
 from hierrouter_jax.outcomes.decision_log.record import Decision, decision_frame, feedback_frame, tables_of
 from hierrouter_jax.sums import remove
 
@@ -227,7 +228,7 @@ class LogWriter:
                 (self.folder.feedback_path(number), feedback),
             ):
                 if rows.num_rows:
-                    _write_part(part, rows)
+                    write_part(part, rows)
                 else:
                     remove(part)
             self._count(broken=broken)
@@ -260,19 +261,13 @@ class LogWriter:
             self._counts_there = counts
 
 
-def _write_part(path: Path, rows: pa.Table) -> None:
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd")
-    write_bytes(path, sink.getvalue().to_pybytes())
-
-
 def _without(path: Path, episode_id: str) -> int:
     """Take an episode's rows out of a part; returns how many there were."""
     others = pq.ParquetFile(path).read(columns=["episode_id"])["episode_id"].to_numpy() != episode_id
     if others.all():
         return 0
     if others.any():
-        _write_part(path, pq.ParquetFile(path).read().filter(pa.array(others)))
+        write_part(path, pq.ParquetFile(path).read().filter(pa.array(others)))
     else:
         remove(path)
     return int((~others).sum())

@@ -9,6 +9,7 @@ from hierrouter_jax.outcomes.importers.evaluations import read_llmrouterbench, r
 from hierrouter_jax.outcomes.importers.llmrouter import read_llmrouter
 from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records, missing, outcome_rows, source_files
 from hierrouter_jax.outcomes.importers.scales import Stated
+from hierrouter_jax.outcomes.importers.trajectories import read_trajectories
 from hierrouter_jax.outcomes.importers.wide import read_routellm, read_routerbench
 from hierrouter_jax.outcomes.rows import Rows
 from hierrouter_jax.outcomes.texts import NotText, as_text
@@ -80,7 +81,9 @@ FORMATS: dict[str, Callable[[Path, Gatherer], Records]] = {
     "opencompass": read_opencompass,
     "routellm": read_routellm,
     "routerbench": read_routerbench,
+    "trajectories": read_trajectories,
 }
+_WITH_COLUMNS = {"long": read_long, "trajectories": read_trajectories}
 
 
 def read_format(name: str, path: Path, columns: Mapping[str, str] | None = None, score_range: Stated = None) -> Records:
@@ -89,7 +92,7 @@ def read_format(name: str, path: Path, columns: Mapping[str, str] | None = None,
     Args:
       name: name of the format.
       path: the file or the folder.
-      columns: names in the file by the names here; for the long format only.
+      columns: names in the file by the names here; for the long format and trajectories only.
       score_range: the worst and the best score, of all columns of scores or by column; 0 and 1 where it is left out.
 
     Raises:
@@ -97,7 +100,7 @@ def read_format(name: str, path: Path, columns: Mapping[str, str] | None = None,
     """
     if name not in FORMATS:
         raise InputError(f"format {name!r} is unknown; {nearest(name, FORMATS)}")
-    if columns and name != "long":
-        raise InputError(f"--columns maps columns of the long format; {name} has names of its own")
+    if columns and name not in _WITH_COLUMNS:
+        raise InputError(f"--columns maps columns of the long format and of trajectories; {name} has names of its own")
     rows = Gatherer(path, score_range)
-    return read_long(path, rows, columns) if name == "long" else FORMATS[name](path, rows)
+    return _WITH_COLUMNS[name](path, rows, columns) if columns else FORMATS[name](path, rows)

@@ -1,0 +1,124 @@
+"""Fitted Q on the partial hop trees of a log: what each action returns at a context, from the last hop back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from hierrouter_jax.baselines.kernel import CHANGE, QUERY
+from hierrouter_jax.baselines.regressors import Fitted
+from hierrouter_jax.outcomes.log_trees import LogTrees
+
+
+@dataclass(frozen=True)
+class ContextParts:
+    """A context in two parts: the query, and what the responses changed in its embedding since.
+
+    Attributes:
+      query, change: affine map of each part, mean [X] and directions [X, F], to unit mean square on the log.
+    """
+
+    query: tuple[Float[np.ndarray, " X"], Float[np.ndarray, "X F"]]
+    change: tuple[Float[np.ndarray, " X"], Float[np.ndarray, "X G"]]
+
+    @classmethod
+    def fit(cls, trees: LogTrees) -> "ContextParts":
+        root = trees.embedding[trees.context_at()[trees.context_query, 0]]
+        later = trees.context_node > 0
+        return cls(_directions(root[~later], QUERY), _directions((trees.embedding - root)[later], CHANGE))
+
+    def __call__(self, root: Float[np.ndarray, "R X"], embedding: Float[np.ndarray, "R X"]) -> Float[np.ndarray, "R F"]:
+        """The parts of contexts, side by side.
+
+        Args:
+          root: embedding of each context's query, before the first hop.
+          embedding: embedding of the contexts.
+        """
+        (centre, query), (mean, change) = self.query, self.change
+        later = (embedding != root).any(axis=1, keepdims=True)
+        return np.concatenate([(root - centre) @ query, later * ((embedding - root - mean) @ change)], axis=1)
+
+
+@dataclass(frozen=True)
+class FittedQ:
+    """What each action returns at a context, for a policy that then acts best by the same predictions.
+
+    Attributes:
+      parts: map of contexts to what the regressors read.
+      stages: one regression for each stage.
+      at_contexts: values of the actions at each context of the log, [C, A], between the least and the largest target.
+      held_out: the same, each predicted without the context's query, and not bounded, [C, A].
+    """
+
+    parts: ContextParts
+    stages: tuple[Fitted, ...]
+    at_contexts: Float[np.ndarray, "C A"]
+    held_out: Float[np.ndarray, "C A"]
+
+    def values(
+        self, root: Float[np.ndarray, "R X"], embedding: Float[np.ndarray, "R X"], stage: int
+    ) -> Float[np.ndarray, "R A"]:
+        """Values of the M models and STOP at contexts of one stage; those that the log knows nothing of are lowest."""
+        return np.nan_to_num(self.stages[stage].predict(self.parts(root, embedding)), nan=-1e30)
+
+
+Regression = Callable[..., Fitted]  # of x, y, which of y are known, and the query of each row
+
+
+def fit_q(trees: LogTrees, regression: Regression, cost_weight: float) -> FittedQ:
+    """Fitted Q iteration (Ernst, Geurts and Wehenkel, 2005) backwards over the stages of a log's partial trees.
+
+    The target of an action is what it returned: the money of its hop, by its weight, and what the node that it led to
+    is worth. That is the quality of an answer that was given there, or the return of the best action there by
+    predictions made without the query: the action's own target where the log tried it, its prediction elsewhere. So
+    no target is a maximum over noise, and what several episodes of a query saw counts together.
+
+    Args:
+      regression: regression of the values of all actions.
+      cost_weight: cost weight of the return, per money unit.
+    """
+    parts = ContextParts.fit(trees)
+    place = trees.context_at()
+    x = parts(trees.embedding[place[trees.context_query, 0]], trees.embedding)
+    worth = trees.quality.copy()
+    models, actions = trees.tree.num_models, trees.tree.num_models + 1
+    at_contexts, held_out = (np.full((len(x), actions), np.nan) for _ in range(2))
+    stages: list[Fitted] = []
+    for stage in reversed(range(trees.tree.horizon)):
+        here = np.flatnonzero(trees.stage == stage)
+        query, node = trees.context_query[here], trees.context_node[here]
+        target = np.empty((len(here), actions))
+        children = trees.tree.child(node[:, None], np.arange(models))
+        target[:, :models] = (worth - cost_weight * trees.cost)[query[:, None], children]
+        target[:, models] = np.where(trees.tried[here, models], trees.quality[query, node], np.nan)
+        known = np.isfinite(target) & trees.tried[here]
+        low, high = (target[known].min(), target[known].max()) if known.any() else (0.0, 0.0)
+        fitted = regression(x[here], np.where(known, target, 0.0), known, query)
+        held_out[here] = fitted.held_out()
+        at_contexts[here] = np.clip(np.nan_to_num(fitted.predict(x[here]), nan=low), low, high)
+        predicted = np.where(trees.legal[here], np.nan_to_num(held_out[here], nan=-1e30), -np.inf)
+        best = predicted.argmax(axis=1)
+        row = np.arange(len(here))
+        value = np.where(known[row, best], target[row, best], np.clip(predicted[row, best], low, high))
+        worth[query, node] = value
+        stages.append(fitted)
+    return FittedQ(parts, tuple(stages[::-1]), at_contexts, held_out)
+
+
+def grouped(regressor: Callable[..., Fitted]) -> Regression:
+    """A regressor of single rows as a regression that ignores which rows are of one query."""
+    return lambda x, y, known, query: regressor(x, y, known)
+
+
+def _directions(x: Float[np.ndarray, "R X"], size: int) -> tuple[Float[np.ndarray, " X"], Float[np.ndarray, "X F"]]:
+    """Mean and leading principal directions, scaled so that the rows have unit mean square along them together."""
+    from scipy.linalg import eigh
+
+    mean = x.mean(axis=0, dtype=np.float64) if len(x) else np.zeros(x.shape[1])
+    centred = x - mean
+    width = x.shape[1]
+    least = max(0, width - size)
+    variance, vectors = eigh(centred.T @ centred / max(1, len(x)), subset_by_index=(least, width - 1))
+    total = np.maximum(variance, 0.0).sum()
+    return mean, vectors[:, ::-1] / np.sqrt(total if total > 0 else 1.0)

@@ -1,0 +1,149 @@
+"""The verb `loop`: serving, learning from the log, and replacing the policy, played on an outcome table."""
+
+import json as jsonlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich import box
+from rich.table import Table
+
+from hierrouter_jax.cli.result_tables import print_result, result_console
+from hierrouter_jax.domains import COUNT, Domain, Domains, check_domains
+from hierrouter_jax.files import write_json
+from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.training.settings import TrainConfig
+
+RESULT = "loop.json"
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """The online loop on a table.
+
+    Attributes:
+      table: folder of the outcome table, or the name of one that ships with the package.
+      best: the fixed policy that regret is counted against: a run, a bundle, or one that needs no training.
+      episodes: number of episodes that are served.
+      every: episodes between two trainings.
+      explore: exploration that policies are served with: softmax:T or epsilon:E.
+      held_out: share of the questions whose episodes judge new policies, and teach nothing.
+      safe: replace a policy only where the lower bound of its gain is above 0.
+      level: probability of a harmful replacement over all looks of a loop.
+      seeds: number of loops, each with draws of its own.
+      opponents: play the bandits and online ppo, too.
+      train: numbers and shapes of the learner.
+      out: folder that loop.json is written into.
+    """
+
+    DOMAINS: ClassVar[Domains] = {
+        "episodes": COUNT,
+        "every": COUNT,
+        "held_out": Domain(0, 1, open_low=True, open_high=True),
+        "level": Domain(0, 1, open_low=True, open_high=True),
+        "seeds": COUNT,
+    }
+
+    table: Path
+    best: str = "predict-then-plan"
+    episodes: int = 12_000
+    every: int = 1_000
+    explore: str = "epsilon:0.2"
+    held_out: float = 0.15
+    safe: bool = False
+    level: float = 0.05
+    seeds: int = 3
+    opponents: bool = True
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(num_seeds=2))
+    out: Path = Path("runs/loop")
+
+    def __post_init__(self) -> None:
+        check_domains(self)
+        Exploration.parse(self.explore)
+
+    @property
+    def written(self) -> Path:
+        return self.out
+
+
+def loop(config: LoopConfig, json: bool = False) -> None:
+    """Play serving and learning on an outcome table, and count the regret beside bandits and online ppo."""
+    import numpy as np
+
+    from hierrouter_jax.outcomes.store import load_table
+    from hierrouter_jax.studies.loop import (
+        LoopSettings,
+        linear_bandit,
+        online_ppo,
+        references,
+        regret,
+        run_loop,
+    )
+    from hierrouter_jax.studies.named_policy import named_policy
+
+    table = load_table(config.table)
+    best = named_policy(config.best, table)
+    settings = LoopSettings(config.episodes, config.every, config.explore, config.held_out, config.safe, config.level)
+    aims = references(table, best, best)
+    seeds = range(config.train.seed, config.train.seed + config.seeds)
+    players: dict[str, Any] = {"loop": lambda seed: run_loop(table, best, config.train, settings, seed)}
+    if config.opponents:
+        for name, thompson in (("thompson", True), ("epsilon-greedy", False)):
+            players[name] = lambda seed, thompson=thompson: linear_bandit(table, best, settings, seed, thompson)
+    record: dict[str, Any] = {
+        "episodes": config.episodes,
+        "every": config.every,
+        "explore": config.explore,
+        "references": aims,
+        "players": {},
+    }
+    for name, play in players.items():
+        played = [play(seed) for seed in seeds]
+        curves = {aim: [regret(one.returns, value) for one in played] for aim, value in aims.items()}
+        marks = [row["episodes"] for row in played[0].rounds]
+        record["players"][name] = {
+            "rounds": [one.rounds for one in played],
+            "episodes": marks,
+            "regret": {aim: [its[np.array(marks) - 1].tolist() for its in each] for aim, each in curves.items()},
+        }
+    if config.opponents:
+        learner = config.train.resolve("ppo+stop" if best.allow_stop else "ppo", seeds)
+        played = [online_ppo(table, learner, config.episodes, seed) for seed in seeds]
+        marks = [row["episodes"] for row in played[0]]
+        size = marks[0]
+        curves = {
+            aim: [np.cumsum([size * (value - row["return"]) for row in one]).tolist() for one in played]
+            for aim, value in aims.items()
+        }
+        record["players"]["ppo"] = {"rounds": played, "episodes": marks, "regret": curves}
+    write_json(config.out / RESULT, record)
+    if json:
+        print(jsonlib.dumps(record))
+        return
+    print_result(result_console(), _summary(record))
+
+
+def _summary(record: dict[str, Any]) -> Table:
+    """Final accuracy and regret of each player, mean and range over seeds."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        caption=f"after {record['episodes']:,} episodes; mean over seeds, least and largest in brackets",
+        caption_justify="left",
+        caption_style="dim",
+    )
+    table.add_column("player")
+    aims = list(record["references"])
+    for header in ("accuracy", *(f"regret against {aim}" for aim in aims)):
+        table.add_column(header, justify="right", no_wrap=True)
+    for name, one in record["players"].items():
+        right = [rounds[-1]["accuracy"] for rounds in one["rounds"] if rounds[-1]["accuracy"] is not None]
+        cells = [_spread(right, ".3f")] + [_spread([its[-1] for its in one["regret"][aim]], ",.0f") for aim in aims]
+        table.add_row(name, *cells)
+    return table
+
+
+def _spread(values: list[float], form: str) -> str:
+    if not values:
+        return "none yet"
+    return f"{sum(values) / len(values):{form}} [{min(values):{form}}, {max(values):{form}}]"

@@ -1,0 +1,115 @@
+"""Routers from a decision log: every learner on one part, judged by the estimator on the other, the best exported."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.episodes import Episodes
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.off_policy.estimate import estimate
+from hierrouter_jax.training.log_training import LOG_LEARNERS, held_out_part, learn_values, train_log_learner
+from hierrouter_jax.training.settings import TrainConfig
+
+FEWEST = 20  # episodes with feedback on either side of the split
+
+
+@dataclass(frozen=True)
+class LogRun:
+    """What training from a log gives.
+
+    Attributes:
+      bundle: policy of the best estimated return on the held-out episodes; where these cannot tell, that of `exact`.
+      record: content of evaluation.json.
+      metrics: a row for each learner, seed and update.
+    """
+
+    bundle: PolicyBundle
+    record: dict[str, Any]
+    metrics: pd.DataFrame
+
+
+def train_from_log(
+    episodes: Episodes,
+    template: PolicyBundle,
+    config: TrainConfig,
+    held_out: float,
+    table: OutcomeTable | None = None,
+) -> LogRun:
+    """Train every learner of logs, estimate each on held-out episodes, and choose.
+
+    Args:
+      episodes: episodes of a log.
+      template: policy of the log's pool and encoder.
+      config: numbers and shapes of the learners, their seeds among them; its learners' names are of tables.
+      held_out: share of the questions whose episodes judge, and teach nothing.
+      table: outcome table of the pool, whose test queries show the truth beside; it is never learned from.
+
+    Raises:
+      InputError: if the log is of another pool or encoder, or has too few episodes with feedback.
+    """
+    names = tuple(member.name for member in template.pool)
+    if episodes.candidates != names:
+        raise InputError(f"the log routes {', '.join(episodes.candidates)}, but the policy {', '.join(names)}")
+    if dict(episodes.encoder) != dict(template.encoder):
+        raise InputError(
+            f"the log's embeddings are of the encoder {dict(episodes.encoder)}, but the policy's pool has "
+            f"{dict(template.encoder)}"
+        )
+    episodes = episodes.only(episodes.ended)
+    apart = held_out_part(episodes, held_out, config.seed)
+    judged = np.isfinite(episodes.quality)
+    for part, what in ((~apart, "to learn from"), (apart, "held out")):
+        if (judged & part).sum() < FEWEST:
+            raise InputError(f"{int((judged & part).sum())} episodes with feedback are {what}, but {FEWEST} are needed")
+    of = learn_values(episodes.only(~apart), template, config)
+    bundles, rows, metrics = {}, [], []
+    for name in LOG_LEARNERS:
+        bundles[name], its = train_log_learner(name, of, template, config)
+        seeds, updates = its["train_return"].shape
+        frame = {key: value.ravel() for key, value in its.items()}
+        seed, update = np.repeat(np.arange(seeds), updates), np.tile(1 + np.arange(updates), seeds)
+        metrics.append(pd.DataFrame({"learner": name, "seed": seed, "update": update} | frame))
+        said = estimate(episodes.only(apart), bundles[name], table=None if table is None else table.split("test"))
+        rows.append({"name": name, "kind": "learned", **_brief(said)})
+    best = _best(rows)
+    return LogRun(
+        bundle=bundles[best["name"]],
+        record={
+            "log": {
+                "episodes": len(episodes),
+                "judged": int(judged.sum()),
+                "held_out": int((judged & apart).sum()),
+                "queries": of.trees.num_queries,
+                "left_out": list(episodes.left_out),
+            },
+            "cost_weight": of.economy.cost_weight,
+            "cost_normaliser": of.economy.normaliser,
+            "money_unit": template.money_unit,
+            "logging": said["logging"],
+            "estimator": said["estimator"],
+            "policies": rows,
+            "chosen": best["name"],
+        },
+        metrics=pd.concat(metrics, ignore_index=True),
+    )
+
+
+def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of the best estimated return, where the log can answer for the first, too; else the first.
+
+    An estimate of a few effective episodes says nothing, and would choose by chance.
+    """
+    able = [row for row in rows if row["answers"]]
+    return max(able, key=lambda row: row["return"]) if rows[0] in able else rows[0]
+
+
+def _brief(said: dict[str, Any]) -> dict[str, Any]:
+    """Of an estimate: its numbers with their intervals, None where the log cannot answer; and why not."""
+    row = next(row for row in said["estimators"] if row["name"] == said["estimator"])
+    metrics = {name: row[name]["value"] for name in ("return", "accuracy", "cost")}
+    intervals = {f"{name}_ci": row[name]["ci"] for name in ("return", "accuracy", "cost")}
+    return {**metrics, **intervals, "answers": said["answers"], "reasons": said["reasons"], "truth": said["truth"]}

@@ -1,0 +1,225 @@
+"""The online loop on a table: a policy serves, its log teaches the next, which replaces it only where that is safe."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from hierrouter_jax.agents import learner
+from hierrouter_jax.baselines.oracle import route_values
+from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.evaluation.safe_improvement import may_replace
+from hierrouter_jax.outcomes.episodes import Episodes
+from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.outcomes.pricing import accumulate_cost
+from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.choice import bundle_ends
+from hierrouter_jax.studies.named_policy import tree_probs
+from hierrouter_jax.studies.off_policy.estimate import target_probs
+from hierrouter_jax.studies.simulate import simulate
+from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.training.log_arrays import rewards
+from hierrouter_jax.training.log_training import VALUES, held_out_part, learn_values, train_log_learner
+from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
+
+_BATCH = 50  # episodes of a bandit between two updates
+
+
+class LoopSettings(NamedTuple):
+    """How a loop goes.
+
+    Attributes:
+      episodes: number of episodes in all.
+      every: episodes between two trainings.
+      explore: exploration that policies are served with.
+      held_out: share of the questions whose episodes judge new policies, and teach nothing.
+      safe: whether a policy is replaced only where the lower bound of its gain is above 0.
+      level: probability of a harmful replacement, over all looks of a loop.
+      most: largest importance weight that counts in full.
+    """
+
+    episodes: int = 12_000
+    every: int = 1_000
+    explore: str = "epsilon:0.2"
+    held_out: float = 0.15
+    safe: bool = False
+    level: float = 0.05
+    most: float = 10.0
+
+
+class Served(NamedTuple):
+    """What was served.
+
+    Attributes:
+      returns: return of each episode, [E].
+      rounds: one dictionary for each training: episodes so far, `accuracy` of the greedy policy on the test queries,
+        `replaced`, and the bound of the gain where replacement is to be safe.
+    """
+
+    returns: Float[np.ndarray, " E"]
+    rounds: list[dict[str, Any]]
+
+
+def run_loop(
+    table: OutcomeTable, template: PolicyBundle, train: TrainConfig, settings: LoopSettings, seed: int
+) -> Served:
+    """Serve the training queries, and train anew on the whole log after every so many episodes.
+
+    The first episodes are uniform. Nothing is learned from but the log: the test queries only score.
+
+    Args:
+      template: any policy of the table's pool.
+      train: numbers and shapes of the learner `exact` of logs.
+      seed: seed of queries, draws, the split and the training.
+    """
+    queries, test = table.split("train"), table.split("test")
+    rng, explore = np.random.default_rng(seed), Exploration.parse(settings.explore)
+    train = replace(train, seed=seed)
+    uniform = tree_probs(template, queries, Exploration.parse("epsilon:1.0"))
+    probs, policy, rounds, looks = uniform, None, [], 0
+    logs: list[Episodes] = []
+    recent: list[Episodes] = []
+    while sum(map(len, logs)) < settings.episodes:
+        number = min(settings.every, settings.episodes - sum(map(len, logs)))
+        every = np.arange(queries.num_queries)
+        episodes = simulate(queries, probs, every, number, rng, allow_stop=template.allow_stop)
+        logs.append(episodes)
+        recent.append(episodes)
+        log = joined(logs)
+        apart = held_out_part(log, settings.held_out, seed)
+        of = learn_values(log.only(~apart), template, train)
+        new, _ = train_log_learner(VALUES, of, template, train)
+        row: dict[str, Any] = {"episodes": len(log), "replaced": True}
+        if settings.safe:
+            looks += 1
+            judged = joined(recent)
+            judged = judged.only(np.isin(_question(judged), _question(log.only(apart))))
+            weight = route_weight(new, judged, explore)
+            gains = np.clip(rewards(judged, of.economy).sum(axis=1), 0.0, 1.0)
+            row["replaced"], row["bound"] = may_replace(weight, gains, looks, settings.level, settings.most)
+        if row["replaced"]:
+            policy, recent = new, []
+            probs = tree_probs(policy, queries, explore)
+        row["accuracy"] = None if policy is None else accuracy(policy, test)
+        rounds.append(row)
+    return Served(returns_of(joined(logs), template), rounds)
+
+
+def accuracy(policy: PolicyBundle, table: OutcomeTable) -> float:
+    """Accuracy of the greedy policy on a table's queries."""
+    return float((bundle_ends(policy, table) * table.quality).sum(axis=1).mean())
+
+
+def route_weight(policy: PolicyBundle, episodes: Episodes, explore: Exploration) -> Float[np.ndarray, " E"]:
+    """Product of the ratios of a policy's probabilities, as it would be served, to the logged ones."""
+    target = np.take_along_axis(target_probs(policy, episodes, explore), episodes.action[..., None], axis=-1)[..., 0]
+    return np.where(episodes.taken, target / episodes.propensity, 1.0).prod(axis=1)
+
+
+def returns_of(episodes: Episodes, template: PolicyBundle) -> Float[np.ndarray, " E"]:
+    """Return of each episode, at the template's cost weight and normaliser."""
+    weight = (template.cost_weight or 0.0) / template.cost_normaliser
+    return episodes.quality - weight * episodes.total_cost
+
+
+def references(table: OutcomeTable, template: PolicyBundle, best: PolicyBundle) -> dict[str, float]:
+    """Mean return on the training queries of the oracle of the template's action set, and of the best fixed policy."""
+    queries = table.split("train")
+    weight = (template.cost_weight or 0.0) / template.cost_normaliser
+    values = route_values(queries, not template.allow_stop, weight)
+    spent = accumulate_cost(queries.cost.astype(np.float64), queries.tree)
+    fixed = (bundle_ends(best, queries) * (queries.quality - weight * spent)).sum(axis=1)
+    return {"oracle": float(values.max(axis=1).mean()), "best fixed": float(fixed.mean())}
+
+
+def regret(returns: Float[np.ndarray, " E"], reference: float) -> Float[np.ndarray, " E"]:
+    """What the reference would have earned more up to each episode, on average over queries."""
+    return np.cumsum(reference - returns)
+
+
+def linear_bandit(
+    table: OutcomeTable, template: PolicyBundle, settings: LoopSettings, seed: int, thompson: bool, ridge: float = 10.0
+) -> Served:
+    """An opponent: a linear model for each whole route on the query's features, by Thompson sampling or epsilon-greedy.
+
+    Thompson sampling draws each route's weights from N(A^-1 b, A^-1 / 16) (Agrawal and Goyal 2013, arXiv 1209.3352);
+    epsilon-greedy explores as the loop does. Models are updated after every 50 episodes.
+    """
+    queries, test, rng = table.split("train"), table.split("test"), np.random.default_rng(seed)
+    tree, reduction = queries.tree, fit_features(queries, TrainConfig.features).reduction
+    routes = np.arange(tree.num_nodes)[tree.stage_slice(tree.horizon)]
+    x, held = (_with_constant(reduction(part.context_embedding[:, 0])) for part in (queries, test))
+    weight = (template.cost_weight or 0.0) / template.cost_normaliser
+    value = queries.quality - weight * accumulate_cost(queries.cost.astype(np.float64), tree)
+    precision = np.tile(np.eye(x.shape[1]) * ridge, (len(routes), 1, 1))
+    total, mean = np.zeros((len(routes), x.shape[1])), np.zeros((len(routes), x.shape[1]))
+    share = Exploration.parse(settings.explore).value
+    query = rng.integers(queries.num_queries, size=settings.episodes)
+    returns, rounds = np.zeros(settings.episodes), []
+    for start in range(0, settings.episodes, _BATCH):
+        rows = query[start : start + _BATCH]
+        slope = mean
+        if thompson:
+            factor = np.linalg.cholesky(precision)
+            noise = rng.normal(size=(len(routes), x.shape[1], 1)) / 4
+            slope = mean + np.linalg.solve(factor.transpose(0, 2, 1), noise)[..., 0]
+        scores = x[rows] @ slope.T
+        arm = (scores + 1e-9 * rng.random(scores.shape)).argmax(axis=1)
+        if not thompson:
+            arm = np.where(rng.random(len(rows)) < share, rng.integers(len(routes), size=len(rows)), arm)
+        returns[start : start + len(rows)] = value[rows, routes[arm]]
+        for one in np.unique(arm):
+            its = x[rows[arm == one]]
+            precision[one] += its.T @ its
+            total[one] += value[rows[arm == one], routes[one]] @ its
+            mean[one] = np.linalg.solve(precision[one], total[one])
+        if (start + _BATCH) % settings.every == 0:
+            chosen = routes[(held @ mean.T).argmax(axis=1)]
+            right = float(test.quality[np.arange(test.num_queries), chosen].mean())
+            rounds.append({"episodes": start + _BATCH, "replaced": True, "accuracy": right})
+    return Served(returns, rounds)
+
+
+@single_precision
+def online_ppo(table: OutcomeTable, settings: LearnerSettings, episodes: int, seed: int) -> list[dict[str, Any]]:
+    """An opponent: `ppo` on as many episodes, without the guidance that only a whole table gives.
+
+    Returns:
+      One row for each update: `episodes` so far, mean `return` of its episodes, and `accuracy` on the test queries.
+    """
+    features = fit_features(table.split("train"), settings.features)
+    train, test = features.on_device(table.split("train")), features.on_device(table.split("test"))
+    updates = max(1, episodes // settings.static.num_envs)
+    static = replace(settings.static, num_updates=updates, evaluate_every=1)
+    hyper = replace(settings.hyper, guidance=0.0)
+    run: Callable = jax.jit(lambda key, a, b: learner.train(key, a, b, static, hyper)[1])
+    metrics = jax.device_get(run(jax.random.key(seed), train, test))
+    served = np.asarray(metrics["train_return"]).ravel()
+    right = np.asarray(metrics["validation_accuracy"]).ravel()
+    return [
+        {"episodes": (1 + row) * static.num_envs, "return": float(served[row]), "accuracy": float(right[row])}
+        for row in range(updates)
+    ]
+
+
+def joined(parts: list[Episodes]) -> Episodes:
+    """Episodes of several logs of one pool, one after the other."""
+    arrays = {
+        one.name: np.concatenate([getattr(part, one.name) for part in parts])
+        for one in fields(Episodes)
+        if isinstance(getattr(parts[0], one.name), np.ndarray)
+    }
+    return replace(parts[0], **arrays)
+
+
+def _question(episodes: Episodes) -> Int[np.ndarray, " E"]:
+    """A number for each question, the same in every part of a log."""
+    return np.array([hash(one.tobytes()) for one in episodes.embedding[:, 0]])
+
+
+def _with_constant(x: Float[np.ndarray, "Q F"]) -> Float[np.ndarray, "Q G"]:
+    return np.concatenate([x.astype(np.float64), np.ones((len(x), 1))], axis=1)

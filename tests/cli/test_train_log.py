@@ -1,0 +1,45 @@
+"""The verb `train` given a decision log: a run folder with a policy, and refusals in one sentence."""
+
+import pytest
+
+from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.cli.main import main
+from hierrouter_jax.files import read_json
+from hierrouter_jax.outcomes.store import save_table
+from tests.tables import random_table
+
+SMALL = ["--train.num_seeds", "1", "--train.features", "4", "--train.static.num_updates", "5"]
+SMALL += ["--train.static.num_envs", "32", "--held_out", "0.3"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("log")
+    save_table(random_table(queries=90), folder / "table")
+    log = ["--policy", "uniform", "--episodes", "300", "--out", str(folder / "log")]
+    assert main(["simulate", str(folder / "table"), *log]) == 0
+    return folder
+
+
+def test_a_log_becomes_a_run_with_a_policy(folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", str(folder / "log"), "--truth", str(folder / "table"), "--out", str(out), *SMALL]) == 0
+    record, bundle = read_json(out / "evaluation.json"), PolicyBundle.load(out / "policy")
+    assert record["chosen"] == bundle.provenance["learner"]
+    assert record["log"]["episodes"] == 300
+    assert "on the table's test queries" in capsys.readouterr().out
+    assert (out / "metrics.parquet").is_file()
+    assert (out / "run.json").is_file()
+    again = ["train", str(folder / "log"), "--like", str(out / "policy"), "--out", str(out), *SMALL]
+    assert main(again) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert main([*again, "--fresh"]) == 0
+    assert read_json(out / "evaluation.json")["policies"][0]["truth"] is None
+
+
+def test_refusals(folder, tmp_path, capsys):
+    assert main(["train", str(folder / "log"), "--out", str(tmp_path / "run"), *SMALL]) == 2
+    assert "a log holds no prices" in capsys.readouterr().err
+    assert main(["train", str(folder / "table"), "--truth", str(folder / "table"), "--out", str(tmp_path / "a")]) == 2
+    assert "go with a decision log" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,81 @@
+"""The online loop: regret by hand, what is served is the table's, learners get better, and safety holds back."""
+
+import numpy as np
+import pytest
+
+from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.studies.loop import (
+    LoopSettings,
+    joined,
+    linear_bandit,
+    online_ppo,
+    references,
+    regret,
+    route_weight,
+    run_loop,
+)
+from hierrouter_jax.studies.named_policy import named_policy, tree_probs
+from hierrouter_jax.studies.simulate import simulate
+from hierrouter_jax.training.settings import TrainConfig
+from tests.outcomes.test_log_trees import logged
+from tests.tables import random_table
+from tests.training.test_log_training import HYPER, SMALL, STATIC
+
+TABLE = random_table(queries=36, models=2, embedding=16)
+SETTINGS = LoopSettings(episodes=600, every=200, held_out=0.2)
+
+
+@pytest.fixture(scope="module")
+def template():
+    return named_policy("best-sequence", TABLE)
+
+
+def test_regret_by_hand():
+    assert regret(np.array([1.0, 0.0, 0.5]), 0.75).tolist() == [-0.25, 0.5, 0.75]
+
+
+def test_the_oracle_is_no_worse_than_the_best_fixed_policy(template):
+    aims = references(TABLE, template, template)
+    assert aims["oracle"] > aims["best fixed"]
+
+
+def test_logs_come_one_after_the_other():
+    first, second = logged(TABLE, 10)[0], logged(TABLE, 20, seed=1)[0]
+    both = joined([first, second])
+    assert len(both) == 30
+    np.testing.assert_array_equal(both.only(np.arange(10, 30)).embedding, second.embedding)
+
+
+def test_the_weight_of_its_own_log_is_1(template):
+    explore = Exploration.parse("epsilon:0.4")
+    probs = tree_probs(template, TABLE, explore)
+    rows, rng = np.arange(TABLE.num_queries), np.random.default_rng(0)
+    episodes = simulate(TABLE, probs, rows, 100, rng, allow_stop=False)
+    np.testing.assert_allclose(route_weight(template, episodes, explore), 1.0)
+
+
+def test_a_loop_learns(template):
+    played = run_loop(TABLE, template, SMALL, SETTINGS, seed=0)
+    assert [row["episodes"] for row in played.rounds] == [200, 400, 600]
+    assert len(played.returns) == 600
+    assert played.returns[400:].mean() > played.returns[:200].mean() + 0.05
+
+
+def test_a_safe_loop_replaces_nothing_that_so_few_episodes_cannot_prove(template):
+    played = run_loop(TABLE, template, SMALL, SETTINGS._replace(safe=True), seed=0)
+    assert not any(row["replaced"] for row in played.rounds)
+    assert all(row["bound"] < 0 for row in played.rounds)
+
+
+@pytest.mark.parametrize("thompson", [True, False])
+def test_bandits_learn(template, thompson):
+    played = linear_bandit(TABLE, template, SETTINGS._replace(episodes=2000, every=1000), 0, thompson)
+    assert len(played.rounds) == 2
+    assert played.returns[1500:].mean() > played.returns[:200].mean() + 0.05
+
+
+def test_ppo_is_counted_by_its_episodes(template):
+    learner = TrainConfig(("ppo",), 1, 0, static=STATIC, hyper=HYPER, features=8, checkpoint_every=1).of("ppo")
+    rows = online_ppo(TABLE, learner, 640, seed=0)
+    assert [row["episodes"] for row in rows] == list(range(64, 641, 64))
+    assert all(0 <= row["accuracy"] <= 1 for row in rows)
