@@ -47,7 +47,7 @@ def behaviour(train: OutcomeTable, kind: str) -> np.ndarray:
         rows = np.flatnonzero(train.task == task)
         for stage, model in enumerate(tree.route(int(node))):
             nodes = np.arange(tree.num_nodes)[tree.stage_slice(stage)]
-            probs[np.ix_(rows, nodes, [model])] += 1 - share
+            probs[rows[:, None], nodes, model] += 1 - share
     return probs
 
 

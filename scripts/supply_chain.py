@@ -63,7 +63,8 @@ def licences_of(names: list[str]) -> Iterator[Licence]:
         classifiers = [
             line.rpartition("::")[2].strip() for line in about.get_all("Classifier") or [] if "License" in line
         ]
-        stated = about.get("License-Expression") or ", ".join(classifiers) or about.get("License") or ""
+        told = about.json
+        stated = str(told.get("license_expression") or ", ".join(classifiers) or told.get("license") or "")
         text = STATED_ELSEWHERE.get(name) or " ".join(stated.split())[:80] or "unknown"
         yield Licence(name, about["Version"], text, bool(re.search(PERMISSIVE, text)))
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.import_graph import PACKAGE, ROOT, build, imported_names, module_name, running
 
-MAX_MODULES = 290  # 235 without what serves, logs and exports policies
+MAX_MODULES = 325  # 235 without what serves, logs, exports and learns from logs
 # Tests and scripts may be longer: a test file holds the cases of one module, which are read one at a time.
 MAX_LINES = {PACKAGE: 300, "tests": 400, "scripts": 400}
 TUPLES = {"_fields", "_replace", "_asdict", "_make"}  # public names of every NamedTuple, in spite of their underscore

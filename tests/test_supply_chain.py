@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -131,6 +132,8 @@ def test_all_licences_fit():
 
 def test_a_licence_that_does_not_fit_is_caught(monkeypatch):
     class About(dict):
+        json: ClassVar = {}
+
         def get_all(self, name):
             return ["License :: OSI Approved :: GNU Affero General Public License v3"] if name == "Classifier" else None
 
