@@ -37,8 +37,8 @@ def config_path(name: str) -> Path:
         if path.is_file():
             return path
     known = sorted(path.relative_to(presets).as_posix() for path in presets.rglob("*.yaml"))
-    meant = [preset for preset in known if Path(preset).stem == Path(name).stem]
-    hint = f"did you mean {' or '.join(meant)}?" if meant else f"the presets are {', '.join(known) or 'none'}"
+    namesakes = [preset for preset in known if Path(preset).stem == Path(name).stem]
+    hint = f"did you mean {' or '.join(namesakes)}?" if namesakes else f"the presets are {', '.join(known) or 'none'}"
     raise InputError(f"{name}: no such file, and no such preset; {hint}")
 
 
