@@ -54,7 +54,17 @@ def main(
         both = ["--policy", str(home / "policy"), "--pool", str(home / "pool.yaml")]
         ours = transcripts([str(home / "questions.txt"), *both])
         port = free_port()
-        command = [sys.executable, "-m", "hierrouter_jax.cli.main", "serve", *both, "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "hierrouter_jax.cli.main",
+            "serve",
+            *both,
+            "--port",
+            str(port),
+            "--timeout",
+            "3600",
+        ]
         with (home / "serve.log").open("w") as log, subprocess.Popen(command, stderr=log) as server:
             try:
                 wait_for(f"http://127.0.0.1:{port}/readyz", seconds=300)
