@@ -17,7 +17,7 @@ from tests.soak.jobs import JOBS, without_times
 
 ROOT = Path(__file__).parents[2]
 # Those that a process runs in a second or two; the others are killed by their own tests, and by `make soak`.
-QUICK = ("import", "export", "report", "leaderboard", "collect")
+QUICK = ("import", "export", "leaderboard", "collect")
 SEED = int(os.environ.get("HIERROUTER_SOAK_SEED", date.today().toordinal()))
 TODAY = random.Random(SEED).sample(QUICK, 3)
 CHILD = """
