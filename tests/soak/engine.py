@@ -5,6 +5,7 @@ how many kills of each job are done. Processes are forked from one that has impo
 """
 
 import argparse
+import atexit
 import json
 import os
 import random
@@ -270,6 +271,7 @@ class Soak:
         address = self.folder / "server.json"
         address.unlink(missing_ok=True)
         self._server = subprocess.Popen([sys.executable, "-c", SERVER, str(address)])
+        atexit.register(self.close)  # also where something fails before anybody closes it; forks end without this
         deadline = time.monotonic() + 60
         while not address.is_file() or not address.read_text():
             assert time.monotonic() < deadline

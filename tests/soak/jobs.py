@@ -70,10 +70,10 @@ def _table(folder: Path, **options: Any) -> None:
     save_table(random_table(**{"queries": 60, "models": 2, "horizon": 2} | options), folder / "table")
 
 
-def _train(folder: Path) -> None:
+def _train(folder: Path, learners: tuple[str, ...] = ("exact", "ppo+stop"), updates: int = 40) -> None:
     _table(folder)
-    static = SMALL | {"num_updates": 40, "evaluate_every": 2}
-    settings = {"learners": ["exact", "ppo+stop"], "num_seeds": 2, "features": 4, "checkpoint_every": 2}
+    static = SMALL | {"num_updates": updates, "evaluate_every": 2}
+    settings = {"learners": list(learners), "num_seeds": 2, "features": 4, "checkpoint_every": 2}
     (folder / "train.yaml").write_text(yaml.safe_dump({"train": settings | {"static": static}}))
 
 
@@ -119,9 +119,9 @@ def _collect(folder: Path) -> None:
     (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     url = json.loads((folder / "server.json").read_text())["url"]
     member = {"kind": "openai", "chat": True, "max_new_tokens": 64}
+    endpoint = {"base_url": url, "retries": 4, "concurrency": 2}
     models = [
-        {"name": f"m{n}", "base_rate": 1.0 + n, **member, "endpoint": {"base_url": url, "model": f"m{n}", "retries": 0}}
-        for n in range(2)
+        {"name": f"m{n}", "base_rate": 1.0 + n, **member, "endpoint": endpoint | {"model": f"m{n}"}} for n in range(2)
     ]
     (folder / "pool.yaml").write_text(yaml.safe_dump({"models": models}))
 
@@ -147,8 +147,8 @@ JOBS = {
         frame_of("metrics.parquet"),
     ),
     "export": Job(
-        _train,
-        lambda folder, out: ["export", str(folder / "trained"), str(out), "--onnx"],
+        lambda folder: _train(folder, ("exact",), 4),
+        lambda folder, out: ["export", str(folder / "trained"), str(out), "--learner", "exact", "--onnx"],
         lambda out: PolicyBundle.load(out).fingerprint,
         after="train",
     ),
