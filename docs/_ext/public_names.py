@@ -90,6 +90,8 @@ GROUPS = {
         "SimulateConfig",
         "estimate",
         "EstimateConfig",
+        "loop",
+        "LoopConfig",
         "import_log",
     ),
     "Errors": ("InputError",),
