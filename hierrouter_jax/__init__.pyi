@@ -23,6 +23,8 @@ from hierrouter_jax.cli.export import write_bundle as _write_bundle
 from hierrouter_jax.cli.import_ import ImportConfig as ImportConfig
 from hierrouter_jax.cli.import_ import import_log as import_log
 from hierrouter_jax.cli.import_ import import_outcomes as import_outcomes
+from hierrouter_jax.cli.loop import LoopConfig as LoopConfig
+from hierrouter_jax.cli.loop import play_loop as _play_loop
 from hierrouter_jax.cli.simulate import SimulateConfig as SimulateConfig
 from hierrouter_jax.cli.simulate import write_simulation as _write_simulation
 from hierrouter_jax.errors import InputError as InputError
@@ -94,6 +96,7 @@ from hierrouter_jax.training.train import train_routers as train_routers
 estimate = _estimate_log
 export = _write_bundle
 log_uniform = _log
+loop = _play_loop
 quickstart = _run_quickstart
 report = _build_page
 serve = _run_server

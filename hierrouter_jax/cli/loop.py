@@ -68,6 +68,19 @@ class LoopConfig:
 
 def loop(config: LoopConfig, json: bool = False) -> None:
     """Play serving and learning on an outcome table, and count the regret beside bandits and online ppo."""
+    record = play_loop(config)
+    if json:
+        print(jsonlib.dumps(record))
+        return
+    print_result(result_console(), _summary(record))
+
+
+def play_loop(config: LoopConfig) -> dict[str, Any]:
+    """Play the online loop on a table; writes loop.json, and returns what it holds.
+
+    Raises:
+      InputError: if the table or the best fixed policy cannot be read.
+    """
     import numpy as np
 
     from hierrouter_jax.outcomes.store import load_table
@@ -117,10 +130,7 @@ def loop(config: LoopConfig, json: bool = False) -> None:
         }
         record["players"]["ppo"] = {"rounds": played, "episodes": marks, "regret": curves}
     write_json(config.out / RESULT, record)
-    if json:
-        print(jsonlib.dumps(record))
-        return
-    print_result(result_console(), _summary(record))
+    return record
 
 
 def _summary(record: dict[str, Any]) -> Table:

@@ -63,8 +63,8 @@ def may_replace(
     is at episodes that the policy was not trained on.
 
     Args:
-      weight, returns: of episodes that the present policy served, as `gain_contributions` takes them; returns in
-        [0, 1].
+      weight: product of the ratios along the route of each episode that the present policy served.
+      returns: return of each of these episodes, in [0, 1].
       look: number of this look, from 1 on.
     """
     bound = lower_bound(gain_contributions(weight, returns, most), most, level_of_look(look, level))

@@ -98,7 +98,7 @@ def log_trees(episodes: Episodes) -> LogTrees:
     entered = query[rows] * shape[1] + tree.child(node[rows, stages], episodes.action[rows, stages])
     cost = _means(entered[called], episodes.cost[rows, stages][called], shape)
     cost[:, 0] = 0.0
-    judged = np.isfinite(episodes.quality)
+    has_quality = np.isfinite(episodes.quality)
     return LogTrees(
         tree=tree,
         query=query,
@@ -109,7 +109,7 @@ def log_trees(episodes: Episodes) -> LogTrees:
         embedding=episodes.embedding[rows[first], stages[first]],
         legal=legal,
         tried=tried,
-        quality=_means((query * shape[1] + answer)[judged], episodes.quality[judged], shape),
+        quality=_means((query * shape[1] + answer)[has_quality], episodes.quality[has_quality], shape),
         cost=cost,
     )
 

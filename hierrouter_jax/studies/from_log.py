@@ -61,10 +61,12 @@ def train_from_log(
         )
     episodes = episodes.only(episodes.ended)
     apart = held_out_part(episodes, held_out, config.seed)
-    judged = np.isfinite(episodes.quality)
+    has_quality = np.isfinite(episodes.quality)
     for part, what in ((~apart, "to learn from"), (apart, "held out")):
-        if (judged & part).sum() < FEWEST:
-            raise InputError(f"{int((judged & part).sum())} episodes with feedback are {what}, but {FEWEST} are needed")
+        if (has_quality & part).sum() < FEWEST:
+            raise InputError(
+                f"{int((has_quality & part).sum())} episodes with feedback are {what}, but {FEWEST} are needed"
+            )
     of = learn_values(episodes.only(~apart), template, config)
     bundles, rows, metrics = {}, [], []
     for name in LOG_LEARNERS:
@@ -73,24 +75,24 @@ def train_from_log(
         frame = {key: value.ravel() for key, value in its.items()}
         seed, update = np.repeat(np.arange(seeds), updates), np.tile(1 + np.arange(updates), seeds)
         metrics.append(pd.DataFrame({"learner": name, "seed": seed, "update": update} | frame))
-        said = estimate(episodes.only(apart), bundles[name], table=None if table is None else table.split("test"))
-        rows.append({"name": name, "kind": "learned", **_brief(said)})
+        estimates = estimate(episodes.only(apart), bundles[name], table=None if table is None else table.split("test"))
+        rows.append({"name": name, "kind": "learned", **_brief(estimates)})
     best = _best(rows)
     return LogRun(
         bundle=bundles[best["name"]],
         record={
             "log": {
                 "episodes": len(episodes),
-                "judged": int(judged.sum()),
-                "held_out": int((judged & apart).sum()),
+                "judged": int(has_quality.sum()),
+                "held_out": int((has_quality & apart).sum()),
                 "queries": of.trees.num_queries,
                 "left_out": list(episodes.left_out),
             },
             "cost_weight": of.economy.cost_weight,
             "cost_normaliser": of.economy.normaliser,
             "money_unit": template.money_unit,
-            "logging": said["logging"],
-            "estimator": said["estimator"],
+            "logging": estimates["logging"],
+            "estimator": estimates["estimator"],
             "policies": rows,
             "chosen": best["name"],
         },
@@ -107,9 +109,15 @@ def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return max(able, key=lambda row: row["return"]) if rows[0] in able else rows[0]
 
 
-def _brief(said: dict[str, Any]) -> dict[str, Any]:
+def _brief(estimates: dict[str, Any]) -> dict[str, Any]:
     """Of an estimate: its numbers with their intervals, None where the log cannot answer; and why not."""
-    row = next(row for row in said["estimators"] if row["name"] == said["estimator"])
+    row = next(row for row in estimates["estimators"] if row["name"] == estimates["estimator"])
     metrics = {name: row[name]["value"] for name in ("return", "accuracy", "cost")}
     intervals = {f"{name}_ci": row[name]["ci"] for name in ("return", "accuracy", "cost")}
-    return {**metrics, **intervals, "answers": said["answers"], "reasons": said["reasons"], "truth": said["truth"]}
+    return {
+        **metrics,
+        **intervals,
+        "answers": estimates["answers"],
+        "reasons": estimates["reasons"],
+        "truth": estimates["truth"],
+    }

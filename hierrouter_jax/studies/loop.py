@@ -96,10 +96,10 @@ def run_loop(
         row: dict[str, Any] = {"episodes": len(log), "replaced": True}
         if settings.safe:
             looks += 1
-            judged = joined(recent)
-            judged = judged.only(np.isin(_question(judged), _question(log.only(apart))))
-            weight = route_weight(new, judged, explore)
-            gains = np.clip(rewards(judged, of.economy).sum(axis=1), 0.0, 1.0)
+            fresh = joined(recent)
+            fresh = fresh.only(np.isin(_question(fresh), _question(log.only(apart))))
+            weight = route_weight(new, fresh, explore)
+            gains = np.clip(rewards(fresh, of.economy).sum(axis=1), 0.0, 1.0)
             row["replaced"], row["bound"] = may_replace(weight, gains, looks, settings.level, settings.most)
         if row["replaced"]:
             policy, recent = new, []
