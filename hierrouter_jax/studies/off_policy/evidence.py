@@ -12,7 +12,6 @@ from hierrouter_jax.evaluation.off_policy import effective_sample_size
 from hierrouter_jax.evaluation.off_policy_intervals import skewness_interval
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.studies.off_policy.fitted_values import (
-    COMPONENTS,
     FOLDS,
     FittedValues,
     context_features,
@@ -23,6 +22,7 @@ DEFAULT = "weighted-doubly-robust"
 LEAST_SAMPLE = 50.0  # effective episodes below which no interval covers what it says
 LEAST_ANSWERS = 5.0  # effective wrong answers, or right ones if these are fewer: below, errors may not have been seen
 MOST_UNSUPPORTED = 0.01  # share of the target's routes that the log seldom or never could have taken
+EPISODES_A_COMPONENT, FEWEST_COMPONENTS = 10.0, 8  # values are fitted on as many components as the sample bears
 SELDOM = 10.0  # expected number of times, had every episode come there, below which an action counts as never taken
 
 
@@ -36,6 +36,7 @@ class Evidence:
       ratio: ratio of each decision, cut where a largest is set, [E, L].
       reward: quality at the last decision, and cost over the normaliser, [E, L, 2].
       fitted: values of both, fitted on the other episodes.
+      components: number of principal components that they were fitted on.
     """
 
     episodes: Episodes
@@ -43,6 +44,7 @@ class Evidence:
     ratio: Float[np.ndarray, "E L"]
     reward: Float[np.ndarray, "E L 2"]
     fitted: FittedValues
+    components: int
 
     @cached_property
     def weight(self) -> Float[np.ndarray, "E L"]:
@@ -102,14 +104,14 @@ class Evidence:
     def interval(self, values: Float[np.ndarray, " E"]) -> tuple[float, float]:
         """The default 95 % interval of the mean of contributions, or of a difference of contributions.
 
-        What F features fitted on the same log add to the error is of order F over the effective sample, and the spread
-        of contributions shows only a part of it. So the interval for skewed values is widened by
-        sqrt(1 + F / effective sample), as far as was needed for what it covers (`scripts/off_policy_study.py`).
+        What F components fitted on the same log add to the error is of order F over the effective sample, and the
+        spread of contributions shows only a part of it. So the interval for skewed values is widened by
+        sqrt(1 + F / effective sample), which `scripts/off_policy_study.py` showed to be enough.
         """
         low, high = skewness_interval(values, self.effective)
         if self.same:
             return low, high
-        mean, wider = float(values.mean()), float(np.sqrt(1 + COMPONENTS / max(self.effective, 1.0)))
+        mean, wider = float(values.mean()), float(np.sqrt(1 + self.components / max(self.effective, 1.0)))
         return mean - wider * (mean - low), mean + wider * (high - mean)
 
 
@@ -178,9 +180,12 @@ def weigh(
     reward = np.stack([np.where(last, episodes.quality[:, None], 0.0), cost], axis=-1)
     if features is None:
         features = context_features(episodes.embedding, taken, episodes.spent / cost_normaliser)
+    effective = float(effective_sample_size(off_policy.weights(ratio)[:, -1]))
+    components = int(np.clip(effective / EPISODES_A_COMPONENT, FEWEST_COMPONENTS, features.shape[2] - 2))
     fold = np.random.default_rng(seed).permutation(len(episodes)) % FOLDS
-    fitted = fit_values(features, taken, episodes.action, target, ratio, reward, fold)
-    return Evidence(episodes, target, ratio, reward, fitted)
+    part = np.ascontiguousarray(features[..., : 2 + components])
+    fitted = fit_values(part, taken, episodes.action, target, ratio, reward, fold)
+    return Evidence(episodes, target, ratio, reward, fitted, components)
 
 
 def reasons_to_refuse(of: Evidence) -> list[str]:

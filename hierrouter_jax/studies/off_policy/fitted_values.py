@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, Int
 from hierrouter_jax.evaluation.off_policy import weights
 
 FOLDS = 5
-COMPONENTS = 64  # principal components of the logged embeddings
-PENALTY = 0.1  # ridge penalty of every feature, whose spreads' squares add up to 1
+COMPONENTS = 96  # most principal components of the logged embeddings that values are fitted on
+PENALTY = 0.1  # ridge penalty of every feature; squared spreads of all components add up to 1
 _CONSTANT = 5.0  # penalty of an action's constant: as if so many more episodes had the stage's mean
 _TINY = 1e-12
 _SAMPLE = 4096  # contexts that the components are fitted on
@@ -33,7 +33,7 @@ def context_features(
     spent: Float[np.ndarray, "E L"],
     components: int = COMPONENTS,
 ) -> Float[np.ndarray, "E L F"]:
-    """What values are fitted on: a constant, principal components of the context, and the money spent.
+    """What values are fitted on: a constant, the money spent, and principal components of the context.
 
     Args:
       embedding: logged embeddings of the contexts.
@@ -50,7 +50,7 @@ def context_features(
     context = np.zeros((*taken.shape, reduced.shape[1]))
     context[taken] = reduced
     scale = float(np.sqrt((spent[taken] ** 2).mean())) or 1.0
-    return np.concatenate([np.ones((*taken.shape, 1)), context, spent[..., None] / scale], axis=2)
+    return np.concatenate([np.ones((*taken.shape, 1)), spent[..., None] / scale, context], axis=2)
 
 
 def fit_values(
@@ -71,7 +71,7 @@ def fit_values(
     fitted on the other folds alone (cross-fitting: Chernozhukov et al. 2018, Econometrics Journal 21).
 
     Args:
-      features: features of each decision, as `context_features` gives them: a constant first.
+      features: features of each decision, as `context_features` gives them, or the first of them.
       target: probabilities of the target policy, any where the episode is over.
       ratio: ratio of each decision, 1 where the episode is over.
       reward: reward of each decision in K signals, such as quality and cost.
