@@ -8,6 +8,7 @@ import pytest
 from hierrouter_jax.bridge.hub import policy_folder, push_policy
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.sums import SUMS
 from tests.bridge.hub import Hub, serve
 from tests.bundles import BUNDLES
 
@@ -50,7 +51,7 @@ def test_a_bundle_is_pushed_and_pulled(hub, tmp_path):
     assert pushed == f"hf://mine/router@{hub.commit('models/mine/router')}"
     files = hub.repositories["models/mine/router"]
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "policy").iterdir()}
-    assert set(files) == {"README.md", "policy.json", "policy.safetensors"}
+    assert set(files) == {SUMS, "README.md", "policy.json", "policy.safetensors"}
     assert hub.private == ["models/mine/router"]
     reader = hub.environment(tmp_path / "reader")
     sources = (pushed, "hf://mine/router", "hf:/mine/router")

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from hierrouter_jax.cli.main import PIPE_CLOSED, VERBS, main
+from hierrouter_jax.sums import sign
 from tests.cli.small_run import SMALL, refused
 
 
@@ -64,4 +65,5 @@ def test_a_table_with_nan_is_named(run, tmp_path, capsys):
     frame = pq.read_table(path).to_pandas()
     frame.loc[7, "quality"] = float("nan")
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+    sign(tmp_path / "table")
     assert "quality: query 'q0', node 8 is nan" in refused(capsys, "train", str(tmp_path / "table"))

@@ -28,6 +28,7 @@ WRITERS = {
     "report": ["TABLE", "TABLE", "--out", "FOLDER"],
     "calls": ["TABLE", "FOLDER"],
     "simulate": ["TABLE", "--out", "FOLDER"],
+    "loop": ["TABLE", "--out", "FOLDER"],
     "estimate": ["TABLE", "--policy", "TABLE", "--out", "FOLDER"],
     "pack": ["TABLE", "--out", "FOLDER", "--encoders", "[a]"],
 }

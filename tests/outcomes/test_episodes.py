@@ -13,6 +13,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log import DecisionLog, LogCounts, LogWriter, read_log
 from hierrouter_jax.outcomes.episodes import Episodes, episodes_of, rows_of
 from hierrouter_jax.studies.simulate import simulate
+from hierrouter_jax.sums import SUMS
 from tests.outcomes.decision_log.served import decision
 from tests.studies.test_simulate import even
 from tests.tables import tables
@@ -173,6 +174,7 @@ def test_a_part_of_before_tasks_were_logged_is_read(tmp_path):
     (part,) = (tmp_path / "decisions").iterdir()
     rows = pq.ParquetFile(part).read()
     pq.write_table(rows.drop_columns("task"), part)
+    (tmp_path / SUMS).unlink()  # there were none then
     with LogWriter(tmp_path) as writer:
         writer.append(decision("b", end="horizon", task="sums", request_time=1_800_000_000.0))
     assert read_log(tmp_path).rows["task"].to_pylist() == [None, "sums"]

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.exploration import Exploration, distribution, sample
+from hierrouter_jax.outcomes.ties import first_best
 
 ALL = np.ones(3, dtype=bool)
 
@@ -60,7 +61,8 @@ def test_a_distribution_sums_to_one_and_leaves_out_what_is_masked(decision, expl
     np.testing.assert_allclose(probs.sum(axis=-1), 1, atol=1e-12)
     assert (probs[~mask] == 0).all()
     assert (probs >= 0).all()
-    greedy = np.where(mask, logits, -np.inf).argmax(axis=-1)
+    scores = np.where(mask, logits, -np.inf)
+    greedy = scores.argmax(axis=-1) if explore.kind == "softmax" else first_best(scores, np.arange(scores.shape[-1]))
     assert (probs[np.arange(len(probs)), greedy] >= probs.max(axis=-1) - 1e-12).all()
 
 

@@ -16,6 +16,7 @@ from hierrouter_jax.outcomes.parts import (
     rewrite_nodes,
     with_columns,
 )
+from hierrouter_jax.sums import SUMS
 
 
 def test_pieces_by_hand():
@@ -66,7 +67,7 @@ def test_a_rewriting_puts_every_file_in_place_and_one_that_decided_is_finished(t
     write_json(tmp_path / "table.next.json", header | {"is": "newer"})
     finish_rewriting(tmp_path)
     assert list(node_files(tmp_path, header).values()) == [new, new]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["nodes", "table.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SUMS, "nodes", "table.json"]
 
 
 def test_embeddings_come_back_from_their_files(tmp_path):

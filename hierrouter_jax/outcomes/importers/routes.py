@@ -82,13 +82,14 @@ def spanned_tree(routes: Sequence[tuple[str, ...]], queries: int) -> tuple[list[
       InputError: if a table of that tree would be too large.
     """
     models = sorted({model for route in routes for model in route})
-    tree = HopTree(len(models), max(map(len, routes)))
-    if tree.num_nodes * queries > _MOST_CELLS:
+    hops = max(map(len, routes))
+    nodes = sum(len(models) ** hop for hop in range(hops + 1))
+    if nodes * queries > _MOST_CELLS:
         raise InputError(
-            f"routes of {tree.horizon} hops over {len(models)} models make a tree of {tree.num_nodes:,} nodes, too "
+            f"routes of {hops} hops over {len(models)} models make a tree of {nodes:,} nodes, too "
             f"large for {queries:,} queries; import fewer models, shorter routes or fewer queries"
         )
-    return models, tree
+    return models, HopTree(len(models), hops)
 
 
 def prompts(frame: pd.DataFrame) -> pd.Series:
