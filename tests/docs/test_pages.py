@@ -28,6 +28,7 @@ LONGEST = (
     "opponents",
     "tutorial",
     "learn-from-logs",
+    "transfer",
 )
 WITH_BLOCKS = [
     pytest.param(page, marks=[pytest.mark.extended] if page.stem in LONGEST else [], id=page.stem)
