@@ -82,6 +82,7 @@ def pool(model: Path, slots: int, tokens: int) -> dict[str, Any]:
     """Three members behind one server that is started for them."""
     size = str(slots * 1024)
     command = ["llama-server", "-m", str(model.resolve()), "--port", "{port}", "--parallel", str(slots), "-c", size]
+    command += ["--no-cache-prompt"]  # a prefix that was read in another batch rounds otherwise
     endpoint = {"command": command, "model": model.stem, "weights": model.name, "concurrency": slots, "timeout": 3600}
     member = {"kind": "openai", "chat": True, "max_new_tokens": tokens, "base_rate": 1.0, "endpoint": endpoint}
     return {"models": [{"name": f"m{number}", "system": told, **member} for number, told in enumerate(TOLD)]}

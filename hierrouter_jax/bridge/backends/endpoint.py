@@ -30,8 +30,8 @@ from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
 
 Answer = Generation | Failure
-_PING_SECONDS = 10.0
-_MOMENT = 0.2  # seconds that a look at what has ended may take
+Unanswered = APIConnectionError | TimeoutError | ConnectionError
+_PING_SECONDS, _MOMENT = 10.0, 0.2  # that a look at whether it answers, and at what has ended, may take
 _END = object()
 
 
@@ -201,7 +201,7 @@ class EndpointClient:
                 if not refusal.unpaid and await retries.again(refusal.status, answer.response.headers):
                     continue
                 return as_failure(refusal, self._endpoint, retries)
-            if isinstance(answer, APIConnectionError | TimeoutError):
+            if isinstance(answer, Unanswered):
                 if not await retries.again(None, {}):
                     return await self._lost(answer, retries)
                 continue
@@ -210,7 +210,7 @@ class EndpointClient:
                 self._limit_name = limit_name
             return answer
 
-    async def _send(self, fields: dict[str, Any]) -> Answer | APIStatusError | APIConnectionError | TimeoutError:
+    async def _send(self, fields: dict[str, Any]) -> Answer | APIStatusError | Unanswered:
         """One request, and what came of it; a server that this run started is waited for."""
         raw = await self._create_one(fields)
         if not hasattr(raw, "http_response"):
@@ -233,6 +233,10 @@ class EndpointClient:
                 return await self._create(model=self._endpoint.model, **fields)
         except (APIStatusError, APIConnectionError, TimeoutError) as error:
             return error
+        except AttributeError as error:
+            if error.name != "getpeername":  # of a connection that was reset as it was made, as anyio has it
+                raise
+            return ConnectionResetError(str(error))
         except APIError as error:
             return Failure(f"{self._endpoint.base_url} sent a reply that is no completion ({error})")
 

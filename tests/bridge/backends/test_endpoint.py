@@ -150,3 +150,21 @@ def test_it_may_be_called_inside_a_running_event_loop(server):
         return backend(server).generate(["a"])[0].text
 
     assert asyncio.run(ask()) == "A"
+
+
+def test_a_connection_that_is_reset_as_it_is_made_is_tried_again(server):
+    """anyio then asks a socket that is gone for its peer; any other such error is a fault, and is raised."""
+    calling = backend(server)
+    create, troubles = calling.client._create, [AttributeError(name="getpeername", obj=None)]
+
+    async def troubled(**fields):
+        if troubles:
+            raise troubles.pop()
+        return await create(**fields)
+
+    calling.client._create = troubled
+    assert [answer.text for answer in calling.generate(PROMPTS[:1])] == ["PROMPT 0"]
+    assert len(server.asked) == 1
+    troubles.append(AttributeError(name="split", obj=None))
+    with pytest.raises(AttributeError):
+        calling.generate(PROMPTS[1:2])
