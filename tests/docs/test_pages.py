@@ -29,6 +29,7 @@ LONGEST = (
     "tutorial",
     "learn-from-logs",
     "transfer",
+    "rewards",
 )
 WITH_BLOCKS = [
     pytest.param(page, marks=[pytest.mark.extended] if page.stem in LONGEST else [], id=page.stem)

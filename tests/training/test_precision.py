@@ -63,6 +63,7 @@ def run(tmp_path, *arguments: str, x64: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.extended
 def test_a_python_process_of_64_bits_trains_and_judges_as_one_of_32(tmp_path):
     save_table(random_table(queries=60), tmp_path / "table")
     narrow, wide = (json.loads(run(tmp_path, "-c", SCRIPT, str(tmp_path / "table"), x64=bits)) for bits in ("0", "1"))

@@ -38,7 +38,7 @@ def test_a_child_that_will_not_end_is_killed(tmp_path):
     "number",
     [
         signal.SIGKILL,
-        signal.SIGINT,
+        pytest.param(signal.SIGINT, marks=pytest.mark.extended),
         pytest.param(signal.SIGTERM, marks=pytest.mark.extended),
         pytest.param(signal.SIGHUP, marks=pytest.mark.extended),
     ],
