@@ -30,6 +30,8 @@ LONGEST = (
     "learn-from-logs",
     "transfer",
     "rewards",
+    "results",
+    "conditions",
 )
 WITH_BLOCKS = [
     pytest.param(page, marks=[pytest.mark.extended] if page.stem in LONGEST else [], id=page.stem)

@@ -109,6 +109,7 @@ def test_the_weak_pool_is_weak():
     assert table.quality[rows, oracle_stop(table)].mean() == pytest.approx(0.76, abs=0.06)
 
 
+@pytest.mark.extended
 def test_on_a_weak_pool_it_does_not_lose_to_the_task_sequence():
     assert "worse" not in [verdict.word for verdict in verdicts(compared(0, ("task-sequence",)))]
 
