@@ -62,7 +62,7 @@ class TableHeader:
         if not 1 <= self.parts <= MAX_PARTS:
             raise InputError(f"parts is {self.parts}, but must be 1 to {MAX_PARTS:,}")
         try:
-            self.tree  # noqa: B018 (it refuses what is none)
+            _ = self.tree  # it refuses what is none
         except ValueError as error:
             raise InputError(f"pool and horizon: {error}") from None
 

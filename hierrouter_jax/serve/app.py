@@ -19,7 +19,7 @@ from hierrouter_jax.bridge.backends.interface import Piece
 from hierrouter_jax.bridge.transcript import Hop
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.serve import chat, messages, responses
-from hierrouter_jax.serve.episode import Choice, Episode, Event, NoAnswer
+from hierrouter_jax.serve.episode import Choice, Episode, Event, FailedHop, NoAnswer
 from hierrouter_jax.serve.limits import Guard, Refused, error_body, hosts_of, kind_of
 from hierrouter_jax.serve.page_files import PageFiles
 from hierrouter_jax.serve.router import Router
@@ -214,7 +214,8 @@ def _comment(event: Event | None, actions: list[str]) -> str:
         return f"hop {json.dumps(hop_data(event, actions))}"
     if isinstance(event, Choice):
         return f"decision {json.dumps(choice_data(event, actions))}"
-    return f"failed {json.dumps(failed_data(event))}"  # type: ignore[arg-type]
+    assert isinstance(event, FailedHop)  # pieces are no comments
+    return f"failed {json.dumps(failed_data(event))}"
 
 
 def _extension(episode: Episode, service: Service) -> dict[str, Any]:

@@ -227,6 +227,6 @@ def _with_text(answer: Generation, text: str) -> Generation:
 def changed_generation(answer: Generation, **changes: Any) -> Generation:
     """The generation with other values of some fields; its tool calls stay."""
     changed = answer._replace(**changes)
-    if isinstance(answer, ToolCalls):
-        changed.calls = answer.calls  # type: ignore[attr-defined]
+    if isinstance(answer, ToolCalls) and isinstance(changed, ToolCalls):
+        changed.calls = answer.calls
     return changed

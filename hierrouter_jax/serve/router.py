@@ -63,8 +63,11 @@ class Router:
           InputError: if one of them cannot be read, or the pool is not the policy's.
         """
         bundle, config = PolicyBundle.load(policy_folder(policy)), load_pool(config_path(str(pool)))
-        temporary = None if logs else TemporaryDirectory(prefix="hierrouter-servers-")
-        servers = Servers(logs or Path(temporary.name))  # type: ignore[union-attr]
+        temporary = None
+        if logs is None:
+            temporary = TemporaryDirectory(prefix="hierrouter-servers-")
+            logs = Path(temporary.name)
+        servers = Servers(logs)
         router = cls(bundle, load_backends(config, servers), build_encoder(bundle.encoder), config.prompt, servers)
         router._logs = temporary
         return router
@@ -93,9 +96,10 @@ class Router:
         Raises:
           InputError: before any call, as of `route_many`; or if no call was answered.
         """
-        settings = {"cost_weight": cost_weight, "budget": budget, "max_hops": max_hops, "task": task}
+        settings: dict[str, Any] = {"cost_weight": cost_weight, "budget": budget, "max_hops": max_hops, "task": task}
         if isinstance(question, str | Query):
-            return self.route_many([question], **settings, progress=False)[0]  # type: ignore[arg-type]
+            asked: Any = [question]  # of one kind
+            return self.route_many(asked, **settings, progress=False)[0]
         return asyncio.run(self._alone(question, settings))
 
     def route_many(

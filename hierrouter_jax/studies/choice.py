@@ -200,8 +200,8 @@ def _sequences(
         route = tree.route(int(node))
         for stage in range(tree.horizon):
             means[stage, task, route[stage] if stage < len(route) else tree.num_models] = _CERTAINTY
-    weights = blank.replace(means=means)  # type: ignore[attr-defined]
-    return weights if classifiers is None else weights.replace(task_kernel=classifiers[0], task_bias=classifiers[1])
+    weights = replace(blank, means=means)
+    return weights if classifiers is None else replace(weights, task_kernel=classifiers[0], task_bias=classifiers[1])
 
 
 def _plan(
