@@ -98,8 +98,8 @@ class Router:
         """
         settings: dict[str, Any] = {"cost_weight": cost_weight, "budget": budget, "max_hops": max_hops, "task": task}
         if isinstance(question, str | Query):
-            asked: Any = [question]  # of one kind
-            return self.route_many(asked, **settings, progress=False)[0]
+            questions: Any = [question]  # of one kind
+            return self.route_many(questions, **settings, progress=False)[0]
         return asyncio.run(self._alone(question, settings))
 
     def route_many(
