@@ -33,6 +33,7 @@ def main(
     questions: int = 60,
     tokens: int = 32,
     seed: int = 0,
+    options: tuple[str, ...] = (),
     out: Path = Path("runs/bench/serve_parity.json"),
 ) -> None:
     """Route the same questions both ways, and count the equal ones.
@@ -43,11 +44,12 @@ def main(
       questions: number of questions.
       tokens: tokens that a hop may write.
       seed: seed of the policy.
+      options: more options of llama-server, such as `[--no-repack]`.
       out: file to write.
     """
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        (home / "pool.yaml").write_text(yaml.safe_dump(pool(model, slots, tokens)))
+        (home / "pool.yaml").write_text(yaml.safe_dump(pool(model, slots, tokens, options)))
         members = tuple(PricedModel(f"m{number}", 1.0, 1.0, max_new_tokens=tokens) for number in range(len(TOLD)))
         replace(random_policy(seed), pool=members).save(home / "policy")
         (home / "questions.txt").write_text("\n".join(asked(questions)))
@@ -78,12 +80,18 @@ def main(
     write_json(out, {"slots": slots, "questions": questions, "hops": hops, "routes": routes, "equal": equal})
 
 
-def pool(model: Path, slots: int, tokens: int) -> dict[str, Any]:
+def pool(model: Path, slots: int, tokens: int, options: tuple[str, ...]) -> dict[str, Any]:
     """Three members behind one server that is started for them."""
     size = str(slots * 1024)
     command = ["llama-server", "-m", str(model.resolve()), "--port", "{port}", "--parallel", str(slots), "-c", size]
     command += ["--no-cache-prompt"]  # a prefix that was read in another batch rounds otherwise
-    endpoint = {"command": command, "model": model.stem, "weights": model.name, "concurrency": slots, "timeout": 3600}
+    endpoint = {
+        "command": [*command, *options],
+        "model": model.stem,
+        "weights": model.name,
+        "concurrency": slots,
+        "timeout": 3600,
+    }
     member = {"kind": "openai", "chat": True, "max_new_tokens": tokens, "base_rate": 1.0, "endpoint": endpoint}
     return {"models": [{"name": f"m{number}", "system": told, **member} for number, told in enumerate(TOLD)]}
 
