@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from hierrouter_jax.outcomes.table import Context
 
 HASH_BUCKETS = 2**14
-LONGEST_CHARACTERS, LONGEST_WORDS = 4, 2
+LONGEST_CHARACTERS = 4
 _NUMBER, _WORD = re.compile(r"\d+"), re.compile(r"\w+|[^\w\s]")
 
 

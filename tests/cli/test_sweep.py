@@ -13,7 +13,10 @@ from hierrouter_jax.cli.main import main, parse
 from hierrouter_jax.config import PACKAGE
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
+from tests.compiling import compiled_quickly
 from tests.sweeps.sweep_run import TABLE
+
+__all__ = ["compiled_quickly"]
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = """
@@ -34,21 +37,6 @@ from tests.sweeps.sweep_run import slowly
 Finished.add = slowly(Finished.add)
 sys.exit(main(sys.argv[1:]))
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly(tmp_path_factory):
-    """Here and in the processes that these tests start, which share what they compile."""
-    told = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("xla")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        "JAX_PLATFORMS": "cpu",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in told.items():
-            patch.setenv(name, value)
-        yield
 
 
 def stopped(folder: Path, command: list[str], how: signal.Signals, after: int) -> subprocess.CompletedProcess:

@@ -22,26 +22,14 @@ from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.sweeps.result import load_sweep
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.sweeps.workers import WorkerError
+from tests.compiling import compiled_quickly
 from tests.sweeps.sweep_run import EXACT, HYPERS, TABLE, run
 from tests.tables import random_table
 
+__all__ = ["compiled_quickly"]
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly(tmp_path_factory):
-    """Here and in the processes that these tests start, which share what they compile."""
-    told = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("xla")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        "JAX_PLATFORMS": "cpu",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in told.items():
-            patch.setenv(name, value)
-        yield
 
 
 @pytest.fixture(scope="module")

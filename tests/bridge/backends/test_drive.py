@@ -2,32 +2,13 @@
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Doubt, Generation, OpenGate, drive, load_backends, refusals
+from hierrouter_jax.bridge.backends import Doubt, Generation, OpenGate, drive
 from hierrouter_jax.bridge.backends.drive import FIRST_CALLS
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
-from tests.bridge.endpoints import Asked, FakeServer, Reply, completion, upper
+from tests.bridge.backends.asking import PROMPTS, answers, backend, quick
+from tests.bridge.endpoints import Asked, Reply, completion, upper
 
-PROMPTS = [f"prompt {row}" for row in range(12)]
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(refusals, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(refusals, "LONGEST_WAIT", 0.02)
-
-
-def backend(server: FakeServer, chat: bool = False, **endpoint):
-    at = Endpoint(server.url, "m", **{"retries": 2, **endpoint})
-    config = ModelConfig("model", max_new_tokens=9, kind="openai", endpoint=at, base_rate=1.0, chat=chat)
-    return load_backends(PoolConfig((config,)))[0]
-
-
-def answers(asking, prompts=PROMPTS, doubt=None, **more):
-    made = {}
-    for part in drive(asking, [prompts], doubt or Doubt(), **more):
-        made |= part
-    return made
+__all__ = ["quick"]
 
 
 REFUSALS = [Reply({"error": "no"}, status) for status in (400, 401, 402, 403, 404, 405, 406, 410, 418, 422, 451)]
@@ -37,7 +18,7 @@ REFUSALS = [Reply({"error": "no"}, status) for status in (400, 401, 402, 403, 40
 @pytest.mark.parametrize(("at", "concurrency"), [(0, 1), (7, 4)])
 def test_a_refusal_of_one_call_is_its_own(server, reply, at, concurrency):
     server.rule = lambda asked: reply if asked.prompt == PROMPTS[at] else upper(asked)
-    made = answers(backend(server, concurrency=concurrency))
+    made = answers(backend(server, {"concurrency": concurrency}))
     assert [isinstance(made[prompt], Generation) for prompt in PROMPTS] == [row != at for row in range(12)]
 
 
@@ -45,7 +26,7 @@ def test_a_refusal_of_one_call_is_its_own(server, reply, at, concurrency):
 def test_a_refusal_of_the_first_calls_is_every_calls(server, reply):
     server.rule = lambda asked: reply
     with pytest.raises(InputError, match=f"^{server.url} "):
-        answers(backend(server, concurrency=1))
+        answers(backend(server, {"concurrency": 1}))
     assert len(server.asked) == FIRST_CALLS
     with pytest.raises(InputError):
         answers(backend(server), PROMPTS[:2])
@@ -71,14 +52,14 @@ def test_all_but_the_last_of_many_slots_may_be_refused(server):
         )
 
     server.rule = rule
-    made = answers(backend(server, concurrency=12), refused_before=frozenset())
+    made = answers(backend(server, {"concurrency": 12}), refused_before=frozenset())
     assert sum(isinstance(answer, Generation) for answer in made.values()) == 1
 
 
 def test_what_the_gate_raises_comes_after_the_calls_under_way(server):
     """The fourth call may not begin: the three before it are answered all the same."""
     server.rule = lambda asked: Reply(completion(asked, "x"), seconds=0.05)
-    streaming = backend(server, concurrency=4)
+    streaming = backend(server, {"concurrency": 4})
     kept: list[str] = []
 
     class Gate(OpenGate):

@@ -7,26 +7,13 @@ import time
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure, Generation, load_backends, refusals
+from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
-from tests.bridge.endpoints import Asked, FakeServer, Reply, completion, upper
+from tests.bridge.backends.asking import PROMPTS, backend, quick
+from tests.bridge.endpoints import Asked, Reply, completion, upper
 
-PROMPTS = [f"prompt {row}" for row in range(12)]
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(refusals, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(refusals, "LONGEST_WAIT", 0.1)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
-
-
-def backend(server: FakeServer, endpoint=(), **changes):
-    where = Endpoint(server.url, "m", **{"retries": 3, **dict(endpoint)})
-    config = ModelConfig("model", max_new_tokens=9, kind="openai", endpoint=where, base_rate=1.0, **changes)
-    return load_backends(PoolConfig((config,)))[0]
+__all__ = ["quick"]
 
 
 def failing(status: int = 500, body=None, until: int = 10**9, **reply):

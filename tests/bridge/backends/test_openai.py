@@ -4,27 +4,15 @@ import json
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure, load_backends, refusals
+from hierrouter_jax.bridge.backends import Failure
 from hierrouter_jax.bridge.backends.drive import FIRST_CALLS
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, Sampling
+from hierrouter_jax.bridge.pool import Sampling
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Turn
+from tests.bridge.backends.asking import PROMPTS, backend, quick
 from tests.bridge.endpoints import FakeServer, Reply, completion, upper
 
-PROMPTS = [f"prompt {row}" for row in range(12)]
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(refusals, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(refusals, "LONGEST_WAIT", 0.1)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
-
-
-def backend(server: FakeServer, endpoint=(), **changes):
-    where = Endpoint(server.url, "m", **{"retries": 3, **dict(endpoint)})
-    config = ModelConfig("model", max_new_tokens=9, kind="openai", endpoint=where, base_rate=1.0, **changes)
-    return load_backends(PoolConfig((config,)))[0]
+__all__ = ["quick"]
 
 
 def test_a_chat_is_asked_and_read(server):

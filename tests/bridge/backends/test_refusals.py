@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Doubt, Failure, Generation, drive, load_backends, refusals
+from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.backends.refusals import (
     Retries,
     as_failure,
@@ -16,31 +16,14 @@ from hierrouter_jax.bridge.backends.refusals import (
     retry_after,
     wants_other_limit,
 )
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
+from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.errors import InputError
-from tests.bridge.endpoints import FakeServer, Reply, completion, upper
+from tests.bridge.backends.asking import PROMPTS, answers, backend, quick
+from tests.bridge.endpoints import Reply, completion, upper
+
+__all__ = ["quick"]
 
 URL = "http://x/v1"
-PROMPTS = [f"prompt {row}" for row in range(12)]
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(refusals, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(refusals, "LONGEST_WAIT", 0.02)
-
-
-def backend(server: FakeServer, chat: bool = False, **endpoint):
-    at = Endpoint(server.url, "m", **{"retries": 2, **endpoint})
-    config = ModelConfig("model", max_new_tokens=9, kind="openai", endpoint=at, base_rate=1.0, chat=chat)
-    return load_backends(PoolConfig((config,)))[0]
-
-
-def answers(asking, prompts=PROMPTS, doubt=None, **more):
-    made = {}
-    for part in drive(asking, [prompts], doubt or Doubt(), **more):
-        made |= part
-    return made
 
 
 def failure(status: int, body) -> Failure:
@@ -133,7 +116,7 @@ SUPERFLUOUS = [
 @pytest.mark.parametrize(("status", "body", "field"), SUPERFLUOUS)
 def test_a_field_that_need_not_be_there_is_left_out_from_then_on(server, status, body, field):
     server.rule = lambda asked: Reply(body, status) if field in asked.fields else upper(asked)
-    asking = backend(server, concurrency=1)
+    asking = backend(server, {"concurrency": 1})
     assert [answer.text for answer in answers(asking, PROMPTS[:3]).values()] == ["PROMPT 0", "PROMPT 1", "PROMPT 2"]
     assert len(server.asked) == 1 + 3
     assert dispensable(refused(status, json.dumps(body).encode(), ""), {field}) == {field}
@@ -144,7 +127,7 @@ def test_a_field_is_missed_only_where_that_helped(server):
     """A refusal that merely quotes the request takes nothing from the other calls."""
     quoted = Reply({"error": {"message": "blocked: {'logprobs': 1, 'prompt': ..}"}}, 400)
     server.rule = lambda asked: quoted if asked.prompt == "prompt 0" else upper(asked)
-    made = answers(backend(server, concurrency=1), PROMPTS[:2])
+    made = answers(backend(server, {"concurrency": 1}), PROMPTS[:2])
     assert isinstance(made["prompt 0"], Failure)
     assert "logprobs" in server.asked[-1].fields
 
@@ -163,7 +146,7 @@ LIMITS = [
 @pytest.mark.parametrize("chat", [True, False])
 def test_the_limit_has_a_second_name(server, body, chat):
     server.rule = lambda asked: Reply(body, 400) if "max_tokens" in asked.fields else upper(asked)
-    asking = backend(server, chat, concurrency=1)
+    asking = backend(server, {"concurrency": 1}, chat=chat)
     assert len(answers(asking, PROMPTS[:3])) == 3
     assert len(server.asked) == 1 + 3
     assert server.asked[-1].fields["max_completion_tokens"] == 9
@@ -176,11 +159,11 @@ def test_a_limit_that_is_too_large_is_not_renamed():
 
 def test_any_field_can_be_left_out_by_a_setting(server):
     left = ("temperature", "max_tokens", "frequency_penalty", "logprobs")
-    answers(backend(server, leave_out=left), PROMPTS[:1])
+    answers(backend(server, {"leave_out": left}), PROMPTS[:1])
     assert server.asked[0].fields.keys() == {"model", "prompt"}
-    plain, without = backend(server), backend(server, leave_out=("logprobs", "frequency_penalty"))
+    plain, without = backend(server), backend(server, {"leave_out": ("logprobs", "frequency_penalty")})
     assert plain.identity == without.identity  # the answers are the same
-    assert plain.identity != backend(server, leave_out=("temperature",)).identity
+    assert plain.identity != backend(server, {"leave_out": ("temperature",)}).identity
     with pytest.raises(InputError, match=r"leave_out holds 'temprature', .* did you mean temperature\?"):
         Endpoint(URL, "m", leave_out=("temprature",))
 
@@ -211,14 +194,14 @@ def test_any_field_can_be_left_out_by_a_setting(server):
 )
 def test_retries_that_are_claimed_were_made(server, headers, status, requests, words):
     server.rule = lambda asked: Reply({"error": "no"}, status, headers) if asked.prompt == "bad" else upper(asked)
-    made = answers(backend(server, concurrency=1), ["good", "bad"])
+    made = answers(backend(server, {"concurrency": 1, "retries": 2}), ["good", "bad"])
     assert words in made["bad"].reason
     assert len(server.asked) == 1 + requests
 
 
 def test_no_retry_is_claimed_where_none_is_allowed(server):
     server.rule = lambda asked: Reply(drop=True) if asked.prompt == "bad" else upper(asked)
-    made = answers(backend(server, retries=0), ["good", "bad"])
+    made = answers(backend(server, {"retries": 0}), ["good", "bad"])
     assert made["bad"] == Failure(f"the connection to {server.url} failed")
 
 
@@ -257,7 +240,7 @@ def test_in_a_hurry_nothing_is_tried_again(server):
 def test_a_call_takes_no_longer_than_its_timeout_however_the_reply_trickles(server):
     server.rule = lambda asked: Reply(completion(asked, "x"), trickle=0.1) if asked.prompt == "slow" else upper(asked)
     started = time.monotonic()
-    made = answers(backend(server, timeout=0.4, retries=0), ["quick", "slow"])
+    made = answers(backend(server, {"timeout": 0.4, "retries": 0}), ["quick", "slow"])
     assert "gave no answer in time" in made["slow"].reason
     assert isinstance(made["quick"], Generation)
     assert time.monotonic() - started < 15
