@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from hierrouter_jax.baselines.registry import opponents_of
+from hierrouter_jax.evaluation.paired import holm
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -67,27 +69,34 @@ def test_closed_form_opponents_do_the_same_exactly(horizon, missing):
             np.testing.assert_allclose(getattr(one, field), getattr(other, field), rtol=0, atol=1e-12, err_msg=name)
 
 
-def within_two_standard_errors(table: OutcomeTable, learner: str, seeds: int) -> None:
-    means, errors = [], []
+def accuracies(table: OutcomeTable, learner: str, seeds: int) -> list[np.ndarray]:
+    """Test accuracy of each seed, in the pool's own order and in another."""
+    scores = []
     for whole in (table, permuted(table, 3)[0]):
         fitted = fit_features(whole.split("train"), 6)
         static, hyper = static_of(learner, STATIC), LearnerHyper(learning_rate=1e-2)
         result = train_many(whole, static, hyper, seeds, features=fitted, layout="map", progress=False)
-        scores = result.frame["accuracy"].to_numpy()
-        means.append(scores.mean())
-        errors.append(scores.std(ddof=1) / np.sqrt(seeds))
-    assert abs(means[0] - means[1]) <= 2 * np.hypot(*errors) + 1e-9, (learner, means, errors)
+        scores.append(result.frame["accuracy"].to_numpy())
+    return scores
 
 
 @pytest.mark.parametrize("learner", [pytest.param("ppo", marks=EXTENDED), "exact+stop"])
 def test_learners_do_as_well(learner):
-    within_two_standard_errors(scout(), learner, seeds=4)
+    one, other = accuracies(scout(), learner, seeds=4)
+    error = np.hypot(one.std(ddof=1), other.std(ddof=1)) / np.sqrt(4)
+    assert abs(one.mean() - other.mean()) <= 2 * error + 1e-9, (one, other)
 
 
 @EXTENDED
-@pytest.mark.parametrize("learner", ["ppo", "ppo+stop", "exact", "exact+stop", "all-actions"])
-@pytest.mark.parametrize(("horizon", "missing"), CASES)
-def test_learners_do_as_well_on_every_shape(learner, horizon, missing):
-    within_two_standard_errors(
-        random_table(5, queries=150, horizon=horizon, missing=missing, embedding=16), learner, seeds=8
-    )
+def test_learners_do_as_well_on_every_shape():
+    """Of thirty pairs that do not differ two lie two standard errors apart on average, more than six once in 380."""
+    apart, p_values = [], []
+    for horizon, missing in CASES:
+        table = random_table(5, queries=150, horizon=horizon, missing=missing, embedding=16)
+        for learner in ("ppo", "ppo+stop", "exact", "exact+stop", "all-actions"):
+            one, other = accuracies(table, learner, seeds=8)
+            gap, error = abs(one.mean() - other.mean()), np.hypot(one.std(ddof=1), other.std(ddof=1)) / np.sqrt(8)
+            apart.append(gap > 2 * error + 1e-9)
+            p_values.append(stats.ttest_ind(one, other, equal_var=False).pvalue if gap > 1e-9 else 1.0)
+    assert sum(apart) <= 6
+    assert min(holm(np.array(p_values))) > 0.05

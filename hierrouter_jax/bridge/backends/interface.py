@@ -100,6 +100,17 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class Greedy(Protocol):
+    """A backend whose response, where it ended by itself, is the one under any larger limit, too.
+
+    Attributes:
+      family: identity without the limit; None where decoding is not greedy.
+    """
+
+    family: str | None
+
+
+@runtime_checkable
 class Streaming(Protocol):
     """A backend that has several calls under way at once, each answered by itself."""
 

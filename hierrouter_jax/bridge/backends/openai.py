@@ -1,7 +1,7 @@
 """The backend that calls an OpenAI-compatible endpoint: vLLM, SGLang, llama.cpp, `transformers serve`, a vendor."""
 
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -61,7 +61,9 @@ class OpenAIBackend:
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
         self.positions: int | None = reach(config, known)
-        self.identity = self._identity()
+        self.identity = self._identity(self._decoding)
+        capless = {name: value for name, value in self._decoding.items() if name != "max_tokens"}
+        self.family: str | None = self._identity(capless) if config.sampling.greedy else None
         key = read_key(config.name, self._endpoint)
         self.client = EndpointClient(self._endpoint, config.chat, key, config.max_new_tokens, self._server)
 
@@ -70,12 +72,12 @@ class OpenAIBackend:
         """Seconds that a server of this run took to start, all its starts together."""
         return 0.0 if self._server is None else self._server.downtime
 
-    def _identity(self) -> str:
+    def _identity(self, fields: Mapping[str, Any]) -> str:
         """Names the weights behind the URL, how they decode and what they are told first; never the key."""
         endpoint, context = self._endpoint, {"chat": self.config.chat, "system": self.config.system}
         weights = endpoint.weights or f"{endpoint.model}@{endpoint.base_url.rstrip('/')}"
         seed = {} if self.config.sampling.greedy else {"seed": self.config.sampling.seed}
-        decoding = {**self._decoding, **seed}
+        decoding = {**fields, **seed}
         for name in set(endpoint.leave_out) - set(DISPENSABLE):  # without those the answers are the same
             decoding.pop("extra_body" if name == "top_k" else name, None)
         return f"openai/{weights}/{json.dumps({**decoding, **context})}"

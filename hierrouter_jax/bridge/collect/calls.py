@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hierrouter_jax.bridge.backends import Answers, Backend, Doubt, Failure, drive
-from hierrouter_jax.bridge.backends.interface import Streaming
+from hierrouter_jax.bridge.backends.interface import Greedy, Streaming
 from hierrouter_jax.bridge.cache import CallCache, call_key
 from hierrouter_jax.bridge.collect.budget import Budget, BudgetReached, Meter
 from hierrouter_jax.errors import InputError, Unfinished
@@ -35,6 +35,9 @@ class Calls:
     in part. A streaming backend has calls under way without any such barrier.
 
     What has ended is one transaction of the cache: a batch, or the calls that ended in the same moment.
+
+    Of endpoints that decode greedily and differ in `max_new_tokens` alone, a response that ended by itself below the
+    limit of both is the response of both: it is asked for once.
 
     While there is a file `pause` beside the call cache no call begins: those under way end and are kept, then the
     collection waits until the file is gone.
@@ -66,6 +69,7 @@ class Calls:
     ) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but must be at least 1")
+        self._backends = tuple(backends)
         self.cache, self._batch_size, self._gives_up = cache, batch_size, gives_up
         self.meter = Meter(backends, cache, budget, money_unit)
         self.failures: dict[bytes, str] = {}
@@ -90,6 +94,7 @@ class Calls:
         keys = {prompt: call_key(backend.identity, prompt) for prompt in prompts}
         failed = {prompt: Failure(self.failures[key]) for prompt, key in keys.items() if key in self.failures}
         known = self.cache.get_many(backend.identity, [prompt for prompt in prompts if prompt not in failed])
+        known |= self._under_other_limits(backend, [prompt for prompt in prompts if prompt not in known])
         yield {**known, **failed}, False
         fresh = sorted((prompt for prompt, key in keys.items() if key not in self._asked), key=_length)
         self._asked.update(keys.values())
@@ -98,6 +103,18 @@ class Calls:
         if batches:
             for answers in self._call(backend, batches):
                 yield answers, True
+
+    def _under_other_limits(self, backend: Backend, prompts: Sequence[Prompt]) -> Answers:
+        """Responses that the same model gave with another `max_new_tokens`, and that it would give again."""
+        if not (isinstance(backend, Greedy) and backend.family and prompts):
+            return {}
+        known: Answers = {}
+        alike = {one.identity for one in self._backends if isinstance(one, Greedy) and one.family == backend.family}
+        for identity in sorted(alike - {backend.identity}):
+            for prompt, response in self.cache.get_many(identity, prompts).items():
+                if response.finish_reason == "stop" and response.tokens_out < backend.max_new_tokens:
+                    known[prompt] = response
+        return known
 
     def _call(self, backend: Backend, batches: list[list[Prompt]]) -> Iterator[Answers]:
         identity = backend.identity

@@ -10,7 +10,7 @@ from hierrouter_jax.bridge.backends import Failure, load_backends
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, BudgetReached, Calls, CallsFailed, collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
@@ -204,3 +204,27 @@ def test_batches_do_not_depend_on_what_the_cache_knows(run_pair, pair, programme
     again[1].survives = float("inf")
     run_pair(again, cache, batch_size=2)
     assert [batch for backend in again for batch in backend.asked] == whole
+
+
+@pytest.mark.parametrize(("temperature", "requests"), [(0.0, 3), (0.7, 4)])
+def test_a_greedy_response_that_ended_is_that_under_any_larger_limit(server, temperature, requests):
+    """One response ends below both limits; the other is cut off at nine tokens, and asked for again at twenty."""
+
+    def rule(asked: Asked) -> Reply:
+        whole = "x" * (5 if asked.prompt == "short" else 15)
+        limit = asked.fields["max_tokens"]
+        return Reply(completion(asked, whole[:limit], "stop" if len(whole) < limit else "length"))
+
+    server.rule = rule
+    shared = {"kind": "openai", "endpoint": Endpoint(server.url, "m"), "base_rate": 1.0}
+    sampling = Sampling(temperature=temperature)
+    members = [ModelConfig(f"m{limit}", max_new_tokens=limit, sampling=sampling, **shared) for limit in (9, 20)]
+    backends = load_backends(PoolConfig(tuple(members)))
+    calls, lengths = Calls(backends, CallCache(None)), []
+    for backend in backends:
+        made = {}
+        for part, _ in calls.ask(backend, ["short", "long"]):
+            made |= part
+        lengths.append((len(made["short"].text), len(made["long"].text)))
+    assert lengths == [(5, 9), (5, 15)]
+    assert len(server.asked) == requests
