@@ -113,6 +113,14 @@ def test_cross_validation_is_the_t_test_over_folds():
     assert float(ours.p_value) == pytest.approx(test.pvalue)
 
 
+def test_folds_that_differ_by_less_than_chance_have_the_spread_within_them():
+    """Folds of 0, 4 and 1, 3: both means are 2. Within them 4 + 4 + 1 + 1 over 4 - 2 degrees and 4 queries: 1.25."""
+    tested = np.array([[True, True, False, False], [False, False, True, True]])
+    mean = incomplete_mean(np.array([[0.0, 4.0, 0.0, 0.0], [0.0, 0.0, 1.0, 3.0]]), tested, np.arange(4))
+    width = 12.7062 * np.sqrt(1.25)
+    assert (float(mean.value), float(mean.low), float(mean.high)) == pytest.approx((2, 2 - width, 2 + width), rel=1e-4)
+
+
 def test_what_is_not_tested_does_not_matter():
     rng = np.random.default_rng(5)
     tested = rng.random((4, 30)) < 0.5
