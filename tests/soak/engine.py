@@ -261,8 +261,9 @@ class Soak:
                 said = self.errors.read_text()
                 if code:  # else all was written before
                     assert code == 2, said
-                    assert "no space left on device" in said.splitlines()[-1].lower(), said
-                    assert "Traceback" not in said
+                    last = said.splitlines()[-1].lower()
+                    assert "no space left on device" in last or "disk is full" in last, said
+                    assert "Traceback" not in said, said
                     self.finished(out / "o", self.run(out / "o"))
                     return
             raise AssertionError(f"{self.name}: the disk was never full in time")
