@@ -18,6 +18,15 @@ def test_flips_by_hand():
     assert damaged.tolist() == [[False, False, False, True, True]]
 
 
+@pytest.mark.parametrize(
+    ("right", "repaired", "damaged"),
+    [([0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 0]), ([0, 1, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 1])],
+)
+def test_hops_that_leave_an_answer_as_wrong_or_as_right_flip_nothing(right, repaired, damaged):
+    found = flips(np.array([right], dtype=np.float32), HopTree(1, 4))
+    assert [one.astype(int).tolist() for one in found] == [[repaired], [damaged]]
+
+
 def test_an_answer_of_quality_one_half_is_right():
     repaired, _ = flips(np.array([[0.0, 0.4, 0.5]], dtype=np.float32), HopTree(1, 2))
     assert repaired.tolist() == [[False, False, True]]
