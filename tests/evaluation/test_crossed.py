@@ -114,10 +114,10 @@ def test_cross_validation_is_the_t_test_over_folds():
 
 
 def test_folds_that_differ_by_less_than_chance_have_the_spread_within_them():
-    """Folds of 0, 4 and 1, 3: both means are 2. Within them 4 + 4 + 1 + 1 over 4 - 2 degrees and 4 queries: 1.25."""
-    tested = np.array([[True, True, False, False], [False, False, True, True]])
-    mean = incomplete_mean(np.array([[0.0, 4.0, 0.0, 0.0], [0.0, 0.0, 1.0, 3.0]]), tested, np.arange(4))
-    width = 12.7062 * np.sqrt(1.25)
+    """Folds of 0, 4, 2 and 1, 3, 2: both means are 2. Within them 10 over 6 - 2 degrees and 6 queries: 10 / 24."""
+    tested = np.repeat(np.eye(2, dtype=bool), 3, axis=1)
+    mean = incomplete_mean(np.array([[0.0, 4.0, 2.0] * 2, [1.0, 3.0, 2.0] * 2]), tested, np.arange(6))
+    width = 12.7062 * np.sqrt(10 / 24)
     assert (float(mean.value), float(mean.low), float(mean.high)) == pytest.approx((2, 2 - width, 2 + width), rel=1e-4)
 
 
