@@ -59,7 +59,7 @@ def test_an_empty_tree_is_refused(models, horizon):
         HopTree(models, horizon)
 
 
-@pytest.mark.parametrize(("models", "horizon"), [(1, 2**31 - 1), (2, 31), (3, 20), (2**16, 2), (2, 10**9)])
+@pytest.mark.parametrize(("models", "horizon"), [(1, 2**31 - 1), (2, 31), (3, 20), (2**16, 2), (3, 10**9)])
 def test_a_tree_of_more_nodes_than_an_int32_counts_is_refused(models, horizon):
     with pytest.raises(ValueError, match="2,147,483,647 nodes"):
         HopTree(models, horizon)
