@@ -108,16 +108,13 @@ def _refused(path: Path) -> Iterator[None]:
 def _orbax() -> ModuleType:
     from orbax.checkpoint import v1  # takes a while to import, and most commands do without
 
-    for name in ("absl", "concurrent.futures"):
-        logging.getLogger(name).addFilter(_is_not_raised)
+    logging.getLogger("absl").addFilter(_is_not_raised)
     return v1
 
 
 def _is_not_raised(record: logging.LogRecord) -> bool:
-    """Whether to log: neither what failed in a thread of Orbax, as it is raised here, too, nor what it left behind."""
-    if not record.exc_info:
-        return True
-    return "orbax" not in record.pathname and "Event loop is closed" not in str(record.exc_info[1])
+    """Whether to log: not what failed in a thread of Orbax, with its traceback, as it is raised here, too."""
+    return not (record.exc_info and "orbax" in record.pathname)
 
 
 def flat(tree: Any) -> dict[str, Any]:
