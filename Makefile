@@ -7,12 +7,13 @@ VENV := .venv
 TOOLS := .venv-tools
 SECONDS ?= 600
 KILLS ?= 100
+COUNT ?= 10000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 SOURCES := hierrouter_jax scripts tests docs
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart setup test test-all test-latest fuzz soak audit sbom licences lock lint format docs bench clean
+.PHONY: quickstart setup test test-all test-latest fuzz soak load mutate coverage audit sbom licences lock lint format docs bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/hierrouter quickstart $(ARGS)
@@ -51,6 +52,20 @@ fuzz: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.soak.engine --kills $(KILLS) $(ARGS)
 
+# Memory and descriptors of a large collection and a large sweep: make load COUNT=10000.
+load: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.soak.load collect --count $(COUNT) $(ARGS)
+	$(BIN)/python -m tests.soak.load sweep --count $(COUNT) $(ARGS)
+
+# Small faults planted in the core, and how many of them its tests see; goes on where it was cut off.
+mutate: $(TOOLS)/.installed $(VENV)/.installed-dev
+	$(TOOLS)/bin/python -m scripts.mutants runs/mutate/sample.jsonl
+	$(BIN)/python -u -m scripts.mutate run $(ARGS)
+
+# Lines and branches of each core room that its own tests run; fails below 95 % of the lines.
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.coverage_rooms $(ARGS)
+
 # The core tests on the newest Python here and the newest libraries that pip resolves, in a venv of their own.
 test-latest:
 	$(PYTHON) -m scripts.latest $(ARGS)
@@ -86,7 +101,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 # What looks at the libraries stays apart from them.
 $(TOOLS)/.installed:
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --disable-pip-version-check --quiet pip-audit cyclonedx-bom uv
+	$(TOOLS)/bin/python -m pip install --disable-pip-version-check --quiet pip-audit cyclonedx-bom cosmic-ray uv
 	@touch $@
 
 $(BIN)/pip:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from safetensors.numpy import save_file
 
-from hierrouter_jax.bundle_card import CARD, model_card
+from hierrouter_jax.bundle_card import CARD, OTHER_FORMS, model_card
 from hierrouter_jax.bundle_checks import (
     ACTIVATION,
     CONDITIONS,
@@ -218,7 +218,7 @@ class PolicyBundle(PolicyFields):
         return self.reduction.components.size + multiply_adds(self.kind, self.weights)
 
     def save(self, folder: Path | str, evaluation: Mapping[str, Any] | None = None) -> None:
-        """Write `policy.safetensors`, `policy.json`, their sums and the model card.
+        """Write `policy.safetensors`, `policy.json`, their sums and the model card; other forms of an older policy go.
 
         Args:
           folder: folder of the bundle, made where there is none.
@@ -227,7 +227,7 @@ class PolicyBundle(PolicyFields):
         folder = Path(folder)
         with replacing(folder / WEIGHTS) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in self._tensors().items()}, temporary)
-            begin_anew(folder / HEADER)
+            begin_anew(folder / HEADER, OTHER_FORMS)
         header = {
             "schema_version": self._schema_version,
             "architecture": self._architecture(),

@@ -7,6 +7,7 @@ from typing import Any
 from hierrouter_jax.bundle_checks import PolicyFields
 
 CARD = "README.md"
+ONNX, STABLEHLO = OTHER_FORMS = ("policy.onnx", "policy.stablehlo")  # the policy for other runtimes, beside the bundle
 _OPPONENT = "best-single"  # the row beside the router's own
 
 

@@ -10,9 +10,10 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -92,9 +93,15 @@ def begin_sums(folder: Path) -> None:
             _write(folder, {})
 
 
-def begin_anew(header: Path) -> None:
-    """Take away the file without which nobody reads a folder, and begin its sums anew: a kill leaves no mixture."""
-    header.unlink(missing_ok=True)
+def begin_anew(header: Path, others: Iterable[str] = ()) -> None:
+    """Take away the file without which nobody reads a folder, and begin its sums anew: a kill leaves no mixture.
+
+    Args:
+      header: path of that file.
+      others: names of files beside it that belong to what it described, and go with it.
+    """
+    for path in (header, *(header.parent / name for name in others)):
+        path.unlink(missing_ok=True)
     with _guard:
         _write(header.parent, {})
 
@@ -198,6 +205,29 @@ def arrays_sum(arrays: Mapping[str, np.ndarray]) -> UInt8[np.ndarray, "32"]:
         whole = np.ascontiguousarray(array)
         digest.update(f"{name} {whole.dtype.str} {np.shape(array)}\n".encode() + whole.tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
+
+
+def row_sum(*values: object) -> bytes:
+    """The first 16 bytes of the SHA-256 of a row of a database: numbers, texts, bytes and None, in order."""
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def checked_rows(path: Path | None, table: str, rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """Rows of a database whose last value is the `row_sum` of the others, which are yielded; the first is the key.
+
+    SQLite's own check sees broken pages and order alone: a changed text or number passes it.
+
+    Raises:
+      InputError: naming the file and how to take out the row that is not what was written.
+    """
+    for *values, digest in rows:
+        if row_sum(*values) != digest:
+            key = f"x'{values[0].hex()}'" if isinstance(values[0], bytes) else repr(values[0])
+            raise InputError(
+                f"{path}: a row of {table} is not what was written: the file was changed or damaged; put a copy back, "
+                f'or take the row out, to be made again: sqlite3 {path} "DELETE FROM {table} WHERE key = {key}"'
+            )
+        yield values
 
 
 def _has_line(name: Path) -> bool:

@@ -57,3 +57,14 @@ def test_closed_forms():
 def test_an_empty_tree_is_refused(models, horizon):
     with pytest.raises(ValueError, match="at least one model and one hop"):
         HopTree(models, horizon)
+
+
+@pytest.mark.parametrize(("models", "horizon"), [(1, 2**31 - 1), (2, 31), (3, 20), (2**16, 2), (3, 10**9)])
+def test_a_tree_of_more_nodes_than_an_int32_counts_is_refused(models, horizon):
+    with pytest.raises(ValueError, match="2,147,483,647 nodes"):
+        HopTree(models, horizon)
+
+
+@pytest.mark.parametrize(("models", "horizon", "nodes"), [(1, 2**31 - 2, 2**31 - 1), (2, 30, 2**31 - 1)])
+def test_a_tree_of_as_many_is_not(models, horizon, nodes):
+    assert HopTree(models, horizon).num_nodes == nodes

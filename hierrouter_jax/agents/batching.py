@@ -91,6 +91,21 @@ def reward_weights(hyper: LearnerHyper, conditions: Conditions) -> RewardWeights
     return hyper.reward if conditions.cost_weight is None else replace(hyper.reward, hop_cost=conditions.cost_weight)
 
 
+def reward_unit(weights: RewardWeights) -> Float[Array, ""]:
+    """What learners count returns in: 1, or a tenth of the largest weight where one is above 10 or below -10.
+
+    A value head has to reach returns of 1e6 in steps of the learning rate, and until then its loss leaves nothing of a
+    clipped gradient to the policy; float32 holds no ties to 1e-6 there. Weights of an ordinary size stay as they are.
+    """
+    sizes = [jnp.abs(leaf) for leaf in jax.tree.leaves(replace(weights, overrun_limit=0.0))]
+    return jnp.maximum(1.0, 0.1 * jnp.max(jnp.stack(sizes)))
+
+
+def in_units(weights: RewardWeights, unit: Float[Array, ""]) -> RewardWeights:
+    """The weights of a reward that is counted in that unit."""
+    return replace(jax.tree.map(lambda leaf: leaf / unit, weights), overrun_limit=weights.overrun_limit)
+
+
 def tree_rewards(hyper: LearnerHyper, conditions: Conditions) -> RewardWeights:
     """The run's reward over trees [Q, N], with the queries' own cost weights [Q, 1] where they have them."""
     if conditions.cost_weight is None:

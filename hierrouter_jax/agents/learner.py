@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from hierrouter_jax.agents import all_actions, exact, ppo
-from hierrouter_jax.agents.batching import tree_rewards
+from hierrouter_jax.agents.batching import in_units, reward_unit, tree_rewards
 from hierrouter_jax.agents.fit_prior import fit_prior, warm_start
 from hierrouter_jax.agents.optimizer import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
@@ -111,15 +111,32 @@ def update(
     Where `static.lagrangian` says so, the cost weight then takes a step of dual ascent on the constraint that a query
     cost `mean_cost` on average: lambda <- max(0, lambda + rate (mean cost - mean_cost)).
     """
-    algorithm = _UPDATES.get(static.algorithm) or imported_update(static.algorithm)
     network = build_network(table, static)
     if not static.lagrangian:
-        return algorithm(state, table, network, static, hyper)
+        return _learn(state, table, network, static, hyper)
     priced = replace(hyper, reward=replace(hyper.reward, hop_cost=state.cost_weight))
-    state, metrics = algorithm(state, table, network, static, priced)
+    state, metrics = _learn(state, table, network, static, priced)
     excess = metrics["train_cost"] - hyper.mean_cost
     weight = jnp.maximum(0.0, state.cost_weight + hyper.cost_weight_rate * excess)
     return replace(state, cost_weight=weight), metrics | {"cost_weight": state.cost_weight}
+
+
+def _learn(
+    state: LearnerState, table: DeviceTable, network: Network, static: LearnerStatic, hyper: LearnerHyper
+) -> tuple[LearnerState, Metrics]:
+    """One update at these rewards, counted in units that networks can reach.
+
+    A learner of the user's own, and one that is told its cost weight, learns from the weights as they are.
+    """
+    if static.algorithm not in _UPDATES:
+        return imported_update(static.algorithm)(state, table, network, static, hyper)
+    algorithm = _UPDATES[static.algorithm]
+    if static.cost_conditioned:
+        return algorithm(state, table, network, static, hyper)
+    unit = reward_unit(hyper.reward)
+    counted = replace(hyper, reward=in_units(hyper.reward, unit))
+    state, metrics = algorithm(state, table, network, static, counted)
+    return state, metrics | {"train_return": unit * metrics["train_return"]}
 
 
 def all_finite(params: Any) -> Bool[Array, ""]:

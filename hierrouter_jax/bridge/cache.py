@@ -11,26 +11,34 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Prompt
+from hierrouter_jax.sums import checked_rows, row_sum
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _ROWS_AT_ONCE = 500
 _COLUMNS = ", ".join(Generation._fields)
 _TABLES = (
     "CREATE TABLE models (id INTEGER PRIMARY KEY, identity TEXT UNIQUE)",
     "CREATE TABLE calls (key BLOB PRIMARY KEY, text TEXT, tokens_in INTEGER, tokens_out INTEGER, finish_reason TEXT, "
-    "latency REAL, logprob REAL, model INTEGER) WITHOUT ROWID",
-    "CREATE TABLE failures (key BLOB PRIMARY KEY, model INTEGER, reason TEXT, attempts INTEGER, at TEXT) WITHOUT ROWID",
+    "latency REAL, logprob REAL, model INTEGER, sum BLOB) WITHOUT ROWID",
+    "CREATE TABLE failures (key BLOB PRIMARY KEY, model INTEGER, reason TEXT, attempts INTEGER, at TEXT, sum BLOB) "
+    "WITHOUT ROWID",
 )
 # What makes a file of an earlier version one of this; its calls were paid for, too.
+_SUMMED = "ALTER TABLE calls ADD COLUMN sum BLOB"
+_NAMED = ("ALTER TABLE calls ADD COLUMN model INTEGER", *_TABLES[::2], _SUMMED)
 _UPGRADES = {
-    1: ("ALTER TABLE calls ADD COLUMN logprob REAL", "ALTER TABLE calls ADD COLUMN model INTEGER", *_TABLES[::2]),
-    2: ("ALTER TABLE calls ADD COLUMN model INTEGER", *_TABLES[::2]),
+    1: ("ALTER TABLE calls ADD COLUMN logprob REAL", *_NAMED),
+    2: _NAMED,
+    3: (_SUMMED, "ALTER TABLE failures ADD COLUMN sum BLOB"),
 }
+# Rows as their sums are made of them.
+_CALLS = f"SELECT key, identity, {_COLUMNS}, sum FROM calls LEFT JOIN models ON model = id"
+_FAILURES = "SELECT key, identity, reason, attempts, at, sum FROM failures LEFT JOIN models ON model = id"
 
 
 class FailedCall(NamedTuple):
@@ -102,14 +110,15 @@ class CallCache:
             for start in range(0, len(prompts), _ROWS_AT_ONCE):
                 by_key = {call_key(identity, prompt): prompt for prompt in prompts[start : start + _ROWS_AT_ONCE]}
                 marks = ", ".join("?" * len(by_key))
-                rows = self._connection.execute(f"SELECT key, {_COLUMNS} FROM calls WHERE key IN ({marks})", [*by_key])
-                known |= {by_key[key]: Generation(*values) for key, *values in rows}
+                rows = self._connection.execute(f"{_CALLS} WHERE key IN ({marks})", [*by_key])
+                checked = checked_rows(self.path, "calls", rows)
+                known |= {by_key[key]: Generation(*values) for key, _, *values in checked}
         return known
 
     def failed(self, identity: str, prompts: Sequence[Prompt]) -> frozenset[Prompt]:
         """Those of the prompts that an earlier run had no answer to, either."""
         with self._readable():
-            failed = {row[0] for row in self._connection.execute("SELECT key FROM failures")}
+            failed = {key for key, *_ in checked_rows(self.path, "failures", self._connection.execute(_FAILURES))}
         return frozenset(prompt for prompt in prompts if call_key(identity, prompt) in failed)
 
     def put_many(self, identity: str, answers: Mapping[Prompt, Generation | Failure]) -> None:
@@ -117,28 +126,24 @@ class CallCache:
 
         A generation ends the record of the call's failures; a failure adds an attempt to it.
         """
-        marks = ", ".join("?" * (2 + len(Generation._fields)))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._readable(), self._transaction():
             model = self._model(identity)
             by_key = {call_key(identity, prompt): answer for prompt, answer in answers.items()}
-            calls = [(key, *answer, model) for key, answer in by_key.items() if isinstance(answer, Generation)]
-            failed = [(key, model, answer.reason, now) for key, answer in by_key.items() if isinstance(answer, Failure)]
+            calls = [(key, answer) for key, answer in by_key.items() if isinstance(answer, Generation)]
             many = self._connection.executemany
-            many(f"INSERT OR REPLACE INTO calls (key, {_COLUMNS}, model) VALUES ({marks})", calls)
-            many("DELETE FROM failures WHERE key = ?", [(key,) for key, *_ in calls])
-            many(
-                "INSERT INTO failures (key, model, reason, attempts, at) VALUES (?, ?, ?, 1, ?) ON CONFLICT (key) DO "
-                "UPDATE SET reason = excluded.reason, attempts = attempts + 1, at = excluded.at",
-                failed,
-            )
+            many(f"INSERT OR REPLACE {_INTO_CALLS}", [_call_row(key, identity, one, model) for key, one in calls])
+            many("DELETE FROM failures WHERE key = ?", [(key,) for key, _ in calls])
+            for key, answer in by_key.items():
+                if isinstance(answer, Failure):
+                    self._add_failure(key, identity, model, answer.reason, now)
 
     def kept_calls(self) -> list[KeptCall]:
         """All calls that gave a response, as they stand at one moment, in the order of their keys."""
-        query = f"SELECT key, identity, {_COLUMNS} FROM calls LEFT JOIN models ON model = id ORDER BY key"
         with self._readable():
-            rows = self._connection.execute(query).fetchall()
-        return [KeptCall(key, identity, Generation(*values)) for key, identity, *values in rows]
+            rows = self._connection.execute(f"{_CALLS} ORDER BY key").fetchall()
+        checked = checked_rows(self.path, "calls", rows)
+        return [KeptCall(key, identity, Generation(*values)) for key, identity, *values in checked]
 
     def keep(self, calls: Iterable[KeptCall]) -> int:
         """Add calls that were kept elsewhere, all or none; one that the file holds already stays as it is.
@@ -146,21 +151,20 @@ class CallCache:
         Returns:
           How many were new. Records of their failures end.
         """
-        marks = ", ".join("?" * (2 + len(Generation._fields)))
         execute, new = self._connection.execute, 0
         with self._readable(), self._transaction():
             for call in calls:
                 model = None if call.identity is None else self._model(call.identity)
-                insert = f"INSERT OR IGNORE INTO calls (key, {_COLUMNS}, model) VALUES ({marks})"
-                new += execute(insert, (call.key, *call.generation, model)).rowcount
+                row = _call_row(call.key, call.identity, call.generation, model)
+                new += execute(f"INSERT OR IGNORE {_INTO_CALLS}", row).rowcount
                 execute("DELETE FROM failures WHERE key = ?", (call.key,))
         return new
 
     def failures(self) -> list[FailedCall]:
         """Calls that failed whenever they were tried, the latest first."""
-        query = "SELECT identity, reason, attempts, at FROM failures JOIN models ON model = id ORDER BY at DESC, reason"
         with self._readable():
-            return [FailedCall(*row) for row in self._connection.execute(query)]
+            rows = self._connection.execute(f"{_FAILURES} ORDER BY at DESC, reason").fetchall()
+        return [FailedCall(*row) for _, *row in checked_rows(self.path, "failures", rows)]
 
     def spent(self, identity: str) -> Spent:
         """What all kept calls of a model took, in whichever run; those of a file of version 1 or 2 do not count."""
@@ -184,6 +188,16 @@ class CallCache:
         execute("INSERT OR IGNORE INTO models (identity) VALUES (?)", [identity])
         return execute("SELECT id FROM models WHERE identity = ?", [identity]).fetchone()[0]
 
+    def _add_failure(self, key: bytes, identity: str, model: int, reason: str, now: str) -> None:
+        execute = self._connection.execute
+        before = execute("SELECT attempts FROM failures WHERE key = ?", (key,)).fetchone()
+        attempts = 1 + (before[0] if before else 0)
+        digest = row_sum(key, identity, reason, attempts, now)
+        row = (key, model, reason, attempts, now, digest)
+        execute(
+            "INSERT OR REPLACE INTO failures (key, model, reason, attempts, at, sum) VALUES (?, ?, ?, ?, ?, ?)", row
+        )
+
     def _make_or_check(self) -> None:
         """Make the tables of a new file, add what an earlier version lacks; refuse a file that is something else."""
         execute = self._connection.execute
@@ -198,6 +212,9 @@ class CallCache:
             raise InputError(f"{self.path}: a SQLite file, but not a call cache of this version; name another file")
         for change in changes:
             execute(change)
+        for table, query in (("calls", _CALLS), ("failures", _FAILURES)):  # rows of an earlier version have no sums
+            sums = [(row_sum(*values), values[0]) for *values, _ in execute(query).fetchall()]
+            self._connection.executemany(f"UPDATE {table} SET sum = ? WHERE key = ?", sums)
         execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
@@ -215,8 +232,18 @@ class CallCache:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{self.path}: cannot be used as the call cache ({error}); name another file") from None
+
+
+_INTO_CALLS = f"INTO calls (key, {_COLUMNS}, model, sum) VALUES (?, {'?, ' * len(Generation._fields)}?, ?)"
+
+
+def _call_row(key: bytes, identity: str | None, answer: Generation, model: int | None) -> tuple[Any, ...]:
+    """A row of `calls`, its sum made of what SQLite will give back: fractions where a column holds them."""
+    fractions = {name: value for name in ("latency", "logprob") if (value := getattr(answer, name)) is not None}
+    values = answer._replace(**{name: float(value) for name, value in fractions.items()})
+    return (key, *answer, model, row_sum(key, identity, *values))
 
 
 def call_key(identity: str, prompt: Prompt) -> bytes:

@@ -104,13 +104,15 @@ def _other_forms(config: ExportConfig, bundle: "PolicyBundle") -> dict[str, byte
     """Contents of the files that hold the policy for other runtimes, by name."""
     forms = {}
     if config.stablehlo:
+        from hierrouter_jax.bundle_card import STABLEHLO
         from hierrouter_jax.training.policy_program import stablehlo
 
-        forms["policy.stablehlo"] = stablehlo(bundle)
+        forms[STABLEHLO] = stablehlo(bundle)
     if config.onnx:
+        from hierrouter_jax.bundle_card import ONNX
         from hierrouter_jax.bundle_onnx import onnx_bytes
 
-        forms["policy.onnx"] = onnx_bytes(bundle)
+        forms[ONNX] = onnx_bytes(bundle)
     return forms
 
 

@@ -1,5 +1,6 @@
 """The steps of a learner on disk, each with a digest of its arrays, so that a damaged one is refused."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,8 @@ class Steps:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._checkpointer.close()
+        with _placed(self._folder):
+            self._checkpointer.close()
 
     def on_disk(self) -> list[int]:
         """Ascending. What a killed process was removing may still lie there in part: the policy says it is gone."""
@@ -76,7 +78,18 @@ class Steps:
           value: the larger, the better the step.
         """
         tree = {**tree, _DIGEST: arrays_sum(flat(tree))}
-        self._checkpointer.save_async(step, tree, metrics={"value": value}, force=True)
+        with _placed(self._folder):
+            self._checkpointer.save_async(step, tree, metrics={"value": value}, force=True)
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[None]:
+    """Say of an error of the operating system where it was met, if it does not say so itself."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @contextmanager
@@ -95,7 +108,13 @@ def _refused(path: Path) -> Iterator[None]:
 def _orbax() -> ModuleType:
     from orbax.checkpoint import v1  # takes a while to import, and most commands do without
 
+    logging.getLogger("absl").addFilter(_is_not_raised)
     return v1
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """Whether to log: not what failed in a thread of Orbax, with its traceback, as it is raised here, too."""
+    return not (record.exc_info and "orbax" in record.pathname)
 
 
 def flat(tree: Any) -> dict[str, Any]:

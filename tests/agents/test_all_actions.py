@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from hierrouter_jax.agents import all_actions, learner
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.policies.conditions import Conditions
-from tests.agents.trees import FIXED, SMALL, loss_of, on_device, reached_share
+from tests.agents.trees import FIXED, SMALL, loss_of, on_device, reached_share, standing_still
 from tests.tables import random_table
 
 
@@ -32,3 +33,14 @@ def test_all_actions_first_step_is_the_exact_gradients_but_for_a_factor():
 @pytest.mark.parametrize("allow_stop", [False, True])
 def test_it_reaches_the_oracle_where_every_query_can_be_told_apart(allow_stop):
     assert reached_share("all-actions", allow_stop) >= 0.97
+
+
+def test_an_update_is_counted_and_says_what_the_policy_earns_and_costs():
+    """A policy that stands still: no divergence, nothing clipped, and advantages of mean 0 lose nothing."""
+    metrics, expected, count = standing_still("all-actions")
+    assert count == 3
+    for name in ("train_return", "train_cost"):
+        assert metrics[name] == pytest.approx(expected[name], rel=1e-5), name
+    for name in ("policy_loss", "approx_kl", "clip_fraction"):
+        assert metrics[name] == pytest.approx(0.0, abs=1e-6), name
+    assert 0 < metrics["entropy"] < np.log(3)

@@ -11,7 +11,7 @@ from hierrouter_jax.agents.batching import draw_conditions
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.evaluation.tree_policy import run_network
 from hierrouter_jax.policies.conditions import Conditions
-from tests.agents.trees import FIXED, SMALL, loss_of, on_device, reached_share
+from tests.agents.trees import FIXED, SMALL, loss_of, on_device, reached_share, standing_still
 from tests.tables import random_table
 
 
@@ -67,3 +67,11 @@ def test_the_gradient_is_the_mean_of_sampled_policy_gradients(allow_stop):
 @pytest.mark.parametrize("allow_stop", [False, True])
 def test_it_reaches_the_oracle_where_every_query_can_be_told_apart(allow_stop):
     assert reached_share("exact", allow_stop) >= 0.97
+
+
+def test_an_update_is_counted_and_says_what_the_policy_earns_costs_and_leaves_open():
+    metrics, expected, count = standing_still("exact")
+    assert count == 3
+    for name in ("train_return", "train_cost"):
+        assert metrics[name] == pytest.approx(expected[name], rel=1e-5), name
+    assert metrics["entropy"] == pytest.approx(expected["entropy"] / 3, rel=1e-5)  # a hop

@@ -18,6 +18,7 @@ from hierrouter_jax.envs.types import DeviceTable, RoutingState, device_table
 from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.policies.network import build_network, gather_inputs, network_outputs
+from tests.agents.trees import standing_still
 from tests.tables import random_table
 
 
@@ -141,3 +142,15 @@ def test_a_costly_hop_is_not_taken():
         state, _ = jax.jit(lambda key, t, s=static: learner.train(key, t, t, s, hyper))(jax.random.key(0), device)
         ends = run_policy(static, state.params, device).greedy_ends().argmax(axis=1)
         assert device.tree.stages[np.asarray(ends)].tolist() == [hops] * 8
+
+
+def test_an_update_is_counted_and_says_what_the_episodes_earned_and_cost():
+    """4,096 episodes of a policy that stands still: means within four standard errors, and nothing is clipped."""
+    metrics, expected, count = standing_still("ppo", 4096)
+    assert count == 3
+    for name in ("train_return", "train_cost"):
+        assert metrics[name] == pytest.approx(expected[name], abs=4 * 0.5 / 64), name
+    for name in ("policy_loss", "approx_kl", "clip_fraction"):
+        assert metrics[name] == pytest.approx(0.0, abs=1e-5), name
+    assert 0 < metrics["entropy"] < np.log(3)
+    assert metrics["value_loss"] > 0

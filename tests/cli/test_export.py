@@ -12,6 +12,7 @@ from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.sums import damaged
 from tests.bridge.hub import Hub, serve
 from tests.cli.small_run import refused
 
@@ -74,6 +75,8 @@ def test_other_forms_and_the_row_of_the_evaluation_lie_in_the_bundle(run, tmp_pa
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     assert main(["evaluate", str(source), "--table", str(run / "table")]) == 0
     assert main(command) == 0
+    assert {path.name for path in out.iterdir()} == names - {"policy.onnx", "policy.stablehlo"}, "of the older policy"
+    assert damaged(out) == []
     row = next(row for row in read_json(source / "evaluation.json")["policies"] if row["name"] == "ppo")
     assert f"| ppo | {row['accuracy']:.3f} " in (out / "README.md").read_text()
     assert main([*command, "--seed", "0"]) == 0  # whose row it may not be

@@ -113,6 +113,22 @@ def test_cross_validation_is_the_t_test_over_folds():
     assert float(ours.p_value) == pytest.approx(test.pvalue)
 
 
+def test_folds_that_differ_by_less_than_chance_have_the_spread_within_them():
+    """Folds of 0, 4, 2 and 1, 3, 2: both means are 2. Within them 10 over 6 - 2 degrees and 6 queries: 10 / 24."""
+    tested = np.repeat(np.eye(2, dtype=bool), 3, axis=1)
+    mean = incomplete_mean(np.array([[0.0, 4.0, 2.0] * 2, [1.0, 3.0, 2.0] * 2]), tested, np.arange(6))
+    width = 12.7062 * np.sqrt(10 / 24)
+    assert (float(mean.value), float(mean.low), float(mean.high)) == pytest.approx((2, 2 - width, 2 + width), rel=1e-4)
+
+
+def test_one_split_is_the_t_test_over_the_queries_that_it_tests():
+    tested = np.arange(50)[None] % 2 == 0
+    values = np.random.default_rng(11).normal(0.3, 1, size=(1, 50))
+    ours, test = incomplete_mean(values, tested, np.arange(50)), stats.ttest_1samp(values[tested], 0)
+    assert float(ours.p_value) == pytest.approx(test.pvalue)
+    assert (float(ours.low), float(ours.high)) == pytest.approx(tuple(test.confidence_interval()))
+
+
 def test_what_is_not_tested_does_not_matter():
     rng = np.random.default_rng(5)
     tested = rng.random((4, 30)) < 0.5

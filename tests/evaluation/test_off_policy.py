@@ -69,6 +69,20 @@ def test_a_switch_leaves_out_what_its_bound_says_is_not_worth_it():
     assert none.contributions == pytest.approx(off_policy.doubly_robust(ratio, reward, q, v))
 
 
+def test_a_switch_tries_fifteen_thresholds_up_to_the_largest_ratio_and_infinity():
+    """At a spread of 0 no bias counts: what has the least variance wins, which cuts every ratio above it."""
+    rng = np.random.default_rng(0)
+    target, logged = rng.dirichlet(np.ones(2), (40, 1)), rng.dirichlet(np.full(2, 5.0), (40, 1))
+    ratio = off_policy.ratios(target, logged, rng.integers(0, 2, (40, 1)))
+    reward, q, v = rng.random((40, 1)), np.zeros((40, 1)), np.zeros((40, 1))
+    chosen = off_policy.switch(target, logged, ratio, reward, q, v, spread=0.0)
+    tried = [*np.geomspace(1.0, ratio.max(), 15), np.inf]
+    variances = [off_policy.doubly_robust(np.where(ratio <= t, ratio, 0.0), reward, q, v).var() for t in tried]
+    assert chosen.threshold == pytest.approx(tried[int(np.argmin(variances))])
+    none = off_policy.switch(target, logged, ratio, reward, q, v, spread=1e6)
+    assert none.contributions == pytest.approx(off_policy.doubly_robust(ratio, reward, q, v))
+
+
 class Tree:
     """Two hops of two models with STOP after the first, on two queries: every episode that a policy can take.
 

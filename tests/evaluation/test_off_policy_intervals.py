@@ -54,6 +54,14 @@ def test_a_bootstrap_is_that_of_the_mean():
     assert bootstrap_interval(uneven, seed=1) != bootstrap_interval(uneven)
 
 
+def test_a_bootstrap_in_parts_is_that_in_one():
+    """What is held in memory at a time changes nothing."""
+    values = np.random.default_rng(3).normal(size=20)
+    drawn = np.random.default_rng(5).integers(0, 20, (1234, 20))
+    expected = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
+    assert bootstrap_interval(values, 1234, seed=5) == pytest.approx(tuple(expected))
+
+
 def test_a_bernstein_bound_by_hand():
     """100 weights of 1 and qualities of 1: nothing varies, so the smallest c, 1, is best: 1 - 7 ln(560) / 297."""
     ones = np.ones(100)

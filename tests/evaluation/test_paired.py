@@ -141,6 +141,14 @@ def test_one_split_without_duplicates_is_the_plain_bootstrap():
     assert resampled == pytest.approx([np.repeat(values[0], count).mean() for count in times])
 
 
+def test_splits_are_redrawn_evenly():
+    """Two splits of means 0 and 1: both are drawn once in half of the resamples, either twice in a quarter each."""
+    values = np.repeat([[0.0], [1.0]], 6, axis=1)
+    resampled = Repeats(np.ones((2, 6), bool), np.arange(6), resamples=2000).resampled(values)
+    shares = [(resampled == mean).mean() for mean in (0.0, 0.5, 1.0)]
+    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
+
+
 def test_a_constant_difference_has_no_interval():
     repeats = Repeats(TESTED, np.arange(4), resamples=100)
     values = np.random.default_rng(1).random((2, 4))

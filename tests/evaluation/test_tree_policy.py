@@ -35,6 +35,12 @@ def test_the_greedy_policy_never_takes_an_illegal_action(policy):
     np.testing.assert_array_equal(policy.greedy_ends(), [[0, 0, 1, 0, 0, 0, 0]])
 
 
+def test_a_tie_goes_to_whoever_comes_first_in_the_order_of_ties():
+    """STOP, then model 1, then model 0; a better one wins wherever it stands in the order."""
+    tied = TreePolicy(LOGITS.at[0, 2].set(1.0), MASK, HopTree(2, 2), tie_order=(2, 1, 0))
+    np.testing.assert_array_equal(tied.greedy(), [[[0, 1, 0], [1, 0, 0], [0, 0, 1]]])
+
+
 def test_a_tie_goes_to_the_lowest_index():
     tied = TreePolicy(LOGITS.at[0, 2].set(1.0), MASK, HopTree(2, 2))
     np.testing.assert_array_equal(tied.greedy()[0, 2], [1, 0, 0])

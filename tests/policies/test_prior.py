@@ -21,6 +21,20 @@ def test_scores_are_features_and_task_means_by_hand():
     np.testing.assert_allclose(logits, [[2.125, 4.375], [12.5, 22.5]], rtol=1e-6)
 
 
+def test_scores_are_those_of_each_row_by_itself():
+    """x K + softmax(x C + c) M in double precision, of three stages, five features, four tasks and two actions."""
+    rng = np.random.default_rng(0)
+    kernel, means, into, bias = (rng.normal(size=s) for s in ((3, 5, 2), (3, 4, 2), (3, 5, 4), (3, 4)))
+    weights = PriorWeights(*(jnp.asarray(one, jnp.float32) for one in (kernel, means, into, bias)))
+    features, stage = rng.normal(size=(7, 5)), rng.integers(0, 3, 7)
+    expected = []
+    for row, at in zip(features, stage, strict=True):
+        task = np.exp(row @ into[at] + bias[at])
+        expected.append(row @ kernel[at] + task / task.sum() @ means[at])
+    found = prior_logits(weights, jnp.asarray(features, jnp.float32), jnp.asarray(stage))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_blank_weights_score_nothing():
     blank = PriorWeights.zeros(2, 1, 2, 2)
     assert jax.tree.map(jnp.shape, blank) == jax.tree.map(jnp.shape, WEIGHTS)

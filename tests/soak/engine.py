@@ -198,7 +198,7 @@ class Soak:
         assert code is not None, f"{self.name}: hangs when the clock steps"
         self.finished(out, code)
 
-    def two_at_once(self, out: Path) -> None:
+    def two_at_once(self, out: Path) -> str:
         """The second process in a folder is refused in one line, or, where the first is done, does the same."""
         command = self.job.command(self.folder, out)
         first = started(command, self.errors)
@@ -213,6 +213,7 @@ class Soak:
         if second != 0:
             assert second == 2, others.read_text()
             assert "is being written by process" in others.read_text()
+        return "refused" if second else "done before"
 
     def on_small_disk(self, out: Path, rng: random.Random, options: str = "") -> str:
         """A disk that is full at a random moment: one line, nothing half-written, and with room it goes on.
@@ -243,6 +244,32 @@ class Soak:
         finally:
             subprocess.run(["umount", "-l", str(out)], check=True)
         return "full" if code else "enough"
+
+    def on_full_disk(self, out: Path, rng: random.Random) -> None:
+        """Something else takes all room in the middle: one line that says so; with room again, it goes on."""
+        out.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(out)], check=True, capture_output=True)
+        try:
+            for _ in range(10):
+                self.fresh(out / "o")
+                process = started(self.job.command(self.folder, out / "o"), self.errors)
+                code = ended(process, rng.uniform(0, 0.8 * self.seconds))
+                if code is None and _filled(out / "ballast"):
+                    code = ended(process, PATIENCE)
+                assert code is not None, f"{self.name}: hangs on a full disk"
+                (out / "ballast").unlink(missing_ok=True)
+                said = self.errors.read_text()
+                if code:  # else all was written before
+                    assert code == 2, said
+                    last = said.splitlines()[-1].lower()
+                    assert "no space left on device" in last or "disk is full" in last, said
+                    # TensorStore prints a few lines where a write of its own ends after the job's event loop.
+                    assert said.count("Traceback") == said.count("RuntimeError: Event loop is closed"), said
+                    self.finished(out / "o", self.run(out / "o"))
+                    return
+            raise AssertionError(f"{self.name}: the disk was never full in time")
+        finally:
+            subprocess.run(["umount", "-l", str(out)], check=True)
 
     def on_read_only_disk(self, out: Path, rng: random.Random) -> None:
         """The disk turns read-only in the middle: one line; writable again, it goes on."""
@@ -280,6 +307,14 @@ class Soak:
             self.job.prepare(self.folder)  # its address is another now
 
 
+def _filled(ballast: Path) -> bool:
+    """Write a file until its disk takes no more; True."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return shutil.disk_usage(ballast).free == 0
+
+
 def can_mount(folder: Path) -> str:
     """Why no small disk can be mounted here; empty where one can."""
     if os.geteuid() != 0:
@@ -299,6 +334,7 @@ def soak(name: str, folder: Path, kills: int, seed: int, state: dict[str, Any], 
     one = Soak(name, folder / name)
     out = one.out("out")
     mine = state.setdefault(name, {"kills": 0, "ended_before": 0, "full": 0, "enough": 0})
+    mine |= {"refused": 0, "done before": 0} | mine  # what an earlier version did not count
     try:
         while mine["kills"] < kills:
             rng = random.Random(f"{seed} {name} {mine['kills']} {mine['ended_before']}")
@@ -317,11 +353,14 @@ def soak(name: str, folder: Path, kills: int, seed: int, state: dict[str, Any], 
 
 def _others(one: Soak, folder: Path, rng: random.Random, mine: dict[str, int]) -> None:
     apart = one.out("apart")
-    for trouble in (one.step_clock, one.two_at_once, lambda out: one.stop_and_continue(out, rng)):
+    for trouble in (one.step_clock, lambda out: one.stop_and_continue(out, rng)):
         one.fresh(apart)
         trouble(apart)
+    one.fresh(apart)
+    mine[one.two_at_once(apart)] += 1
     if not can_mount(folder / "disk"):
         mine[one.on_small_disk(folder / "disk", rng)] += 1
+        one.on_full_disk(folder / "disk", rng)
         one.on_small_disk(folder / "disk", rng, "size=1g,nr_inodes=12")
         one.on_read_only_disk(folder / "disk", rng)
 

@@ -55,6 +55,31 @@ def test_ten_kills_and_every_other_trouble(name, tmp_path):
         assert state[name]["full"] + state[name]["enough"] == 1
 
 
+TROUBLES = """
+import json, random, sys
+from pathlib import Path
+from tests.soak.engine import Soak, can_mount
+one = Soak(sys.argv[2], Path(sys.argv[1]))
+second = [one.two_at_once(one.out(f"two{time}")) for time in range(3)]
+missing = can_mount(Path(sys.argv[1]) / "disk")
+if not missing:
+    one.on_full_disk(Path(sys.argv[1]) / "disk", random.Random(0))
+one.close()
+print(json.dumps([second, missing]))
+"""
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("name", ["collect", "train"])
+def test_a_full_disk_and_a_second_process_are_really_met(name, tmp_path):
+    done = subprocess.run([sys.executable, "-c", TROUBLES, tmp_path, name], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    second, missing = json.loads(done.stdout.splitlines()[-1])
+    assert "refused" in second
+    if missing:
+        pytest.skip(missing)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.sums import checked_rows, row_sum
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _ROWS_AT_ONCE = 500
 _DTYPE = "<f4"
 
@@ -43,15 +44,17 @@ class EmbeddingCache:
             for start in range(0, len(texts), _ROWS_AT_ONCE):
                 by_key = {_key(identity, text): text for text in texts[start : start + _ROWS_AT_ONCE]}
                 marks = ", ".join("?" * len(by_key))
-                rows = self._connection.execute(f"SELECT key, vector FROM texts WHERE key IN ({marks})", [*by_key])
-                known |= {by_key[key]: np.frombuffer(vector, dtype=_DTYPE) for key, vector in rows}
+                rows = self._connection.execute(f"SELECT * FROM texts WHERE key IN ({marks})", [*by_key])
+                checked = checked_rows(self._path, "texts", rows)
+                known |= {by_key[key]: np.frombuffer(vector, dtype=_DTYPE) for key, vector in checked}
         return known
 
     def put_many(self, identity: str, embeddings: Mapping[str, Float[np.ndarray, " H"]]) -> None:
         """Keep embeddings by text: all of them or none."""
-        rows = [(_key(identity, text), vector.astype(_DTYPE).tobytes()) for text, vector in embeddings.items()]
+        pairs = [(_key(identity, text), vector.astype(_DTYPE).tobytes()) for text, vector in embeddings.items()]
+        rows = [(*pair, row_sum(*pair)) for pair in pairs]
         with self._readable(), self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", rows)
 
     @property
     def num_texts(self) -> int:
@@ -63,16 +66,19 @@ class EmbeddingCache:
 
     def _make_or_check(self) -> None:
         """Make the table in a new file; refuse a file that is something else."""
+        execute = self._connection.execute
         with self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                self._connection.execute("CREATE TABLE texts (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif (
-                version != SCHEMA_VERSION
-                or not self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'texts'").fetchone()[0]
+            execute("BEGIN IMMEDIATE")
+            version = execute("PRAGMA user_version").fetchone()[0]
+            ours = execute("SELECT count(*) FROM sqlite_master WHERE name = 'texts'").fetchone()[0]
+            if version == 1 and ours:  # its rows have no sums; embeddings can be made again
+                execute("DROP TABLE texts")
+            if (version == 1 and ours) or (
+                version == 0 and not execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             ):
+                execute("CREATE TABLE texts (key BLOB PRIMARY KEY, vector BLOB, sum BLOB) WITHOUT ROWID")
+                execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION or not ours:
                 raise InputError(f"{self._path}: not an embedding cache of this version; name another file")
         # Embeddings can be made again: a lost last batch is no loss, and a sync for each would be.
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -82,7 +88,7 @@ class EmbeddingCache:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             reason = f"{self._path}: cannot be used as the embedding cache ({error}); name another file"
             raise InputError(reason) from None
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.sums import checked_rows, row_sum
 
 OUT_OF_TIME = "timeout: the grader did not answer"
 _START_SECONDS = 120.0
@@ -35,7 +36,7 @@ sys.path[:] = pipe.recv()
 from {__name__} import serve
 serve(pipe)
 """
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 
 class VerdictCache:
@@ -56,23 +57,24 @@ class VerdictCache:
             self._connection = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version != _SCHEMA_VERSION and (version or tables):
+            if version not in (1, _SCHEMA_VERSION) and (version or tables):
                 raise InputError(f"{path}: a SQLite file, but not a verdict cache of this version; name another file")
-            columns = "key BLOB PRIMARY KEY, quality REAL, extracted TEXT, reason TEXT"
+            columns = "key BLOB PRIMARY KEY, quality REAL, extracted TEXT, reason TEXT, sum BLOB"
+            if version == 1:  # its rows have no sums, so that nothing shows whether they are what was written
+                self._connection.execute("DROP TABLE verdicts")
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS verdicts ({columns}) WITHOUT ROWID")
             self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             self._connection.execute("PRAGMA journal_mode = WAL")
 
     def get(self, key: bytes) -> Verdict | None:
         with self._readable():
-            rows = self._connection.execute("SELECT quality, extracted, reason FROM verdicts WHERE key = ?", (key,))
-            row = rows.fetchone()
-        return Verdict(*row) if row else None
+            rows = self._connection.execute("SELECT * FROM verdicts WHERE key = ?", (key,)).fetchall()
+        return next((Verdict(*row) for _, *row in checked_rows(self._path, "verdicts", rows)), None)
 
     def put(self, key: bytes, verdict: Verdict) -> None:
-        row = (key, verdict.quality, verdict.extracted, verdict.reason)
+        row = (key, float(verdict.quality), verdict.extracted, verdict.reason)
         with self._readable():
-            self._connection.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", row)
+            self._connection.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)", (*row, row_sum(*row)))
 
     def close(self) -> None:
         self._connection.close()
@@ -81,7 +83,7 @@ class VerdictCache:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise InputError(
                 f"{self._path}: cannot be used as the verdict cache ({error}); name another file"
             ) from None

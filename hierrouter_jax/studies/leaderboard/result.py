@@ -15,6 +15,7 @@ from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.files import replacing
 from hierrouter_jax.studies.leaderboard.config import OURS
 from hierrouter_jax.studies.leaderboard.rows import Context
+from hierrouter_jax.sums import arrays_sum
 
 MEASURES = tuple(field.name for field in fields(PolicyOutcome))
 
@@ -42,16 +43,18 @@ class Judged:
 
 
 def save(path: Path, result: Judged, identity: str) -> None:
-    """Write a result, with a digest of all that it depends on."""
+    """Write a result, with a digest of all that it depends on and one of its content."""
     arrays = {name: np.ascontiguousarray(getattr(result.outcome, name)) for name in MEASURES}
     if result.validation is not None:
         arrays["validation"] = np.ascontiguousarray(result.validation)
+    about = json.dumps(result.about)
+    metadata = {"identity": identity, "told": about, "sum": _content(arrays, about)}
     with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata={"identity": identity, "told": json.dumps(result.about)})
+        save_file(arrays, temporary, metadata=metadata)
 
 
 def load(path: Path, identity: str) -> Judged | None:
-    """A result as it was written, if it is whole and depends on the same; else None."""
+    """A result as it was written, if it is whole and depends on the same; else None, so that it is fitted anew."""
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -60,8 +63,15 @@ def load(path: Path, identity: str) -> Judged | None:
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (FileNotFoundError, SafetensorError):
         return None
+    if metadata.get("sum") != _content(arrays, metadata.get("told", "")):
+        return None
     validation = arrays.pop("validation", None)
     return Judged(PolicyOutcome(**arrays), validation, json.loads(metadata["told"]))
+
+
+def _content(arrays: dict[str, np.ndarray], about: str) -> str:
+    """A digest of all that a file holds."""
+    return arrays_sum(arrays | {"told": np.frombuffer(about.encode(), np.uint8)}).tobytes().hex()
 
 
 def stacked(outcomes: list[PolicyOutcome]) -> PolicyOutcome:

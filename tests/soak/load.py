@@ -1,0 +1,151 @@
+"""Long jobs watched from outside: memory and open descriptors while a collection or a sweep gets large.
+
+    python -m tests.soak.load collect --count 100000   # two calls a query, against an endpoint that answers at once
+    python -m tests.soak.load sweep --count 10000      # members of a sweep
+
+It writes runs/load/<job>.json: a row every few seconds with seconds, resident bytes, descriptors, threads, and how many
+calls or members were done. It fails where descriptors grow, or memory grows after the first fifth by more than what is
+kept: 4 kB a query, 2 kB a member, and 10 % on top.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import yaml
+
+from hierrouter_jax.outcomes.store import save_table
+from tests.tables import random_table
+
+# Answers every completion with its last word in capitals, over connections that stay open.
+SERVER = """
+import asyncio, json, sys
+async def serve(reader, writer):
+    try:
+        while True:
+            head = (await reader.readuntil(b"\\r\\n\\r\\n")).decode().lower()
+            size = next(int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-length:"))
+            asked = json.loads(await reader.readexactly(size))
+            text = asked["messages"][-1]["content"].split()[-1].upper()
+            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+            about = {"id": "1", "object": "x", "created": 1, "model": "m"}
+            body = json.dumps(about | {"choices": [choice], "usage": usage})
+            head = f"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+            writer.write((head + body).encode())
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+KEPT = {"collect": 4_000, "sweep": 2_000}  # bytes that a job may keep in memory for each query or member
+
+
+def collect(folder: Path, count: int, port: int) -> list[str]:
+    """A collection of so many queries, two models and one hop."""
+    with (folder / "queries.jsonl").open("w", encoding="utf-8") as file:
+        for number in range(count):
+            split = ("train", "validation", "test")[number % 3]
+            row = {"id": f"q{number}", "text": f"Which number is this? n{number}", "gold": f"N{number}", "split": split}
+            print(json.dumps(row), file=file)
+    endpoint = {"base_url": f"http://127.0.0.1:{port}/v1", "concurrency": 32}
+    member = {"kind": "openai", "chat": True, "max_new_tokens": 16, "base_rate": 1.0}
+    models = [{"name": f"m{n}", **member, "endpoint": endpoint | {"model": f"m{n}"}} for n in range(2)]
+    (folder / "pool.yaml").write_text(yaml.safe_dump({"models": models}))
+    command = ["collect", str(folder / "out"), "--pool", str(folder / "pool.yaml"), "--horizon", "1"]
+    return [*command, "--queries", str(folder / "queries.jsonl"), "--encoder", "{kind: ngrams, size: 16}"]
+
+
+def sweep(folder: Path, count: int, port: int) -> list[str]:
+    """A sweep of so many members over one drawn number."""
+    save_table(random_table(queries=60, models=2, horizon=2), folder / "table")
+    static = {"num_envs": 32, "epochs": 1, "minibatches": 1, "hidden": [8], "num_updates": 2, "evaluate_every": 2}
+    train = {"learners": ["exact"], "features": 4, "static": static}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump({"train": train, "seeds": 1, "layout": "map", "chunk": 100}))
+    command = ["sweep", str(folder / "table"), "agent.learning_rate=log(3e-4,1e-2)", "--draws", str(count)]
+    return [*command, "--config", str(folder / "sweep.yaml"), "--out", str(folder / "out")]
+
+
+def done(folder: Path) -> int:
+    """Bytes on disk so far: how far the job is."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.exists())
+
+
+def watched(command: list[str], out: Path, every: float) -> tuple[int, list[dict[str, float]]]:
+    """Run a command of the package; its exit code, and a row every so many seconds."""
+    begun, rows = time.monotonic(), []
+    errors = (out.parent / "errors").open("w")
+    process = subprocess.Popen([sys.executable, "-m", "hierrouter_jax.cli.main", *command], stderr=errors)
+    about = psutil.Process(process.pid)
+    while process.poll() is None:
+        time.sleep(every)
+        try:
+            with about.oneshot():
+                row = {"seconds": time.monotonic() - begun, "resident": about.memory_info().rss}
+                row |= {"descriptors": about.num_fds(), "threads": about.num_threads()}
+        except psutil.Error:
+            break
+        rows.append(row | {"on_disk": done(out) if out.is_dir() else 0})
+    return process.wait(), rows
+
+
+def judged(rows: list[dict[str, float]], kept: int) -> str:
+    """How descriptors and memory went, from the second fifth of the time to the last.
+
+    Args:
+      rows: what was seen, in order.
+      kept: bytes that the job may have kept in memory by its end.
+
+    Raises:
+      AssertionError: if descriptors leak, or memory grows beyond what is kept.
+    """
+    fifth = max(1, len(rows) // 5)
+    early, late = rows[fifth : 2 * fifth] or rows, rows[-fifth:]
+    few, many = (float(np.median([row["descriptors"] for row in part])) for part in (early, late))
+    small, large = (float(np.median([row["resident"] for row in part])) for part in (early, late))
+    assert many <= few + 8, f"descriptors leak: {few:.0f}, then {many:.0f}"
+    assert large <= 1.1 * small + kept, f"memory grows: {small / 1e6:.0f} MB, then {large / 1e6:.0f} MB"
+    most = [max(row[name] for row in rows) for name in ("descriptors", "resident")]
+    return (
+        f"{rows[-1]['seconds']:.0f} s; descriptors {few:.0f}, then {many:.0f}, at most {most[0]:.0f}; "
+        f"memory {small / 1e6:.0f} MB, then {large / 1e6:.0f} MB, at most {most[1] / 1e6:.0f} MB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=list(KEPT))
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--every", type=float, default=2.0)
+    parser.add_argument("--out", type=Path, default=Path("runs/load"))
+    chosen = parser.parse_args()
+    folder = (chosen.out / chosen.job).absolute()
+    folder.mkdir(parents=True)
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        command = {"collect": collect, "sweep": sweep}[chosen.job](folder, chosen.count, port)
+        code, rows = watched(command, folder / "out", chosen.every)
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+    result = {"job": chosen.job, "count": chosen.count, "exit_code": code, "rows": rows}
+    (chosen.out / f"{chosen.job}.json").write_text(json.dumps(result))
+    assert code == 0, (folder / "errors").read_text()[-3000:]
+    print(f"{chosen.job} of {chosen.count}: {judged(rows, chosen.count * KEPT[chosen.job])}")
+
+
+if __name__ == "__main__":
+    main()
