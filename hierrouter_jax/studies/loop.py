@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.baselines.oracle import route_values
@@ -18,37 +18,16 @@ from hierrouter_jax.outcomes.exploration import Exploration
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.choice import bundle_ends
+from hierrouter_jax.studies.loop_settings import LoopSettings
 from hierrouter_jax.studies.named_policy import tree_probs
 from hierrouter_jax.studies.off_policy.estimate import target_probs
 from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.log_arrays import rewards
-from hierrouter_jax.training.log_training import VALUES, held_out_part, learn_values, train_log_learner
+from hierrouter_jax.training.log_training import VALUES, held_out_part, learn_values, questions, train_log_learner
 from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
 
 _BATCH = 50  # episodes of a bandit between two updates
-
-
-class LoopSettings(NamedTuple):
-    """How a loop goes.
-
-    Attributes:
-      episodes: number of episodes in all.
-      every: episodes between two trainings.
-      explore: exploration that policies are served with.
-      held_out: share of the questions whose episodes judge new policies, and teach nothing.
-      safe: whether a policy is replaced only where the lower bound of its gain is above 0.
-      level: probability of a harmful replacement, over all looks of a loop.
-      most: largest importance weight that counts in full.
-    """
-
-    episodes: int = 12_000
-    every: int = 1_000
-    explore: str = "epsilon:0.2"
-    held_out: float = 0.15
-    safe: bool = False
-    level: float = 0.05
-    most: float = 10.0
 
 
 class Served(NamedTuple):
@@ -77,36 +56,35 @@ def run_loop(
       seed: seed of queries, draws, the split and the training.
     """
     queries, test = table.split("train"), table.split("test")
-    rng, explore = np.random.default_rng(seed), Exploration.parse(settings.explore)
+    rng = np.random.default_rng(seed)
     train = replace(train, seed=seed)
     uniform = tree_probs(template, queries, Exploration.parse("epsilon:1.0"))
-    probs, policy, rounds, looks = uniform, None, [], 0
-    logs: list[Episodes] = []
-    recent: list[Episodes] = []
-    while sum(map(len, logs)) < settings.episodes:
-        number = min(settings.every, settings.episodes - sum(map(len, logs)))
+    probs, policy, rounds, looks, since = uniform, None, [], 0, 0
+    log: Episodes | None = None
+    while log is None or len(log) < settings.episodes:
+        number = min(settings.every, settings.episodes - (0 if log is None else len(log)))
         every = np.arange(queries.num_queries)
         episodes = simulate(queries, probs, every, number, rng, allow_stop=template.allow_stop)
-        logs.append(episodes)
-        recent.append(episodes)
-        log = joined(logs)
-        apart = held_out_part(log, settings.held_out, seed)
+        log = episodes if log is None else joined([log, episodes])
+        apart = held_out_part(log, settings.held_out if settings.safe else 0.0, seed)
+        explore = settings.exploration(len(rounds) + 1)
         of = learn_values(log.only(~apart), template, train)
         new, _ = train_log_learner(VALUES, of, template, train)
         row: dict[str, Any] = {"episodes": len(log), "replaced": True}
         if settings.safe:
             looks += 1
-            fresh = joined(recent)
-            fresh = fresh.only(np.isin(_question(fresh), _question(log.only(apart))))
+            judging = apart & (np.arange(len(log)) >= since)  # what the present policy served
+            fresh, asked = log.only(judging), questions(log)[judging]
             weight = route_weight(new, fresh, explore)
             gains = np.clip(rewards(fresh, of.economy).sum(axis=1), 0.0, 1.0)
-            row["replaced"], row["bound"] = may_replace(weight, gains, looks, settings.level, settings.most)
+            row["replaced"], row["bound"] = may_replace(weight, gains, asked, looks, settings.level, settings.most)
         if row["replaced"]:
-            policy, recent = new, []
+            policy, since = new, len(log)
             probs = tree_probs(policy, queries, explore)
         row["accuracy"] = None if policy is None else accuracy(policy, test)
         rounds.append(row)
-    return Served(returns_of(joined(logs), template), rounds)
+    assert log is not None
+    return Served(returns_of(log, template), rounds)
 
 
 def accuracy(policy: PolicyBundle, table: OutcomeTable) -> float:
@@ -214,11 +192,6 @@ def joined(parts: list[Episodes]) -> Episodes:
         if isinstance(getattr(parts[0], one.name), np.ndarray)
     }
     return replace(parts[0], **arrays)
-
-
-def _question(episodes: Episodes) -> Int[np.ndarray, " E"]:
-    """A number for each question, the same in every part of a log."""
-    return np.array([hash(one.tobytes()) for one in episodes.embedding[:, 0]])
 
 
 def _with_constant(x: Float[np.ndarray, "Q F"]) -> Float[np.ndarray, "Q G"]:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import context_ascent, off_policy
@@ -50,11 +51,21 @@ class LogMaterial(NamedTuple):
 
 
 def held_out_part(episodes: Episodes, share: float, seed: int) -> Bool[np.ndarray, " E"]:
-    """Which episodes are held out: all of a share of the questions, told apart by their embeddings."""
+    """Which episodes are held out: all of a share of the questions.
+
+    A question's place in the order is a digest of itself: where a log grows, hardly any changes sides.
+    """
+    question = questions(episodes)
+    _, first = np.unique(question, return_index=True)
+    place = [blake2b(one.tobytes(), key=str(seed).encode()).digest() for one in episodes.embedding[first, 0]]
+    order = np.array(sorted(range(len(first)), key=place.__getitem__), dtype=int)
+    return np.isin(question, order[: round(share * len(first))])
+
+
+def questions(episodes: Episodes) -> Int[np.ndarray, " E"]:
+    """Number of the question that each episode asked, in order of appearance, told apart by their embeddings."""
     numbers: dict[bytes, int] = {}
-    question = np.array([numbers.setdefault(one.tobytes(), len(numbers)) for one in episodes.embedding[:, 0]])
-    chosen = np.random.default_rng(seed).permutation(len(numbers))[: round(share * len(numbers))]
-    return np.isin(question, chosen)
+    return np.array([numbers.setdefault(one.tobytes(), len(numbers)) for one in episodes.embedding[:, 0]], dtype=int)
 
 
 def learn_values(episodes: Episodes, template: PolicyBundle, config: TrainConfig) -> LogMaterial:

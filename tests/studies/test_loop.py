@@ -1,11 +1,13 @@
 """The online loop: regret by hand, what is served is the table's, learners get better, and safety holds back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.studies import loop
 from hierrouter_jax.studies.loop import (
-    LoopSettings,
     joined,
     linear_bandit,
     online_ppo,
@@ -14,8 +16,10 @@ from hierrouter_jax.studies.loop import (
     route_weight,
     run_loop,
 )
+from hierrouter_jax.studies.loop_settings import LoopSettings
 from hierrouter_jax.studies.named_policy import named_policy, tree_probs
 from hierrouter_jax.studies.simulate import simulate
+from hierrouter_jax.training.log_training import learn_values, questions
 from hierrouter_jax.training.settings import TrainConfig
 from tests.outcomes.test_log_trees import logged
 from tests.tables import random_table
@@ -54,6 +58,26 @@ def test_the_weight_of_its_own_log_is_1(template):
     np.testing.assert_allclose(route_weight(template, episodes, explore), 1.0)
 
 
+def test_exploration_falls_with_every_training():
+    assert SETTINGS.exploration(4) == Exploration("epsilon", 0.05)
+    assert replace(SETTINGS, explore="softmax:2", decay=0.5).exploration(4) == Exploration("softmax", 1.0)
+    assert replace(SETTINGS, decay=0.0).exploration(4) == Exploration("epsilon", 0.2)
+
+
+def test_what_is_held_out_teaches_nothing(template, monkeypatch):
+    """A safe loop lays a share of the questions aside, any other learns from all."""
+    seen = []
+
+    def learn(episodes, *rest):
+        seen.append(len(np.unique(questions(episodes))))
+        return learn_values(episodes, *rest)
+
+    monkeypatch.setattr(loop, "learn_values", learn)
+    for safe in (False, True):
+        run_loop(TABLE, template, SMALL, replace(SETTINGS, episodes=400, every=400, safe=safe), seed=0)
+    assert seen == [12, 10]
+
+
 def test_a_loop_learns(template):
     played = run_loop(TABLE, template, SMALL, SETTINGS, seed=0)
     assert [row["episodes"] for row in played.rounds] == [200, 400, 600]
@@ -62,14 +86,14 @@ def test_a_loop_learns(template):
 
 
 def test_a_safe_loop_replaces_nothing_that_so_few_episodes_cannot_prove(template):
-    played = run_loop(TABLE, template, SMALL, SETTINGS._replace(safe=True), seed=0)
+    played = run_loop(TABLE, template, SMALL, replace(SETTINGS, safe=True), seed=0)
     assert not any(row["replaced"] for row in played.rounds)
     assert all(row["bound"] < 0 for row in played.rounds)
 
 
 @pytest.mark.parametrize("thompson", [True, False])
 def test_bandits_learn(template, thompson):
-    played = linear_bandit(TABLE, template, SETTINGS._replace(episodes=2000, every=1000), 0, thompson)
+    played = linear_bandit(TABLE, template, replace(SETTINGS, episodes=2000, every=1000), 0, thompson)
     assert len(played.rounds) == 2
     assert played.returns[1500:].mean() > played.returns[:200].mean() + 0.05
 
