@@ -14,7 +14,7 @@ from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.evaluation.safe_improvement import may_replace
 from hierrouter_jax.outcomes.episodes import Episodes
-from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.outcomes.exploration import EPSILON, Exploration
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.choice import bundle_ends
@@ -24,9 +24,17 @@ from hierrouter_jax.studies.off_policy.estimate import target_probs
 from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.log_arrays import rewards
-from hierrouter_jax.training.log_training import VALUES, held_out_part, learn_values, questions, train_log_learner
+from hierrouter_jax.training.log_training import (
+    VALUES,
+    LogMaterial,
+    held_out_part,
+    learn_values,
+    questions,
+    train_log_learner,
+)
 from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
 
+EVEN = Exploration(EPSILON, 1.0)
 _BATCH = 50  # episodes of a bandit between two updates
 
 
@@ -58,7 +66,7 @@ def run_loop(
     queries, test = table.split("train"), table.split("test")
     rng = np.random.default_rng(seed)
     train = replace(train, seed=seed)
-    uniform = tree_probs(template, queries, Exploration.parse("epsilon:1.0"))
+    uniform = tree_probs(template, queries, EVEN)
     probs, policy, rounds, looks, since = uniform, None, [], 0, 0
     log: Episodes | None = None
     while log is None or len(log) < settings.episodes:
@@ -75,12 +83,13 @@ def run_loop(
             looks += 1
             judging = apart & (np.arange(len(log)) >= since)  # what the present policy served
             fresh, asked = log.only(judging), questions(log)[judging]
-            weight = route_weight(new, fresh, explore)
+            weight = route_weight(new, fresh, explore, explored_share(of, fresh.embedding[:, 0], explore))
             gains = np.clip(rewards(fresh, of.economy).sum(axis=1), 0.0, 1.0)
             row["replaced"], row["bound"] = may_replace(weight, gains, asked, looks, settings.level, settings.most)
         if row["replaced"]:
             policy, since = new, len(log)
-            probs = tree_probs(policy, queries, explore)
+            share = explored_share(of, queries.context_embedding[:, 0], explore)
+            probs = served_probs(policy, queries, explore, share)
         row["accuracy"] = None if policy is None else accuracy(policy, test)
         rounds.append(row)
     assert log is not None
@@ -92,10 +101,64 @@ def accuracy(policy: PolicyBundle, table: OutcomeTable) -> float:
     return float((bundle_ends(policy, table) * table.quality).sum(axis=1).mean())
 
 
-def route_weight(policy: PolicyBundle, episodes: Episodes, explore: Exploration) -> Float[np.ndarray, " E"]:
-    """Product of the ratios of a policy's probabilities, as it would be served, to the logged ones."""
-    target = np.take_along_axis(target_probs(policy, episodes, explore), episodes.action[..., None], axis=-1)[..., 0]
-    return np.where(episodes.taken, target / episodes.propensity, 1.0).prod(axis=1)
+def explored_share(of: LogMaterial, root: Float[np.ndarray, "B X"], explore: Exploration) -> Float[np.ndarray, " B"]:
+    """Probability that an episode of a question explores as a whole: max(epsilon, (1 - predicted return)^2).
+
+    Where nothing works yet, exploring costs nothing, and a better route is to be found; where nearly all answers are
+    right, it is all cost. It is 0 where `explore` is no epsilon: then every decision is drawn by itself.
+
+    Args:
+      of: values of actions, fitted on the log so far.
+      root: embedding of each question.
+    """
+    if explore.kind != EPSILON:
+        return np.zeros(len(root))
+    best = of.q.values(root, root, 0).max(axis=1)
+    return np.maximum(explore.value, np.square(1 - np.clip(best, 0.0, 1.0)))
+
+
+def served_probs(
+    policy: PolicyBundle, table: OutcomeTable, explore: Exploration, share: Float[np.ndarray, " Q"]
+) -> Float[np.ndarray, "Q D A"]:
+    """Probabilities of the actions of a policy that is served with exploration.
+
+    With epsilon a share of the episodes explores, at every decision, and the others at none. What was taken before
+    says how likely the episode is one of those: the probability of an action is that of the mixture, given the route
+    so far, so that those along a route multiply to the route's.
+
+    Args:
+      share: probability of each query that its episode explores as a whole.
+    """
+    both = np.stack([tree_probs(policy, table, one) for one in (_within(explore), EVEN)])
+    reach = np.ones(both.shape[:-1]) * np.stack([1 - share, share])[..., None]
+    for node in range(1, table.tree.num_decision_nodes):
+        parent, model = table.tree.parent(node), table.tree.last_model(node)
+        reach[..., node] = reach[..., parent] * both[..., parent, model]
+    total = reach.sum(axis=0)
+    part = np.where(total > 0, reach / np.where(total > 0, total, 1.0), 0.5)  # half where no route comes
+    return (part[..., None] * both).sum(axis=0)
+
+
+def route_weight(
+    policy: PolicyBundle, episodes: Episodes, explore: Exploration, share: Float[np.ndarray, " E"]
+) -> Float[np.ndarray, " E"]:
+    """Ratio of the probabilities of each episode's route: by a policy as it would be served, over what was logged.
+
+    Args:
+      share: probability that each episode would explore as a whole.
+    """
+
+    def along(its: Exploration) -> Float[np.ndarray, " E"]:
+        target = np.take_along_axis(target_probs(policy, episodes, its), episodes.action[..., None], axis=-1)[..., 0]
+        return np.where(episodes.taken, target, 1.0).prod(axis=1)
+
+    logged = np.where(episodes.taken, episodes.propensity, 1.0).prod(axis=1)
+    return ((1 - share) * along(_within(explore)) + share * along(EVEN)) / logged
+
+
+def _within(explore: Exploration) -> Exploration:
+    """Exploration of each decision of an episode that does not explore as a whole."""
+    return Exploration() if explore.kind == EPSILON else explore
 
 
 def returns_of(episodes: Episodes, template: PolicyBundle) -> Float[np.ndarray, " E"]:
@@ -135,7 +198,7 @@ def linear_bandit(
     value = queries.quality - weight * accumulate_cost(queries.cost.astype(np.float64), tree)
     precision = np.tile(np.eye(x.shape[1]) * ridge, (len(routes), 1, 1))
     total, mean = np.zeros((len(routes), x.shape[1])), np.zeros((len(routes), x.shape[1]))
-    share = Exploration.parse(settings.explore).value
+    share = settings.exploration(1).value
     query = rng.integers(queries.num_queries, size=settings.episodes)
     returns, rounds = np.zeros(settings.episodes), []
     for start in range(0, settings.episodes, _BATCH):

@@ -14,7 +14,8 @@ class LoopSettings:
     Attributes:
       episodes: number of episodes that are served.
       every: episodes between two trainings.
-      explore: exploration that the first trained policy is served with: softmax:T or epsilon:E.
+      explore: exploration that the first trained policy is served with: epsilon:E, by which whole
+        episodes explore, or softmax:T, by which every decision does.
       decay: power of the number of trainings so far that the exploration's number is divided by; 0 keeps it.
       safe: replace a policy only where the lower bound of its gain is above 0.
       held_out: share of the questions whose episodes judge new policies, and teach nothing, where replacement is safe.

@@ -16,7 +16,7 @@ from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import context_ascent, off_policy
 from hierrouter_jax.agents.optimizer import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
-from hierrouter_jax.baselines.fitted_q import FittedQ, fit_q
+from hierrouter_jax.baselines.fitted_q import FittedQ, doubly_robust_values, fit_q
 from hierrouter_jax.baselines.kernel import kernel_ridge
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_logits import ENSEMBLE, MEMBER
@@ -28,8 +28,8 @@ from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.log_arrays import Economy, context_values, fit_log_features, logged_steps
 from hierrouter_jax.training.settings import TrainConfig
 
-VALUES, OFF_POLICY = "exact", "off-policy-ppo"
-LOG_LEARNERS = (VALUES, OFF_POLICY)
+VALUES, DOUBLY_ROBUST, OFF_POLICY = "exact", "doubly-robust", "off-policy-ppo"
+LOG_LEARNERS = (VALUES, DOUBLY_ROBUST, OFF_POLICY)
 
 
 class LogMaterial(NamedTuple):
@@ -88,15 +88,18 @@ def train_log_learner(
 ) -> tuple[PolicyBundle, dict[str, np.ndarray]]:
     """The policy of one learner, an ensemble of `num_seeds` networks, and its metrics [S, U].
 
-    `exact` climbs the predicted return of all actions at the log's contexts (`agents.context_ascent`);
+    `exact` climbs the predicted return of all actions at the log's contexts (`agents.context_ascent`),
+    `doubly-robust` the same with what episodes found beyond the predictions, over their propensities;
     `off-policy-ppo` learns from the episodes by importance weights (`agents.off_policy`) and from no prediction.
     """
     static = replace(config.static, allow_stop=bool(of.episodes.mask[..., -1].any()))
     network = RouterNetwork(of.trees.tree.num_models + 1, of.trees.tree.horizon, static.hidden, static.stage_size)
     update: Callable[..., tuple[LearnerState, Metrics]]
     data: Any
-    if name == VALUES:
-        update, data = context_ascent.update, context_values(of.trees, of.q.at_contexts, of.features)
+    if name in (VALUES, DOUBLY_ROBUST):
+        robust = name == DOUBLY_ROBUST
+        values = doubly_robust_values(of.q, of.trees, of.episodes) if robust else of.q.at_contexts
+        update, data = context_ascent.update, context_values(of.trees, values, of.features)
     else:
         update, data = off_policy.update, logged_steps(of.episodes, of.features, of.economy)
     keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)
