@@ -63,8 +63,7 @@ def wealth(
 def lower_bound(values: Float[np.ndarray, " G"], low: float, high: float, level: float) -> float:
     """One-sided bound of the mean, wrong with a probability of at most `level`: the least mean that bets do not refute.
 
-    Args:
-      values, low, high: as in `wealth`, whose capital falls where the mean that it bets against rises.
+    It is found by halving, as the capital of `wealth` falls where the mean that it bets against rises.
     """
     below, above = low, high
     for _ in range(_HALVINGS):

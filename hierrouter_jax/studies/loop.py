@@ -82,10 +82,10 @@ def run_loop(
         if settings.safe:
             looks += 1
             judging = apart & (np.arange(len(log)) >= since)  # what the present policy served
-            fresh, asked = log.only(judging), questions(log)[judging]
+            fresh, question = log.only(judging), questions(log)[judging]
             weight = route_weight(new, fresh, explore, explored_share(of, fresh.embedding[:, 0], explore))
             gains = np.clip(rewards(fresh, of.economy).sum(axis=1), 0.0, 1.0)
-            row["replaced"], row["bound"] = may_replace(weight, gains, asked, looks, settings.level, settings.most)
+            row["replaced"], row["bound"] = may_replace(weight, gains, question, looks, settings.level, settings.most)
         if row["replaced"]:
             policy, since = new, len(log)
             share = explored_share(of, queries.context_embedding[:, 0], explore)
