@@ -1,6 +1,6 @@
 """How accurate routers become that learn from logs of one route a query: episodes against test accuracy.
 
-    python scripts/learn_from_logs.py runs/quickstart/table --out runs/learn-from-logs --episodes 1200 12000 --seeds 5
+    python scripts/learn_from_logs.py runs/quickstart/table --out runs/learn-from-logs --first-seed 10 --seeds 5
 
 Episodes of fixed length are simulated on the table's training queries, under three policies that serve: `uniform`, and
 an incumbent (the best training sequence of each task) with half or a fifth of its choices at random. Every learner sees
@@ -31,7 +31,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.named_policy import named_policy, tree_logits
 from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.log_arrays import fit_log_features
-from hierrouter_jax.training.log_training import OFF_POLICY, VALUES, learn_values, train_log_learner
+from hierrouter_jax.training.log_training import LOG_LEARNERS, learn_values, train_log_learner
 from hierrouter_jax.training.settings import TrainConfig
 
 BEHAVIOURS = {"uniform": 1.0, "half": 0.5, "fifth": 0.2}
@@ -140,7 +140,7 @@ def _small_networks(keys: Any, x: Any, action: Any, target: Any, models: int) ->
 def learners(episodes: Episodes, table: OutcomeTable, seed: int) -> dict[str, Callable[[], np.ndarray]]:
     """Each learner by name: a function that gives its scores at the decision nodes of the test queries."""
     test, template = table.split("test"), named_policy("best-sequence", table)
-    config = TrainConfig(num_seeds=2, seed=seed)
+    config = TrainConfig(seed=seed)
     material: dict[str, Any] = {}
 
     def of():
@@ -157,8 +157,7 @@ def learners(episodes: Episodes, table: OutcomeTable, seed: int) -> dict[str, Ca
         "ridge, direct": lambda: direct(partial(ridge, alpha=30.0)),
         "kNN, direct": lambda: direct(partial(neighbours, k=20)),
         "kernel, direct": lambda: greedy_values(of().q, test),
-        VALUES: lambda: bundle(VALUES),
-        OFF_POLICY: lambda: bundle(OFF_POLICY),
+        **{name: partial(bundle, name) for name in LOG_LEARNERS},
     }
 
 
@@ -193,6 +192,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, nargs="+", default=[1200, 12000])
     parser.add_argument("--behaviours", nargs="+", default=list(BEHAVIOURS), choices=list(BEHAVIOURS))
     parser.add_argument("--learners", nargs="+", default=None)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--figure", type=Path, default=None)
     asked = parser.parse_args()
@@ -203,7 +203,7 @@ def main() -> None:
     train = table.split("train")
     there = {(row["episodes"], row["behaviour"], row["seed"], row["learner"]) for row in rows}
     for count in asked.episodes:
-        for seed in range(asked.seeds):
+        for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             for kind in asked.behaviours:
                 rng, queries = np.random.default_rng(seed), np.arange(train.num_queries)
                 episodes = simulate(train, behaviour(train, kind), queries, count, rng, allow_stop=False)

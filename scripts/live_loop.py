@@ -5,7 +5,8 @@
 
 Serving and training are processes of their own, which meet in the log's folder, the policy's folder and over HTTP. This
 one only asks questions of the table, grades the answers as the tiny pool's tasks do, and sends the verdict for a share
-of them. It ends with what the log's held-out episodes say of the new policy, beside the table's truth.
+of them. It ends with what the log's held-out episodes say of the new policy, beside the table's truth on the questions
+that it did not learn from.
 """
 
 import json
@@ -23,9 +24,15 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from hierrouter_jax.bridge.grading.verdict import exact_match
+from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.outcomes.decision_log import read_log
+from hierrouter_jax.outcomes.episodes import Episodes, episodes_of
 from hierrouter_jax.outcomes.store import load_table
-from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.outcomes.table import OutcomeTable, Query
+from hierrouter_jax.studies.loop import accuracy
+from hierrouter_jax.training.log_training import held_out_part
+from hierrouter_jax.training.settings import TrainConfig
 
 HIERROUTER = [sys.executable, "-m", "hierrouter_jax.cli.main"]
 AT_ONCE = 8
@@ -76,6 +83,13 @@ def start(out: Path, explore: str, seed: int, seconds: float) -> tuple[subproces
     raise RuntimeError(f"the server did not start: {(out / 'serve.log').read_text()}")
 
 
+def untaught(table: OutcomeTable, episodes: Episodes, held_out: float) -> OutcomeTable:
+    """The queries that the log did not ask, or that training held out."""
+    apart = held_out_part(episodes.only(episodes.ended), held_out, TrainConfig.seed)
+    taught = {one.tobytes() for one in episodes.only(episodes.ended).embedding[~apart, 0]}
+    return table.select(np.array([one.tobytes() not in taught for one in table.context_embedding[:, 0]]))
+
+
 def main(
     run: Path,
     out: Path = Path("runs/live-loop"),
@@ -84,6 +98,7 @@ def main(
     share: float = 0.5,
     explore: str = "epsilon:0.3",
     seed: int = 0,
+    held_out: float = 0.4,
     checks: int = 100,
     train: list[str] | None = None,
     seconds: float = 300.0,
@@ -98,34 +113,40 @@ def main(
       share: share of the answers that get feedback.
       explore: exploration of the server.
       seed: seed of questions and draws.
-      checks: number of test questions that are asked before and after the reload.
+      held_out: share of the questions whose episodes judge the new policy, and teach nothing.
+      checks: number of questions that are asked after the reload.
       train: further options of 'hierrouter train'.
       seconds: time that the server may take to start.
     """
-    rng, table = np.random.default_rng(seed), load_table(run / "table")
+    rng, table = np.random.default_rng(seed), load_table(run / "table").split("train")
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(policy or run / "policy", out / "policy")
-    queries, test = table.split("train").queries, table.split("test").queries
     server, url = start(out, explore, seed, seconds)
+
+    def drawn(number: int) -> list[Query]:
+        return [table.queries[row] for row in rng.integers(table.num_queries, size=number)]
+
     try:
-        before = ask_all(url, list(test[:checks]), 0.0, rng)
-        asked = [queries[row] for row in rng.integers(len(queries), size=requests)]
-        served = ask_all(url, asked, share, rng)
+        served = ask_all(url, drawn(requests), share, rng)
         command = [*HIERROUTER, "train", str(out / "log"), "--like", str(out / "policy"), "--out", str(out / "run")]
-        subprocess.run([*command, "--truth", str(run / "table"), *(train or [])], check=True)
+        subprocess.run([*command, "--held_out", str(held_out), *(train or [])], check=True)
+        fresh = untaught(table, episodes_of(read_log(out / "log")), held_out)
         for path in (out / "run/policy").iterdir():
             shutil.copy(path, out / "policy" / path.name)
         new = post(f"{url.removesuffix('/v1')}/admin/reload", {})["policy"]
-        after = ask_all(url, list(test[:checks]), 0.0, rng)
+        after = ask_all(url, drawn(checks), 0.0, rng)
     finally:
         server.terminate()
         server.wait()
     record = read_json(out / "run/evaluation.json")
     chosen = next(row for row in record["policies"] if row["name"] == record["chosen"])
-    result = {"before": before, "served": served, "after": after, "policy": new, "estimate": chosen}
+    truth = accuracy(PolicyBundle.load(out / "policy"), fresh)
+    inside = chosen["answers"] and chosen["accuracy_ci"][0] <= truth <= chosen["accuracy_ci"][1]
+    result = {"served": served, "after": after, "policy": new, "estimate": chosen, "truth": truth, "inside": inside}
     write_json(out / "loop.json", result)
-    print(f"test accuracy served: {before:.3f} before, {after:.3f} after; {served:.3f} while the log was made")
-    print(f"estimated from held-out episodes: {chosen['accuracy']:.3f}; the table: {chosen['truth']['accuracy']:.3f}")
+    print(f"accuracy served: {served:.3f} while the log was made, {after:.3f} after the reload, with exploration")
+    print(f"greedy, estimated: {chosen['accuracy']:.3f} {chosen['accuracy_ci']} {'; '.join(chosen['reasons'])}")
+    print(f"greedy, by the table: {truth:.3f} on the {fresh.num_queries} questions that taught it nothing")
     return result
 
 

@@ -28,30 +28,16 @@ def test_a_server_takes_the_policy_that_its_log_taught(run, tmp_path):
     assert new.provenance["learner"] in ("exact", "off-policy-ppo")
     episodes = episodes_of(read_log(tmp_path / "loop/log"))
     first = PolicyBundle.load(run / "policy").fingerprint
-    assert (episodes.policy == first).sum() > 200
+    assert (episodes.policy == first).sum() == 240
+    assert (episodes.policy == new.fingerprint).sum() == 6
     assert 80 < np.isfinite(episodes.quality).sum() < 160
-    assert 0 <= result["estimate"]["truth"]["accuracy"] <= 1
+    assert 0 < result["truth"] <= 1
+    assert result["served"] > 0
 
 
 @pytest.mark.extended
 def test_estimates_of_twenty_loops_agree_with_the_table(tmp_path):
-    """Of the new policy's accuracy, at least 17 of 20 intervals hold the truth on the table's training queries."""
-    from hierrouter_jax.outcomes.store import load_table
-    from hierrouter_jax.studies.off_policy.estimate import estimate
-    from hierrouter_jax.training.log_training import held_out_part
-
+    """At least 17 of 20 intervals hold the new policy's accuracy on the questions that it did not learn from."""
     assert main(["quickstart", "--out", str(tmp_path / "quickstart")]) == 0
-    table = load_table(tmp_path / "quickstart/table").split("train")
-    inside = 0
-    for seed in range(20):
-        out = tmp_path / f"loop-{seed}"
-        live_loop.main(tmp_path / "quickstart", out, seed=seed)
-        episodes = episodes_of(read_log(out / "log"))
-        first = PolicyBundle.load(tmp_path / "quickstart/policy").fingerprint
-        mine = episodes.only(episodes.policy == first)
-        apart = held_out_part(mine, 0.15, 0)
-        said = estimate(mine.only(apart), PolicyBundle.load(out / "policy"), table=table)
-        if said["answers"]:
-            low, high = said["estimate"]["accuracy"]["ci"]
-            inside += low <= said["truth"]["accuracy"] <= high
-    assert inside >= 17
+    results = [live_loop.main(tmp_path / "quickstart", tmp_path / f"loop-{seed}", seed=seed) for seed in range(20)]
+    assert sum(result["inside"] for result in results) >= 17

@@ -18,7 +18,7 @@ from hierrouter_jax.policies.network import Network, PolicyInputs, network_outpu
 
 @struct.dataclass
 class ContextValues:
-    """C contexts of a log, and what each action returns there.
+    """C contexts of a log, and what each action returns there; perhaps with padding behind them.
 
     Attributes:
       features: context embedding after the run's feature reduction [C, F].
@@ -26,6 +26,7 @@ class ContextValues:
       spent: money spent before, over the cost normaliser [C].
       mask: actions that can be taken [C, A], bool.
       values: predicted return of each action [C, A]; ignored where the mask forbids it.
+      count: number of contexts; rows behind them are never drawn.
     """
 
     features: Float[Array, "C F"]
@@ -33,10 +34,12 @@ class ContextValues:
     spent: Float[Array, " C"]
     mask: Bool[Array, "C A"]
     values: Float[Array, "C A"]
+    count: Int[Array, ""] | int
 
     def take(self, rows: Int[Array, " B"]) -> "ContextValues":
         """Some of the contexts."""
-        return jax.tree.map(lambda leaf: leaf[rows], self)
+        by_context = self.features, self.stage, self.spent, self.mask, self.values
+        return ContextValues(*(leaf[rows] for leaf in by_context), count=len(rows))
 
 
 def objective(
@@ -67,7 +70,7 @@ def update(
     def step(carry, step_key):
         params, optimizer = carry
         row_key, drop_key = jax.random.split(step_key)
-        part = contexts.take(jax.random.randint(row_key, (size,), 0, len(contexts.stage)))
+        part = contexts.take(jax.random.randint(row_key, (size,), 0, contexts.count))
         part = replace(part, features=dropout(drop_key, part.features, hyper.dropout))
         gradient, metrics = jax.grad(objective, has_aux=True)(params, part, network, entropy_bonus(hyper, progress))
         return apply_gradient(params, optimizer, gradient, hyper, progress), metrics

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from hierrouter_jax.baselines.kernel import CHANGE, QUERY
 from hierrouter_jax.baselines.regressors import Fitted
+from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.log_trees import LogTrees
 
 
@@ -49,12 +50,14 @@ class FittedQ:
       stages: one regression for each stage.
       at_contexts: values of the actions at each context of the log, [C, A], between the least and the largest target.
       held_out: the same, each predicted without the context's query, and not bounded, [C, A].
+      target: what each action was found to return at each context, [C, A]; NaN where the log does not say.
     """
 
     parts: ContextParts
     stages: tuple[Fitted, ...]
     at_contexts: Float[np.ndarray, "C A"]
     held_out: Float[np.ndarray, "C A"]
+    target: Float[np.ndarray, "C A"]
 
     def values(
         self, root: Float[np.ndarray, "R X"], embedding: Float[np.ndarray, "R X"], stage: int
@@ -83,7 +86,7 @@ def fit_q(trees: LogTrees, regression: Regression, cost_weight: float) -> Fitted
     x = parts(trees.embedding[place[trees.context_query, 0]], trees.embedding)
     worth = trees.quality.copy()
     models, actions = trees.tree.num_models, trees.tree.num_models + 1
-    at_contexts, held_out = (np.full((len(x), actions), np.nan) for _ in range(2))
+    at_contexts, held_out, targets = (np.full((len(x), actions), np.nan) for _ in range(3))
     stages: list[Fitted] = []
     for stage in reversed(range(trees.tree.horizon)):
         here = np.flatnonzero(trees.stage == stage)
@@ -96,6 +99,7 @@ def fit_q(trees: LogTrees, regression: Regression, cost_weight: float) -> Fitted
         low, high = (target[known].min(), target[known].max()) if known.any() else (0.0, 0.0)
         fitted = regression(x[here], np.where(known, target, 0.0), known, query)
         held_out[here] = fitted.held_out()
+        targets[here] = np.where(known, target, np.nan)
         at_contexts[here] = np.clip(np.nan_to_num(fitted.predict(x[here]), nan=low), low, high)
         predicted = np.where(trees.legal[here], np.nan_to_num(held_out[here], nan=-1e30), -np.inf)
         best = predicted.argmax(axis=1)
@@ -103,7 +107,25 @@ def fit_q(trees: LogTrees, regression: Regression, cost_weight: float) -> Fitted
         value = np.where(known[row, best], target[row, best], np.clip(predicted[row, best], low, high))
         worth[query, node] = value
         stages.append(fitted)
-    return FittedQ(parts, tuple(stages[::-1]), at_contexts, held_out)
+    return FittedQ(parts, tuple(stages[::-1]), at_contexts, held_out, targets)
+
+
+def doubly_robust_values(q: FittedQ, trees: LogTrees, episodes: Episodes) -> Float[np.ndarray, "C A"]:
+    """Doubly robust pseudo-outcomes: the held-out prediction, and what was found beyond it over the propensity.
+
+    q(c, a) + mean over the decisions at c of 1[a_i = a] / b_i(a) (target(c, a) - q(c, a)) (Dudik et al. 2011).
+    Where predictions are wrong and propensities right, these are right on average; and the other way round.
+
+    Args:
+      q: values fitted on `trees`, which are those of the episodes.
+    """
+    rows, stages = np.nonzero(episodes.taken)
+    context = trees.context_at()[trees.query[rows], trees.node[rows, stages]]
+    weight = np.zeros_like(q.held_out)
+    np.add.at(weight, (context, episodes.action[rows, stages]), 1 / episodes.propensity[rows, stages])
+    weight /= np.bincount(context, minlength=len(weight))[:, None]
+    beyond = np.where(np.isfinite(q.target), q.target - q.held_out, 0.0)
+    return np.nan_to_num(q.held_out + weight * beyond, nan=float(np.nanmin(q.target)))
 
 
 def grouped(regressor: Callable[..., Fitted]) -> Regression:

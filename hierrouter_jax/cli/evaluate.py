@@ -102,9 +102,15 @@ def table_folder(run: Path, table: Path | None = None) -> Path:
     """The outcome table of a run: the one that is named, the one that the run names, or the one that it collected.
 
     Raises:
-      InputError: if there is no such run folder.
+      InputError: if there is no such run folder, or the run was trained from a log.
     """
     if not run.is_dir():
         raise InputError(f"{run}: no such run folder")
-    recorded = load_yaml(run / "config.yaml").get("table")
+    config = load_yaml(run / "config.yaml")
+    if "log" in config:
+        raise InputError(
+            f"{run}: was trained from a log, and keeps no routers; its policy is {run / 'policy'}, and 'hierrouter "
+            f"estimate LOG --policy {run} --table TABLE' says what it reaches"
+        )
+    recorded = config.get("table")
     return table or (Path(recorded) if recorded else run / "table")

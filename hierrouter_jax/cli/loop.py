@@ -9,57 +9,35 @@ from rich import box
 from rich.table import Table
 
 from hierrouter_jax.cli.result_tables import print_result, result_console
-from hierrouter_jax.domains import COUNT, Domain, Domains, check_domains
+from hierrouter_jax.domains import COUNT, Domains
 from hierrouter_jax.files import write_json
-from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.studies.loop_settings import LoopSettings
 from hierrouter_jax.training.settings import TrainConfig
 
 RESULT = "loop.json"
 
 
 @dataclass(frozen=True)
-class LoopConfig:
+class LoopConfig(LoopSettings):
     """The online loop on a table.
 
     Attributes:
       table: folder of the outcome table, or the name of one that ships with the package.
       best: the fixed policy that regret is counted against: a run, a bundle, or one that needs no training.
-      episodes: number of episodes that are served.
-      every: episodes between two trainings.
-      explore: exploration that policies are served with: softmax:T or epsilon:E.
-      held_out: share of the questions whose episodes judge new policies, and teach nothing.
-      safe: replace a policy only where the lower bound of its gain is above 0.
-      level: probability of a harmful replacement over all looks of a loop.
       seeds: number of loops, each with draws of its own.
       opponents: play the bandits and online ppo, too.
       train: numbers and shapes of the learner.
       out: folder that loop.json is written into.
     """
 
-    DOMAINS: ClassVar[Domains] = {
-        "episodes": COUNT,
-        "every": COUNT,
-        "held_out": Domain(0, 1, open_low=True, open_high=True),
-        "level": Domain(0, 1, open_low=True, open_high=True),
-        "seeds": COUNT,
-    }
+    DOMAINS: ClassVar[Domains] = {**LoopSettings.DOMAINS, "seeds": COUNT}
 
     table: Path
     best: str = "predict-then-plan"
-    episodes: int = 12_000
-    every: int = 1_000
-    explore: str = "epsilon:0.2"
-    held_out: float = 0.15
-    safe: bool = False
-    level: float = 0.05
     seeds: int = 3
     opponents: bool = True
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(num_seeds=2))
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(num_seeds=4))
     out: Path = Path("runs/loop")
-
-    def __post_init__(self) -> None:
-        check_domains(self)
-        Exploration.parse(self.explore)
 
     @property
     def written(self) -> Path:
@@ -85,7 +63,6 @@ def play_loop(config: LoopConfig) -> dict[str, Any]:
 
     from hierrouter_jax.outcomes.store import load_table
     from hierrouter_jax.studies.loop import (
-        LoopSettings,
         linear_bandit,
         online_ppo,
         references,
@@ -96,13 +73,12 @@ def play_loop(config: LoopConfig) -> dict[str, Any]:
 
     table = load_table(config.table)
     best = named_policy(config.best, table)
-    settings = LoopSettings(config.episodes, config.every, config.explore, config.held_out, config.safe, config.level)
     aims = references(table, best, best)
     seeds = range(config.train.seed, config.train.seed + config.seeds)
-    players: dict[str, Any] = {"loop": lambda seed: run_loop(table, best, config.train, settings, seed)}
+    players: dict[str, Any] = {"loop": lambda seed: run_loop(table, best, config.train, config, seed)}
     if config.opponents:
         for name, thompson in (("thompson", True), ("epsilon-greedy", False)):
-            players[name] = lambda seed, thompson=thompson: linear_bandit(table, best, settings, seed, thompson)
+            players[name] = lambda seed, thompson=thompson: linear_bandit(table, best, config, seed, thompson)
     record: dict[str, Any] = {
         "episodes": config.episodes,
         "every": config.every,

@@ -11,7 +11,7 @@ class ReportConfig:
     """What a report is about.
 
     Attributes:
-      runs: a run folder (evaluated), the folder of a comparison, leaderboard, sweep or estimate, or several run
+      runs: a run folder (evaluated), the folder of a comparison, leaderboard, sweep, estimate or loop, or several run
         folders.
       out: folder of the report of several runs; that of one folder goes into it.
       query: id of the query whose hop tree is drawn; by default one that the router repairs.

@@ -25,6 +25,8 @@ class RunConfig:
       like: a run or policy bundle of the pool that a log is of, for its prices and encoder; by default made of `truth`.
       truth: outcome table of a log's pool, whose test queries show the truth beside the estimates.
       held_out: share of a log's questions whose episodes judge, and teach nothing.
+      log_learners: learners of a log, the best on what is held out being the policy: exact, doubly-robust,
+        off-policy-ppo.
     """
 
     DOMAINS: ClassVar[Domains] = {"held_out": Domain(0, 1, open_low=True, open_high=True)}
@@ -37,6 +39,7 @@ class RunConfig:
     like: str | None = None
     truth: Path | None = None
     held_out: float = 0.15
+    log_learners: tuple[str, ...] = ("exact", "off-policy-ppo")
 
     @property
     def written(self) -> Path:
@@ -116,7 +119,8 @@ def _train_from_log(config: RunConfig) -> None:
     table = None if config.truth is None else load_table(config.truth)
     template = named_policy(config.like or "best-sequence", table if config.like is None else None)
     with run.timed("train"):
-        learned = train_from_log(episodes_of(read_log(config.table)), template, settings, config.held_out, table)
+        episodes = episodes_of(read_log(config.table))
+        learned = train_from_log(episodes, template, settings, config.held_out, table, config.log_learners)
     run.write_config({"log": str(config.table), "train": to_dict(settings), "held_out": config.held_out})
     run.write_metrics(learned.metrics)
     run.write_json("evaluation.json", learned.record)

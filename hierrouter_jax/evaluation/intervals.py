@@ -113,3 +113,14 @@ def _redrawn(shape: tuple[int, ...], resamples: int, rng: np.random.Generator) -
 def _improvement(x: Float[np.ndarray, "*R S K"], y: Float[np.ndarray, "*R T K"]) -> Float[np.ndarray, "*R"]:
     left, right = x[..., :, None, :], y[..., None, :, :]
     return ((left > right) + 0.5 * (left == right)).mean(axis=(-3, -2, -1))
+
+
+def seed_interval(values: Float[np.ndarray, "S *B"]) -> Estimate:
+    """Mean over S independent seeds with its 95 % t-interval; of one seed the bounds are not numbers."""
+    from scipy.special import stdtrit
+
+    count, mean = len(values), values.mean(axis=0)
+    if count < 2:
+        return Estimate(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
+    error = stdtrit(count - 1, (1 + CONFIDENCE) / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
+    return Estimate(mean, mean - error, mean + error)

@@ -1,4 +1,4 @@
-"""Which page a folder gets: a run's, several runs', a comparison's, a leaderboard's, a sweep's or an estimate's."""
+"""Which page a folder gets: of a run, several runs, a comparison, a leaderboard, a sweep, an estimate or a loop."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +31,7 @@ def build_page(
             "leaderboard.json": "leaderboard",
             HEADER: "sweep",
             "estimate.json": "estimate",
+            "loop.json": "loop",
         }
         of = next((kind for mark, kind in marks.items() if (run / mark).is_file()), "run")
         _refuse(options, ("--out",) if of == "run" else tuple(options), f"{run} is a single {of}")
@@ -46,6 +47,10 @@ def build_page(
             from hierrouter_jax.report.pages.estimate import build_estimate_page
 
             return build_estimate_page(run)
+        if of == "loop":
+            from hierrouter_jax.report.pages.loop import build_loop_page
+
+            return build_loop_page(run)
         return build_run_page(run, query, a, b, table)
     from hierrouter_jax.report.pages.several import build_several_page
 

@@ -7,13 +7,21 @@ import numpy as np
 import pandas as pd
 
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.off_policy.estimate import estimate
-from hierrouter_jax.training.log_training import LOG_LEARNERS, held_out_part, learn_values, train_log_learner
+from hierrouter_jax.training.log_training import (
+    LOG_LEARNERS,
+    OFF_POLICY,
+    VALUES,
+    held_out_part,
+    learn_values,
+    train_log_learner,
+)
 from hierrouter_jax.training.settings import TrainConfig
 
+DEFAULT_LEARNERS = (VALUES, OFF_POLICY)
 FEWEST = 20  # episodes with feedback on either side of the split
 
 
@@ -22,7 +30,7 @@ class LogRun:
     """What training from a log gives.
 
     Attributes:
-      bundle: policy of the best estimated return on the held-out episodes; where these cannot tell, that of `exact`.
+      bundle: policy of the best estimated return on held-out episodes; of the first learner where these cannot tell.
       record: content of evaluation.json.
       metrics: a row for each learner, seed and update.
     """
@@ -38,8 +46,9 @@ def train_from_log(
     config: TrainConfig,
     held_out: float,
     table: OutcomeTable | None = None,
+    learners: tuple[str, ...] = DEFAULT_LEARNERS,
 ) -> LogRun:
-    """Train every learner of logs, estimate each on held-out episodes, and choose.
+    """Train learners of logs, estimate each on held-out episodes, and choose.
 
     Args:
       episodes: episodes of a log.
@@ -47,10 +56,14 @@ def train_from_log(
       config: numbers and shapes of the learners, their seeds among them; its learners' names are of tables.
       held_out: share of the questions whose episodes judge, and teach nothing.
       table: outcome table of the pool, whose test queries show the truth beside; it is never learned from.
+      learners: names of `LOG_LEARNERS`, the first of which is chosen where the held-out episodes cannot tell.
 
     Raises:
-      InputError: if the log is of another pool or encoder, or has too few episodes with feedback.
+      InputError: if a learner is unknown, the log is of another pool or encoder, or has too few episodes with feedback.
     """
+    unknown = next((name for name in learners if name not in LOG_LEARNERS), None)
+    if unknown is not None or not learners:
+        raise InputError(f"log_learners: {unknown!r} is no learner of logs; {nearest(str(unknown), LOG_LEARNERS)}")
     names = tuple(member.name for member in template.pool)
     if episodes.candidates != names:
         raise InputError(f"the log routes {', '.join(episodes.candidates)}, but the policy {', '.join(names)}")
@@ -69,7 +82,7 @@ def train_from_log(
             )
     of = learn_values(episodes.only(~apart), template, config)
     bundles, rows, metrics = {}, [], []
-    for name in LOG_LEARNERS:
+    for name in learners:
         bundles[name], its = train_log_learner(name, of, template, config)
         seeds, updates = its["train_return"].shape
         frame = {key: value.ravel() for key, value in its.items()}

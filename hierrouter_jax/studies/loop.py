@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.baselines.oracle import route_values
@@ -14,41 +14,28 @@ from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.evaluation.safe_improvement import may_replace
 from hierrouter_jax.outcomes.episodes import Episodes
-from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.outcomes.exploration import EPSILON, Exploration
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.choice import bundle_ends
+from hierrouter_jax.studies.loop_settings import LoopSettings
 from hierrouter_jax.studies.named_policy import tree_probs
 from hierrouter_jax.studies.off_policy.estimate import target_probs
 from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.log_arrays import rewards
-from hierrouter_jax.training.log_training import VALUES, held_out_part, learn_values, train_log_learner
+from hierrouter_jax.training.log_training import (
+    VALUES,
+    LogMaterial,
+    held_out_part,
+    learn_values,
+    questions,
+    train_log_learner,
+)
 from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
 
+EVEN = Exploration(EPSILON, 1.0)
 _BATCH = 50  # episodes of a bandit between two updates
-
-
-class LoopSettings(NamedTuple):
-    """How a loop goes.
-
-    Attributes:
-      episodes: number of episodes in all.
-      every: episodes between two trainings.
-      explore: exploration that policies are served with.
-      held_out: share of the questions whose episodes judge new policies, and teach nothing.
-      safe: whether a policy is replaced only where the lower bound of its gain is above 0.
-      level: probability of a harmful replacement, over all looks of a loop.
-      most: largest importance weight that counts in full.
-    """
-
-    episodes: int = 12_000
-    every: int = 1_000
-    explore: str = "epsilon:0.2"
-    held_out: float = 0.15
-    safe: bool = False
-    level: float = 0.05
-    most: float = 10.0
 
 
 class Served(NamedTuple):
@@ -77,36 +64,36 @@ def run_loop(
       seed: seed of queries, draws, the split and the training.
     """
     queries, test = table.split("train"), table.split("test")
-    rng, explore = np.random.default_rng(seed), Exploration.parse(settings.explore)
+    rng = np.random.default_rng(seed)
     train = replace(train, seed=seed)
-    uniform = tree_probs(template, queries, Exploration.parse("epsilon:1.0"))
-    probs, policy, rounds, looks = uniform, None, [], 0
-    logs: list[Episodes] = []
-    recent: list[Episodes] = []
-    while sum(map(len, logs)) < settings.episodes:
-        number = min(settings.every, settings.episodes - sum(map(len, logs)))
+    uniform = tree_probs(template, queries, EVEN)
+    probs, policy, rounds, looks, since = uniform, None, [], 0, 0
+    log: Episodes | None = None
+    while log is None or len(log) < settings.episodes:
+        number = min(settings.every, settings.episodes - (0 if log is None else len(log)))
         every = np.arange(queries.num_queries)
         episodes = simulate(queries, probs, every, number, rng, allow_stop=template.allow_stop)
-        logs.append(episodes)
-        recent.append(episodes)
-        log = joined(logs)
-        apart = held_out_part(log, settings.held_out, seed)
+        log = episodes if log is None else joined([log, episodes])
+        apart = held_out_part(log, settings.held_out if settings.safe else 0.0, seed)
+        explore = settings.exploration(len(rounds) + 1)
         of = learn_values(log.only(~apart), template, train)
         new, _ = train_log_learner(VALUES, of, template, train)
         row: dict[str, Any] = {"episodes": len(log), "replaced": True}
         if settings.safe:
             looks += 1
-            fresh = joined(recent)
-            fresh = fresh.only(np.isin(_question(fresh), _question(log.only(apart))))
-            weight = route_weight(new, fresh, explore)
+            judging = apart & (np.arange(len(log)) >= since)  # what the present policy served
+            fresh, question = log.only(judging), questions(log)[judging]
+            weight = route_weight(new, fresh, explore, explored_share(of, fresh.embedding[:, 0], explore))
             gains = np.clip(rewards(fresh, of.economy).sum(axis=1), 0.0, 1.0)
-            row["replaced"], row["bound"] = may_replace(weight, gains, looks, settings.level, settings.most)
+            row["replaced"], row["bound"] = may_replace(weight, gains, question, looks, settings.level, settings.most)
         if row["replaced"]:
-            policy, recent = new, []
-            probs = tree_probs(policy, queries, explore)
+            policy, since = new, len(log)
+            share = explored_share(of, queries.context_embedding[:, 0], explore)
+            probs = served_probs(policy, queries, explore, share)
         row["accuracy"] = None if policy is None else accuracy(policy, test)
         rounds.append(row)
-    return Served(returns_of(joined(logs), template), rounds)
+    assert log is not None
+    return Served(returns_of(log, template), rounds)
 
 
 def accuracy(policy: PolicyBundle, table: OutcomeTable) -> float:
@@ -114,10 +101,64 @@ def accuracy(policy: PolicyBundle, table: OutcomeTable) -> float:
     return float((bundle_ends(policy, table) * table.quality).sum(axis=1).mean())
 
 
-def route_weight(policy: PolicyBundle, episodes: Episodes, explore: Exploration) -> Float[np.ndarray, " E"]:
-    """Product of the ratios of a policy's probabilities, as it would be served, to the logged ones."""
-    target = np.take_along_axis(target_probs(policy, episodes, explore), episodes.action[..., None], axis=-1)[..., 0]
-    return np.where(episodes.taken, target / episodes.propensity, 1.0).prod(axis=1)
+def explored_share(of: LogMaterial, root: Float[np.ndarray, "B X"], explore: Exploration) -> Float[np.ndarray, " B"]:
+    """Probability that an episode of a question explores as a whole: max(epsilon, (1 - predicted return)^2).
+
+    Where nothing works yet, exploring costs nothing, and a better route is to be found; where nearly all answers are
+    right, it is all cost. It is 0 where `explore` is no epsilon: then every decision is drawn by itself.
+
+    Args:
+      of: values of actions, fitted on the log so far.
+      root: embedding of each question.
+    """
+    if explore.kind != EPSILON:
+        return np.zeros(len(root))
+    best = of.q.values(root, root, 0).max(axis=1)
+    return np.maximum(explore.value, np.square(1 - np.clip(best, 0.0, 1.0)))
+
+
+def served_probs(
+    policy: PolicyBundle, table: OutcomeTable, explore: Exploration, share: Float[np.ndarray, " Q"]
+) -> Float[np.ndarray, "Q D A"]:
+    """Probabilities of the actions of a policy that is served with exploration.
+
+    With epsilon a share of the episodes explores, at every decision, and the others at none. What was taken before
+    says how likely the episode is one of those: the probability of an action is that of the mixture, given the route
+    so far, so that those along a route multiply to the route's.
+
+    Args:
+      share: probability of each query that its episode explores as a whole.
+    """
+    both = np.stack([tree_probs(policy, table, one) for one in (_within(explore), EVEN)])
+    reach = np.ones(both.shape[:-1]) * np.stack([1 - share, share])[..., None]
+    for node in range(1, table.tree.num_decision_nodes):
+        parent, model = table.tree.parent(node), table.tree.last_model(node)
+        reach[..., node] = reach[..., parent] * both[..., parent, model]
+    total = reach.sum(axis=0)
+    part = np.where(total > 0, reach / np.where(total > 0, total, 1.0), 0.5)  # half where no route comes
+    return (part[..., None] * both).sum(axis=0)
+
+
+def route_weight(
+    policy: PolicyBundle, episodes: Episodes, explore: Exploration, share: Float[np.ndarray, " E"]
+) -> Float[np.ndarray, " E"]:
+    """Ratio of the probabilities of each episode's route: by a policy as it would be served, over what was logged.
+
+    Args:
+      share: probability that each episode would explore as a whole.
+    """
+
+    def along(its: Exploration) -> Float[np.ndarray, " E"]:
+        target = np.take_along_axis(target_probs(policy, episodes, its), episodes.action[..., None], axis=-1)[..., 0]
+        return np.where(episodes.taken, target, 1.0).prod(axis=1)
+
+    logged = np.where(episodes.taken, episodes.propensity, 1.0).prod(axis=1)
+    return ((1 - share) * along(_within(explore)) + share * along(EVEN)) / logged
+
+
+def _within(explore: Exploration) -> Exploration:
+    """Exploration of each decision of an episode that does not explore as a whole."""
+    return Exploration() if explore.kind == EPSILON else explore
 
 
 def returns_of(episodes: Episodes, template: PolicyBundle) -> Float[np.ndarray, " E"]:
@@ -157,7 +198,7 @@ def linear_bandit(
     value = queries.quality - weight * accumulate_cost(queries.cost.astype(np.float64), tree)
     precision = np.tile(np.eye(x.shape[1]) * ridge, (len(routes), 1, 1))
     total, mean = np.zeros((len(routes), x.shape[1])), np.zeros((len(routes), x.shape[1]))
-    share = Exploration.parse(settings.explore).value
+    share = settings.exploration(1).value
     query = rng.integers(queries.num_queries, size=settings.episodes)
     returns, rounds = np.zeros(settings.episodes), []
     for start in range(0, settings.episodes, _BATCH):
@@ -214,11 +255,6 @@ def joined(parts: list[Episodes]) -> Episodes:
         if isinstance(getattr(parts[0], one.name), np.ndarray)
     }
     return replace(parts[0], **arrays)
-
-
-def _question(episodes: Episodes) -> Int[np.ndarray, " E"]:
-    """A number for each question, the same in every part of a log."""
-    return np.array([hash(one.tobytes()) for one in episodes.embedding[:, 0]])
 
 
 def _with_constant(x: Float[np.ndarray, "Q F"]) -> Float[np.ndarray, "Q G"]:

@@ -54,19 +54,24 @@ def fit_log_features(trees: LogTrees, size: int, tie_order: tuple[int, ...]) -> 
 
 @single_precision
 def context_values(trees: LogTrees, values: Float[np.ndarray, "C A"], features: FittedFeatures) -> ContextValues:
-    """The contexts of a log with predicted returns of all actions.
+    """The contexts of a log with predicted returns of all actions, padded to a power of two.
+
+    So a log that grows is seldom of another shape, for which training would be compiled anew.
 
     Args:
       values: predicted return of each action at each context.
       features: reduction and cost normaliser of the run.
     """
     spent = accumulate_cost(np.nan_to_num(trees.cost), trees.tree) / features.cost_normaliser
+    count = len(trees.stage)
+    rows = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1)
     return ContextValues(
-        features=jnp.asarray(features.reduction(trees.embedding), jnp.float32),
-        stage=jnp.asarray(trees.stage, jnp.int32),
-        spent=jnp.asarray(spent[trees.context_query, trees.context_node], jnp.float32),
-        mask=jnp.asarray(trees.legal),
-        values=jnp.asarray(np.where(trees.legal, values, 0.0), jnp.float32),
+        features=jnp.asarray(features.reduction(trees.embedding)[rows], jnp.float32),
+        stage=jnp.asarray(trees.stage[rows], jnp.int32),
+        spent=jnp.asarray(spent[trees.context_query, trees.context_node][rows], jnp.float32),
+        mask=jnp.asarray(trees.legal[rows]),
+        values=jnp.asarray(np.where(trees.legal, values, 0.0)[rows], jnp.float32),
+        count=jnp.asarray(count, jnp.int32),
     )
 
 

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import context_ascent, off_policy
 from hierrouter_jax.agents.optimizer import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
-from hierrouter_jax.baselines.fitted_q import FittedQ, fit_q
+from hierrouter_jax.baselines.fitted_q import FittedQ, doubly_robust_values, fit_q
 from hierrouter_jax.baselines.kernel import kernel_ridge
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_logits import ENSEMBLE, MEMBER
@@ -27,8 +28,8 @@ from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.log_arrays import Economy, context_values, fit_log_features, logged_steps
 from hierrouter_jax.training.settings import TrainConfig
 
-VALUES, OFF_POLICY = "exact", "off-policy-ppo"
-LOG_LEARNERS = (VALUES, OFF_POLICY)
+VALUES, DOUBLY_ROBUST, OFF_POLICY = "exact", "doubly-robust", "off-policy-ppo"
+LOG_LEARNERS = (VALUES, DOUBLY_ROBUST, OFF_POLICY)
 
 
 class LogMaterial(NamedTuple):
@@ -50,11 +51,21 @@ class LogMaterial(NamedTuple):
 
 
 def held_out_part(episodes: Episodes, share: float, seed: int) -> Bool[np.ndarray, " E"]:
-    """Which episodes are held out: all of a share of the questions, told apart by their embeddings."""
+    """Which episodes are held out: all of a share of the questions.
+
+    A question's place in the order is a digest of itself: where a log grows, hardly any changes sides.
+    """
+    question = questions(episodes)
+    _, first = np.unique(question, return_index=True)
+    place = [blake2b(one.tobytes(), key=str(seed).encode()).digest() for one in episodes.embedding[first, 0]]
+    order = np.array(sorted(range(len(first)), key=place.__getitem__), dtype=int)
+    return np.isin(question, order[: round(share * len(first))])
+
+
+def questions(episodes: Episodes) -> Int[np.ndarray, " E"]:
+    """Number of the question that each episode asked, in order of appearance, told apart by their embeddings."""
     numbers: dict[bytes, int] = {}
-    question = np.array([numbers.setdefault(one.tobytes(), len(numbers)) for one in episodes.embedding[:, 0]])
-    chosen = np.random.default_rng(seed).permutation(len(numbers))[: round(share * len(numbers))]
-    return np.isin(question, chosen)
+    return np.array([numbers.setdefault(one.tobytes(), len(numbers)) for one in episodes.embedding[:, 0]], dtype=int)
 
 
 def learn_values(episodes: Episodes, template: PolicyBundle, config: TrainConfig) -> LogMaterial:
@@ -77,15 +88,18 @@ def train_log_learner(
 ) -> tuple[PolicyBundle, dict[str, np.ndarray]]:
     """The policy of one learner, an ensemble of `num_seeds` networks, and its metrics [S, U].
 
-    `exact` climbs the predicted return of all actions at the log's contexts (`agents.context_ascent`);
+    `exact` climbs the predicted return of all actions at the log's contexts (`agents.context_ascent`),
+    `doubly-robust` the same with what episodes found beyond the predictions, over their propensities;
     `off-policy-ppo` learns from the episodes by importance weights (`agents.off_policy`) and from no prediction.
     """
     static = replace(config.static, allow_stop=bool(of.episodes.mask[..., -1].any()))
     network = RouterNetwork(of.trees.tree.num_models + 1, of.trees.tree.horizon, static.hidden, static.stage_size)
     update: Callable[..., tuple[LearnerState, Metrics]]
     data: Any
-    if name == VALUES:
-        update, data = context_ascent.update, context_values(of.trees, of.q.at_contexts, of.features)
+    if name in (VALUES, DOUBLY_ROBUST):
+        robust = name == DOUBLY_ROBUST
+        values = doubly_robust_values(of.q, of.trees, of.episodes) if robust else of.q.at_contexts
+        update, data = context_ascent.update, context_values(of.trees, values, of.features)
     else:
         update, data = off_policy.update, logged_steps(of.episodes, of.features, of.economy)
     keys = jax.random.split(jax.random.key(config.seed), config.num_seeds)

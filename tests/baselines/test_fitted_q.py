@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hierrouter_jax.baselines.fitted_q import ContextParts, fit_q, grouped
+from hierrouter_jax.baselines.fitted_q import ContextParts, doubly_robust_values, fit_q, grouped
 from hierrouter_jax.baselines.kernel import kernel_ridge
 from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.baselines.regressors import Fitted
@@ -64,3 +64,28 @@ def test_parts_tell_the_query_from_what_responses_changed():
     assert (mapped[trees.context_node == 0, columns:] == 0).all()
     later = mapped[trees.context_node > 0, columns:]
     assert abs(np.square(later).sum(axis=1).mean() - 1) < 1e-6
+
+
+def even(x, y, known):
+    """A regression that predicts .5 of everything."""
+    return Fitted(lambda new: np.full((len(new), y.shape[1]), 0.5), lambda: np.full(y.shape, 0.5))
+
+
+def test_a_doubly_robust_value_by_hand():
+    """Predicted .5; of two decisions at the root one was action 1, one action 0, at propensity 1/3: weights 3 / 2."""
+    episodes = logged(random_table(queries=1, horizon=1), 2, allow_stop=False)[0]
+    assert episodes.action[:, 0].tolist() == [1, 0]
+    trees = log_trees(episodes)
+    values = doubly_robust_values(fit_q(trees, grouped(even), 0.0), trees, episodes)[0]
+    np.testing.assert_allclose(values[[1, 0]], 0.5 + 1.5 * (episodes.quality - 0.5))
+    assert (values[2:] == 0.5).all()
+
+
+def test_doubly_robust_values_are_right_on_average_where_predictions_are_wrong():
+    table = random_table(queries=1500, horizon=1)
+    episodes, _ = logged(table, 3000, allow_stop=False)
+    trees = log_trees(episodes)
+    values = doubly_robust_values(fit_q(trees, grouped(even), 0.0), trees, episodes)
+    truth = table.quality[:, 1:].mean(axis=0)
+    assert abs(truth - 0.5).max() > 0.05
+    np.testing.assert_allclose(values[:, :3].mean(axis=0), truth, atol=0.06)

@@ -35,6 +35,31 @@ def test_a_log_becomes_a_run_with_a_policy(folder, tmp_path, capsys):
     assert "holds a run already" in capsys.readouterr().err
     assert main([*again, "--fresh"]) == 0
     assert read_json(out / "evaluation.json")["policies"][0]["truth"] is None
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for verb in (
+        ["evaluate", str(out)],
+        ["evaluate", str(out), "--table", str(folder / "table")],
+        ["report", str(out)],
+    ):
+        assert main(verb) == 2
+        said = capsys.readouterr().err
+        assert "was trained from a log" in said
+        assert f"estimate LOG --policy {out}" in said
+        assert "Traceback" not in said
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    estimated = ["estimate", str(folder / "log"), "--policy", str(out), "--out", str(tmp_path / "estimate")]
+    assert main(estimated) == 0
+    assert main(["report", str(tmp_path / "estimate")]) == 0
+
+
+def test_other_learners_of_logs(folder, tmp_path, capsys):
+    out, like = tmp_path / "run", ["--truth", str(folder / "table")]
+    command = ["train", str(folder / "log"), *like, "--out", str(out), "--log_learners", "[doubly-robust]", *SMALL]
+    assert main(command) == 0
+    assert PolicyBundle.load(out / "policy").provenance["learner"] == "doubly-robust"
+    command[-len(SMALL) - 1] = "[exakt]"
+    assert main([*command, "--fresh"]) == 2
+    assert "'exakt' is no learner of logs" in capsys.readouterr().err
 
 
 def test_refusals(folder, tmp_path, capsys):

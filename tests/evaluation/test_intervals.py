@@ -14,6 +14,7 @@ from hierrouter_jax.evaluation.intervals import (
     percentile_interval,
     probability_of_improvement_estimate,
     proportion_interval,
+    seed_interval,
 )
 
 # The scores of rliable's tests/rliable/metrics_test.py, and the numbers it says they have.
@@ -129,3 +130,12 @@ def test_the_interquartile_mean_along_an_axis_by_hand():
 
 def test_a_percentile_interval_by_hand():
     assert percentile_interval(np.arange(101.0)) == (2.5, 97.5)
+
+
+def test_a_seed_interval_by_hand():
+    """Means 2 and 5 of three seeds, spread 1: the t-quantile of two degrees of freedom is 4.303."""
+    band = seed_interval(np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]))
+    np.testing.assert_allclose(band.value, [2.0, 5.0])
+    np.testing.assert_allclose(band.high - band.value, 4.3027 / np.sqrt(3), rtol=1e-4)
+    np.testing.assert_allclose(band.low + band.high, 2 * band.value)
+    assert np.isnan(seed_interval(np.ones((1, 2))).low).all()

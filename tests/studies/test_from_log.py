@@ -45,6 +45,8 @@ def test_refusals(template):
     episodes, _ = logged(TABLE, 100, allow_stop=False)
     with pytest.raises(InputError, match="the log routes a, b, but the policy m0, m1"):
         train_from_log(replace(episodes, candidates=("a", "b")), template, SMALL, 0.3)
+    with pytest.raises(InputError, match="'exakt' is no learner of logs; did you mean exact"):
+        train_from_log(episodes, template, SMALL, 0.3, learners=("exakt",))
     with pytest.raises(InputError, match="encoder"):
         train_from_log(replace(episodes, encoder={"kind": "other"}), template, SMALL, 0.3)
     with pytest.raises(InputError, match="0 episodes with feedback are to learn from"):

@@ -1,11 +1,15 @@
 """The online loop: regret by hand, what is served is the table's, learners get better, and safety holds back."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.studies import loop
 from hierrouter_jax.studies.loop import (
-    LoopSettings,
+    explored_share,
     joined,
     linear_bandit,
     online_ppo,
@@ -13,9 +17,12 @@ from hierrouter_jax.studies.loop import (
     regret,
     route_weight,
     run_loop,
+    served_probs,
 )
-from hierrouter_jax.studies.named_policy import named_policy, tree_probs
+from hierrouter_jax.studies.loop_settings import LoopSettings
+from hierrouter_jax.studies.named_policy import named_policy
 from hierrouter_jax.studies.simulate import simulate
+from hierrouter_jax.training.log_training import learn_values, questions
 from hierrouter_jax.training.settings import TrainConfig
 from tests.outcomes.test_log_trees import logged
 from tests.tables import random_table
@@ -46,12 +53,52 @@ def test_logs_come_one_after_the_other():
     np.testing.assert_array_equal(both.only(np.arange(10, 30)).embedding, second.embedding)
 
 
-def test_the_weight_of_its_own_log_is_1(template):
-    explore = Exploration.parse("epsilon:0.4")
-    probs = tree_probs(template, TABLE, explore)
+@pytest.mark.parametrize("explore", ["epsilon:0.4", "softmax:2"])
+def test_the_weight_of_its_own_log_is_1(template, explore):
+    explore, share = Exploration.parse(explore), np.linspace(0, 0.9, TABLE.num_queries)
     rows, rng = np.arange(TABLE.num_queries), np.random.default_rng(0)
-    episodes = simulate(TABLE, probs, rows, 100, rng, allow_stop=False)
-    np.testing.assert_allclose(route_weight(template, episodes, explore), 1.0)
+    episodes = simulate(TABLE, served_probs(template, TABLE, explore, share), rows, 100, rng, allow_stop=False)
+    asked = (episodes.embedding[:, None, 0] == TABLE.context_embedding[None, :, 0]).all(axis=-1).argmax(axis=1)
+    np.testing.assert_allclose(route_weight(template, episodes, explore, share[asked]), 1.0)
+
+
+def test_an_episode_explores_as_a_whole(template):
+    """Of 8 routes the policy's own has probability .6 + .4 / 8, and each other .4 / 8, however many hops differ."""
+    tree, explore = TABLE.tree, Exploration.parse("epsilon:0.1")
+    probs = served_probs(template, TABLE, explore, np.full(TABLE.num_queries, 0.4))[0]
+    np.testing.assert_allclose(probs.sum(axis=1), 1.0)
+    routes = [tree.route(node) for node in range(tree.num_nodes)[tree.stage_slice(3)]]
+    chance = [np.prod([probs[tree.node(route[:hop]), model] for hop, model in enumerate(route)]) for route in routes]
+    np.testing.assert_allclose(np.sort(chance), [0.05] * 7 + [0.65])
+
+
+def test_questions_that_promise_little_explore_most():
+    """Predicted returns .9, .5 and -1: .01, .25 and 1, but never less than epsilon."""
+    best = np.array([[0.1, 0.9], [0.5, 0.2], [-1.0, -2.0]])
+    of = SimpleNamespace(q=SimpleNamespace(values=lambda root, embedding, stage: best))
+    share = explored_share(of, np.zeros((3, 1)), Exploration.parse("epsilon:0.05"))
+    np.testing.assert_allclose(share, [0.05, 0.25, 1.0])
+    assert (explored_share(of, np.zeros((3, 1)), Exploration.parse("softmax:0.1")) == 0).all()
+
+
+def test_exploration_falls_with_every_training():
+    assert SETTINGS.exploration(4) == Exploration("epsilon", 0.05)
+    assert replace(SETTINGS, explore="softmax:2", decay=0.5).exploration(4) == Exploration("softmax", 1.0)
+    assert replace(SETTINGS, decay=0.0).exploration(4) == Exploration("epsilon", 0.2)
+
+
+def test_what_is_held_out_teaches_nothing(template, monkeypatch):
+    """A safe loop lays a share of the questions aside, any other learns from all."""
+    seen = []
+
+    def learn(episodes, *rest):
+        seen.append(len(np.unique(questions(episodes))))
+        return learn_values(episodes, *rest)
+
+    monkeypatch.setattr(loop, "learn_values", learn)
+    for safe in (False, True):
+        run_loop(TABLE, template, SMALL, replace(SETTINGS, episodes=400, every=400, safe=safe), seed=0)
+    assert seen == [12, 10]
 
 
 def test_a_loop_learns(template):
@@ -62,14 +109,14 @@ def test_a_loop_learns(template):
 
 
 def test_a_safe_loop_replaces_nothing_that_so_few_episodes_cannot_prove(template):
-    played = run_loop(TABLE, template, SMALL, SETTINGS._replace(safe=True), seed=0)
+    played = run_loop(TABLE, template, SMALL, replace(SETTINGS, safe=True), seed=0)
     assert not any(row["replaced"] for row in played.rounds)
     assert all(row["bound"] < 0 for row in played.rounds)
 
 
 @pytest.mark.parametrize("thompson", [True, False])
 def test_bandits_learn(template, thompson):
-    played = linear_bandit(TABLE, template, SETTINGS._replace(episodes=2000, every=1000), 0, thompson)
+    played = linear_bandit(TABLE, template, replace(SETTINGS, episodes=2000, every=1000), 0, thompson)
     assert len(played.rounds) == 2
     assert played.returns[1500:].mean() > played.returns[:200].mean() + 0.05
 

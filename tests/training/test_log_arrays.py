@@ -3,6 +3,7 @@
 import numpy as np
 
 from hierrouter_jax.outcomes.log_trees import log_trees
+from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.training.log_arrays import Economy, context_values, fit_log_features, logged_steps, rewards
 from tests.outcomes.test_log_trees import logged
 from tests.tables import random_table
@@ -41,10 +42,12 @@ def test_steps_are_those_of_judged_episodes():
 
 
 def test_contexts_know_what_was_spent():
-    table = random_table(queries=1, horizon=2)
+    table = random_table(queries=1, horizon=3)
     trees = log_trees(logged(table, 60, allow_stop=False)[0])
     features = fit_log_features(trees, 4, TIES)
     contexts = context_values(trees, np.zeros(trees.legal.shape), features)
-    for node, spent in zip(trees.context_node, contexts.spent, strict=True):
-        np.testing.assert_allclose(spent * features.cost_normaliser, table.cost[0, node], rtol=1e-5)
-    np.testing.assert_array_equal(contexts.mask, trees.legal)
+    count, total = len(trees.context_node), accumulate_cost(table.cost, table.tree)[0]
+    assert 8 < contexts.count == count < len(contexts.spent) == 16
+    for node, spent in zip(trees.context_node, contexts.spent[:count], strict=True):
+        np.testing.assert_allclose(spent * features.cost_normaliser, total[node], rtol=1e-5)
+    np.testing.assert_array_equal(contexts.mask[:count], trees.legal)

@@ -1,11 +1,12 @@
 """Training from a log: what is held out stays apart, and the policy is better than the one that served."""
 
+import numpy as np
 import pytest
 
 from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic, RewardWeights
 from hierrouter_jax.studies.choice import bundle_ends
 from hierrouter_jax.studies.named_policy import named_policy
-from hierrouter_jax.training.log_training import LOG_LEARNERS, held_out_part, learn_values, train_log_learner
+from hierrouter_jax.training.log_training import LOG_LEARNERS, held_out_part, learn_values, questions, train_log_learner
 from hierrouter_jax.training.settings import TrainConfig
 from tests.outcomes.test_log_trees import logged
 from tests.tables import random_table
@@ -21,6 +22,16 @@ def test_episodes_of_a_question_are_held_out_together():
     assert set(routes.query[apart]).isdisjoint(routes.query[~apart])
     assert len(set(routes.query[apart])) == 5
     assert (held_out_part(episodes, 0.25, seed=1) != apart).any()
+
+
+def test_a_question_stays_on_its_side_while_the_log_grows():
+    """Which are held out depends on the questions, and not on the order in which they came."""
+    episodes, _ = logged(random_table(queries=20), 300)
+    apart, back = held_out_part(episodes, 0.25, seed=0), np.arange(300)[::-1]
+    np.testing.assert_array_equal(held_out_part(episodes.only(back), 0.25, seed=0), apart[back])
+    few = episodes.only(np.isin(questions(episodes), np.arange(16)))
+    moved = held_out_part(few, 0.25, seed=0) & ~apart[np.isin(questions(episodes), np.arange(16))]
+    assert len(set(questions(few)[moved])) <= 1
 
 
 @pytest.mark.parametrize("name", LOG_LEARNERS)

@@ -82,7 +82,12 @@ def need(value: Any, keys: tuple[str, ...], where: str) -> None:
 
 
 def _evaluation(path: Path) -> dict[str, Any]:
-    evaluation = read_object(path, "table", "policies", "ceiling")
+    if "log" in (evaluation := read_object(path)):
+        raise InputError(
+            f"{path.parent}: was trained from a log, so that evaluation.json holds estimates, and a report needs exact "
+            f"values; 'hierrouter estimate LOG --policy {path.parent} --out FOLDER' makes a folder with a report"
+        )
+    need(evaluation, ("table", "policies", "ceiling"), str(path))
     need(evaluation["table"], ("split", "queries", "horizon", "pool"), f"{path}: 'table'")
     if not evaluation["policies"]:
         raise InputError(f"{path}: 'policies' is empty, so there is nothing to report")
