@@ -246,6 +246,11 @@ def _read_queries(path: Path) -> tuple[Query, ...]:
     missing = [name for name in names if name not in rows.column_names and name not in _OPTIONAL]
     if missing:
         raise InputError(f"{path}: column {missing[0]!r} is missing")
+    for name in (name for name in names if name in rows.column_names and name != "shots"):
+        if rows[name].null_count:
+            raise InputError(f"{path}: row {rows[name].is_null().index(True).as_py()}: {name} is missing")
+        if name not in ("unseen", "seed") and rows[name].type not in (pa.string(), pa.large_string()):
+            raise InputError(f"{path}: {name} holds {rows[name].type}, but must hold texts")
     known = rows.select([name for name in names if name in rows.column_names]).to_pylist()
     try:
         return tuple(Query(**row | {"shots": tuple(Turn(**turn) for turn in row.get("shots") or ())}) for row in known)

@@ -78,6 +78,22 @@ def test_a_spoiled_row_is_named(saved, change, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("text", ["a", None, "c", "d", "e", "f"], "row 1: text is missing"),
+        ("unseen", [None, True, True, True, True, True], "row 0: unseen is missing"),
+        ("id", range(6), "id holds int64, but must hold texts"),
+    ],
+)
+def test_a_spoiled_query_is_named(saved, column, values, message):
+    rows = pq.read_table(saved / QUERIES)
+    rows = rows.set_column(rows.column_names.index(column), column, pa.array(values))
+    pq.write_table(rows, saved / QUERIES)
+    with pytest.raises(InputError, match=rf"queries\.parquet: {message}"):
+        load_table(saved)
+
+
 @pytest.mark.parametrize("name", [NODES, QUERIES, EMBEDDINGS, HEADER])
 def test_missing_and_broken_files_are_named(saved, name):
     (saved / name).write_bytes(b"not what it says")

@@ -79,6 +79,7 @@ def check_decisions(rows: pa.Table, path: Path) -> None:
     for name in ("spent", "cost", "seconds"):
         values = rows[name].to_numpy()
         _refuse(path, ~(np.isfinite(values) & (values >= 0)), name, "is {}, but must be a number of at least 0", values)
+    _check_failed(rows, path)
     embedding, _, sizes = _lists(rows, "embedding")
     if not np.isfinite(embedding).all():
         at = np.repeat(np.arange(len(sizes)), sizes)[~np.isfinite(embedding)]
@@ -91,6 +92,21 @@ def check_decisions(rows: pa.Table, path: Path) -> None:
         except InputError as error:
             row = rows["explore"].index(text).as_py()
             raise InputError(f"{path}: row {row}: {error}") from None
+
+
+def _check_failed(rows: pa.Table, path: Path) -> None:
+    """Refuse failed calls of models that are no candidates, or whose distribution is none over them and STOP."""
+    there = np.flatnonzero(_lengths(rows, "failed") > 0)
+    candidates, failed = (rows[name].take(pa.array(there)).to_pylist() for name in ("candidates", "failed"))
+    for row, names, calls in zip(there.tolist(), candidates, failed, strict=True):
+        for call in calls:
+            probs = np.array((call or {}).get("probs") or [], dtype=float)
+            fits = probs.shape == (len(names) + 1,) and (probs >= 0).all() and abs(probs.sum() - 1) <= _TOLERANCE
+            if not fits or call["model"] not in names:
+                raise InputError(
+                    f"{path}: row {row}: failed holds a call that does not name a candidate, with the probabilities "
+                    "of all candidates and STOP when it was drawn"
+                )
 
 
 def check_feedback(rows: pa.Table, path: Path) -> None:

@@ -121,6 +121,9 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         read_log(tmp_path / "nowhere")
 
 
+FAILED = FailedCall("small", "no answer", 5.0, [0.5, 0.0, 0.25, 0.25])._asdict()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -142,6 +145,11 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         ("end", "tired", "row 1: end is 'tired', but must be one of stop, horizon"),
         ("explore", "softmax:cold", "row 1: explore is 'softmax:cold', but must be none"),
         ("candidates", [], "row 1: candidates names no model"),
+        ("failed", [FAILED | {"model": "other"}], "row 1: failed holds a call that does not name a candidate"),
+        ("failed", [FAILED, FAILED | {"probs": None}], "row 1: failed holds a call"),
+        ("failed", [FAILED | {"probs": [0.5, 0.5]}], "row 1: failed holds a call"),
+        ("failed", [FAILED | {"probs": [0.5, 0.0, 0.25, 0.5]}], "row 1: failed holds a call"),
+        ("failed", [None], "row 1: failed holds a call"),
     ],
 )
 def test_a_fault_is_named_by_part_row_and_field(tmp_path, name, value, message):
