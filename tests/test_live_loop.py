@@ -39,5 +39,8 @@ def test_a_server_takes_the_policy_that_its_log_taught(run, tmp_path):
 def test_estimates_of_twenty_loops_agree_with_the_table(tmp_path):
     """At least 17 of 20 intervals hold the new policy's accuracy on the questions that it did not learn from."""
     assert main(["quickstart", "--out", str(tmp_path / "quickstart")]) == 0
-    results = [live_loop.main(tmp_path / "quickstart", tmp_path / f"loop-{seed}", seed=seed) for seed in range(20)]
+    folders = [tmp_path / f"loop-{seed}" for seed in range(20)]
+    results = [
+        live_loop.main(tmp_path / "quickstart", out, seed=seed, requests=4000) for seed, out in enumerate(folders)
+    ]
     assert sum(result["inside"] for result in results) >= 17
