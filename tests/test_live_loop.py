@@ -37,7 +37,16 @@ def test_a_server_takes_the_policy_that_its_log_taught(run, tmp_path):
 
 @pytest.mark.extended
 def test_estimates_of_twenty_loops_agree_with_the_table(tmp_path):
-    """At least 17 of 20 intervals hold the new policy's accuracy on the questions that it did not learn from."""
-    assert main(["quickstart", "--out", str(tmp_path / "quickstart")]) == 0
-    results = [live_loop.main(tmp_path / "quickstart", tmp_path / f"loop-{seed}", seed=seed) for seed in range(20)]
-    assert sum(result["inside"] for result in results) >= 17
+    """At least 17 of 20 intervals hold the new policy's accuracy on the questions that it did not learn from.
+
+    The plan serves first, which is often wrong: a log whose policy is nearly always right holds too few wrong answers
+    for an estimate to be given.
+    """
+    quickstart, plan = tmp_path / "quickstart", tmp_path / "plan"
+    assert main(["quickstart", "--out", str(quickstart)]) == 0
+    assert main(["export", str(quickstart), str(plan), "--policy", "predict-then-plan+stop"]) == 0
+    inside = 0
+    for seed in range(20):
+        options = {"policy": plan, "seed": seed, "requests": 6000, "explore": "epsilon:0.5"}
+        inside += live_loop.main(quickstart, tmp_path / f"loop-{seed}", **options)["inside"]
+    assert inside >= 17
