@@ -179,6 +179,9 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
             around = [np.subtract(middle, [min(v) for v in by_count]), np.subtract([max(v) for v in by_count], middle)]
             axis.errorbar(counts, middle, yerr=around, marker="o", markersize=3, capsize=2, label=name)
         axis.set(title=kind, xscale="log", xlabel="episodes", ylim=(0, 1))
+        counts = sorted({row["episodes"] for row in rows})
+        axis.set_xticks(counts, [f"{count:,}" for count in counts])
+        axis.minorticks_off()
     axes[0].set_ylabel("test accuracy")
     axes[-1].legend(fontsize=7)
     fig.tight_layout()

@@ -47,6 +47,6 @@ def test_estimates_of_twenty_loops_agree_with_the_table(tmp_path):
     assert main(["export", str(quickstart), str(plan), "--policy", "predict-then-plan+stop"]) == 0
     inside = 0
     for seed in range(20):
-        options = {"policy": plan, "seed": seed, "requests": 6000, "explore": "epsilon:0.5"}
+        options = {"policy": plan, "seed": seed, "requests": 8000, "explore": "epsilon:0.5"}
         inside += live_loop.main(quickstart, tmp_path / f"loop-{seed}", **options)["inside"]
     assert inside >= 17
