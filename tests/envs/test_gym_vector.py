@@ -239,3 +239,10 @@ def test_a_step_of_the_pure_environment_takes_no_integer_for_another():
     assert np.asarray(result.terminated).all()
     assert (np.asarray(result.reward) == 0).all()
     assert (np.asarray(after.node) == 0).all()
+
+
+def test_what_reset_is_given_is_named_as_gymnasium_names_it():
+    env = RoutingVectorEnv(on_device(random_table()), NUM_ENVS)
+    assert env.reset(seed=3)[0].shape[0] == NUM_ENVS
+    with pytest.raises(TypeError, match="positional"):
+        env.reset(3)
