@@ -92,13 +92,16 @@ def reward_weights(hyper: LearnerHyper, conditions: Conditions) -> RewardWeights
 
 
 def reward_unit(weights: RewardWeights) -> Float[Array, ""]:
-    """What learners count returns in: 1, or a tenth of the largest weight where one is above 10 or below -10.
+    """What learners count returns in: 1 where no weight is above 10 in size, the largest weight where one is above 100.
+
+    Between the two it is (weight / 10)^2, so that it has no step.
 
     A value head has to reach returns of 1e6 in steps of the learning rate, and until then its loss leaves nothing of a
     clipped gradient to the policy; float32 holds no ties to 1e-6 there. Weights of an ordinary size stay as they are.
     """
     sizes = [jnp.abs(leaf) for leaf in jax.tree.leaves(replace(weights, overrun_limit=0.0))]
-    return jnp.maximum(1.0, 0.1 * jnp.max(jnp.stack(sizes)))
+    largest = jnp.max(jnp.stack(sizes))
+    return jnp.maximum(1.0, jnp.minimum(largest, (0.1 * largest) ** 2))
 
 
 def in_units(weights: RewardWeights, unit: Float[Array, ""]) -> RewardWeights:
