@@ -65,7 +65,7 @@ def _in_order(steps: list[Step]) -> list[Step]:
         before = steps[stage - 1]
         if stage and (before.action == STOP or before.end):
             raise InputError(f"{step.where}: stage is {stage}, but episode {name!r} ended at stage {stage - 1}")
-        if stage and None not in (step.time, before.time) and step.time < before.time:  # type: ignore[operator]
+        if stage and step.time is not None and before.time is not None and step.time < before.time:
             raise InputError(f"{step.where}: time is before that of stage {stage - 1} of episode {name!r}")
     for field in ("quality", "task", "policy", "table"):
         several = {getattr(step, field): step.where for step in steps if getattr(step, field) not in (None, "")}

@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes.table import Query
 from tests.bridge.endpoints import Asked, Reply, completion
 
 AT_ONCE = 4
+TREE = HopTree(2, 2)
 
 
 def pool(url: str, names=("a", "b"), **endpoint):
@@ -32,7 +33,7 @@ def pool(url: str, names=("a", "b"), **endpoint):
     return load_backends(PoolConfig(tuple(members)))
 
 
-def table_of(url: str, cache: CallCache, queries: int = 9, tree=HopTree(2, 2), **changes):  # noqa: B008 (frozen)
+def table_of(url: str, cache: CallCache, queries: int = 9, tree: HopTree = TREE, **changes):
     splits = ("train", "validation", "test")
     asked = [Query(f"q{row}", f"Query {row}", "task", "a", splits[row % 3]) for row in range(queries)]
     arguments = asked, pool(url), tree, NGramEncoder(size=8), HopPrompt(), one_by_one(exact_match), cache

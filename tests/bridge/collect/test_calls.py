@@ -192,14 +192,14 @@ def test_an_endpoint_that_is_down_is_given_up(run_pair, programmed):
         run_pair([backend], queries=many, tree=HopTree(1, 1))
 
 
-def test_batches_do_not_depend_on_what_the_cache_knows(run_pair, pair, programmed):
+def test_batches_do_not_depend_on_what_the_cache_knows(run_pair, pair, programmed, killed):
     """After a kill in mid-run, each batch is the one that would have been."""
     cache = CallCache(None)
     run_pair(pair, batch_size=2)
     whole = [batch for backend in pair for batch in backend.asked]
     again = [programmed(name, lambda prompt, name=name: name) for name in ("ok", "no")]
     again[1].survives = 3
-    with pytest.raises(Exception):  # noqa: B017, PT011 (the fixture's own)
+    with pytest.raises(killed):
         run_pair(again, cache, batch_size=2)
     again[1].survives = float("inf")
     run_pair(again, cache, batch_size=2)

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -103,8 +104,8 @@ def test_ten_kills_cost_the_calls_under_way_and_change_nothing(server, tmp_path)
         assert (killed / "table" / name).read_bytes() == (whole / "table" / name).read_bytes()
 
 
-def run_forked(folder: Path, url: str) -> multiprocessing.Process:
+def run_forked(folder: Path, url: str) -> BaseProcess:
     folder.mkdir(exist_ok=True)
     process = multiprocessing.get_context("fork").Process(target=killed_run, args=(folder, url))
     process.start()
-    return process  # type: ignore[return-value]
+    return process
