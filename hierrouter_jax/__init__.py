@@ -44,6 +44,7 @@ _HOME = {
     "TorchPolicy": "bridge.torch_policy",
     "TrainConfig": "training.settings",
     "TrainedRouter": "training.router",
+    "Traffic": "studies.traffic",
     "Verdict": "bridge.grading",
     "apply_gradient": "agents.optimizer",
     "build_encoder": "bridge.encoders",

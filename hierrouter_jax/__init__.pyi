@@ -73,6 +73,7 @@ from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig as Leade
 from hierrouter_jax.studies.leaderboard.config import LearnerSpec as LearnerSpec
 from hierrouter_jax.studies.leaderboard.run import leaderboard as leaderboard
 from hierrouter_jax.studies.pool_agnostic import pool_agnostic as pool_agnostic
+from hierrouter_jax.studies.traffic import Traffic as Traffic
 from hierrouter_jax.studies.transfer import transfer as transfer
 from hierrouter_jax.studies.worth import worth as worth
 from hierrouter_jax.sums import sign as sign

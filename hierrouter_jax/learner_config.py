@@ -12,6 +12,8 @@ from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.plugins import IMPORT_PATH, is_import_path
 
 ALGORITHMS = ("ppo", "all-actions", "exact")
+VALUES, DOUBLY_ROBUST, OFF_POLICY = "exact", "doubly-robust", "off-policy-ppo"
+LOG_LEARNERS = (VALUES, DOUBLY_ROBUST, OFF_POLICY)  # what learns from a decision log
 TWO_LAYER = "two-layer"  # the network's name
 COST_WEIGHT, BUDGET = "cost_weight", "budget"  # what a policy may be conditioned on
 SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]  # of many runs on the hardware

@@ -24,6 +24,7 @@ import optax
 from hierrouter_jax.baselines.fitted_q import FittedQ, fit_q, grouped
 from hierrouter_jax.baselines.regressors import neighbours, ridge
 from hierrouter_jax.baselines.sequences import best_per_task
+from hierrouter_jax.learner_config import LOG_LEARNERS
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.log_trees import log_trees
 from hierrouter_jax.outcomes.store import load_table
@@ -31,7 +32,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.named_policy import named_policy, tree_logits
 from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.log_arrays import fit_log_features
-from hierrouter_jax.training.log_training import LOG_LEARNERS, learn_values, train_log_learner
+from hierrouter_jax.training.log_training import learn_values, train_log_learner
 from hierrouter_jax.training.settings import TrainConfig
 
 BEHAVIOURS = {"uniform": 1.0, "half": 0.5, "fifth": 0.2}

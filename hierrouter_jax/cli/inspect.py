@@ -2,9 +2,11 @@
 
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -42,6 +44,7 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
         splits_tables,
         table_summary,
     )
+    from hierrouter_jax.outcomes.changes import changes
     from hierrouter_jax.outcomes.failures import nobody_right
     from hierrouter_jax.outcomes.notes import table_notes
     from hierrouter_jax.outcomes.store import load_external, load_table
@@ -51,7 +54,7 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
         _show_query(table, query)
         return
     summary = table_summary(table) | members_by_task(table, load_external(folder))
-    summary |= {"nobody_right": nobody_right(table)}
+    summary |= {"nobody_right": nobody_right(table), "changes": changes(table)}
     if json:
         print(jsonlib.dumps(summary))
         return
@@ -59,6 +62,7 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
     print_result(output, *pool_tables(summary["pool"], table.money_unit))
     print_result(output, *splits_tables(summary["splits"]))
     print_members(output, summary)
+    _print_changes(output, summary["changes"])
     print_nobody_right(output, summary["nobody_right"])
     output.print(
         f"horizon {summary['horizon']}, {summary['available']:.1%} of the hops collected, "
@@ -71,6 +75,39 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
         notes = [f"imported from {source.get('format')} {source.get('path')}", *import_notes(source), *notes]
     for note in dict.fromkeys(notes):
         output.print(note, soft_wrap=True, markup=False)
+
+
+def _print_changes(output: Console, rows: list[dict[str, Any]]) -> None:
+    """Print what later hops repair and damage: by pair of models over all tasks, then by task over all pairs."""
+    from hierrouter_jax.outcomes.changes import COUNTS
+    from hierrouter_jax.outcomes.failures import ALL_TASKS
+
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    whole = [row for row in rows if row["task"] == (ALL_TASKS if ALL_TASKS in tasks else tasks[0])] if rows else []
+    by_pair = [(f"hop {row['hop']}: {row['before']} > {row['after']}", row) for row in whole]
+    by_task = [
+        (task, {name: sum(row[name] for row in rows if row["task"] == task) for name in COUNTS}) for task in tasks
+    ]
+    for title, lines in (("what later hops change, by models", by_pair), ("by task", by_task if by_pair else [])):
+        if not lines:
+            continue
+        grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
+        grid.add_column("", overflow="fold")
+        for header in ("wrong before", "repaired", "right before", "damaged"):
+            grid.add_column(header, justify="right")
+        for label, row in lines:
+            cells = [
+                f"{row['wrong']:,}",
+                _part(row["repaired"], row["wrong"]),
+                f"{row['right']:,}",
+                _part(row["damaged"], row["right"]),
+            ]
+            grid.add_row(Text(label), *cells)
+        output.print(grid)
+
+
+def _part(count: int, of: int) -> str:
+    return f"{count:,} ({count / of:.1%})" if of else "0"
 
 
 def _show_query(table: "OutcomeTable", query_id: str) -> None:

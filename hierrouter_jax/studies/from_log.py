@@ -8,17 +8,11 @@ import pandas as pd
 
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.learner_config import LOG_LEARNERS, OFF_POLICY, VALUES
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.off_policy.estimate import estimate
-from hierrouter_jax.training.log_training import (
-    LOG_LEARNERS,
-    OFF_POLICY,
-    VALUES,
-    held_out_part,
-    learn_values,
-    train_log_learner,
-)
+from hierrouter_jax.training.log_training import held_out_part, learn_values, train_log_learner
 from hierrouter_jax.training.settings import TrainConfig
 
 DEFAULT_LEARNERS = (VALUES, OFF_POLICY)

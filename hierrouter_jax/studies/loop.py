@@ -13,6 +13,7 @@ from hierrouter_jax.baselines.oracle import route_values
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.evaluation.safe_improvement import may_replace
+from hierrouter_jax.learner_config import VALUES
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.exploration import EPSILON, Exploration
 from hierrouter_jax.outcomes.pricing import accumulate_cost
@@ -25,7 +26,6 @@ from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.log_arrays import rewards
 from hierrouter_jax.training.log_training import (
-    VALUES,
     LogMaterial,
     held_out_part,
     learn_values,

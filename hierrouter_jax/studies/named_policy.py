@@ -9,11 +9,13 @@ from hierrouter_jax.baselines.problem import returns
 from hierrouter_jax.bundle import HEADER, PolicyBundle
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.learner_config import RewardWeights
+from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.exploration import Exploration, distribution
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.choice import bundle_ends, candidates, choose, computed_policies
-from hierrouter_jax.studies.simulate import legal_actions
+from hierrouter_jax.studies.simulate import legal_actions, simulate
+from hierrouter_jax.studies.traffic import Traffic
 from hierrouter_jax.training.checkpoints import load_routers
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.settings import TrainConfig
@@ -98,3 +100,30 @@ def tree_probs(bundle: PolicyBundle, table: OutcomeTable, explore: Exploration) 
     logits = tree_logits(bundle, table)
     logits[..., -1] = np.where(legal[..., :-1].any(axis=-1), logits[..., -1], 0.0)  # nothing else: whatever it prefers
     return distribution(logits, legal, explore, bundle.ties)
+
+
+def episodes_served(table: OutcomeTable, traffic: Traffic, seed: int) -> Episodes:
+    """Episodes of traffic on a table: what its log would hold.
+
+    Args:
+      table: the whole outcome table.
+      traffic: the policy that serves, its exploration and the number of requests.
+      seed: seed of the queries and actions that are drawn.
+
+    Raises:
+      InputError: if the policy is none, or is made for other models than the table's.
+    """
+    name, explore = traffic.served
+    bundle, part = named_policy(name, table, traffic.cost_weight), table.split(traffic.split)
+    return simulate(
+        part,
+        tree_probs(bundle, part, explore),
+        np.flatnonzero(part.answered),
+        traffic.episodes,
+        np.random.default_rng(seed),
+        may_stop(bundle),
+        bundle.fingerprint,
+        str(explore),
+        traffic.feedback,
+        table.fingerprint,
+    )

@@ -16,20 +16,18 @@ from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import context_ascent, off_policy
 from hierrouter_jax.agents.optimizer import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
-from hierrouter_jax.baselines.fitted_q import FittedQ, doubly_robust_values, fit_q
+from hierrouter_jax.baselines.fitted_q import FittedQ, Regression, doubly_robust_values, fit_q
 from hierrouter_jax.baselines.kernel import kernel_ridge
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.bundle_logits import ENSEMBLE, MEMBER
 from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.learner_config import DOUBLY_ROBUST, VALUES
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.log_trees import LogTrees, log_trees
 from hierrouter_jax.policies.network import PolicyInputs, RouterNetwork
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.log_arrays import Economy, context_values, fit_log_features, logged_steps
 from hierrouter_jax.training.settings import TrainConfig
-
-VALUES, DOUBLY_ROBUST, OFF_POLICY = "exact", "doubly-robust", "off-policy-ppo"
-LOG_LEARNERS = (VALUES, DOUBLY_ROBUST, OFF_POLICY)
 
 
 class LogMaterial(NamedTuple):
@@ -68,18 +66,28 @@ def questions(episodes: Episodes) -> Int[np.ndarray, " E"]:
     return np.array([numbers.setdefault(one.tobytes(), len(numbers)) for one in episodes.embedding[:, 0]], dtype=int)
 
 
-def learn_values(episodes: Episodes, template: PolicyBundle, config: TrainConfig) -> LogMaterial:
+def learn_values(
+    episodes: Episodes,
+    template: PolicyBundle,
+    config: TrainConfig,
+    cost_normaliser: float | None = None,
+    regression: Regression = kernel_ridge,
+) -> LogMaterial:
     """Trees, features and action values of a log: the part that the learners share.
 
     Args:
       episodes: episodes to learn from; those without feedback still show contexts.
       template: policy of the log's pool, whose tie order counts.
       config: reward's cost weight and number of features.
+      cost_normaliser: money that the cost weight is over; by default that of a mean call of the log.
+      regression: regression of the action values.
     """
     trees = log_trees(episodes)
     features = fit_log_features(trees, config.features, template.ties)
+    if cost_normaliser is not None:
+        features = replace(features, cost_normaliser=cost_normaliser)
     economy = Economy(float(config.hyper.reward.hop_cost), features.cost_normaliser)
-    return LogMaterial(episodes, trees, features, economy, fit_q(trees, kernel_ridge, economy.per_money))
+    return LogMaterial(episodes, trees, features, economy, fit_q(trees, regression, economy.per_money))
 
 
 @single_precision

@@ -1,8 +1,11 @@
 """The steps of a learner on disk, each with a digest of its arrays, so that a damaged one is refused."""
 
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,16 +108,25 @@ def _refused(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: is no checkpoint that can be read ({reason_of(error)}); {START_ANEW}") from error
 
 
+@cache
 def _orbax() -> ModuleType:
     from orbax.checkpoint import v1  # takes a while to import, and most commands do without
 
     logging.getLogger("absl").addFilter(_is_not_raised)
+    show = sys.unraisablehook
+    sys.unraisablehook = lambda unraisable: None if _comes_too_late(unraisable.exc_value) else show(unraisable)
     return v1
 
 
 def _is_not_raised(record: logging.LogRecord) -> bool:
     """Whether to log: not what failed in a thread of Orbax, with its traceback, as it is raised here, too."""
     return not (record.exc_info and "orbax" in record.pathname)
+
+
+def _comes_too_late(error: BaseException | None) -> bool:
+    """Whether it is a thread of TensorStore that cannot tell of a failed write, as another's failure was raised."""
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    return elsewhere and isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
 
 
 def flat(tree: Any) -> dict[str, Any]:

@@ -83,10 +83,10 @@ def test_the_same_seed_writes_the_same_log(run, tmp_path, capsys):
 def test_bad_input_is_one_line_and_writes_nothing(run, tmp_path, capsys):
     table, out = str(run / "table"), str(tmp_path / "log")
     for options, words in (
-        (["--policy", "soft"], "--policy is 'soft', but must be softmax:T with T above 0"),
+        (["--policy", "soft"], "policy is 'soft', but must be softmax:T with T above 0"),
         (["--policy", "softmax:0"], "but must be softmax:T with T above 0"),
         (["--of", "ppo"], "ppo: is neither a run nor a bundle"),
-        (["--split", "dev"], "--split is 'dev', but must be one of train, validation, test"),
+        (["--split", "dev"], "split is 'dev', but must be one of train, validation, test"),
         (["--feedback", "2"], "feedback"),
     ):
         assert words in refused(capsys, "simulate", table, "--out", out, *options)

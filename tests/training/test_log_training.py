@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from hierrouter_jax.learner_config import LearnerHyper, LearnerStatic, RewardWeights
+from hierrouter_jax.learner_config import LOG_LEARNERS, LearnerHyper, LearnerStatic, RewardWeights
 from hierrouter_jax.studies.choice import bundle_ends
 from hierrouter_jax.studies.named_policy import named_policy
-from hierrouter_jax.training.log_training import LOG_LEARNERS, held_out_part, learn_values, questions, train_log_learner
+from hierrouter_jax.training.log_training import held_out_part, learn_values, questions, train_log_learner
 from hierrouter_jax.training.settings import TrainConfig
 from tests.outcomes.test_log_trees import logged
 from tests.tables import random_table

@@ -3,6 +3,8 @@
 import errno
 import logging
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -45,3 +47,30 @@ def test_what_fails_in_a_thread_of_orbax_is_not_logged_as_it_is_raised(path, log
     logger, failed = logging.getLogger("absl"), (OSError, OSError("full"), None)
     assert bool(logger.filter(logger.makeRecord("absl", logging.ERROR, path, 1, "failed", (), failed))) == logged
     assert logger.filter(logger.makeRecord("absl", logging.ERROR, path, 1, "only said", (), None))
+
+
+LATE = """
+import sys, threading
+from hierrouter_jax.training.steps import _orbax
+
+_orbax()
+
+class Late:
+    def __init__(self, words):
+        self.words = words
+
+    def __del__(self):
+        raise RuntimeError(self.words)
+
+for words in ("Event loop is closed", "something else"):
+    thread = threading.Thread(target=Late, args=(words,))
+    thread.start()
+    thread.join()
+Late("Event loop is closed")
+"""
+
+
+def test_only_what_a_thread_of_tensorstore_tells_too_late_is_not_printed():
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+    assert done.stderr.count("RuntimeError: Event loop is closed") == 1  # the main thread's own
+    assert done.stderr.count("RuntimeError: something else") == 1

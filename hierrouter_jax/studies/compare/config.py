@@ -9,15 +9,18 @@ from typing import Any, ClassVar
 
 from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, Domain, Domains, check_domains
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.intervals import RESAMPLES
-from hierrouter_jax.learner_config import LearnerHyper, RewardWeights, SweepLayout
+from hierrouter_jax.learner_config import LOG_LEARNERS, VALUES, LearnerHyper, RewardWeights, SweepLayout
 from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.studies.traffic import Traffic
 from hierrouter_jax.sweeps.draws import sobol
 from hierrouter_jax.sweeps.search.space import flat, number, number_choice
 from hierrouter_jax.training.settings import LearnerSettings, SharedSettings, check_names, numbers, with_numbers
 
 COST_SCALE = "cost_scale"
+OPPONENTS = ("ridge", "knn", "kernel")  # greedy by values that are fitted on the log, the direct method
+ARM_LEARNERS = (*LOG_LEARNERS, *OPPONENTS)
 
 
 def check_space(space: Mapping[str, Any], hyper: LearnerHyper) -> None:
@@ -69,6 +72,9 @@ class Arm:
       cost_term: the reward term whose weight the cost weights are.
       cost_scale: weight of that term over the cost weight, for a term in another unit than the normalised cost.
       tune: the space that this arm is tuned over, instead of the common one.
+      log: traffic on the training queries that the arm learns from, one route a query, in place of the table: seed s
+        has the episodes of its own seed s. `learner` is then exact, doubly-robust or off-policy-ppo, or an opponent:
+        ridge, knn or kernel, the greedy policy of Q values that are fitted on the log.
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -82,6 +88,7 @@ class Arm:
     cost_term: str = "hop_cost"
     cost_scale: float = 1.0
     tune: dict[str, Any] | None = None
+    log: Traffic | None = None
 
     def __post_init__(self) -> None:
         check_domains(self)
@@ -178,6 +185,7 @@ class ResolvedArm:
       leaf: dotted name of the number that the cost weight drives.
       scale: value of that number over the cost weight.
       space: choices of the numbers that are tuned, by name.
+      log: traffic that it learns from in place of the table.
     """
 
     name: str
@@ -185,6 +193,7 @@ class ResolvedArm:
     leaf: str
     scale: float
     space: dict[str, Any]
+    log: Traffic | None = None
 
     def at(self, cost_weight: float, settings: Mapping[str, Any] | None = None) -> LearnerHyper:
         """The learner's numbers at a cost weight, with any others, or the cost's scale, set."""
@@ -219,17 +228,35 @@ def _resolve(name: str, arm: Arm, config: CompareConfig, where: str) -> Resolved
     space = config.tuning.space if arm.tune is None else arm.tune
     try:
         values = _floats(flat(arm.hyper))
-        settings = shared.resolve(arm.learner or shared.learner, range(config.seeds), arm.static, values)
+        if arm.log is None:
+            settings = shared.resolve(arm.learner or shared.learner, range(config.seeds), arm.static, values)
+        else:
+            settings = _of_log(arm, arm.log, shared, range(config.seeds), values)
         check_space(space, settings.hyper)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     if settings.static.cost_conditioned or settings.static.budgeted:
         raise InputError(f"{where}: a comparison trains one policy a cost weight; leave conditions out of static")
+    if config.tuning.draws > 1 and arm.log is not None:
+        raise InputError(f"{where}: an arm that learns from a log has no table to be tuned on; set tuning.draws to 1")
     if config.tuning.draws > 1 and not space:
         raise InputError(f"{where}: tuning.draws is {config.tuning.draws}, but there is no space to tune over")
     if leaf in space:
         raise InputError(f"{where}: {leaf} cannot be tuned, because the cost weight sets it; tune cost_scale instead")
-    return ResolvedArm(name, settings, leaf, arm.cost_scale, space)
+    return ResolvedArm(name, settings, leaf, arm.cost_scale, space, arm.log)
+
+
+def _of_log(arm: Arm, log: Traffic, shared: Base, seeds: range, values: dict[str, float]) -> LearnerSettings:
+    """Settings of an arm that learns from a log: it may stop where the logged policy might."""
+    learner = arm.learner or VALUES
+    if learner not in ARM_LEARNERS:
+        raise InputError(f"learner: {learner!r} learns from no log; {nearest(learner, ARM_LEARNERS)}")
+    if log.split != "train":
+        raise InputError(f"log: split is {log.split!r}, but all arms learn from training queries")
+    if arm.cost_term != "hop_cost":
+        raise InputError(f"cost_term is {arm.cost_term}, but what is learned from a log knows hop_cost alone")
+    its = shared.resolve("exact+stop", seeds, arm.static, values)
+    return replace(its, learner=learner, static=replace(its.static, evaluate_every=its.static.num_updates))
 
 
 def _reward(arm: Arm, where: str) -> RewardWeights:

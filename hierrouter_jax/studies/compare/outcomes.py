@@ -1,6 +1,6 @@
 """What every run of an arm does on every query of the judged split, and how it came there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig
+from hierrouter_jax.studies.compare.log_arms import LogPolicies
 from hierrouter_jax.studies.compare.runs import ArmRuns
 from hierrouter_jax.studies.measures import achieved, charged, opponents, outcome_by_question, problem_of
 from hierrouter_jax.training.features import FittedFeatures
@@ -55,8 +56,9 @@ class ArmOutcomes:
 
     @property
     def chosen_seeds(self) -> Int[np.ndarray, " W"]:
-        """The seed with the best validation return at each cost weight."""
-        return self.validation.argmax(axis=1)
+        """The seed with the best validation return at each cost weight; the first, where nothing but a log is known."""
+        from_log = self.runs.arm.log is not None
+        return np.zeros(len(self.validation), int) if from_log else self.validation.argmax(axis=1)
 
 
 def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, config: CompareConfig) -> ArmOutcomes:
@@ -76,9 +78,12 @@ def arm_outcomes(runs: ArmRuns, part: OutcomeTable, features: FittedFeatures, co
 
     hops = part.tree.stages[ends].astype(np.float64)
     spent = at(accumulate_cost(part.cost.astype(np.float64), part.tree))
-    router = runs.result.router(int(runs.members[0, 0]))
+    first, result = int(runs.members[0, 0]), runs.result
     reached = PolicyOutcome(at(part.quality), spent, hops, at(repaired), at(damaged)).by_question(part.question)
-    outcome = charged(router, reached, part)
+    if isinstance(result, LogPolicies):
+        outcome = replace(reached, cost=result.charged(first, reached, part))
+    else:
+        outcome = charged(result.router(first), reached, part)
     weights = np.array(config.cost_weights)
     frame = runs.result.frame.set_index("member").loc[runs.members.ravel()]
     best = [frame[name].to_numpy(float).reshape(runs.members.shape) for name in ("best_accuracy", "best_cost")]

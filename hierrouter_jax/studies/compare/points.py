@@ -31,6 +31,7 @@ def arm_row(arm: ArmOutcomes, part: OutcomeTable, judgement: Judgement) -> dict[
     return {
         "name": arm.name,
         "learner": its.settings.learner,
+        "log": None if its.log is None else to_dict(its.log),
         "reward": reward,  # the cost term's weight is that of the point
         "cost_term": its.leaf.removeprefix("reward."),
         "cost_scale": its.scale,

@@ -20,7 +20,7 @@ from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.claims import Judgement, claims, comparisons, family
-from hierrouter_jax.studies.compare.config import CompareConfig, resolve
+from hierrouter_jax.studies.compare.config import OPPONENTS, CompareConfig, resolve
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes, arm_outcomes, opponent_rows, reference
 from hierrouter_jax.studies.compare.points import arm_row
 from hierrouter_jax.studies.compare.runs import Trainer, finite, run_arms
@@ -170,7 +170,7 @@ def _frame(arms: list[ArmOutcomes]) -> pd.DataFrame:
 
 def _export(arms: list[ArmOutcomes], folder: Path) -> None:
     """The chosen policy of every arm at every cost weight, as a bundle."""
-    for arm in arms:
+    for arm in (arm for arm in arms if arm.runs.arm.settings.learner not in OPPONENTS):
         for row, seed in enumerate(arm.chosen_seeds):
             if not np.isfinite(arm.validation[row, seed]):
                 continue  # all of its seeds diverged, as compare.json says

@@ -13,8 +13,10 @@ from jaxtyping import Float, Int
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.learner_config import SweepLayout
+from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.compare.config import CompareConfig, ResolvedArm, drawn_settings
+from hierrouter_jax.studies.compare.log_arms import LOGS, LogPolicies, learn_from_logs
 from hierrouter_jax.sweeps.result import SweepResult
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.sweeps.workers import cores
@@ -31,15 +33,15 @@ class ArmRuns:
     """An arm's finished runs.
 
     Attributes:
-      result: the sweep that they are in.
-      folder: path of that sweep, inside the comparison's folder.
+      result: the sweep that they are in; or the policies, of an arm that learns from logs.
+      folder: path of these, inside the comparison's folder.
       members: [W, S], which members of it they are.
       settings: numbers that tuning chose, at each cost weight.
       tried: configurations at each cost weight; one where nothing is tuned.
     """
 
     arm: ResolvedArm
-    result: SweepResult
+    result: SweepResult | LogPolicies
     folder: str
     members: Int[np.ndarray, "W S"]
     settings: list[dict[str, float]]
@@ -90,8 +92,9 @@ class Trainer:
 def run_arms(trainer: Trainer, arms: list[ResolvedArm]) -> list[ArmRuns]:
     """Tune and train every arm; in the order of the arms."""
     config, by_name = trainer.config, {}
-    for group, static in enumerate(dict.fromkeys(arm.settings.static for arm in arms)):
-        here = [arm for arm in arms if arm.settings.static == static]
+    of_table = [arm for arm in arms if arm.log is None]
+    for group, static in enumerate(dict.fromkeys(arm.settings.static for arm in of_table)):
+        here = [arm for arm in of_table if arm.settings.static == static]
         tried = _tune(trainer, static, here, f"{group}-tuning")
         chosen = [[best(at_weight) for at_weight in its] for its in tried]
         hypers = [
@@ -104,7 +107,17 @@ def run_arms(trainer: Trainer, arms: list[ResolvedArm]) -> list[ArmRuns]:
         folder = f"{SWEEPS}/{group}"
         for arm, its, settings, configurations in zip(here, members, chosen, tried, strict=True):
             by_name[arm.name] = ArmRuns(arm, result, folder, its, settings, configurations)
+    by_name |= {arm.name: _of_logs(trainer, arm) for arm in arms if arm.log is not None}
     return [by_name[arm.name] for arm in arms]
+
+
+def _of_logs(trainer: Trainer, arm: ResolvedArm) -> ArmRuns:
+    config, folder = trainer.config, f"{LOGS}/{arm.name}"
+    table = load_table(trainer.table) if isinstance(trainer.table, Path) else trainer.table
+    learned = learn_from_logs(arm, config, table, trainer.features, trainer.out / folder, trainer.progress)
+    weights = len(config.cost_weights)
+    members = np.arange(weights * config.seeds).reshape(weights, config.seeds)
+    return ArmRuns(arm, learned, folder, members, [{}] * weights, [[{"settings": {}}]] * weights)
 
 
 def _tune(trainer: Trainer, static: LearnerStatic, arms: list[ResolvedArm], name: str) -> list[list[Tried]]:
