@@ -89,6 +89,7 @@ GROUPS = {
         "check_episodes",
         "simulate",
         "SimulateConfig",
+        "Traffic",
         "estimate",
         "EstimateConfig",
         "loop",
