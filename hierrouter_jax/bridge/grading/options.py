@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hierrouter_jax.bridge.grading.markup import boxes, tags
+from hierrouter_jax.bridge.grading.markup import boxes, tags, unfinished
 from hierrouter_jax.bridge.grading.phrases import AFFIRMS, NOT, REFUSES, RETRACTS, choices, first_question, spoken
 
 # What stands between a commitment and its option: markup, quotes, brackets, "option".
@@ -87,8 +87,8 @@ class Options:
         Commitments are a box, a tag, "the answer is", "I choose", "B is correct", an opening or closing line of its
         own, bold in the last paragraph; and where there is none of these, "so it is B". Without any: the one option
         that the last line names or quotes, unless it denies or refuses; only what comes from the last box, tag or "the
-        answer is" on counts. "The answer is A or B" names several; "the
-        answer is none of these" none.
+        answer is" on counts, and nothing where the text breaks off in a computation. "The answer is A or B" names
+        several; "the answer is none of these" none.
         """
         text = first_question(spoken(response), lambda before: bool(self._last(before) or self._named(before).label))
         last = self._last(text)
@@ -96,6 +96,8 @@ class Options:
             return Commitment("", refusal, "refusal")
         if last:
             return last[1]
+        if unfinished(text):  # what its last line names or quotes is part of a computation
+            return Commitment("", "", "no answer")
         # A box, a tag or "the answer is" that holds no option: what stood before it is working, and no answer.
         marks = [start for start, _ in (*boxes(text), *tags(text))] + [match.start() for match in choices(text)]
         return self._named(text[max(marks, default=0) :])
@@ -181,7 +183,7 @@ class Options:
                 yield lines[place].start(), Commitment(match[1], line.strip()[:80])
             elif len(lines) == 1 and (match := single.fullmatch(line)) and match[1].upper() in self.texts:
                 yield lines[0].start(), Commitment(match[1].upper(), line.strip())
-        closing = normalised(lines[-1][0]) if lines else ""
+        closing = normalised(lines[-1][0]) if lines and not unfinished(text) else ""
         label = next((label for label, words in self._normal.items() if words == closing), "")
         if label and closing.upper() not in self.texts:
             yield lines[-1].start(), Commitment(label, lines[-1][0].strip())
@@ -231,7 +233,10 @@ class Options:
         listed = [re.match(rf"{_WRAP}({self._label})[)\].:]", line) for line in lines[-2:]]
         if len(listed) == 2 and all(listed):  # the options, written out again
             return Commitment("", "", "no answer")
-        named = re.compile(rf"[(\[]({self._label})[)\]]|(?:\b(?:[Oo]ption|[Cc]hoice)\s+|选项\s*)({self._label}){_EDGE}")
+        # Behind a letter the brackets are a function's, as in "P(D)".
+        named = re.compile(
+            rf"(?<!\w)[(\[]({self._label})[)\]]|(?:\b(?:[Oo]ption|[Cc]hoice)\s+|选项\s*)({self._label}){_EDGE}"
+        )
         for whole in reversed(_SENTENCE.split(lines[-1]) if lines else []):
             sentence = _INSTEAD.sub("", whole)
             labels = named.findall(sentence)

@@ -153,6 +153,25 @@ def test_the_words_of_an_option_alone(response, label):
     assert chosen(response, ANSWERS) == label
 
 
+NUMBERS = {"A": "225", "B": "320", "C": "400", "D": "4"}
+
+
+@pytest.mark.parametrize(
+    ("response", "label"),
+    [
+        ("So the total number of words is:\n   \\[\n   400", "no answer"),
+        (r"We set \(f'(x) = 0\) and find \(\cos x = -2 \cos (4", "no answer"),
+        (r"Given: \( P(D) = 0.05 \ ", "no answer"),
+        (r"We know that \( P(\neg D) = 1 - P(D) \). Substituting, we", "no answer"),
+        (r"Here P(D) is small, so (B) fits.", "B"),
+        ("So she needs 320 minutes:\n\n320", "B"),
+        (r"So she needs \(\boxed{320}\) minutes, as \( 80,000 /", "B"),
+    ],
+)
+def test_what_breaks_off_in_a_computation_is_no_choice(response, label):
+    assert chosen(response, NUMBERS) == label
+
+
 def test_normal_words():
     assert normalised("“Planck’s” *constant*.") == "plancks constant"
     assert normalised(r"\text{1,000} and 2,5") == "1000 and 2,5"
