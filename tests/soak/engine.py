@@ -263,8 +263,7 @@ class Soak:
                     assert code == 2, said
                     last = said.splitlines()[-1].lower()
                     assert "no space left on device" in last or "disk is full" in last, said
-                    # TensorStore prints a few lines where a write of its own ends after the job's event loop.
-                    assert said.count("Traceback") == said.count("RuntimeError: Event loop is closed"), said
+                    assert "Traceback" not in said, said
                     self.finished(out / "o", self.run(out / "o"))
                     return
             raise AssertionError(f"{self.name}: the disk was never full in time")
