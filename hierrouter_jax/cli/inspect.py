@@ -17,6 +17,8 @@ from hierrouter_jax.errors import InputError
 if TYPE_CHECKING:
     from hierrouter_jax.outcomes.table import OutcomeTable
 
+_MOST_PAIRS = 40  # rows that a person reads
+
 
 def inspect(config: InspectConfig, json: bool = False) -> None:
     """Show what an outcome table holds: its pool, splits, how right each model is alone and by task, and the ceilings.
@@ -85,10 +87,16 @@ def _print_changes(output: Console, rows: list[dict[str, Any]]) -> None:
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     whole = [row for row in rows if row["task"] == (ALL_TASKS if ALL_TASKS in tasks else tasks[0])] if rows else []
     by_pair = [(f"hop {row['hop']}: {row['before']} > {row['after']}", row) for row in whole]
+    if len(by_pair) > _MOST_PAIRS:
+        output.print(f"{len(by_pair)} changes by models are not shown; --json tells all", style="dim", soft_wrap=True)
+        by_pair = []
     by_task = [
         (task, {name: sum(row[name] for row in rows if row["task"] == task) for name in COUNTS}) for task in tasks
     ]
-    for title, lines in (("what later hops change, by models", by_pair), ("by task", by_task if by_pair else [])):
+    for title, lines in (
+        ("what later hops change, by models", by_pair),
+        ("what later hops change, by task", by_task),
+    ):
         if not lines:
             continue
         grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
