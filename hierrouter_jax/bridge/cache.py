@@ -112,9 +112,8 @@ class CallCache:
                 marks = ", ".join("?" * len(by_key))
                 rows = self._connection.execute(f"{_CALLS} WHERE key IN ({marks})", [*by_key])
                 checked = checked_rows(self.path, "calls", rows)
-                known |= {
-                    by_key[key]: Generation(*values) for key, _, *values in checked if key in by_key
-                }  # else: a broken index
+                # A broken index gives rows of other keys.
+                known |= {by_key[key]: Generation(*values) for key, _, *values in checked if key in by_key}
         return known
 
     def failed(self, identity: str, prompts: Sequence[Prompt]) -> frozenset[Prompt]:
