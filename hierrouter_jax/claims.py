@@ -57,6 +57,8 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
     # Records of before there was guidance are of training without it.
     theirs |= {name: 0.0 for name in ours.keys() - theirs.keys() if name.endswith(".guidance")}
     theirs |= {name: ours[name] for name in ours.keys() - theirs.keys() if name.endswith(".guidance_until")}
+    # A field that came later and is not set changes nothing.
+    theirs |= {name: None for name in ours.keys() - theirs.keys() if ours[name] is None}
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         one, other = theirs.get(name, "absent"), ours.get(name, "absent")
         if one != other and name.startswith(f"{SOURCES}."):

@@ -1,6 +1,6 @@
 """Collection of calls beside a bare `generate` loop on the same prompts, in turns.
 
-    python -m scripts.bare_loop runs/real-pool/transformers --pool runs/real-pool/pool.yaml --rounds 8
+    python -m scripts.bare_loop small-coders --rounds 8
 
 Seconds mean something on a machine that does nothing else meanwhile.
 """

@@ -55,6 +55,8 @@ def test_the_first_field_that_differs_is_named_with_both_values():
     assert difference({"a": 1}, here) == "b.c is absent there, but [1, 2] here"
     assert difference(here | {"e": 3}, here) == "e is 3 there, but absent here"
     assert difference({"a": "x" * 99}, {"a": 1}) == "a is [...] there, but 1 here"
+    assert difference({}, {"arm": {"log": None}}) is None  # a field that came later and is not set
+    assert difference({"a": 1}, {"a": None}) == "a is 1 there, but None here"
     assert difference({"sources": {"m.py:f": "1"}}, {"sources": {"m.py:f": "2"}}) == (
         "the file of m.py:f is not what it was there"
     )

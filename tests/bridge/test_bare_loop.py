@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
 from scripts import bare_loop
-from scripts.real_pool import written
+from tests.pool_files import written
 from tests.tables import random_table
 
 TEMPLATE = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}a:"

@@ -37,6 +37,24 @@ def test_more_prompts_than_a_statement_holds():
     assert [found[prompt].tokens_in for prompt in prompts] == list(range(1201))
 
 
+class BrokenIndex:
+    """A connection whose file finds rows of other keys, as one that was copied while in use may."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, *values) -> sqlite3.Cursor:
+        everything, finds, _ = statement.partition(" WHERE key IN ")
+        return self._connection.execute(everything) if finds else self._connection.execute(statement, *values)
+
+
+def test_a_broken_index_gives_no_call_that_was_not_sought():
+    cache = CallCache(None)
+    cache.put_many("a", {"x": ONE, "y": TWO})
+    cache._connection = BrokenIndex(cache._connection)
+    assert cache.get_many("a", ["y", "never"]) == {"y": TWO}
+
+
 def test_a_batch_is_kept_whole_or_not_at_all():
     cache = CallCache(None)
     with pytest.raises(InputError):

@@ -66,7 +66,17 @@ def _sentence(row: dict[str, Any], evaluation: dict[str, Any]) -> str:
     against = _against(row, opponent, _comparison(row, opponent, evaluation), who)
     ahead = f"; {blind[0]['name']}, with fewer hops, answers {_share(blind[0])}"
     other = ahead if blind[0] is not opponent and blind[0]["accuracy"] > row["accuracy"] else ""
-    return f"{start}{against}{_cost_clause(row, evaluation, opponent)}{other}."
+    return f"{start}{against}{_cost_clause(row, evaluation, opponent)}{other}{_one_call(row, evaluation)}."
+
+
+def _one_call(row: dict[str, Any], evaluation: dict[str, Any]) -> str:
+    """The best model outside the pool that is as accurate in one call, for no more."""
+    for other in formats.deployable(evaluation):
+        if other["kind"] == "external" and other["accuracy"] >= row["accuracy"] and other["cost"] <= row["cost"]:
+            relative = formats.multiple(other["cost"] / row["cost"])
+            called = f"{other['name']}, one call of a model outside the pool"
+            return f"; {called}, answers {_share(other)} at {relative} times the router\u2019s cost"
+    return ""
 
 
 def _has_moves_of(row: dict[str, Any], other: dict[str, Any], evaluation: dict[str, Any]) -> bool:
@@ -76,8 +86,7 @@ def _has_moves_of(row: dict[str, Any], other: dict[str, Any], evaluation: dict[s
 
 def _against(row: dict[str, Any], opponent: dict[str, Any], known: dict[str, Any] | None, who: str) -> str:
     if known is None:
-        difference = row["accuracy"] - opponent["accuracy"]
-        return f", {_points(difference)} than {who} (without a paired interval in this run)"
+        return f"; {who}, answers {_share(opponent)} (without a paired interval in this run, so neither leads)"
     interval = f"95{formats.NARROW_SPACE}% interval {' to '.join(formats.signed_points(end) for end in known['ci'])}"
     word, seeds = verdict(known), _over_seeds(known)
     if word in ("better", "worse"):

@@ -1,12 +1,6 @@
 """The real thing: `transformers serve` with a real model, which is killed and restarted in mid-run."""
 
 import os
-import socket
-import subprocess
-import sys
-import threading
-import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -18,60 +12,11 @@ from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.outcomes.store import load_table
 from scripts.kill_collection import COLUMNS
-from scripts.real_pool import written
+from tests.bridge.servers.transformers_serve import Serve
+from tests.pool_files import written
 
 PROMPTS = [f"{'ab? c' * (row % 7)}{row} and {row * row}\n" for row in range(40)]
 LIMIT = 24
-
-
-class Serve:
-    """`transformers serve` on a free port of this machine."""
-
-    def __init__(self, model: Path, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            self.port = free.getsockname()[1]
-        program = str(Path(sys.executable).with_name("transformers"))
-        self._command = [program, "serve", str(model), "--dtype", "float32", "--device", "cpu"]
-        self._command += ["--port", str(self.port)]
-        self._log = log
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            offline = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=offline)
-
-    def wait(self) -> None:
-        for _ in range(600):
-            try:
-                with urllib.request.urlopen(f"http://localhost:{self.port}/health", timeout=5):
-                    return
-            except OSError:
-                assert self._process.poll() is None, self._log.read_text()
-                time.sleep(0.2)
-        raise AssertionError(self._log.read_text())
-
-    @property
-    def answered(self) -> int:
-        return self._log.read_text().count('/v1/completions HTTP/1.1" 200')
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def restart_after(self, answers: int) -> threading.Thread:
-        """Kill it once it has given so many answers, and start it again; the thread that does so."""
-
-        def kill_and_start() -> None:
-            while self.answered < answers:
-                time.sleep(0.01)
-            self.kill()
-            self.start()
-
-        thread = threading.Thread(target=kill_and_start)
-        thread.start()
-        return thread
 
 
 @pytest.mark.slow

@@ -45,8 +45,26 @@ def test_the_headline_says_what_holds_over_the_learners_seeds(numbers):
 def test_the_headline_never_hides_a_better_blind_opponent(numbers):
     policy_row(numbers, "task-sequence").update(accuracy=0.97)
     sentence = next(text for text in headlines(numbers) if "router ppo+stop answers" in text)
-    assert "1.2 points fewer than task-sequence, the best opponent" in sentence
-    assert "without a paired interval" in sentence
+    assert "; task-sequence, the best opponent that does not look at the responses, answers 97.0\u202f% (" in sentence
+    assert "without a paired interval in this run, so neither leads" in sentence
+
+
+def test_the_headline_names_a_single_call_that_is_as_good_for_less(numbers):
+    def sentence():
+        return next(text for text in headlines(numbers) if "router ppo+stop answers" in text)
+
+    learned = policy_row(numbers, "ppo+stop")
+    once = policy_row(numbers, "task-sequence") | {"name": "long-once", "kind": "external", "cost": learned["cost"] / 2}
+    numbers["policies"].append(once)
+    once["accuracy"] = learned["accuracy"] - 0.01
+    assert "long-once" not in sentence()
+    once["accuracy"] = learned["accuracy"]
+    call = (
+        "; long-once, one call of a model outside the pool, answers 95.8\u202f% at 0.50 times the router\u2019s cost."
+    )
+    assert sentence().endswith(call)
+    once["cost"] = learned["cost"] * 1.1
+    assert "long-once" not in sentence()
 
 
 def test_a_fixed_router_is_held_against_its_own_moves_and_told_of_better_ones(numbers):
