@@ -70,7 +70,7 @@ def main(
       batch_size: calls at once.
       seconds: longest time between a run's first new call and its kill.
       options: what is collected, as arguments of `hierrouter collect`.
-      program: name of the program of model servers, which every second kill is of; by default all are of the collection.
+      program: name of the program of model servers, which every second kill is of; by default no kill is.
       whole: whether the collection is finished, and compared with another one without a kill.
     """
     rng, killed = random.Random(0), folder / "killed"
