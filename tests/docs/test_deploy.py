@@ -71,6 +71,7 @@ def test_the_pool_asks_the_members_of_compose(compose):
         words = members[model.name]["command"]
         assert model.endpoint.base_url == f"http://{model.name}:8000/v1"
         assert model.endpoint.model == words[words.index("--model") + 1]
+        assert words[words.index("--max-model-len") + 1] == str(model.positions)  # so prompts are trimmed, not refused
         assert all(isinstance(word, str) for word in words)
         assert words[words.index("--generation-config") + 1] == "vllm"
     shares = [float(member["command"][-1]) for member in members.values()]

@@ -115,6 +115,7 @@ IMPORTS = {
     "routellm": made.routellm,
     "routerbench": lambda folder: made.write(folder / "r.csv", made.ROUTERBENCH),
     "llmrouterbench": made.llmrouterbench,
+    "trajectories": lambda folder: made.write(folder / "t.json", made.TRAJECTORIES),
 }
 
 

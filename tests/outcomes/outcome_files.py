@@ -68,6 +68,15 @@ models:
 """
 
 
+TRAJECTORIES = [
+    {"trajectory": "1", "query": SUM, "model": "a", "response": "five", "cost": 1, "step": 1, "split": "train"},
+    {"trajectory": "1", "query": SUM, "model": "b", "response": "four", "cost": 2, "step": 2, "success": 1},
+    {"trajectory": "2", "query": SUM, "model": "a", "response": "five", "cost": 1, "success": 0, "split": "train"},
+    {"trajectory": "3", "query": COLOUR, "model": "b", "response": "red", "cost": 2, "success": 0.5, "split": "test"},
+    {"trajectory": "4", "query": CITY, "model": "b", "response": "Ica", "cost": 2, "success": 0, "split": "validation"},
+]
+
+
 def llmrouter(folder: Path) -> Path:
     """Two models; the first test question stands in train with other scores, and one train row is unreadable."""
     train = [
