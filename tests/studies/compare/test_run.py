@@ -92,6 +92,19 @@ def test_one_seed_claims_nothing_of_an_arm(config, result, tmp_path):
     assert result["claims"][1].startswith("With 2 seeds only very large differences")
 
 
+def test_an_arm_that_diverges_is_judged_as_it_began_and_not_exported(config, result, tmp_path):
+    """The first arm's runs, the first of the sweep among them, have no finite parameters after an update."""
+    arms = {"wild": Arm(hyper={"learning_rate": 3e38}), "plain": Arm()}
+    compared = rerun(config, tmp_path / "lost", arms=arms, cost_weights=(0.3,), export=True)
+    wild, plain = (arm["points"][0] for arm in compared["arms"])
+    assert (wild["diverged"], plain["diverged"]) == ([0, 1], [])
+    assert wild["validation_return"] == [None, None]
+    assert plain["cost"]["per_seed"] == result["arms"][0]["points"][1]["cost"]["per_seed"]
+    assert [path.name for path in (tmp_path / "lost" / "policies").iterdir()] == ["plain-0.3"]
+    frame = pd.read_parquet(tmp_path / "lost" / "compare.parquet")
+    assert frame.diverged.tolist() == [True, True, False, False]
+
+
 @pytest.mark.extended
 def test_the_command_line_asks_for_the_same_comparison_and_prints_it(config, result, tmp_path, capsys):
     """Found finished in its folder, so that it must be the same one."""
