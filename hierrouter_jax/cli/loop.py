@@ -97,7 +97,7 @@ def play_loop(config: LoopConfig) -> dict[str, Any]:
             "regret": {aim: [its[np.array(marks) - 1].tolist() for its in each] for aim, each in curves.items()},
         }
     if config.opponents:
-        learner = config.train.resolve("ppo+stop" if best.allow_stop else "ppo", seeds)
+        learner = config.train.resolve("ppo+stop" if best.may_stop else "ppo", seeds)
         played = [online_ppo(table, learner, config.episodes, seed) for seed in seeds]
         marks = [row["episodes"] for row in played[0]]
         size = marks[0]

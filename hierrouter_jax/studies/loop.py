@@ -78,7 +78,7 @@ def run_loop(
     while log is None or len(log) < settings.episodes:
         number = min(settings.every, settings.episodes - (0 if log is None else len(log)))
         every = np.arange(queries.num_queries)
-        episodes = simulate(queries, probs, every, number, rng, allow_stop=template.allow_stop)
+        episodes = simulate(queries, probs, every, number, rng, allow_stop=template.may_stop)
         log = episodes if log is None else joined([log, episodes])
         apart = held_out_part(log, settings.held_out if settings.safe else 0.0, seed)
         explore = settings.exploration(len(rounds) + 1)
@@ -177,7 +177,7 @@ def references(table: OutcomeTable, template: PolicyBundle, best: PolicyBundle) 
     """Mean return on the training queries of the oracle of the template's action set, and of the best fixed policy."""
     queries = evaluated_queries(table, "train")
     weight = (template.cost_weight or 0.0) / template.cost_normaliser
-    oracle = ending_at(oracle_return(queries, weight, template.allow_stop), queries.tree)
+    oracle = ending_at(oracle_return(queries, weight, template.may_stop), queries.tree)
     return {
         "oracle": returns(queries, oracle, weight),
         "best fixed": returns(queries, bundle_ends(best, queries), weight),

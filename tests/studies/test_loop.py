@@ -27,6 +27,7 @@ from hierrouter_jax.studies.named_policy import named_policy
 from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.log_training import learn_values, questions
 from hierrouter_jax.training.settings import TrainConfig
+from tests.conditioned import priced_table, random_router
 from tests.outcomes.test_log_trees import logged
 from tests.tables import random_table, replicated
 from tests.training.test_log_training import HYPER, SMALL, STATIC
@@ -172,6 +173,13 @@ def test_a_loop_learns(template):
     assert [row["episodes"] for row in played.rounds] == [200, 400, 600]
     assert len(played.returns) == 600
     assert played.returns[400:].mean() > played.returns[:200].mean() + 0.05
+
+
+def test_a_budgeted_policy_may_stop_as_it_is_served():
+    table = priced_table(queries=36, models=2, embedding=16)
+    budgeted = random_router(table, budgeted=True).bundle(table)
+    assert (budgeted.allow_stop, budgeted.may_stop) == (False, True)
+    assert len(run_loop(table, budgeted, SMALL, replace(SETTINGS, episodes=60, every=60), seed=0).returns) == 60
 
 
 def test_a_safe_loop_replaces_nothing_that_so_few_episodes_cannot_prove(template):

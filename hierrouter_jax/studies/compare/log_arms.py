@@ -23,7 +23,7 @@ from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.choice import bundle_ends
 from hierrouter_jax.studies.compare.config import CompareConfig, ResolvedArm
-from hierrouter_jax.studies.named_policy import episodes_served, may_stop, named_policy
+from hierrouter_jax.studies.named_policy import episodes_served, named_policy
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.log_training import LogMaterial, learn_values, train_log_learner
 from hierrouter_jax.training.router import deciding_cost
@@ -63,7 +63,7 @@ class LogPolicies:
         if not (self.folder / str(member)).is_dir():
             return outcome.cost
         bundle = PolicyBundle.load(self.folder / str(member))
-        return outcome.cost + deciding_cost(bundle.multiply_adds, may_stop(bundle), outcome, part)
+        return outcome.cost + deciding_cost(bundle.multiply_adds, bundle.may_stop, outcome, part)
 
     def bundle(self, member: int) -> PolicyBundle:
         """A member's policy.
