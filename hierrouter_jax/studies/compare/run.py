@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from hierrouter_jax._version import __version__
-from hierrouter_jax.claims import claim
+from hierrouter_jax.claims import claim, table_identity
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.files import replacing, sole_writer, write_text
@@ -29,6 +29,7 @@ from hierrouter_jax.training.run_folder import RunFolder
 from hierrouter_jax.training.settings import numbers
 
 RESULT, FRAME = "compare.json", "compare.parquet"
+_IDENTITY = "identity"  # of the table: its outcomes, prices, splits and embedding
 _FREE = {"out", "table", "resamples", "export"}  # may differ from one start of the same comparison to the next
 
 
@@ -72,11 +73,16 @@ def _compare(run: RunFolder, config: CompareConfig, arms: Any, progress: bool) -
 
 
 def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
-    """Say what the folder is of, or refuse one that is of something else."""
-    written = {"table": str(lasting(config.table or "")), "fingerprint": table.fingerprint}
-    written |= {"compare": to_dict(config)}
+    """Say what the folder is of, or refuse one that is of something else.
+
+    Prices and embeddings count, as for the sweeps in it: policies learned and chose by them.
+    """
     path = run.path / "config.yaml"
     there = load_yaml(path) if path.is_file() else None
+    written: dict[str, Any] = {"table": str(lasting(config.table or "")), "fingerprint": table.fingerprint}
+    if there is None or _IDENTITY in there:  # an older one goes on without
+        written[_IDENTITY] = table_identity(table)
+    written["compare"] = to_dict(config)
     read_back = yaml.safe_load(yaml.safe_dump(written, sort_keys=False))
     record = None if there is None else {"version": there.get("version"), **_identity(there)}
     claim(run.path, "comparison", record, _identity(read_back))
@@ -86,7 +92,8 @@ def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
 def _identity(written: dict[str, Any]) -> dict[str, Any]:
     """What makes a comparison the one it is; the order of the arms counts, because the first is the baseline."""
     fields = {name: value for name, value in (written.get("compare") or {}).items() if name not in _FREE}
-    return {"fingerprint": written.get("fingerprint"), "order": list(fields.get("arms") or {}), **fields}
+    table = {name: written[name] for name in ("fingerprint", _IDENTITY) if name in written}
+    return table | {"order": list(fields.get("arms") or {}), **fields}
 
 
 def _result(

@@ -13,9 +13,12 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json
+from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.studies.compare import run as of_compare
 from hierrouter_jax.studies.compare.config import Arm
 from hierrouter_jax.studies.compare.run import compare
 from hierrouter_jax.sweeps.result import load_sweep
+from hierrouter_jax.training.run_folder import RunFolder
 from tests.studies.compare.tiny import ARMS, BASE, WEIGHTS, rerun
 
 
@@ -74,6 +77,29 @@ def test_a_folder_of_another_comparison_is_refused(config, result, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty and holds no comparison"):
         rerun(config, tmp_path)
+
+
+def test_a_folder_of_another_split_encoder_or_pricing_is_refused(config, tmp_path):
+    """What a log arm learned depends on them, though outcomes are the same. An older folder says nothing of them."""
+    table, run = load_table(config.table), RunFolder(tmp_path)
+    of_compare._begin(run, config, table)
+    of_compare._begin(run, config, table)
+    splits = tuple(replace(query, split={"train": "test"}.get(query.split, query.split)) for query in table.queries)
+    others = {
+        "splits": replace(table, queries=splits),
+        "encoder": replace(table, encoder={"kind": "ngrams", "size": 9}),
+        "embedding": replace(table, context_embedding=table.context_embedding + 1),
+        "pool": replace(table, pool=tuple(replace(member, price_in=9.0) for member in table.pool)),
+    }
+    for field, other in others.items():
+        assert other.fingerprint == table.fingerprint
+        with pytest.raises(InputError, match=rf"holds another comparison \(identity\.{field}\."):
+            of_compare._begin(run, config, other)
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del written["identity"]
+    run.write_config(written)
+    of_compare._begin(run, config, others["pool"])
+    assert "identity" not in yaml.safe_load((tmp_path / "config.yaml").read_text())
 
 
 def test_arms_that_are_the_same_are_tied(config, result, tmp_path):
