@@ -43,13 +43,10 @@ class LogPolicies:
 
     Attributes:
       folder: path of the arm's results; a member's are `N.json`, and its bundle `N`, if it is a network.
-      table: the whole outcome table.
-      answered: rows of the judged split that have an outcome.
       frame: a row a member: `member`, `best_accuracy` and `best_cost` on the validation split.
     """
 
     folder: Path
-    table: OutcomeTable
     frame: pd.DataFrame
 
     def curves(self, member: int) -> dict[str, np.ndarray]:
@@ -107,7 +104,7 @@ def learn_from_logs(
                 one.save(out / str(member))
             write_json(path, _record(one, table, config.split))
         rows.append({"member": member, **{name: read_json(path)[name] for name in ("best_accuracy", "best_cost")}})
-    return LogPolicies(out, table, pd.DataFrame(rows))
+    return LogPolicies(out, pd.DataFrame(rows))
 
 
 def _learned(
