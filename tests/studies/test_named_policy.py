@@ -69,7 +69,7 @@ def test_names_and_pools_that_do_not_fit_are_refused(plan, tmp_path):
     with pytest.raises(InputError, match="routes m0, m1, m2 for 3 hops, but the table holds m0, m1 for 3"):
         named_policy(str(tmp_path), random_table(models=2))
     other = replace(TABLE, encoder={"kind": "ngrams", "size": 16})
-    with pytest.raises(InputError, match="reads embeddings of the encoder .*'size': 8}, but the table's are of .*16}"):
+    with pytest.raises(InputError, match=r"reads embeddings of the encoder .*: 8}, but the table's are of .*: 16}"):
         named_policy(str(tmp_path), other)
     with pytest.raises(InputError, match="is no policy of a table of 1 hop"):
         named_policy("best-single-per-task+stop", random_table(queries=60, horizon=1))
