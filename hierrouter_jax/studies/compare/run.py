@@ -14,8 +14,6 @@ from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.files import replacing, sole_writer, write_text
 from hierrouter_jax.outcomes.coverage import evaluated_queries
-from hierrouter_jax.outcomes.duplicates import find_duplicates
-from hierrouter_jax.outcomes.replicates import first_rows
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -24,6 +22,7 @@ from hierrouter_jax.studies.compare.config import OPPONENTS, CompareConfig, reso
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes, arm_outcomes, opponent_rows, reference
 from hierrouter_jax.studies.compare.points import arm_row
 from hierrouter_jax.studies.compare.runs import Trainer, finite, run_arms
+from hierrouter_jax.studies.measures import question_clusters
 from hierrouter_jax.training.features import FEATURES, FittedFeatures, fit_features, fitted_once
 from hierrouter_jax.training.run_folder import RunFolder
 from hierrouter_jax.training.settings import numbers
@@ -103,8 +102,8 @@ def _result(
     features: FittedFeatures,
     arms: list[ArmOutcomes],
 ) -> dict[str, Any]:
-    group = find_duplicates([query.text for query in part.queries]).joined(part.question)[first_rows(part)]
-    judgement, names = Judgement(group, reference(part), config.resamples), [arm.name for arm in arms]
+    judgement = Judgement(question_clusters(part), reference(part), config.resamples)
+    names = [arm.name for arm in arms]
     compared = comparisons(arms, judgement)
     return {
         "table": {
