@@ -74,11 +74,11 @@ def second_hops(
                 continue
             values = part.quality[:, draft], beside[control] if again is None else part.quality[:, again]
             _, seen, question = np.unique(part.question[held], return_index=True, return_inverse=True)
-            by_question = [
+            by_question = (
                 mean_by_question(quality[held].astype(np.float64), question)
                 for quality in (*values, part.quality[:, read])
-            ]
-            split = _split(*by_question, group[held][seen])
+            )
+            split = _split(*by_question, cluster=group[held][seen])
             rows.append({"first": first, "second": reader, "control": control, **split})
             trained = train.available[:, read]
             promise.append(train.quality[trained, read].mean() if trained.any() else -np.inf)
@@ -90,10 +90,11 @@ def _split(
     draft: Float[np.ndarray, " G"],
     again: Float[np.ndarray, " G"],
     read: Float[np.ndarray, " G"],
+    *,
     cluster: Int[np.ndarray, " G"],
 ) -> dict[str, Any]:
     differences = {"gain": (read, draft), "another_try": (again, draft), "reading": (read, again)}
-    estimates = {name: paired_difference(*pair, cluster) for name, pair in differences.items()}
+    estimates = {name: paired_difference(*pair, cluster=cluster) for name, pair in differences.items()}
     return {
         "queries": len(draft),
         **{name: float(values.mean()) for name, values in (("draft", draft), ("again", again), ("read", read))},

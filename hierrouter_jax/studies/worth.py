@@ -72,8 +72,8 @@ def worth(
 
     def gain(one: PolicyOutcome, other: PolicyOutcome) -> dict[str, Any]:
         """The paired difference of return, which is that of quality where cost weighs nothing."""
-        returns = (its.returns(cost_weight, normaliser) for its in (one, other))
-        difference = paired_difference(*returns, group)
+        ours, theirs = (its.returns(cost_weight, normaliser) for its in (one, other))
+        difference = paired_difference(ours, theirs, group)
         return {"value": difference.value, "ci": list(difference.interval), "p_value": difference.p_value}
 
     report = {
