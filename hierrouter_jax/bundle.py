@@ -195,7 +195,7 @@ class PolicyBundle(PolicyFields):
             if charges is None:
                 raise InputError("a budget is given without the largest charge of each model")
             models = cost[:, None] + charges <= np.broadcast_to(budget, cost.shape)[:, None]
-        stop = stage > 0 and (self.allow_stop or "budget" in self.conditions)
+        stop = stage > 0 and self.may_stop
         return np.column_stack([models, stop | ~models.any(axis=1)])
 
     @property

@@ -20,7 +20,7 @@ def model_card(policy: PolicyFields, evaluation: Mapping[str, Any] | None = None
         router.
     """
     name = policy.provenance.get("learner", "router")
-    stop = policy.allow_stop or "budget" in policy.conditions
+    stop = policy.may_stop
     facts = {
         "horizon": f"at most {policy.horizon} calls of a model for a query"
         + (", fewer where it stops" if stop else ""),

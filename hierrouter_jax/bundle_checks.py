@@ -65,6 +65,11 @@ class PolicyFields:
         check_fields(self)
 
     @property
+    def may_stop(self) -> bool:
+        """Whether its routes may end before the horizon: under a budget they always may."""
+        return self.allow_stop or "budget" in self.conditions
+
+    @property
     def field_values(self) -> dict[str, Any]:
         """The values of these fields by name, in their order; what a subclass adds is left out."""
         return {field.name: getattr(self, field.name) for field in fields(PolicyFields)}

@@ -59,7 +59,7 @@ def masked_logits(
     may_call = logits[:, :-1] < math.inf  # all of them
     if budget is not None:
         may_call = cost[:, None] + charges <= budget[:, None]
-    may_stop = (stage > 0) & (bundle.allow_stop or "budget" in bundle.conditions) | ~xp.any(may_call, 1)
+    may_stop = (stage > 0) & bundle.may_stop | ~xp.any(may_call, 1)
     return xp.where(xp.concatenate([may_call, may_stop[:, None]], 1), logits, -math.inf)
 
 

@@ -125,7 +125,7 @@ def _masked(add: _Graph, bundle: PolicyBundle, logits: str) -> str:
     if "budget" in bundle.conditions:
         charged = add("Add", add.column("cost"), "charges")
         may_call = add("LessOrEqual", charged, add.column("budget"))
-    stop = bundle.allow_stop or "budget" in bundle.conditions
+    stop = bundle.may_stop
     later = add("And", add("Greater", "stage", add.constant(0, np.int64)), add.constant(stop, bool))
     some = add("ReduceMax", add("Cast", may_call, to=1), add.constant([1], np.int64), keepdims=0)
     none = add("Less", some, add.constant(0.5))

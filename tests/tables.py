@@ -80,6 +80,11 @@ def replicated(table: OutcomeTable, count: int, split: str = "test") -> OutcomeT
     )
 
 
+def written_again(table: OutcomeTable) -> OutcomeTable:
+    """The table with its replicates as questions of their own, of the same texts."""
+    return replace(table, queries=tuple(replace(query, question="", seed=0) for query in table.queries))
+
+
 def tables(**fixed) -> st.SearchStrategy[OutcomeTable]:
     """Tables over M, L, missing hops and seeds."""
     return st.builds(

@@ -1,7 +1,7 @@
 """The verb `loop`: serving, learning from the log, and replacing the policy, played on an outcome table."""
 
 import json as jsonlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -72,7 +72,8 @@ def play_loop(config: LoopConfig) -> dict[str, Any]:
     from hierrouter_jax.studies.named_policy import named_policy
 
     table = load_table(config.table)
-    best = named_policy(config.best, table)
+    weight = float(config.train.hyper.reward.hop_cost)  # what all players learn for, and regret is counted at
+    best = replace(named_policy(config.best, table, weight), cost_weight=weight)
     aims = references(table, best, best)
     seeds = range(config.train.seed, config.train.seed + config.seeds)
     players: dict[str, Any] = {"loop": lambda seed: run_loop(table, best, config.train, config, seed)}
@@ -96,7 +97,7 @@ def play_loop(config: LoopConfig) -> dict[str, Any]:
             "regret": {aim: [its[np.array(marks) - 1].tolist() for its in each] for aim, each in curves.items()},
         }
     if config.opponents:
-        learner = config.train.resolve("ppo+stop" if best.allow_stop else "ppo", seeds)
+        learner = config.train.resolve("ppo+stop" if best.may_stop else "ppo", seeds)
         played = [online_ppo(table, learner, config.episodes, seed) for seed in seeds]
         marks = [row["episodes"] for row in played[0]]
         size = marks[0]

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.hop_tree import HopTree
 
 
 def gain(quality: Float[np.ndarray, "*B"], baseline: Float[np.ndarray, "*B"]) -> Float[np.ndarray, "*B"]:
@@ -44,19 +43,6 @@ def cost_saving(
     least = np.minimum(alone, np.where(between, mixed, np.inf).min(axis=(-2, -1)))
     saved = 1 - least / np.where(single_cost > 0, single_cost, np.nan)
     return np.where(np.isfinite(least), saved, np.nan)
-
-
-def refuse_more_than_two(tree: HopTree) -> None:
-    """APGR and CPT are of a strong and a weak model, one call a query.
-
-    Raises:
-      InputError: for any other pool or horizon.
-    """
-    if tree.num_models != 2 or tree.horizon != 1:
-        raise InputError(
-            f"APGR and CPT are defined for two models and one hop, but the table has {tree.num_models} models and "
-            f"{tree.horizon} hops; AIQ and the cost saving are defined for any pool"
-        )
 
 
 def threshold_curve(

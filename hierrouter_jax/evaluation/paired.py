@@ -106,8 +106,8 @@ class Repeats:
 
     Attributes:
       tested: whether each query is in each split's test part [S, Q].
-      cluster: cluster of each query [Q], 0..C-1; queries of one cluster (duplicates of each other) are redrawn and
-        flipped together.
+      cluster: cluster of each query [Q], 0..C-1; queries of one cluster (duplicates of each other) are redrawn
+        together.
       resamples: number of resamples of every bootstrap, R.
       seed: seed of the random draws; one draw serves every policy, so that differences are paired.
     """

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from hierrouter_jax.envs.types import accumulate_cost
 from hierrouter_jax.evaluation.intervals import mean_interval
 from hierrouter_jax.hop_tree import HopTree
-from hierrouter_jax.outcomes.pricing import cached_costs
+from hierrouter_jax.outcomes.pricing import accumulate_cost, cached_costs
 from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
 

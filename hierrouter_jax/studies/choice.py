@@ -48,7 +48,7 @@ class Candidate:
     @property
     def may_stop(self) -> bool:
         """Whether its routes may end before the horizon."""
-        return self.bundle.allow_stop or "budget" in self.bundle.conditions
+        return self.bundle.may_stop
 
 
 @single_precision
@@ -119,7 +119,7 @@ def bundle_ends(bundle: PolicyBundle, table: OutcomeTable) -> Float[np.ndarray, 
     def scores(node: int, rows: Int[np.ndarray, " R"]) -> Float[np.ndarray, "R A"]:
         return bundle.logits(table.context_embedding[rows, node], int(table.tree.stages[node]), spent[rows, node])
 
-    return walk(table, scores, bundle.allow_stop or "budget" in bundle.conditions, bundle.ties)
+    return walk(table, scores, bundle.may_stop, bundle.ties)
 
 
 def _ensemble(table: OutcomeTable, router: TrainedRouter) -> PolicyBundle:

@@ -7,8 +7,8 @@ import numpy as np
 
 from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
-from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.measures import question_clusters
 from hierrouter_jax.training.router import TrainedRouter
 
 
@@ -38,7 +38,7 @@ def comparisons(
     the learner gives from seed to seed, where there are two or more that did not diverge.
     """
     pairs = [pair for pair in declared_pairs(routers) if outcomes.keys() >= set(pair)]
-    group = find_duplicates([query.text for query in part.queries]).group
+    group = question_clusters(part)
     seeds = {
         name: np.stack([by_seed[name][seed].quality for seed in np.flatnonzero(~router.diverged)])
         for name, router in routers.items()

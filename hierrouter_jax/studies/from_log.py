@@ -9,6 +9,7 @@ import pandas as pd
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.learner_config import LOG_LEARNERS, OFF_POLICY, VALUES
+from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.off_policy.estimate import estimate
@@ -75,6 +76,7 @@ def train_from_log(
                 f"{int((has_quality & part).sum())} episodes with feedback are {what}, but {FEWEST} are needed"
             )
     of = learn_values(episodes.only(~apart), template, config)
+    test = None if table is None else evaluated_queries(table, "test")
     bundles, rows, metrics = {}, [], []
     for name in learners:
         bundles[name], its = train_log_learner(name, of, template, config)
@@ -82,7 +84,7 @@ def train_from_log(
         frame = {key: value.ravel() for key, value in its.items()}
         seed, update = np.repeat(np.arange(seeds), updates), np.tile(1 + np.arange(updates), seeds)
         metrics.append(pd.DataFrame({"learner": name, "seed": seed, "update": update} | frame))
-        estimates = estimate(episodes.only(apart), bundles[name], table=None if table is None else table.split("test"))
+        estimates = estimate(episodes.only(apart), bundles[name], table=test)
         rows.append({"name": name, "kind": "learned", **_brief(estimates)})
     best = _best(rows)
     return LogRun(

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.baselines.oracle import route_values
+from hierrouter_jax.baselines.oracle import oracle_return
+from hierrouter_jax.baselines.problem import returns
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.envs.types import single_precision
+from hierrouter_jax.evaluation.policy_outcome import ending_at
 from hierrouter_jax.evaluation.safe_improvement import may_replace
 from hierrouter_jax.learner_config import VALUES
+from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.episodes import Episodes
-from hierrouter_jax.outcomes.exploration import EPSILON, Exploration
+from hierrouter_jax.outcomes.exploration import EPSILON, SOFTMAX, Exploration
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.choice import bundle_ends
@@ -36,6 +40,7 @@ from hierrouter_jax.training.settings import LearnerSettings, TrainConfig
 
 EVEN = Exploration(EPSILON, 1.0)
 _BATCH = 50  # episodes of a bandit between two updates
+_SHARE = 0.2  # of epsilon-greedy's episodes that explore, where the loop explores by a temperature
 
 
 class Served(NamedTuple):
@@ -56,14 +61,15 @@ def run_loop(
 ) -> Served:
     """Serve the training queries, and train anew on the whole log after every so many episodes.
 
-    The first episodes are uniform. Nothing is learned from but the log: the test queries only score.
+    Queries of which the table holds no hop are neither served nor scored. The first episodes are uniform. Nothing is
+    learned from but the log: the test queries only score.
 
     Args:
       template: any policy of the table's pool.
       train: numbers and shapes of the learner `exact` of logs.
       seed: seed of queries, draws, the split and the training.
     """
-    queries, test = table.split("train"), table.split("test")
+    queries, test = (evaluated_queries(table, name) for name in ("train", "test"))
     rng = np.random.default_rng(seed)
     train = replace(train, seed=seed)
     uniform = tree_probs(template, queries, EVEN)
@@ -72,7 +78,7 @@ def run_loop(
     while log is None or len(log) < settings.episodes:
         number = min(settings.every, settings.episodes - (0 if log is None else len(log)))
         every = np.arange(queries.num_queries)
-        episodes = simulate(queries, probs, every, number, rng, allow_stop=template.allow_stop)
+        episodes = simulate(queries, probs, every, number, rng, allow_stop=template.may_stop)
         log = episodes if log is None else joined([log, episodes])
         apart = held_out_part(log, settings.held_out if settings.safe else 0.0, seed)
         explore = settings.exploration(len(rounds) + 1)
@@ -169,12 +175,13 @@ def returns_of(episodes: Episodes, template: PolicyBundle) -> Float[np.ndarray, 
 
 def references(table: OutcomeTable, template: PolicyBundle, best: PolicyBundle) -> dict[str, float]:
     """Mean return on the training queries of the oracle of the template's action set, and of the best fixed policy."""
-    queries = table.split("train")
+    queries = evaluated_queries(table, "train")
     weight = (template.cost_weight or 0.0) / template.cost_normaliser
-    values = route_values(queries, not template.allow_stop, weight)
-    spent = accumulate_cost(queries.cost.astype(np.float64), queries.tree)
-    fixed = (bundle_ends(best, queries) * (queries.quality - weight * spent)).sum(axis=1)
-    return {"oracle": float(values.max(axis=1).mean()), "best fixed": float(fixed.mean())}
+    oracle = ending_at(oracle_return(queries, weight, template.may_stop), queries.tree)
+    return {
+        "oracle": returns(queries, oracle, weight),
+        "best fixed": returns(queries, bundle_ends(best, queries), weight),
+    }
 
 
 def regret(returns: Float[np.ndarray, " E"], reference: float) -> Float[np.ndarray, " E"]:
@@ -187,42 +194,57 @@ def linear_bandit(
 ) -> Served:
     """An opponent: a linear model for each whole route on the query's features, by Thompson sampling or epsilon-greedy.
 
-    Thompson sampling draws each route's weights from N(A^-1 b, A^-1 / 16) (Agrawal and Goyal 2013, arXiv 1209.3352);
-    epsilon-greedy explores as the loop does. Models are updated after every 50 episodes.
+    Thompson sampling draws each route's weights from N(A^-1 b, A^-1 / 16) (Agrawal and Goyal 2013, arXiv 1209.3352).
+    Epsilon-greedy takes an even route in a share of its episodes that stays the same: the loop's first epsilon,
+    whatever its decay, or .2 where the loop explores by a temperature. Models are updated after every 50 episodes, and
+    where the loop trains. A route ends before the first hop that the table lacks.
     """
-    queries, test, rng = table.split("train"), table.split("test"), np.random.default_rng(seed)
+    queries, test = (evaluated_queries(table, name) for name in ("train", "test"))
+    rng = np.random.default_rng(seed)
     tree, reduction = queries.tree, fit_features(queries, TrainConfig.features).reduction
     routes = np.arange(tree.num_nodes)[tree.stage_slice(tree.horizon)]
+    ends, test_ends = (_route_ends(part, routes) for part in (queries, test))
     x, held = (_with_constant(reduction(part.context_embedding[:, 0])) for part in (queries, test))
     weight = (template.cost_weight or 0.0) / template.cost_normaliser
     value = queries.quality - weight * accumulate_cost(queries.cost.astype(np.float64), tree)
     precision = np.tile(np.eye(x.shape[1]) * ridge, (len(routes), 1, 1))
     total, mean = np.zeros((len(routes), x.shape[1])), np.zeros((len(routes), x.shape[1]))
-    share = settings.exploration(1).value
+    explore = settings.exploration(1)
+    share = _SHARE if explore.kind == SOFTMAX else explore.value
     query = rng.integers(queries.num_queries, size=settings.episodes)
-    returns, rounds = np.zeros(settings.episodes), []
-    for start in range(0, settings.episodes, _BATCH):
-        rows = query[start : start + _BATCH]
+    earned, rounds = np.zeros(settings.episodes), []
+    marks = {*range(settings.every, settings.episodes, settings.every), settings.episodes}
+    for start, end in pairwise(sorted({*range(0, settings.episodes, _BATCH), *marks})):
+        rows = query[start:end]
         slope = mean
         if thompson:
             factor = np.linalg.cholesky(precision)
             noise = rng.normal(size=(len(routes), x.shape[1], 1)) / 4
             slope = mean + np.linalg.solve(factor.transpose(0, 2, 1), noise)[..., 0]
-        scores = x[rows] @ slope.T
+        scores = np.where(ends[rows] > 0, x[rows] @ slope.T, -np.inf)
         arm = (scores + 1e-9 * rng.random(scores.shape)).argmax(axis=1)
         if not thompson:
-            arm = np.where(rng.random(len(rows)) < share, rng.integers(len(routes), size=len(rows)), arm)
-        returns[start : start + len(rows)] = value[rows, routes[arm]]
+            explores, drawn = rng.random(len(rows)) < share, rng.integers(len(routes), size=len(rows))
+            arm = np.where(explores & (ends[rows, drawn] > 0), drawn, arm)
+        earned[start:end] = value[rows, ends[rows, arm]]
         for one in np.unique(arm):
-            its = x[rows[arm == one]]
+            its, its_rows = x[rows[arm == one]], rows[arm == one]
             precision[one] += its.T @ its
-            total[one] += value[rows[arm == one], routes[one]] @ its
+            total[one] += value[its_rows, ends[its_rows, one]] @ its
             mean[one] = np.linalg.solve(precision[one], total[one])
-        if (start + _BATCH) % settings.every == 0:
-            chosen = routes[(held @ mean.T).argmax(axis=1)]
-            right = float(test.quality[np.arange(test.num_queries), chosen].mean())
-            rounds.append({"episodes": start + _BATCH, "replaced": True, "accuracy": right})
-    return Served(returns, rounds)
+        if end in marks:
+            chosen = np.where(test_ends > 0, held @ mean.T, -np.inf).argmax(axis=1)
+            answers = np.arange(test.num_queries), test_ends[np.arange(test.num_queries), chosen]
+            rounds.append({"episodes": end, "replaced": True, "accuracy": float(test.quality[answers].mean())})
+    return Served(earned, rounds)
+
+
+def _route_ends(table: OutcomeTable, routes: Int[np.ndarray, " R"]) -> Int[np.ndarray, "Q R"]:
+    """The node that each route ends at on each query: before the first hop that the table lacks, or at the root."""
+    ends, rows = np.tile(routes, (table.num_queries, 1)), np.arange(table.num_queries)[:, None]
+    while (missing := ~table.available[rows, ends] & (ends > 0)).any():
+        ends = np.where(missing, table.tree.parent(ends), ends)
+    return ends
 
 
 @single_precision
@@ -232,8 +254,9 @@ def online_ppo(table: OutcomeTable, settings: LearnerSettings, episodes: int, se
     Returns:
       One row for each update: `episodes` so far, mean `return` of its episodes, and `accuracy` on the test queries.
     """
-    features = fit_features(table.split("train"), settings.features)
-    train, test = features.on_device(table.split("train")), features.on_device(table.split("test"))
+    queries, held = (evaluated_queries(table, name) for name in ("train", "test"))
+    features = fit_features(queries, settings.features)
+    train, test = features.on_device(queries), features.on_device(held)
     updates = max(1, episodes // settings.static.num_envs)
     static = replace(settings.static, num_updates=updates, evaluate_every=1)
     hyper = replace(settings.hyper, guidance=0.0)

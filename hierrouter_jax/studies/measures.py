@@ -14,7 +14,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import mean_interval, proportion_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
 from hierrouter_jax.outcomes.coverage import opponents_train
-from hierrouter_jax.outcomes.replicates import mean_by_question
+from hierrouter_jax.outcomes.replicates import first_rows, mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.router import TrainedRouter, router_cost
@@ -60,7 +60,8 @@ def called_once(
       part: the pool's table of the queries that are asked about.
 
     Raises:
-      InputError: if one of the queries, or its text, is not in `external`, or it is priced in another money unit.
+      InputError: if one of the queries, its text, or a model's call on it is not in `external`, or it is priced in
+        another money unit.
     """
     if external is None:
         return {}
@@ -73,6 +74,13 @@ def called_once(
     if lacking is not None:
         raise InputError(f"the external models have no answer to query {lacking!r}; collect both with the same queries")
     beside = external.select(np.array([row_of[query.id, query.text] for query in part.queries]))
+    missing = np.argwhere(~beside.available[:, beside.tree.stage_slice(1)])
+    if len(missing):
+        row, model = missing[0]
+        raise InputError(
+            f"the external model {beside.model_names[model]!r} has no answer to query {beside.queries[row].id!r}; "
+            "collect it again, or leave the model or the query out"
+        )
     ends = [ending_at(repeated_call(beside, model, 1), beside.tree) for model in range(len(beside.model_names))]
     return {name: (its, policy_outcome(beside, its)) for name, its in zip(beside.model_names, ends, strict=True)}
 
@@ -89,6 +97,18 @@ def charged(router: TrainedRouter, outcome: PolicyOutcome, table: OutcomeTable, 
 def outcome_by_question(part: OutcomeTable, ends: Float[np.ndarray, "Q N"]) -> PolicyOutcome:
     """What a policy achieves on each question, averaged over its replicates: [G] for [Q] rows."""
     return policy_outcome(part, ends).by_question(part.question)
+
+
+def duplicate_groups(table: OutcomeTable, similarity: float = 0.8) -> Int[np.ndarray, " Q"]:
+    """Of each row, the first that it is one piece of evidence with: of its question, or a near-duplicate's."""
+    from hierrouter_jax.outcomes.duplicates import find_duplicates  # slow to load, and only intervals need it
+
+    return find_duplicates([query.text for query in table.queries], similarity).joined(table.question)
+
+
+def question_clusters(part: OutcomeTable) -> Int[np.ndarray, " G"]:
+    """The cluster of each question: those that are near-duplicates of each other are one piece of evidence."""
+    return duplicate_groups(part)[first_rows(part)]
 
 
 def means(outcome: PolicyOutcome, rows: Any = slice(None)) -> dict[str, float]:

@@ -35,8 +35,8 @@ def named_policy(name: str, table: OutcomeTable | None, hop_cost: float = Reward
       hop_cost: cost weight of the return, per normalised cost, for a policy of `UNTRAINED`.
 
     Raises:
-      InputError: if it is none of these, needs a table that is not there, or is made for other models than the
-        table's.
+      InputError: if it is none of these, needs a table that is not there, or is made for other models or another
+        encoder than the table's.
     """
     folder = Path(name)
     exported = next((place for place in (folder, folder / "policy") if (place / HEADER).is_file()), None)
@@ -58,6 +58,11 @@ def named_policy(name: str, table: OutcomeTable | None, hop_cost: float = Reward
             f"{name}: routes {', '.join(names)} for {bundle.horizon} hops, but the table holds "
             f"{', '.join(table.model_names)} for {table.tree.horizon}"
         )
+    if table is not None and dict(bundle.encoder) != dict(table.encoder):
+        raise InputError(
+            f"{name}: reads embeddings of the encoder {dict(bundle.encoder)}, but the table's are of "
+            f"{dict(table.encoder)}"
+        )
     return bundle
 
 
@@ -70,11 +75,6 @@ def untrained_policy(name: str, table: OutcomeTable, hop_cost: float) -> PolicyB
         raise InputError(f"{name}: is no policy of a table of {table.tree.horizon} hop")
     held, weight = table.split("validation"), hop_cost / features.cost_normaliser
     return max(named, key=lambda one: returns(held, bundle_ends(one, held), weight))
-
-
-def may_stop(bundle: PolicyBundle) -> bool:
-    """Whether a policy's routes may end before the horizon: under a budget they always may."""
-    return bundle.allow_stop or "budget" in bundle.conditions
 
 
 def tree_logits(bundle: PolicyBundle, table: OutcomeTable) -> Float[np.ndarray, "Q D A"]:
@@ -95,7 +95,7 @@ def tree_probs(bundle: PolicyBundle, table: OutcomeTable, explore: Exploration) 
       table: outcome table, whose hops that are not there cannot be taken.
       explore: exploration that it is served with.
     """
-    legal = legal_actions(table, may_stop(bundle))
+    legal = legal_actions(table, bundle.may_stop)
     legal[..., -1] |= ~legal.any(axis=-1)
     logits = tree_logits(bundle, table)
     logits[..., -1] = np.where(legal[..., :-1].any(axis=-1), logits[..., -1], 0.0)  # nothing else: whatever it prefers
@@ -111,7 +111,7 @@ def episodes_served(table: OutcomeTable, traffic: Traffic, seed: int) -> Episode
       seed: seed of the queries and actions that are drawn.
 
     Raises:
-      InputError: if the policy is none, or is made for other models than the table's.
+      InputError: if the policy is none, or is made for other models or another encoder than the table's.
     """
     name, explore = traffic.served
     bundle, part = named_policy(name, table, traffic.cost_weight), table.split(traffic.split)
@@ -121,7 +121,7 @@ def episodes_served(table: OutcomeTable, traffic: Traffic, seed: int) -> Episode
         np.flatnonzero(part.answered),
         traffic.episodes,
         np.random.default_rng(seed),
-        may_stop(bundle),
+        bundle.may_stop,
         bundle.fingerprint,
         str(explore),
         traffic.feedback,

@@ -11,13 +11,13 @@ where the first bracket is what another try gains, the second what reading the d
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.outcomes.replicates import mean_by_question
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.measures import called_once
+from hierrouter_jax.studies.measures import called_once, duplicate_groups
 
 
 def controls_of(settings: dict[str, Any]) -> dict[str, str]:
@@ -58,7 +58,7 @@ def second_hops(
                 raise InputError(f"controls: the table has no model {name!r}; {nearest(name, known)}")
         if reader == control:
             raise InputError(f"controls: {reader!r} cannot be its own control")
-    rows, promise = [], []
+    rows, promise, group = [], [], duplicate_groups(part)
     for reader, control in pairs.items():
         for first in names:
             if first in pairs.values():
@@ -73,24 +73,28 @@ def second_hops(
             if not held.any():
                 continue
             values = part.quality[:, draft], beside[control] if again is None else part.quality[:, again]
-            by_question = [_by_question(part, quality, held) for quality in (*values, part.quality[:, read])]
-            rows.append({"first": first, "second": reader, "control": control, **_split(*by_question)})
+            _, seen, question = np.unique(part.question[held], return_index=True, return_inverse=True)
+            by_question = (
+                mean_by_question(quality[held].astype(np.float64), question)
+                for quality in (*values, part.quality[:, read])
+            )
+            split = _split(*by_question, cluster=group[held][seen])
+            rows.append({"first": first, "second": reader, "control": control, **split})
             trained = train.available[:, read]
             promise.append(train.quality[trained, read].mean() if trained.any() else -np.inf)
     best = int(np.argmax(promise)) if rows else -1
     return [row | {"chosen": place == best} for place, row in enumerate(rows)]
 
 
-def _by_question(part: OutcomeTable, quality: Float[np.ndarray, " Q"], held: np.ndarray) -> Float[np.ndarray, " G"]:
-    question = np.unique(part.question[held], return_inverse=True)[1]
-    return mean_by_question(quality[held].astype(np.float64), question)
-
-
 def _split(
-    draft: Float[np.ndarray, " G"], again: Float[np.ndarray, " G"], read: Float[np.ndarray, " G"]
+    draft: Float[np.ndarray, " G"],
+    again: Float[np.ndarray, " G"],
+    read: Float[np.ndarray, " G"],
+    *,
+    cluster: Int[np.ndarray, " G"],
 ) -> dict[str, Any]:
     differences = {"gain": (read, draft), "another_try": (again, draft), "reading": (read, again)}
-    estimates = {name: paired_difference(*pair) for name, pair in differences.items()}
+    estimates = {name: paired_difference(*pair, cluster=cluster) for name, pair in differences.items()}
     return {
         "queries": len(draft),
         **{name: float(values.mean()) for name, values in (("draft", draft), ("again", again), ("read", read))},

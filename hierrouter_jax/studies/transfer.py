@@ -16,7 +16,7 @@ from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.coverage import evaluated_queries, without_partial_trees
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.measures import achieved, outcome_by_question, problem_of
+from hierrouter_jax.studies.measures import achieved, outcome_by_question, problem_of, question_clusters
 from hierrouter_jax.studies.pool_agnostic import NAME, pool_agnostic
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import DIVERGED
@@ -111,7 +111,8 @@ def transfer(
         "record": {
             "left_out_task": "fitted and chosen on the other tasks alone, tested on this one's test queries",
             "in_distribution": "fitted on all tasks, tested on the same queries",
-            "ci": "95 % bootstrap over queries, of differences paired; no correction for how many there are",
+            "accuracy_ci": "95 % bootstrap over queries",
+            "ci": "95 % t-interval over queries, duplicates as one, of differences paired; not corrected for how many",
         },
     }
 
@@ -175,16 +176,17 @@ def leave_one_task_out(table: OutcomeTable, contenders: Mapping[str, Contender])
 
     Returns:
       A row a task and contender: `accuracy` and `cost` without the task, `in_distribution` the accuracy with it,
-      `difference` of the first less the second with its 95 % interval `ci` over queries.
+      `difference` of the first less the second with its 95 % interval `ci` over queries, duplicates as one.
     """
     on_all = {name: fit(table) for name, fit in contenders.items()}
     rows = []
     for task in tested_tasks(table):
         left = without_task(table, task)
         test = evaluated_queries(left, "test")
+        group = question_clusters(test)
         for name, fit in contenders.items():
             out, within = (outcome_by_question(test, its(test)) for its in (fit(left), on_all[name]))
-            difference = paired_difference(out.quality, within.quality)
+            difference = paired_difference(out.quality, within.quality, group)
             rows.append(
                 {
                     "task": task,

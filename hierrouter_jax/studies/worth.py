@@ -14,7 +14,7 @@ from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at
 from hierrouter_jax.outcomes.replicates import first_rows, replicates_report
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.measures import co_failure, means, outcome_by_question
+from hierrouter_jax.studies.measures import co_failure, means, outcome_by_question, question_clusters
 from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.features import fit_features
 
@@ -25,7 +25,7 @@ RECOVERED = 0.144
 ONE_POINT = 0.01
 # The share of hopeless queries that a second hop would have to repair for one point; above it a sample is not worth it.
 LIKELY_REPAIR = 0.2
-FEWEST = 20  # queries: the bootstrap interval of fewer may be a point, and says nothing
+FEWEST = 20  # queries: where fewer are all alike the interval is a point, and says nothing
 DEEPEST = 3
 FEATURES = 64
 
@@ -68,6 +68,14 @@ def worth(
     by_depth = [_task_sequence(train, validation, part, hops, weight) for hops in range(1, table.tree.horizon + 1)]
     ceiling = outcome_by_question(one_hop[2], best)
     rows, queries = one_hop[2].num_queries, len(first_rows(one_hop[2]))
+    group = question_clusters(one_hop[2])
+
+    def gain(one: PolicyOutcome, other: PolicyOutcome) -> dict[str, Any]:
+        """The paired difference of return, which is that of quality where cost weighs nothing."""
+        ours, theirs = (its.returns(cost_weight, normaliser) for its in (one, other))
+        difference = paired_difference(ours, theirs, group)
+        return {"value": difference.value, "ci": list(difference.interval), "p_value": difference.p_value}
+
     report = {
         "queries": queries,
         "left_out": table.split(split).num_queries - rows,
@@ -75,8 +83,8 @@ def worth(
         "split": split,
         "cost_weight": cost_weight,
         "best_single": {"model": _single_name(one_hop[0], weight), **means(single)},
-        "task_sequence": {**means(by_depth[0]), "headroom": _gain(by_depth[0], single, cost_weight, normaliser)},
-        "oracle": {**means(ceiling), "headroom": _gain(ceiling, single, cost_weight, normaliser)},
+        "task_sequence": {**means(by_depth[0]), "headroom": gain(by_depth[0], single)},
+        "oracle": {**means(ceiling), "headroom": gain(ceiling, single)},
         "co_failure": co_failure(one_hop[2]),
         "depth": [_depth(one_hop[2], hops) for hops in range(1, DEEPEST + 1)],
         "second_hop": second_hops(train, part, external, controls),
@@ -84,7 +92,7 @@ def worth(
     }
     for hops, (deeper, before) in enumerate(zip(by_depth[1:], by_depth, strict=False), start=2):
         if hops <= DEEPEST:
-            report["depth"][hops - 1]["gain"] = _gain(deeper, before, cost_weight, normaliser)
+            report["depth"][hops - 1]["gain"] = gain(deeper, before)
     return report | {"answers": _answers(report)}
 
 
@@ -116,12 +124,6 @@ def _task_sequence(
     while (missing := ~part.available[rows, nodes]).any():  # a route that was not collected ends where it was
         nodes = np.where(missing, part.tree.parent(nodes), nodes)
     return outcome_by_question(part, ending_at(nodes, part.tree))
-
-
-def _gain(one: PolicyOutcome, other: PolicyOutcome, cost_weight: float, normaliser: float) -> dict[str, Any]:
-    """The paired difference of return, which is that of quality where cost weighs nothing."""
-    difference = paired_difference(one.returns(cost_weight, normaliser), other.returns(cost_weight, normaliser))
-    return {"value": difference.value, "ci": list(difference.interval), "p_value": difference.p_value}
 
 
 def _depth(one_hop: OutcomeTable, hops: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.bundle_logits import NETWORK, multiply_adds
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
@@ -186,17 +187,17 @@ def router_cost(
     Args:
       networks: number of networks that decide together, on one embedding.
     """
-    return deciding_cost(networks * _multiply_adds(router, table), router.may_stop, outcome, table)
+    return deciding_cost(networks * _multiply_adds(router), router.may_stop, outcome, table)
 
 
 def deciding_cost(
-    multiply_adds: int, may_stop: bool, outcome: PolicyOutcome, table: OutcomeTable
+    each_decision: int, may_stop: bool, outcome: PolicyOutcome, table: OutcomeTable
 ) -> Float[np.ndarray, " Q"]:
     """`router_cost` of any policy, from the multiplications of one decision."""
     rates = [member.price_in / member.parameters for member in table.pool if member.parameters]
     decisions = outcome.hops + (may_stop & (outcome.hops < table.tree.horizon))
     horizon, encoder = table.tree.horizon, encoder_multiply_adds(table)
-    each = multiply_adds + np.array((*encoder, *[0.0] * horizon)[:horizon])
+    each = each_decision + np.array((*encoder, *[0.0] * horizon)[:horizon])
     up_to = np.concatenate([[0.0], np.cumsum(each)])
     return np.interp(decisions, np.arange(horizon + 1), up_to) * (np.mean(rates) if rates else 0.0)
 
@@ -206,8 +207,11 @@ def encoder_multiply_adds(table: OutcomeTable) -> tuple[float, ...]:
     return tuple((table.settings.get("encoder") or {}).get("multiply_adds") or ())
 
 
-def _multiply_adds(router: TrainedRouter, table: OutcomeTable) -> int:
+def _multiply_adds(router: TrainedRouter) -> int:
+    """By shapes alone, which those seeds have too that diverged."""
+    params = router.params(0)
     if router.exportable:
-        return router.bundle(table).multiply_adds
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(router.params(0)))
-    return router.features.reduction.components.size + parameters
+        layers = multiply_adds(NETWORK, flatten_dict(params["params"], sep="/"))
+    else:
+        layers = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return router.features.reduction.components.size + layers

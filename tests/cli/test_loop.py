@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from hierrouter_jax.baselines.problem import returns
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
+from hierrouter_jax.studies.choice import bundle_ends
+from hierrouter_jax.studies.named_policy import named_policy
 from tests.tables import random_table
 
 SMALL = ["--train.num_seeds", "1", "--train.features", "4", "--train.static.num_updates", "5"]
@@ -27,6 +30,22 @@ def test_every_player_is_counted_at_every_training(tmp_path, capsys):
             assert len(curves) == 2
             assert all(len(curve) == len(one["episodes"]) for curve in curves)
     assert record["references"]["oracle"] >= record["references"]["best fixed"]
+
+
+@pytest.mark.parametrize("exported", [True, False])
+def test_regret_is_counted_at_the_cost_weight_that_is_learned_for(exported, tmp_path):
+    """Whatever the cost weight that the best fixed policy was made at."""
+    table = random_table(queries=60)
+    save_table(table, tmp_path / "table")
+    bundle = named_policy("best-sequence", table, 0.01 if exported else 0.5)
+    bundle.save(tmp_path / "best")
+    best = str(tmp_path / "best") if exported else "best-sequence"
+    short = ["--opponents", "false", *SMALL, "--episodes", "60", "--every", "60", "--seeds", "1"]
+    command = ["loop", str(tmp_path / "table"), "--best", best, "--out", str(tmp_path / "out"), *short]
+    assert main([*command, "--train.hyper.reward.hop_cost", "0.5"]) == 0
+    train = table.split("train")
+    value = returns(train, bundle_ends(bundle, train), 0.5 / bundle.cost_normaliser)
+    assert read_json(tmp_path / "out" / "loop.json")["references"]["best fixed"] == pytest.approx(value)
 
 
 @pytest.mark.parametrize(

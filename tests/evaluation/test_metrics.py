@@ -18,10 +18,8 @@ from hierrouter_jax.evaluation.metrics import (
     hypervolume,
     oracle_gap_recovered,
     pareto_front,
-    refuse_more_than_two,
     threshold_curve,
 )
-from hierrouter_jax.hop_tree import HopTree
 
 # Ten queries, the strong model right on eight and the weak one on four; the score wants it where it helps first.
 SCORE = np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 0.0])
@@ -69,11 +67,7 @@ def test_a_coin_recovers_half_the_gap_on_average():
     assert cpt(nothing, nothing, 0.2, 0.6, 80) == pytest.approx(0.8)
 
 
-def test_more_models_or_hops_than_the_metric_is_defined_for_are_refused():
-    refuse_more_than_two(HopTree(2, 1))
-    for tree, said in ((HopTree(3, 1), "3 models and 1 hops"), (HopTree(2, 2), "2 models and 2 hops")):
-        with pytest.raises(InputError, match=said):
-            refuse_more_than_two(tree)
+def test_a_gap_or_a_percentage_that_is_none_is_refused():
     with pytest.raises(InputError, match="better than the weak one"):
         apgr(np.array([0.5]), np.array([0.5]), 0.6, 0.5)
     with pytest.raises(InputError, match="above 0 and up to 100"):

@@ -34,6 +34,14 @@ def test_a_run_says_what_each_learner_reaches_on_what_was_held_out(template):
     assert run.bundle.provenance["learner"] == chosen
 
 
+def test_the_truth_is_of_queries_that_were_asked(template):
+    available = TABLE.available.copy()
+    available[[2, 5], 1:] = False
+    episodes, _ = logged(TABLE, 100, allow_stop=False)
+    run = train_from_log(episodes, template, SMALL, 0.3, replace(TABLE, available=available), ("exact",))
+    assert run.record["policies"][0]["truth"]["queries"] == 8
+
+
 def test_what_the_log_cannot_tell_does_not_choose():
     rows = [{"answers": False, "return": 0.1}, {"answers": True, "return": 0.9}]
     assert from_log._best(rows) is rows[0]

@@ -12,16 +12,18 @@ from hierrouter_jax.studies.measures import (
     called_once,
     charged,
     co_failure,
+    duplicate_groups,
     means,
     opponents,
     problem_of,
+    question_clusters,
     route_shares,
     task_rows,
 )
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router
-from tests.tables import random_table
+from tests.tables import random_table, replicated
 
 
 def test_models_beside_the_pool_are_matched_by_query():
@@ -39,6 +41,10 @@ def test_models_beside_the_pool_are_matched_by_query():
     assert called_once(None, part) == {}
     with pytest.raises(InputError, match="have no answer to query 'q2'"):
         called_once(beside.select(np.array([0])), part)
+    available = beside.available.copy()
+    available[[query.id for query in beside.queries].index("q5"), 2] = False
+    with pytest.raises(InputError, match="external model 'large-m1' has no answer to query 'q5'"):
+        called_once(replace(beside, available=available), part)
     with pytest.raises(InputError, match="money unit is 'dollars'"):
         called_once(replace(beside, money_unit="dollars"), part)
 
@@ -66,6 +72,16 @@ def test_routes_and_tasks_by_hand():
         {"route": ["m0", "m1"], "stopped": False, "share": 0.75},
         {"route": ["m1"], "stopped": True, "share": 0.25},
     ]
+
+
+def test_duplicates_and_replicates_are_one_cluster_by_hand():
+    """Three questions asked twice, of which the last has the text of the first."""
+    table = replicated(random_table(queries=3, splits=("test",)), 2)
+    texts = ("one apple", "seven brown pears", "one apple") * 2
+    queries = tuple(replace(query, text=text) for query, text in zip(table.queries, texts, strict=True))
+    table = replace(table, queries=queries)
+    assert duplicate_groups(table).tolist() == [0, 1, 0, 0, 1, 0]
+    assert question_clusters(table).tolist() == [0, 1, 0]
 
 
 def test_deciding_is_charged_once_for_every_network_that_decides():

@@ -1,12 +1,14 @@
 """Policies by name: a run, a bundle, or one that needs no training; and what they do on a whole table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.exploration import Exploration
 from hierrouter_jax.studies.choice import bundle_ends
-from hierrouter_jax.studies.named_policy import UNTRAINED, may_stop, named_policy, tree_logits, tree_probs
+from hierrouter_jax.studies.named_policy import UNTRAINED, named_policy, tree_logits, tree_probs
 from hierrouter_jax.studies.simulate import legal_actions
 from tests.studies.test_simulate import value
 from tests.tables import random_table
@@ -24,7 +26,7 @@ def plan():
 def test_every_name_is_a_policy_that_stops_as_its_name_says(name):
     bundle = named_policy(name, TABLE)
     assert bundle.provenance["learner"] == name
-    assert may_stop(bundle) == name.endswith("+stop")
+    assert bundle.may_stop == name.endswith("+stop")
 
 
 def test_a_greedy_policy_ends_where_its_bundle_does(plan):
@@ -66,5 +68,8 @@ def test_names_and_pools_that_do_not_fit_are_refused(plan, tmp_path):
     plan.save(tmp_path)
     with pytest.raises(InputError, match="routes m0, m1, m2 for 3 hops, but the table holds m0, m1 for 3"):
         named_policy(str(tmp_path), random_table(models=2))
+    other = replace(TABLE, encoder={"kind": "ngrams", "size": 16})
+    with pytest.raises(InputError, match=r"reads embeddings of the encoder .*: 8}, but the table's are of .*: 16}"):
+        named_policy(str(tmp_path), other)
     with pytest.raises(InputError, match="is no policy of a table of 1 hop"):
         named_policy("best-single-per-task+stop", random_table(queries=60, horizon=1))

@@ -11,7 +11,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.second_hop import controls_of, second_hops
-from tests.tables import random_table, replicated, tables
+from tests.tables import random_table, replicated, tables, written_again
 
 PROMPT = {"prompt": {"members": {"again": {"fresh": "b"}, "a": {"closing": "Short."}}}}
 
@@ -76,6 +76,14 @@ def test_replicates_count_once():
     assert thrice["queries"] == 4
     assert thrice["gain"]["value"] == once["gain"]["value"]
     assert thrice["gain"]["ci"] == pytest.approx(once["gain"]["ci"], abs=0.01)
+
+
+def test_duplicates_are_one_piece_of_evidence_as_replicates_are():
+    part = replicated(built(RIGHT), 2)
+    (one, _), (other, _) = second_hops(part, part), second_hops(part, written_again(part))
+    assert other["queries"] == 2 * one["queries"]
+    for name in ("gain", "another_try", "reading"):
+        assert other[name]["ci"] == pytest.approx(one[name]["ci"])
 
 
 def test_tables_without_a_control_have_no_split():

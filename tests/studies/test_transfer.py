@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from hierrouter_jax.baselines.problem import Policy
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation.policy_outcome import ending_at
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies import transfer as transfer_module
@@ -21,7 +23,7 @@ from hierrouter_jax.studies.transfer import (
 )
 from hierrouter_jax.training.settings import TrainConfig
 from tests.baselines.known_tables import choice
-from tests.tables import random_table, replicated
+from tests.tables import random_table, replicated, written_again
 
 
 def test_what_another_benchmark_needs_is_not_known_without_it():
@@ -40,6 +42,20 @@ def test_replicates_are_no_further_evidence():
     assert thrice == once
     once, thrice = (add_model(table, "m2", [40], {"linear": opponent("linear", 0.0)}) for table in _once_and_thrice())
     assert thrice == once
+
+
+def test_duplicates_are_one_piece_of_evidence_as_replicates_are():
+    """With task0 in its training a policy asks model 1, right on all of it, else model 0, right on two in three."""
+
+    def fit(table: OutcomeTable) -> Policy:
+        both = len({query.task for query in table.queries if query.split == "train"}) > 1
+        return lambda part: ending_at(np.full(part.num_queries, 2 if both else 1), part.tree)
+
+    replicates = replicated(choice(), 2)
+    one, other = (leave_one_task_out(table, {"it": fit})[0] for table in (replicates, written_again(replicates)))
+    assert (one["task"], one["difference"]) == ("task0", pytest.approx(other["difference"]))
+    assert one["ci"][0] < one["difference"] < one["ci"][1]
+    assert other["ci"] == pytest.approx(one["ci"])
 
 
 def _once_and_thrice() -> tuple[OutcomeTable, OutcomeTable]:

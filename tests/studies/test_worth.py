@@ -18,7 +18,7 @@ from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.studies.worth import cheapest_route, worth
-from tests.tables import replicated
+from tests.tables import replicated, written_again
 
 SPLITS = ("train", "validation", "test")
 
@@ -28,7 +28,7 @@ def built(right, horizon: int = 1, each: int = 100) -> OutcomeTable:
     tree = HopTree(2, horizon)
     tasks = np.arange(each) % 2
     queries = tuple(
-        Query(f"{split}-{row}", f"text {split} {row}", f"task{tasks[row]}", "gold", split)
+        Query(f"{split}-{row}", f"{row} apples and {7 * row + 13} pears", f"task{tasks[row]}", "gold", split)
         for split in SPLITS
         for row in range(each)
     )
@@ -241,6 +241,13 @@ def test_replicates_are_averaged_within_their_question():
     assert lucky["ci"][0] > 0.1
     same = worth(replicated(built([[1, 0], [0, 1]]), 3))
     assert same["task_sequence"] == worth(built([[1, 0], [0, 1]]))["task_sequence"]
+
+
+def test_duplicates_are_one_piece_of_evidence_as_replicates_are():
+    replicates = replicated(built([[1, 0], [0, 1]], each=40), 2)
+    one, other = (worth(table)["task_sequence"]["headroom"] for table in (replicates, written_again(replicates)))
+    assert other["ci"] == pytest.approx(one["ci"])
+    assert other["p_value"] == pytest.approx(one["p_value"])
 
 
 def test_a_control_splits_the_second_hops_gain(tmp_path, capsys):

@@ -93,3 +93,5 @@ def test_what_deciding_costs_by_hand(router):
     np.testing.assert_allclose(router_cost(router, two_calls, TABLE), 2 * decision * rate)
     fixed = replace(router, static=static_of("exact", STATIC))
     np.testing.assert_allclose(router_cost(fixed, one_call, TABLE), 1 * decision * rate)
+    lost = replace(router, state=replace(router.state, best_return=np.full(3, -np.inf)))
+    np.testing.assert_allclose(router_cost(lost, one_call, TABLE), 2 * decision * rate)  # its shapes are there

@@ -31,7 +31,7 @@ class Judgement:
     Attributes:
       cluster: cluster of each judged question [G]; duplicates are one piece of evidence.
       reference: reference point and cost range of the fronts.
-      resamples: number of resamples of the bootstrap of P(improvement).
+      resamples: number of resamples of every bootstrap: of P(improvement), interquartile means and curves' bands.
     """
 
     cluster: Int[np.ndarray, " G"]

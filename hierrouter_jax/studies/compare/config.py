@@ -30,9 +30,7 @@ def check_space(space: Mapping[str, Any], hyper: LearnerHyper) -> None:
         number_choice(name, value)
 
 
-def drawn_settings(
-    space: Mapping[str, Any], count: int, base: LearnerHyper, leaf: str, seed: int = 0
-) -> list[dict[str, float]]:
+def drawn_settings(space: Mapping[str, Any], count: int, base: LearnerHyper, leaf: str) -> list[dict[str, float]]:
     """`count` settings: nothing changed, then Sobol points of the space.
 
     Args:
@@ -42,7 +40,7 @@ def drawn_settings(
         return [{}]
     drawn_as = {name: leaf if name == COST_SCALE else name for name in space}
     choices = {drawn_as[name]: number_choice(name, value) for name, value in space.items()}
-    points = numbers(sobol(choices, count - 1, seed, base))
+    points = numbers(sobol(choices, count - 1, 0, base))
     return [{}] + [{name: float(points[drawn_as[name]][row]) for name in space} for row in range(count - 1)]
 
 

@@ -23,7 +23,7 @@ from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.choice import bundle_ends
 from hierrouter_jax.studies.compare.config import CompareConfig, ResolvedArm
-from hierrouter_jax.studies.named_policy import episodes_served, may_stop, named_policy
+from hierrouter_jax.studies.named_policy import episodes_served, named_policy
 from hierrouter_jax.training.features import FittedFeatures
 from hierrouter_jax.training.log_training import LogMaterial, learn_values, train_log_learner
 from hierrouter_jax.training.router import deciding_cost
@@ -43,13 +43,10 @@ class LogPolicies:
 
     Attributes:
       folder: path of the arm's results; a member's are `N.json`, and its bundle `N`, if it is a network.
-      table: the whole outcome table.
-      answered: rows of the judged split that have an outcome.
       frame: a row a member: `member`, `best_accuracy` and `best_cost` on the validation split.
     """
 
     folder: Path
-    table: OutcomeTable
     frame: pd.DataFrame
 
     def curves(self, member: int) -> dict[str, np.ndarray]:
@@ -63,7 +60,7 @@ class LogPolicies:
         if not (self.folder / str(member)).is_dir():
             return outcome.cost
         bundle = PolicyBundle.load(self.folder / str(member))
-        return outcome.cost + deciding_cost(bundle.multiply_adds, may_stop(bundle), outcome, part)
+        return outcome.cost + deciding_cost(bundle.multiply_adds, bundle.may_stop, outcome, part)
 
     def bundle(self, member: int) -> PolicyBundle:
         """A member's policy.
@@ -107,7 +104,7 @@ def learn_from_logs(
                 one.save(out / str(member))
             write_json(path, _record(one, table, config.split))
         rows.append({"member": member, **{name: read_json(path)[name] for name in ("best_accuracy", "best_cost")}})
-    return LogPolicies(out, table, pd.DataFrame(rows))
+    return LogPolicies(out, pd.DataFrame(rows))
 
 
 def _learned(

@@ -9,13 +9,11 @@ import pandas as pd
 import yaml
 
 from hierrouter_jax._version import __version__
-from hierrouter_jax.claims import claim
+from hierrouter_jax.claims import claim, table_identity
 from hierrouter_jax.config import load_yaml, to_dict
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.files import replacing, sole_writer, write_text
 from hierrouter_jax.outcomes.coverage import evaluated_queries
-from hierrouter_jax.outcomes.duplicates import find_duplicates
-from hierrouter_jax.outcomes.replicates import first_rows
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -24,11 +22,13 @@ from hierrouter_jax.studies.compare.config import OPPONENTS, CompareConfig, reso
 from hierrouter_jax.studies.compare.outcomes import ArmOutcomes, arm_outcomes, opponent_rows, reference
 from hierrouter_jax.studies.compare.points import arm_row
 from hierrouter_jax.studies.compare.runs import Trainer, finite, run_arms
+from hierrouter_jax.studies.measures import question_clusters
 from hierrouter_jax.training.features import FEATURES, FittedFeatures, fit_features, fitted_once
 from hierrouter_jax.training.run_folder import RunFolder
 from hierrouter_jax.training.settings import numbers
 
 RESULT, FRAME = "compare.json", "compare.parquet"
+_IDENTITY = "identity"  # of the table: its outcomes, prices, splits and embedding
 _FREE = {"out", "table", "resamples", "export"}  # may differ from one start of the same comparison to the next
 
 
@@ -72,11 +72,16 @@ def _compare(run: RunFolder, config: CompareConfig, arms: Any, progress: bool) -
 
 
 def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
-    """Say what the folder is of, or refuse one that is of something else."""
-    written = {"table": str(lasting(config.table or "")), "fingerprint": table.fingerprint}
-    written |= {"compare": to_dict(config)}
+    """Say what the folder is of, or refuse one that is of something else.
+
+    Prices and embeddings count, as for the sweeps in it: policies learned and chose by them.
+    """
     path = run.path / "config.yaml"
     there = load_yaml(path) if path.is_file() else None
+    written: dict[str, Any] = {"table": str(lasting(config.table or "")), "fingerprint": table.fingerprint}
+    if there is None or _IDENTITY in there:  # an older one goes on without
+        written[_IDENTITY] = table_identity(table)
+    written["compare"] = to_dict(config)
     read_back = yaml.safe_load(yaml.safe_dump(written, sort_keys=False))
     record = None if there is None else {"version": there.get("version"), **_identity(there)}
     claim(run.path, "comparison", record, _identity(read_back))
@@ -86,7 +91,8 @@ def _begin(run: RunFolder, config: CompareConfig, table: OutcomeTable) -> None:
 def _identity(written: dict[str, Any]) -> dict[str, Any]:
     """What makes a comparison the one it is; the order of the arms counts, because the first is the baseline."""
     fields = {name: value for name, value in (written.get("compare") or {}).items() if name not in _FREE}
-    return {"fingerprint": written.get("fingerprint"), "order": list(fields.get("arms") or {}), **fields}
+    table = {name: written[name] for name in ("fingerprint", _IDENTITY) if name in written}
+    return table | {"order": list(fields.get("arms") or {}), **fields}
 
 
 def _result(
@@ -96,8 +102,8 @@ def _result(
     features: FittedFeatures,
     arms: list[ArmOutcomes],
 ) -> dict[str, Any]:
-    group = find_duplicates([query.text for query in part.queries]).joined(part.question)[first_rows(part)]
-    judgement, names = Judgement(group, reference(part), config.resamples), [arm.name for arm in arms]
+    judgement = Judgement(question_clusters(part), reference(part), config.resamples)
+    names = [arm.name for arm in arms]
     compared = comparisons(arms, judgement)
     return {
         "table": {

@@ -11,7 +11,7 @@ from hierrouter_jax.evaluation import metrics
 from hierrouter_jax.evaluation.intervals import TAILS
 from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.leaderboard.splits import Split
+from hierrouter_jax.studies.leaderboard.splits import Split, at_first_rows
 
 _CPT = (50, 80)  # percent of the gap, as RouteLLM reports
 
@@ -21,6 +21,7 @@ class Context:
     """What every row is measured by.
 
     Attributes:
+      splits: rows of each part, for every split.
       normaliser: mean cost of one call on each split's training queries [S].
       bounds: bounds of the cost axis, as `compare.outcomes.reference` gives them.
       singles: accuracy and cost of the best single model, accuracy of random and of the oracles, resampled [1 + R];
@@ -48,6 +49,14 @@ class Context:
     def drawn(self, values: Float[np.ndarray, "*B S Q"]) -> Float[np.ndarray, "*B R1"]:
         """The estimate, then its resamples."""
         return np.concatenate([self.repeats.mean(values)[..., None], self.repeats.resampled(values)], axis=-1)
+
+    def by_question(self, values: Float[np.ndarray, "K Q"]) -> Float[np.ndarray, "K S Q"]:
+        """What rows hold as a board has it: means over a question's tested rows, at the first of them; else 0."""
+        means = np.zeros((len(values), *self.repeats.tested.shape))
+        for s, split in enumerate(self.splits):
+            first, its = at_first_rows(values[:, split.test], split.test, self.table.question)
+            means[:, s, first] = its
+        return means
 
     def returns(self, values: dict[str, Any], weight: int) -> Float[np.ndarray, "S Q"]:
         """Quality minus the cost weight times the normalised cost."""
@@ -151,22 +160,19 @@ def _per_task(values: dict[str, Any], context: Context) -> dict[str, Any]:
 
 def _two_models(name: str, values: dict[str, Any], context: Context) -> dict[str, Any]:
     """APGR and CPT, where they are defined: over the points of all cost weights, a coin between them."""
-    table, repeats = context.table, context.repeats
+    table = context.table
     if table.tree.num_models != 2 or table.tree.horizon != 1 or name in ("oracle_stop", "oracle_fixed"):
         return {}
-    alone, costs = (
-        context.drawn(np.broadcast_to(of.T[1:, None], (2, *repeats.tested.shape))) for of in (table.quality, table.cost)
-    )  # [2, 1 + R]
+    right, spent = (context.by_question(of[:, 1:].T.astype(float)) for of in (table.quality, table.cost))  # [2, S, Q]
+    alone, costs = context.drawn(right), context.drawn(spent)  # [2, 1 + R]
     weak, strong = np.argsort(alone[:, 0], kind="stable")
     # Equal costs do not tell whose calls are whose, and a call that the table lacks has no quality.
-    known = table.available[repeats.tested.any(axis=0), 1:].all()
+    known = all(table.available[split.test, 1:].all() for split in context.splits)
     if not known or not alone[strong, 0] > alone[weak, 0] or costs[strong, 0] == costs[weak, 0]:
         return {"apgr": None, "cpt": None}
-    spent = table.cost[:, 1:].astype(float)
-    apart = np.abs(spent[:, strong] - spent[:, weak]) > 0
-    share = np.where(
-        apart, (values["cost"] - spent[:, weak]) / np.where(apart, spent[:, strong] - spent[:, weak], 1.0), 0.0
-    )
+    dearer = spent[strong] - spent[weak]
+    apart = np.abs(dearer) > 0
+    share = np.where(apart, (values["cost"] - spent[weak]) / np.where(apart, dearer, 1.0), 0.0)  # [W, S, Q]
     curves = np.clip(context.drawn(np.clip(share, 0, 1)), 0, 1), context.drawn(values["quality"])  # [W, 1 + R]
     models = *(curve.T for curve in curves), alone[weak], alone[strong]
     apgr = measured(_resampled(metrics.apgr, *models)) or {}

@@ -20,7 +20,6 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.files import sole_writer, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
-from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.shipped import lasting
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -45,6 +44,7 @@ from hierrouter_jax.studies.leaderboard.work import (
     job,
     table_digest,
 )
+from hierrouter_jax.studies.measures import duplicate_groups
 from hierrouter_jax.sweeps.workers import cores
 from hierrouter_jax.training.run_folder import RunFolder
 
@@ -107,8 +107,7 @@ class _Stand:
     def __init__(self, config: LeaderboardConfig, path: Path) -> None:
         self.path, self.name = lasting(path), folder_name(path)
         self.table = load_table(path)
-        near = find_duplicates([query.text for query in self.table.queries], config.duplicates)
-        self.group = near.joined(self.table.question)  # replicates of a question are no further evidence either
+        self.group = duplicate_groups(self.table, config.duplicates)
         try:
             self.splits = splits_of(config, self.table, self.group)
         except InputError as error:

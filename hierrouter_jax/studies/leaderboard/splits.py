@@ -100,10 +100,13 @@ def folds(
     """k-fold cross-validation: every query is tested once.
 
     Raises:
-      InputError: if there are fewer groups than folds.
+      InputError: if there are more folds than groups, or than queries of any task.
     """
     if count > len(np.unique(group)):
         raise InputError(f"folds is {count}, but the table has {len(np.unique(group))} queries that are no duplicates")
+    largest = int(np.bincount(task).max())
+    if count > largest:
+        raise InputError(f"folds is {count}, but no task has more than {largest} queries to lay out over them")
     cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(task, task, group)
     return [_with_validation(rows, tested, task, group, validation, seed + at) for at, (rows, tested) in enumerate(cut)]
 
@@ -127,7 +130,7 @@ def draw(
     Raises:
       InputError: if groups are so large that the size cannot be hit, or that nothing can be drawn.
     """
-    room = _shares(task[rows], size, len(np.unique(task)) and int(task.max()) + 1)
+    room = _shares(task[rows], size, int(task.max()) + 1)
     members = _members(rows, group)
     order = [members[at] for at in rng.permutation(len(members))]
     taken: list[np.ndarray] = []

@@ -41,7 +41,8 @@ class Job:
       folder: path of the results' folder.
       split: rows of each part.
       cost_weights, features, seed: settings of the leaderboard of the same names.
-      digest: digest of all this and the table.
+      content: digest of the table.
+      digest: digest of all this.
       control: name of the control that changes the table, if it is one.
     """
 
@@ -51,6 +52,7 @@ class Job:
     cost_weights: tuple[float, ...]
     features: int
     seed: int
+    content: str
     digest: str
     control: str | None = None
 
@@ -170,7 +172,7 @@ def job(
     """
     rows = [part.tolist() for part in split]
     about = {"table": table, "split": rows, "cost_weights": cost_weights, "features": features, "seed": seed}
-    return Job(path, folder, split, cost_weights, features, seed, digest(about))
+    return Job(path, folder, split, cost_weights, features, seed, table, digest(about))
 
 
 def _plain(who: Entrant) -> dict[str, Any]:
@@ -181,7 +183,8 @@ def _plain(who: Entrant) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _table(path: Path) -> OutcomeTable:
+def _table(path: Path, content: str) -> OutcomeTable:
+    """The table of a folder; read anew where the folder holds another one since, by its digest."""
     return load_table(path)
 
 
@@ -192,5 +195,5 @@ def _fitter(key: str, job: Job) -> Fitter:
     """The split's, kept while its participants come one after the other."""
     if key not in _LATEST:
         _LATEST.clear()
-        _LATEST[key] = Fitter(job.table(_table(job.path)), job.features, job.cost_weights, job.seed)
+        _LATEST[key] = Fitter(job.table(_table(job.path, job.content)), job.features, job.cost_weights, job.seed)
     return _LATEST[key]

@@ -13,9 +13,12 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json
+from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.studies.compare import run as of_compare
 from hierrouter_jax.studies.compare.config import Arm
 from hierrouter_jax.studies.compare.run import compare
 from hierrouter_jax.sweeps.result import load_sweep
+from hierrouter_jax.training.run_folder import RunFolder
 from tests.studies.compare.tiny import ARMS, BASE, WEIGHTS, rerun
 
 
@@ -76,6 +79,29 @@ def test_a_folder_of_another_comparison_is_refused(config, result, tmp_path):
         rerun(config, tmp_path)
 
 
+def test_a_folder_of_another_split_encoder_or_pricing_is_refused(config, tmp_path):
+    """What a log arm learned depends on them, though outcomes are the same. An older folder says nothing of them."""
+    table, run = load_table(config.table), RunFolder(tmp_path)
+    of_compare._begin(run, config, table)
+    of_compare._begin(run, config, table)
+    splits = tuple(replace(query, split={"train": "test"}.get(query.split, query.split)) for query in table.queries)
+    others = {
+        "splits": replace(table, queries=splits),
+        "encoder": replace(table, encoder={"kind": "ngrams", "size": 9}),
+        "embedding": replace(table, context_embedding=table.context_embedding + 1),
+        "pool": replace(table, pool=tuple(replace(member, price_in=9.0) for member in table.pool)),
+    }
+    for field, other in others.items():
+        assert other.fingerprint == table.fingerprint
+        with pytest.raises(InputError, match=rf"holds another comparison \(identity\.{field}\."):
+            of_compare._begin(run, config, other)
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del written["identity"]
+    run.write_config(written)
+    of_compare._begin(run, config, others["pool"])
+    assert "identity" not in yaml.safe_load((tmp_path / "config.yaml").read_text())
+
+
 def test_arms_that_are_the_same_are_tied(config, result, tmp_path):
     twice = {"zeta": Arm(), "alpha": Arm(reward={"terminal_quality": 1.0})}
     same = rerun(config, tmp_path / "same", arms=twice, cost_weights=(0.3,))
@@ -90,6 +116,19 @@ def test_one_seed_claims_nothing_of_an_arm(config, result, tmp_path):
     assert {row["verdict"] for row in alone["comparisons"]} == {"undecided"}
     assert alone["claims"][1].startswith("One seed allows no claim")
     assert result["claims"][1].startswith("With 2 seeds only very large differences")
+
+
+def test_an_arm_that_diverges_is_judged_as_it_began_and_not_exported(config, result, tmp_path):
+    """The first arm's runs, the first of the sweep among them, have no finite parameters after an update."""
+    arms = {"wild": Arm(hyper={"learning_rate": 3e38}), "plain": Arm()}
+    compared = rerun(config, tmp_path / "lost", arms=arms, cost_weights=(0.3,), export=True)
+    wild, plain = (arm["points"][0] for arm in compared["arms"])
+    assert (wild["diverged"], plain["diverged"]) == ([0, 1], [])
+    assert wild["validation_return"] == [None, None]
+    assert plain["cost"]["per_seed"] == pytest.approx(result["arms"][0]["points"][1]["cost"]["per_seed"])
+    assert [path.name for path in (tmp_path / "lost" / "policies").iterdir()] == ["plain-0.3"]
+    frame = pd.read_parquet(tmp_path / "lost" / "compare.parquet")
+    assert frame.diverged.tolist() == [True, True, False, False]
 
 
 @pytest.mark.extended

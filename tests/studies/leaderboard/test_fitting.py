@@ -1,5 +1,7 @@
 """A learner or an opponent on one split: chosen on validation, tested once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,13 @@ def test_the_seed_that_validation_prefers_is_tested_and_an_ensemble_pays_for_all
     calls = fitter.test.cost[:, 1:].mean()
     own = alone.outcome.cost[0].mean() - calls
     assert together.outcome.cost[0].mean() - calls == pytest.approx(2 * own, rel=1e-5)
+
+
+def test_a_first_run_that_diverges_is_passed_over(fitter, tmp_path):
+    """Points of the grid: the first is lost after an update, the second is the learner's own number."""
+    static = replace(TINY, num_updates=2, evaluate_every=2)
+    learners = {"exact": LearnerSpec(tune={"learning_rate": [3e38, 0.003]})}
+    entrant, _ = entrants(config(tmp_path, tmp_path, learners=learners, seeds=1, static=static), horizon=1)
+    judged = fitter.learner(entrant["exact"])
+    assert [one["point"] for one in judged.about["chosen"]] == [1, 1]
+    assert (judged.outcome.cost > fitter.test.cost[:, 1:].mean()).all()

@@ -57,6 +57,8 @@ def test_folds_test_every_query_once_and_keep_duplicates_together():
     assert not any(parted(split, group) for split in cut)
     with pytest.raises(InputError, match="folds is 31"):
         folds(task, group, 31, 0.2, 0)
+    with pytest.raises(InputError, match="folds is 7, but no task has more than 6 queries"):
+        folds(np.arange(60) // 6, np.arange(60), 7, 0.2, 0)
 
 
 def test_the_tables_own_split_loses_what_leaks():

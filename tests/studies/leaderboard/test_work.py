@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, LearnerSpec, entrant, entrants
 from hierrouter_jax.studies.leaderboard.splits import Split
 from hierrouter_jax.studies.leaderboard.work import Task, chosen_opponents, digest, do, done_here, job, table_digest
@@ -111,6 +112,18 @@ def test_a_result_is_another_one_where_what_it_depends_on_is():
     assert one.digest != job(Path("table"), Path("out"), KNOWN_SPLIT, (0.1,), 4, 0, known).digest
     assert one.digest != job(Path("table"), Path("out"), KNOWN_SPLIT, (0.0,), 4, 1, known).digest
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})
+
+
+def test_a_table_that_changed_in_its_folder_is_read_anew(tmp_path):
+    table = known_table()
+    turned = replace(table, quality=np.where(table.available & (np.arange(3) > 0), 1 - table.quality, 0))
+    for name, its in (("before", table), ("after", turned)):
+        save_table(its, tmp_path / "table")
+        one = job(tmp_path / "table", tmp_path / name, KNOWN_SPLIT, (0.0,), 4, 0, table_digest(its))
+        do(Task(one, ("m1",)))
+        result = one.load("m1")
+        assert result is not None
+        assert result.outcome.quality[0].tolist() == its.quality[60:, 2].tolist()
 
 
 def test_a_task_writes_the_results_of_its_participants(folder, tmp_path):
