@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
-from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
+from hierrouter_jax.bridge.grading.parallel import grade_kept
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.tasks.config import TaskConfig, load_mix, load_task
 from hierrouter_jax.bridge.tasks.examples import Example, GradedResponse, read_examples, read_responses, table_examples
@@ -122,11 +122,7 @@ def _grading(task: TaskConfig, unsafe_no_sandbox: bool) -> Grader:
     def grade(responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         if len(responses) <= _FEW:
             return grader(responses, queries)
-        cache = VerdictCache(user_cache() / "verdicts.sqlite")
-        try:
-            return grade_all(grader, responses, queries, cache)
-        finally:
-            cache.close()
+        return grade_kept(grader, responses, queries, user_cache() / "verdicts.sqlite")
 
     return grade
 
