@@ -24,12 +24,8 @@ def leaderboard(config: LeaderboardConfig, json: bool = False) -> None:
     from hierrouter_jax.report.pages.leaderboard import build_leaderboard_page
     from hierrouter_jax.studies.leaderboard.run import RESULT
     from hierrouter_jax.studies.leaderboard.run import leaderboard as run_leaderboard
-    from hierrouter_jax.sweeps.workers import WorkerError
 
-    try:
-        result = run_leaderboard(config)
-    except WorkerError as error:
-        raise SystemExit(f"hierrouter: error: {error}") from None
+    result = run_leaderboard(config)
     page = build_leaderboard_page(config.out)
     if json:
         print(jsonlib.dumps(result))

@@ -27,7 +27,6 @@ def sweep(config: SweepConfig, json: bool = False) -> None:
     from hierrouter_jax.cli.progress import SweepProgress, shown
     from hierrouter_jax.interrupts import interrupts_put_off
     from hierrouter_jax.sweeps.search.run import sweep as run_sweep
-    from hierrouter_jax.sweeps.workers import WorkerError
 
     progress, console = SweepProgress(config), Console(stderr=True)
     try:
@@ -42,8 +41,6 @@ def sweep(config: SweepConfig, json: bool = False) -> None:
                 result = run_sweep(config, watching)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{config.out} keeps {progress.done} of {progress.total} runs") from None
-    except WorkerError as error:
-        raise SystemExit(f"hierrouter: error: {error}") from None
     results = result.to_dict()
     if json:
         print(jsonlib.dumps(results))
