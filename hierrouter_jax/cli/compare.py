@@ -19,11 +19,13 @@ def compare(config: CompareConfig, json: bool = False) -> None:
 
     Run the same command again after an interruption and it goes on from the finished runs, to the same files.
     """
+    from hierrouter_jax.interrupts import what_is_kept
     from hierrouter_jax.report.pages.compare import build_compare_page
     from hierrouter_jax.studies.compare.run import FRAME, RESULT
     from hierrouter_jax.studies.compare.run import compare as run_comparison
 
-    result = run_comparison(config)
+    with what_is_kept(f"{config.out} keeps the finished runs"):
+        result = run_comparison(config)
     page = build_compare_page(config.out)
     if json:
         print(jsonlib.dumps(result))
