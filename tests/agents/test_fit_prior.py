@@ -115,6 +115,22 @@ def test_a_policy_starts_from_its_prior_and_keeps_it_unless_the_evidence_is_stro
     assert np.abs(decision_logits(network, state.params, validation) - logits).max() > 1e-4  # it did learn
 
 
+def test_what_diverges_is_worth_its_prior(started):
+    """A gradient that is no number reaches the prior's own parameters, too."""
+    _, _, _, validation, run = started
+    state, _ = run(jax.random.key(0), LearnerHyper(prior_evidence=1e6))
+    policy = greedy(
+        all_logits(PriorWeights(**state.params["params"][PRIOR]), validation), decision_masks(validation, False)
+    )
+    earned = float(expected_return(policy, validation, LearnerHyper().reward).mean())
+    params = jax.tree.map(lambda leaf: leaf * jnp.nan, state.params)
+    lost = replace(state, params=params, best_return=jnp.float32(-jnp.inf))
+    kept, metrics = learner.validate(lost, validation, STATIC, LearnerHyper())
+    assert np.isnan(float(metrics["validation_return"]))
+    assert float(kept.best_return) == pytest.approx(earned, abs=1e-6)
+    assert bool(learner.all_finite(kept.best_params))
+
+
 def test_the_numpy_reader_adds_the_prior_too(started, tmp_path):
     table, features, _, _, run = started
     state, _ = run(jax.random.key(1), LearnerHyper(learning_rate=0.01))
