@@ -82,7 +82,7 @@ def collect_table(
 ) -> None:
     """Collect the table of some queries, write it, and print what it took."""
     check_replicates(pool, config)
-    tree = HopTree(len(pool.models), config.horizon)
+    HopTree(len(pool.models), config.horizon)  # one that is too large is refused before anything is loaded
     grading = partial(grade_kept, path=out / "verdicts.sqlite")
     questions = _questions(source, config.data, grading, config.unsafe_no_sandbox)
     if config.replicates > 1:
@@ -103,7 +103,7 @@ def collect_table(
         collection = Collection(
             questions.queries,
             backends,
-            tree,
+            HopTree(len(backends), config.horizon),
             build_encoder(config.encoder, out / "embeddings.sqlite"),
             pool.prompt,
             questions.grader,
