@@ -41,8 +41,10 @@ def inspect_task(config: InspectConfig, task: str, json: bool) -> None:
       task: name of a preset, or a YAML file; with a table, the name of any of its tasks.
       json: print for machines.
     """
-    if config.table is not None and (config.responses is not None or config.chat or config.shots is not None):
-        raise InputError("--table shows the table's own texts and verdicts: drop --responses, --chat and --shots")
+    if config.table is not None:
+        for name in ("responses", "split", "data", "shots", "chat"):
+            if getattr(config, name) is not None and getattr(config, name) is not False:
+                raise InputError(f"--table shows the table's own texts and verdicts: drop --{name}")
     reason, limit = config.reason, config.limit
     first = limit if reason is None else None
     if config.table is not None:
