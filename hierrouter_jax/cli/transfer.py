@@ -62,7 +62,8 @@ def transfer(config: TransferConfig, json: bool = False) -> None:
     run, table = RunFolder(config.out), load_table(config.table)
     with run.timed("transfer"):
         result = study(table, config.train, config.opponents, config.model, config.known)
-    settings = {"train": to_dict(config.train), "model": config.model, "known": list(config.known)}
+    settings = {"train": to_dict(config.train), "opponents": to_dict(config.opponents)}
+    settings |= {"model": config.model, "known": list(config.known)}
     run.write_config({"table": str(lasting(config.table))} | settings)
     run.write_json(RESULT, result)
     run.write_run(config.train.seed)
