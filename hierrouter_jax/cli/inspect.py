@@ -4,14 +4,12 @@ import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from hierrouter_jax.cli.configs import InspectConfig
-from hierrouter_jax.cli.result_tables import print_result, result_console
+from hierrouter_jax.cli.result_tables import plain_table, print_result, result_console
 from hierrouter_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -103,7 +101,7 @@ def _print_changes(output: Console, rows: list[dict[str, Any]]) -> None:
     ):
         if not lines:
             continue
-        grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
+        grid = plain_table(pad_edge=False, title=title)
         grid.add_column("", overflow="fold")
         for header in ("wrong before", "repaired", "right before", "damaged"):
             grid.add_column(header, justify="right")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.rule import Rule
@@ -21,7 +20,7 @@ from hierrouter_jax.bridge.tasks.examples import Example, GradedResponse, read_e
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.configs import InspectConfig
-from hierrouter_jax.cli.result_tables import result_console
+from hierrouter_jax.cli.result_tables import plain_table, result_console
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.outcomes.notes import mix_notes
@@ -91,7 +90,7 @@ def inspect_mix(config: InspectConfig, mix: str, json: bool) -> None:
         print(jsonlib.dumps(settings))
         return
     output = result_console()
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    grid = plain_table()
     for column in ("task", *SPLITS, "drawn from", "label"):
         grid.add_column(column, justify="right" if column in SPLITS else "left")
     for name, task in settings["tasks"].items():
