@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from hierrouter_jax.agents import all_actions, exact, ppo
 from hierrouter_jax.agents.batching import in_units, reward_unit, tree_rewards
-from hierrouter_jax.agents.fit_prior import fit_prior, warm_start
+from hierrouter_jax.agents.fit_prior import fit_prior, standard_error, warm_start
 from hierrouter_jax.agents.optimizer import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs import routing
@@ -211,7 +211,7 @@ def _gain_over_prior(
 
     start = returns(replace(learned, logits=prior_logits(weights, validation.features, stages)))
     gain = returns(learned) - start
-    return jnp.mean(gain), jnp.std(gain) / jnp.sqrt(validation.num_queries), jnp.mean(start)
+    return jnp.mean(gain), standard_error(gain, validation), jnp.mean(start)
 
 
 @single_precision

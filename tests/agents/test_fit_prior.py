@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.fit_prior import FOLDS, classifier, fit_prior, imitation_loss, plan, stage_design
+from hierrouter_jax.agents.fit_prior import (
+    FOLDS,
+    classifier,
+    fit_prior,
+    folds,
+    imitation_loss,
+    plan,
+    stage_design,
+    standard_error,
+)
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.baselines.sequences import best_per_task
@@ -27,7 +36,7 @@ from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import TrainedRouter
 from tests.agents.trees import FIXED, SMALL, on_device
-from tests.tables import random_table
+from tests.tables import random_table, replicated
 
 STATIC = LearnerStatic(
     algorithm="exact", num_envs=16, num_updates=2, epochs=1, minibatches=1, hidden=(8,), evaluate_every=1, prior=True
@@ -86,6 +95,16 @@ def test_what_the_plan_says_it_earns_is_what_its_greedy_policy_earns():
     weights, returns = plan(device, designs, jnp.ones(FOLDS), 0.1, hyper)
     policy = greedy(all_logits(weights, device), decision_masks(device, True))
     np.testing.assert_allclose(returns, expected_return(policy, device, hyper.reward), atol=1e-5)
+
+
+def test_rows_of_one_question_are_one_piece_of_evidence():
+    """Each of two questions twice, with 0 and with 1: what two rows say, .5 / sqrt(2)."""
+    table = random_table(queries=2, splits=("train",))
+    twice = on_device(replicated(table, 2, "train"))
+    assert folds(twice).tolist() == [0, 1, 0, 1]
+    error = standard_error(jnp.array([[0.0, 1.0, 0.0, 1.0]]), twice)
+    np.testing.assert_allclose(error, [0.5 / np.sqrt(2)], rtol=1e-6)
+    np.testing.assert_allclose(standard_error(jnp.array([0.0, 1.0]), on_device(table)), 0.5 / np.sqrt(2), rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
