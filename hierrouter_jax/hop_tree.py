@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from hierrouter_jax.errors import InputError
+
 _MOST_NODES = 2**31 - 1  # nodes are int32 in tables and on devices
 
 
@@ -17,7 +19,7 @@ class HopTree:
     function of the MDP, so nothing is stored for it. The formulas hold for M = 1, where the tree is a chain.
 
     Raises:
-      ValueError: if there is no model or no hop, or more nodes than an int32 counts.
+      InputError: if there is no model or no hop, or more nodes than an int32 counts.
     """
 
     num_models: int
@@ -25,13 +27,14 @@ class HopTree:
 
     def __post_init__(self) -> None:
         if self.num_models < 1 or self.horizon < 1:
-            raise ValueError(
+            raise InputError(
                 f"a hop tree needs at least one model and one hop, not {self.num_models} and {self.horizon}"
             )
         longest = _MOST_NODES if self.num_models == 1 else 31
         if self.horizon >= longest or self.num_nodes > _MOST_NODES:
-            raise ValueError(
-                f"a hop tree of {self.num_models} models and {self.horizon} hops has more than {_MOST_NODES:,} nodes"
+            raise InputError(
+                f"a hop tree of {self.num_models} models and {self.horizon} hops has more than {_MOST_NODES:,} nodes; "
+                "lower the horizon"
             )
 
     def stage_start(self, stage: int) -> int:

@@ -84,3 +84,16 @@ class Interruption:
         if self.pending:
             raise KeyboardInterrupt
         self.pending = True
+
+
+@contextmanager
+def what_is_kept(words: str) -> Iterator[None]:
+    """While inside, a Ctrl-C that says nothing itself says what is kept, so that the same command goes on from there.
+
+    Raises:
+      KeyboardInterrupt: with its own words, or else with these.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(str(interrupt) or words) from None

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 
 trees = st.builds(HopTree, st.integers(1, 5), st.integers(1, 4))
@@ -55,13 +56,13 @@ def test_closed_forms():
 
 @pytest.mark.parametrize(("models", "horizon"), [(0, 3), (3, 0)])
 def test_an_empty_tree_is_refused(models, horizon):
-    with pytest.raises(ValueError, match="at least one model and one hop"):
+    with pytest.raises(InputError, match="at least one model and one hop"):
         HopTree(models, horizon)
 
 
 @pytest.mark.parametrize(("models", "horizon"), [(1, 2**31 - 1), (2, 31), (3, 20), (2**16, 2), (3, 10**9)])
 def test_a_tree_of_more_nodes_than_an_int32_counts_is_refused(models, horizon):
-    with pytest.raises(ValueError, match="2,147,483,647 nodes"):
+    with pytest.raises(InputError, match="2,147,483,647 nodes; lower the horizon"):
         HopTree(models, horizon)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hierrouter_jax.interrupts import Interrupted, Interruption, interrupts_put_off
+from hierrouter_jax.interrupts import Interrupted, Interruption, interrupts_put_off, what_is_kept
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +81,9 @@ def test_an_error_of_its_own_is_not_replaced_by_the_interrupt():
     with pytest.raises(ZeroDivisionError), Interruption():
         press()
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("own", "heard"), [((), "the calls"), (("three calls",), "three calls")])
+def test_an_interrupt_says_what_is_kept_in_the_words_that_know_most(own, heard):
+    with pytest.raises(KeyboardInterrupt, match=f"^{heard}$"), what_is_kept("the calls"):
+        raise KeyboardInterrupt(*own)

@@ -55,7 +55,7 @@ def fit_prior(table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper) ->
     (Breiman et al. 1984), and the plan fitted again on all. Scores are over `prior_temperature`.
     """
     designs = [stage_design(table, static, stage) for stage in range(table.tree.horizon)]
-    fold = jnp.arange(table.num_queries) % FOLDS
+    fold = folds(table)
     everyone = jnp.ones(FOLDS)
 
     def held_out(ridge: Float[Array, ""]) -> Float[Array, " Q"]:
@@ -68,12 +68,29 @@ def fit_prior(table: DeviceTable, static: LearnerStatic, hyper: LearnerHyper) ->
     returns = jax.lax.map(held_out, ridges)
     best = jnp.argmax(jnp.mean(returns, axis=1))
     behind = returns[best] - returns
-    error = jnp.std(behind, axis=1) / jnp.sqrt(table.num_queries)
+    error = standard_error(behind, table)
     near = jnp.mean(behind, axis=1) <= hyper.prior_caution * error + 1e-9
     ridge = jnp.max(jnp.where(near, ridges, 0.0))
     weights, _ = plan(table, designs, everyone, ridge, hyper)
     warmth = 1 / hyper.prior_temperature
     return PriorWeights(weights.kernel * warmth, weights.means * warmth, weights.task_kernel, weights.task_bias)
+
+
+def folds(table: DeviceTable) -> Int[Array, " Q"]:
+    """Which of the K folds each query is in; all rows of a question are in one."""
+    return (jnp.arange(table.num_queries) if table.question is None else table.question) % FOLDS
+
+
+def standard_error(values: Float[Array, "*B Q"], table: DeviceTable) -> Float[Array, "*B"]:
+    """Standard error of the mean over queries, where rows of one question are one piece of evidence.
+
+    It is sqrt(sum_g s_g^2) / Q, s_g being the sum of the deviations of question g's rows.
+    """
+    if table.question is None:
+        return jnp.std(values, axis=-1) / jnp.sqrt(table.num_queries)
+    about = values - jnp.mean(values, axis=-1, keepdims=True)
+    by_question = jnp.zeros_like(about).at[..., table.question].add(about)
+    return jnp.sqrt(jnp.sum(by_question**2, axis=-1)) / table.num_queries
 
 
 def plan(
@@ -98,7 +115,7 @@ def plan(
     entering = entering_rewards(table, hyper.reward, hyper.gamma)
     stopping = stopping_rewards(table, hyper.reward, hyper.gamma)
     leaf = leaves(table)
-    fold = jnp.arange(table.num_queries) % len(fold_weight)
+    fold = folds(table)
     below = jnp.zeros_like(table.quality[:, tree.stage_slice(tree.horizon)])
     kernels, means = [], []
     for stage in reversed(range(tree.horizon)):
@@ -161,7 +178,7 @@ def stage_design(table: DeviceTable, static: LearnerStatic, stage: int) -> Desig
     kernel, bias = classifier(features, used, table.task, table.num_tasks)
     task = jax.nn.softmax(features @ kernel + bias)
     rows = jnp.concatenate([features, task], axis=-1)
-    fold = jnp.arange(table.num_queries) % FOLDS
+    fold = folds(table)
 
     def gram(which: tuple[Int[Array, ""], Int[Array, ""]]) -> Float[Array, "G G"]:
         left, action = which

@@ -25,7 +25,8 @@ def guidance_share(hyper: LearnerHyper, progress: Float[Array, ""], tree: HopTre
     """
     if tree.horizon == 1:
         return jnp.zeros(())
-    return hyper.guidance * jnp.maximum(0.0, 1 - progress / jnp.maximum(hyper.guidance_until, 1e-6))
+    left = 1 - progress / jnp.maximum(hyper.guidance_until, 1e-6)
+    return hyper.guidance * jnp.where(progress < hyper.guidance_until, left, 0.0)
 
 
 def optimal_policy(

@@ -9,7 +9,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 Layout = Literal["map", "vmap", "devices", "devices-vmap"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]  # a sweep may have worker processes, too
 
 _AXIS = "runs"
 

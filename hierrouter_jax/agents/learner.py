@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from hierrouter_jax.agents import all_actions, exact, ppo
 from hierrouter_jax.agents.batching import in_units, reward_unit, tree_rewards
-from hierrouter_jax.agents.fit_prior import fit_prior, warm_start
+from hierrouter_jax.agents.fit_prior import fit_prior, standard_error, warm_start
 from hierrouter_jax.agents.optimizer import optimizer
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.envs import routing
@@ -90,6 +90,12 @@ def init(key: PRNGKeyArray, table: DeviceTable, static: LearnerStatic, hyper: Le
         params = {"params": params["params"] | {PRIOR: {f.name: getattr(fitted, f.name) for f in fields(fitted)}}}
     if static.warm_start:
         params = warm_start(warm_key, params, optimizer().init(params), table, network, static, hyper)
+    return fresh_state(params, key, hyper)
+
+
+def fresh_state(params: Any, key: PRNGKeyArray, hyper: LearnerHyper) -> LearnerState:
+    """The state before the first update of parameters."""
+    zero = jnp.zeros((), jnp.int32)
     return LearnerState(
         params=params,
         optimizer=optimizer().init(params),
@@ -197,7 +203,7 @@ def _gain_over_prior(
     """What the greedy policy earns beyond its prior's on the same queries, its standard error, the prior's return."""
     learned = run_policy(static, state.params, validation)
     stages = jnp.asarray(validation.tree.stages[: validation.tree.num_decision_nodes])
-    weights = PriorWeights(**state.params["params"][PRIOR])
+    weights = PriorWeights(**state.best_params["params"][PRIOR])  # the same, and finite where training has diverged
     stages = jnp.broadcast_to(stages, validation.features.shape[:2])
 
     def returns(policy: TreePolicy) -> Float[Array, " Q"]:
@@ -205,7 +211,7 @@ def _gain_over_prior(
 
     start = returns(replace(learned, logits=prior_logits(weights, validation.features, stages)))
     gain = returns(learned) - start
-    return jnp.mean(gain), jnp.std(gain) / jnp.sqrt(validation.num_queries), jnp.mean(start)
+    return jnp.mean(gain), standard_error(gain, validation), jnp.mean(start)
 
 
 @single_precision

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hierrouter_jax.agents.batching import dropout, shuffle
 from hierrouter_jax.agents.optimizer import apply_gradient, entropy_bonus
-from hierrouter_jax.agents.ppo import clipped_surrogate, normalise, share, weighted_mean
+from hierrouter_jax.agents.ppo import clipped_surrogate, normalise, normalised_weights, weighted_mean
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.policies.masking import entropies, masked_log_probs
 from hierrouter_jax.policies.network import Network, PolicyInputs, network_outputs
@@ -144,7 +144,7 @@ def loss(
     logits, value = network_outputs(network, params, _seen(steps))
     log_probs = masked_log_probs(logits, _decided(steps))
     log_prob = jnp.take_along_axis(log_probs, steps.action[..., None], axis=-1)[..., 0]
-    weight = share(batch["weight"])
+    weight = normalised_weights(batch["weight"])
     advantage = normalise(batch["advantage"], batch["weight"])
     ratio = jnp.exp(jnp.where(steps.taken, log_prob - batch["log_prob"], 0.0))
     entropy = entropies(log_probs, _decided(steps))

@@ -60,7 +60,7 @@ def clipped_surrogate(
     return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage)
 
 
-def share(weight: Float[Array, "*B"]) -> Float[Array, "*B"]:
+def normalised_weights(weight: Float[Array, "*B"]) -> Float[Array, "*B"]:
     """Weights of at least 0 that add up to 1 (to 0 where all are 0)."""
     total = jnp.sum(weight)
     return weight / jnp.where(total > 0, total, 1.0)
@@ -68,7 +68,7 @@ def share(weight: Float[Array, "*B"]) -> Float[Array, "*B"]:
 
 def weighted_mean(values: Float[Array, "*B"], weight: Float[Array, "*B"] | Bool[Array, "*B"]) -> Float[Array, ""]:
     """Mean over the entries by their weights, all at least 0 (0 where they add up to nothing)."""
-    return jnp.sum(values * share(weight.astype(values.dtype)))
+    return jnp.sum(values * normalised_weights(weight.astype(values.dtype)))
 
 
 def normalise(values: Float[Array, "*B"], weight: Float[Array, "*B"] | Bool[Array, "*B"]) -> Float[Array, "*B"]:
@@ -148,7 +148,9 @@ def update(
     def minibatch(carry, inputs):
         (params, optimizer), (rows, drop_key) = carry, inputs
         part = gather(jax.tree.map(lambda leaf: leaf[rows], batch))
-        part = spread(replace(part, advantage=normalise(part.advantage, part.weight), weight=share(part.weight)))
+        part = spread(
+            replace(part, advantage=normalise(part.advantage, part.weight), weight=normalised_weights(part.weight))
+        )
         seen = gather_inputs(table, part.query, part.node, part.conditions, hyper.ranges)
         seen = replace(seen, features=dropout(drop_key, seen.features, hyper.dropout))
         gradient, metrics = add_up(gradient_of, (params, hyper, progress, guidance), (seen, part))

@@ -15,6 +15,7 @@ def collect(config: CollectConfig, json: bool = False) -> None:
     from hierrouter_jax.cli.collection import collect_table, source_of
     from hierrouter_jax.cli.forecast import print_forecast
     from hierrouter_jax.config import config_path
+    from hierrouter_jax.interrupts import what_is_kept
 
     source, pool = source_of(config), load_pool(config_path(config.pool))
     if config.dry_run:
@@ -24,4 +25,5 @@ def collect(config: CollectConfig, json: bool = False) -> None:
     elif config.out is None:
         raise InputError("--out is missing: say in which folder the table is to be")
     else:
-        collect_table(source, pool, config, config.out, json)
+        with what_is_kept(f"{config.out} keeps the finished calls"):
+            collect_table(source, pool, config, config.out, json)

@@ -4,6 +4,7 @@ import json as jsonlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, Calls, Collection
 from hierrouter_jax.bridge.collect.summary import TIMING, Timing
 from hierrouter_jax.bridge.encoders import build_encoder
-from hierrouter_jax.bridge.grading import Grader, Verdict, exact_match, one_by_one
-from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
+from hierrouter_jax.bridge.grading import Grader, exact_match, one_by_one
+from hierrouter_jax.bridge.grading.parallel import grade_kept
 from hierrouter_jax.bridge.pool import PoolConfig
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix
@@ -80,11 +81,9 @@ def collect_table(
     source: MixConfig | Sequence[Query], pool: PoolConfig, config: CollectConfig, out: Path, json: bool
 ) -> None:
     """Collect the table of some queries, write it, and print what it took."""
-
-    def grading(grader: Grader, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
-        return grade_all(grader, responses, queries, VerdictCache(out / "verdicts.sqlite"))
-
     check_replicates(pool, config)
+    HopTree(len(pool.models), config.horizon)  # one that is too large is refused before anything is loaded
+    grading = partial(grade_kept, path=out / "verdicts.sqlite")
     questions = _questions(source, config.data, grading, config.unsafe_no_sandbox)
     if config.replicates > 1:
         questions = _replicated(questions, config)

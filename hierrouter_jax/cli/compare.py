@@ -3,14 +3,12 @@
 import json as jsonlib
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import Name, print_result, result_console
+from hierrouter_jax.cli.result_tables import VERDICT_STYLES, Name, plain_table, print_result, result_console
 from hierrouter_jax.studies.compare.config import CompareConfig
 
-_STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 _SHOWN = ("task-sequence", "task-sequence+stop", "oracle_fixed", "oracle_stop")
 
 
@@ -19,11 +17,13 @@ def compare(config: CompareConfig, json: bool = False) -> None:
 
     Run the same command again after an interruption and it goes on from the finished runs, to the same files.
     """
+    from hierrouter_jax.interrupts import what_is_kept
     from hierrouter_jax.report.pages.compare import build_compare_page
     from hierrouter_jax.studies.compare.run import FRAME, RESULT
     from hierrouter_jax.studies.compare.run import compare as run_comparison
 
-    result = run_comparison(config)
+    with what_is_kept(f"{config.out} keeps the finished runs"):
+        result = run_comparison(config)
     page = build_compare_page(config.out)
     if json:
         print(jsonlib.dumps(result))
@@ -50,13 +50,9 @@ def comparison_table(result: dict[str, Any]) -> Table:
     unit = result["cost_normaliser"]
     on_return = [row for row in result["comparisons"] if row["metric"] == "return"]
     verdicts = {(row["a"], row["cost_weight"]): row["verdict"] for row in on_return}
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    table = plain_table(
         pad_edge=False,
         caption=_caption(result),
-        caption_justify="left",
-        caption_style="dim",
     )
     table.add_column("arm")
     for header in ("cost weight", "accuracy %", "cost", "return"):
@@ -74,7 +70,7 @@ def comparison_table(result: dict[str, Any]) -> Table:
                 _cell(point["accuracy"], 100, 1),
                 _cell(point["cost"], 1 / unit, 2),
                 _cell(point["return"], 100, 1),
-                Text(verdict, _STYLES.get(verdict, "")),
+                Text(verdict, VERDICT_STYLES.get(verdict, "")),
                 end_section=last,
             )
     for row in shown:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import print_result, result_console
+from hierrouter_jax.cli.result_tables import plain_table, print_result, result_console
 from hierrouter_jax.domains import NONNEGATIVE, POSITIVE, SEED, Domains, check_domains
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.files import write_json
@@ -198,7 +197,7 @@ _METRICS = ("return", "accuracy", "cost")
 
 
 def _grid(caption: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, caption=caption, caption_justify="left", caption_style="dim")
+    table = plain_table(caption=caption)
     table.add_column("")
     for header in ("return", "accuracy %", "cost"):
         table.add_column(header, justify="right", no_wrap=True)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
-from hierrouter_jax.cli.result_tables import print_result, result_console, result_table
+from hierrouter_jax.cli.result_tables import plain_table, print_result, result_console, result_table
 from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import existing
@@ -80,13 +79,9 @@ def evaluate(config: EvaluateConfig, json: bool = False) -> None:
 
 def _caching_table(rows: list[dict[str, Any]], money_unit: str) -> Table:
     """What the calls of each policy cost without and with a prefix cache, and what it pays for switching models."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    table = plain_table(
         caption=f"cost of a query's calls in {money_unit}; switch regret: with the cache, over calling the first model "
         "as often, 95 % intervals",
-        caption_justify="left",
-        caption_style="dim",
     )
     table.add_column("policy")
     for header in ("no cache", "cache", "cached %", "switch regret"):

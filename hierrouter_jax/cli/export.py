@@ -86,9 +86,14 @@ def write_bundle(config: ExportConfig) -> "PolicyBundle":
       InputError: naming the option that the run does not hold.
     """
     from hierrouter_jax.sweeps.folder import HEADER
+    from hierrouter_jax.sweeps.search.parts import DESCRIPTION
+    from hierrouter_jax.sweeps.search.run import POLICIES
 
     if (config.run / HEADER).is_file():
         bundle = _sweep_bundle(config)
+    elif (config.run / DESCRIPTION).is_file():
+        best = f" (its best policies are in {POLICIES}/)" if (config.run / POLICIES).is_dir() else ""
+        raise InputError(f"{config.run}: is a search of several sweeps; name one of the folders in it{best}")
     elif config.member is not None:
         raise InputError(f"--member is {config.member}, but {config.run} holds no sweep")
     else:
@@ -128,10 +133,10 @@ def _sweep_bundle(config: ExportConfig) -> "PolicyBundle":
     from hierrouter_jax.outcomes.store import load_table
     from hierrouter_jax.sweeps.result import load_sweep
 
-    if config.policy is not None:
-        raise InputError(f"--policy is {config.policy!r}, but {config.run} is a sweep; --member takes one of its runs")
-    if config.checkpoint is not None:
-        raise InputError(f"--checkpoint is {config.checkpoint}, but {config.run} is a sweep, which keeps none")
+    for name in ("policy", "learner", "seed", "checkpoint"):
+        value = getattr(config, name)
+        if value is not None:
+            raise InputError(f"--{name} is {value!r}, but {config.run} is a sweep; --member takes one of its runs")
     result = load_sweep(config.run, None if config.table is None else load_table(config.table))
     return result.bundle(result.best_member if config.member is None else config.member)
 

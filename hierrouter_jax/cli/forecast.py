@@ -4,7 +4,6 @@ import json as jsonlib
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from hierrouter_jax.bridge.encoders import whole_spec
@@ -21,7 +20,7 @@ from hierrouter_jax.bridge.pool import PoolConfig
 from hierrouter_jax.bridge.tasks import MixConfig
 from hierrouter_jax.cli.collection import check_replicates
 from hierrouter_jax.cli.configs import CollectConfig
-from hierrouter_jax.cli.result_tables import result_console
+from hierrouter_jax.cli.result_tables import plain_table, result_console
 from hierrouter_jax.config import config_path
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.table import Query
@@ -66,7 +65,7 @@ def show_forecast(forecast: Forecast, json: bool) -> None:
 
 
 def _table(forecast: Forecast) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table = plain_table(pad_edge=False, collapse_padding=True)
     table.add_column("hop", no_wrap=True)
     table.add_column("model", no_wrap=True)
     for header in _HEADERS:

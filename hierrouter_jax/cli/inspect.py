@@ -4,14 +4,12 @@ import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from hierrouter_jax.cli.configs import InspectConfig
-from hierrouter_jax.cli.result_tables import print_result, result_console
+from hierrouter_jax.cli.result_tables import plain_table, print_result, result_console
 from hierrouter_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +51,11 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
 
     table = load_table(folder)
     if query is not None:
-        _show_query(table, query)
+        row = _row(table, query)
+        if json:
+            print(jsonlib.dumps(_query_as_data(table, row)))
+        else:
+            _show_query(table, row)
         return
     summary = table_summary(table) | members_by_task(table, load_external(folder))
     summary |= {"nobody_right": nobody_right(table), "changes": changes(table)}
@@ -99,7 +101,7 @@ def _print_changes(output: Console, rows: list[dict[str, Any]]) -> None:
     ):
         if not lines:
             continue
-        grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
+        grid = plain_table(pad_edge=False, title=title)
         grid.add_column("", overflow="fold")
         for header in ("wrong before", "repaired", "right before", "damaged"):
             grid.add_column(header, justify="right")
@@ -118,12 +120,32 @@ def _part(count: int, of: int) -> str:
     return f"{count:,} ({count / of:.1%})" if of else "0"
 
 
-def _show_query(table: "OutcomeTable", query_id: str) -> None:
+def _row(table: "OutcomeTable", query_id: str) -> int:
     row = next((row for row, query in enumerate(table.queries) if query.id == query_id), None)
     if row is None:
         raise InputError(
             f"--query is {query_id!r}, but the table's ids run from {table.queries[0].id!r} to {table.queries[-1].id!r}"
         )
+    return row
+
+
+def _query_as_data(table: "OutcomeTable", row: int) -> dict[str, Any]:
+    """A query and every hop that the table holds of it, breadth-first, its route by the models' names."""
+    query, tree = table.queries[row], table.tree
+    hops = [
+        {
+            "route": [table.model_names[model] for model in tree.route(node)],
+            "response": str(table.response[row, node]),
+            "quality": float(table.quality[row, node]),
+            "cost": float(table.cost[row, node]),
+        }
+        for node in range(1, tree.num_nodes)
+        if table.available[row, node]
+    ]
+    return {"query": query.id, "text": query.text, "task": query.task, "gold": query.gold, "hops": hops}
+
+
+def _show_query(table: "OutcomeTable", row: int) -> None:
     from hierrouter_jax.outcomes.table import RIGHT
 
     query = table.queries[row]

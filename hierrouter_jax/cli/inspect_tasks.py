@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.rule import Rule
@@ -14,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
-from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
+from hierrouter_jax.bridge.grading.parallel import grade_kept
 from hierrouter_jax.bridge.prompts import as_text
 from hierrouter_jax.bridge.tasks.config import TaskConfig, load_mix, load_task
 from hierrouter_jax.bridge.tasks.examples import Example, GradedResponse, read_examples, read_responses, table_examples
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.configs import InspectConfig
-from hierrouter_jax.cli.result_tables import result_console
+from hierrouter_jax.cli.result_tables import plain_table, result_console
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.outcomes.notes import mix_notes
@@ -41,8 +40,10 @@ def inspect_task(config: InspectConfig, task: str, json: bool) -> None:
       task: name of a preset, or a YAML file; with a table, the name of any of its tasks.
       json: print for machines.
     """
-    if config.table is not None and (config.responses is not None or config.chat or config.shots is not None):
-        raise InputError("--table shows the table's own texts and verdicts: drop --responses, --chat and --shots")
+    if config.table is not None:
+        for name in ("responses", "split", "data", "shots", "chat"):
+            if getattr(config, name) is not None and getattr(config, name) is not False:
+                raise InputError(f"--table shows the table's own texts and verdicts: drop --{name}")
     reason, limit = config.reason, config.limit
     first = limit if reason is None else None
     if config.table is not None:
@@ -89,7 +90,7 @@ def inspect_mix(config: InspectConfig, mix: str, json: bool) -> None:
         print(jsonlib.dumps(settings))
         return
     output = result_console()
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    grid = plain_table()
     for column in ("task", *SPLITS, "drawn from", "label"):
         grid.add_column(column, justify="right" if column in SPLITS else "left")
     for name, task in settings["tasks"].items():
@@ -122,11 +123,7 @@ def _grading(task: TaskConfig, unsafe_no_sandbox: bool) -> Grader:
     def grade(responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         if len(responses) <= _FEW:
             return grader(responses, queries)
-        cache = VerdictCache(user_cache() / "verdicts.sqlite")
-        try:
-            return grade_all(grader, responses, queries, cache)
-        finally:
-            cache.close()
+        return grade_kept(grader, responses, queries, user_cache() / "verdicts.sqlite")
 
     return grade
 

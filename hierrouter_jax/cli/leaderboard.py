@@ -3,15 +3,12 @@
 import json as jsonlib
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import Name, marked, print_result, result_console
+from hierrouter_jax.cli.result_tables import VERDICT_STYLES, Name, marked, plain_table, print_result, result_console
 from hierrouter_jax.report import formats
 from hierrouter_jax.studies.leaderboard.config import OURS, LeaderboardConfig
-
-_STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 
 
 def leaderboard(config: LeaderboardConfig, json: bool = False) -> None:
@@ -24,12 +21,8 @@ def leaderboard(config: LeaderboardConfig, json: bool = False) -> None:
     from hierrouter_jax.report.pages.leaderboard import build_leaderboard_page
     from hierrouter_jax.studies.leaderboard.run import RESULT
     from hierrouter_jax.studies.leaderboard.run import leaderboard as run_leaderboard
-    from hierrouter_jax.sweeps.workers import WorkerError
 
-    try:
-        result = run_leaderboard(config)
-    except WorkerError as error:
-        raise SystemExit(f"hierrouter: error: {error}") from None
+    result = run_leaderboard(config)
     page = build_leaderboard_page(config.out)
     if json:
         print(jsonlib.dumps(result))
@@ -53,16 +46,11 @@ def board_table(board: dict[str, Any], hidden: tuple[str, ...] = ()) -> Table:
     Args:
       hidden: columns that are left to the page, where the terminal is narrow.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    table = plain_table(
         pad_edge=False,
         collapse_padding=True,
         title=board["name"],
-        title_justify="left",
         caption=_caption(board) + (f"; {' and '.join(hidden)} on the page" if hidden else ""),
-        caption_justify="left",
-        caption_style="dim",
     )
     table.add_column("")
     unit, names = cheapest(board), tuple(map(marked, board["policies"]))
@@ -90,7 +78,7 @@ def _cells(row: dict[str, Any], unit: float | None) -> dict[str, str | Text]:
         "gap %": _share(row.get("oracle_gap_recovered")),
         "AIQ": _share(row.get("aiq")),
         "ours minus it": _with_interval(against["difference"], against["ci"], signed=True) if against else "",
-        "verdict": Text(against["verdict"], _STYLES[against["verdict"]]) if against else "",
+        "verdict": Text(against["verdict"], VERDICT_STYLES[against["verdict"]]) if against else "",
     }
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich import box
 from rich.table import Table
 
-from hierrouter_jax.cli.result_tables import print_result, result_console
+from hierrouter_jax.cli.result_tables import plain_table, print_result, result_console
 from hierrouter_jax.domains import COUNT, Domains
 from hierrouter_jax.files import write_json
 from hierrouter_jax.studies.loop_settings import LoopSettings
@@ -112,12 +111,8 @@ def play_loop(config: LoopConfig) -> dict[str, Any]:
 
 def _summary(record: dict[str, Any]) -> Table:
     """Final accuracy and regret of each player, mean and range over seeds."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    table = plain_table(
         caption=f"after {record['episodes']:,} episodes; mean over seeds, least and largest in brackets",
-        caption_justify="left",
-        caption_style="dim",
     )
     table.add_column("player")
     aims = list(record["references"])

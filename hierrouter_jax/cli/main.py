@@ -68,8 +68,8 @@ def _run(arguments: list[str]) -> int:
         print(f"hierrouter: {_one_line(stopped)}", file=sys.stderr)
         return stopped.code
     except KeyboardInterrupt as interrupt:
-        progress = str(interrupt) or "finished model calls are kept"
-        print(f"hierrouter: interrupted; {progress}, run the same command again to go on", file=sys.stderr)
+        progress = f"; {interrupt}, run the same command again to go on" if str(interrupt) else ""
+        print(f"hierrouter: interrupted{progress}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         raise

@@ -8,10 +8,12 @@ from hierrouter_jax.quickstart_config import QuickstartConfig
 
 def quickstart(config: QuickstartConfig) -> None:
     """Collect, train, evaluate, export and route the tiny pool, end to end."""
+    from hierrouter_jax.interrupts import what_is_kept
     from hierrouter_jax.quickstart import run_quickstart
 
     console = Console(stderr=True)
-    evaluation = run_quickstart(config, console)
+    with what_is_kept(f"{config.out} keeps the finished calls and the checkpoints"):
+        evaluation = run_quickstart(config, console)
     output = result_console()
     print_result(output, result_table(evaluation))
     for note in evaluation["table"]["notes"]:

@@ -2,17 +2,15 @@
 
 import json as jsonlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hierrouter_jax.files import existing, user_cache
 
 if TYPE_CHECKING:
-    from hierrouter_jax.bridge.grading import Grader, Verdict
     from hierrouter_jax.bridge.regrade import Change, Regrade
-    from hierrouter_jax.outcomes.table import Query
 
 _SHOWN, _WIDTH = 20, 60
 
@@ -43,18 +41,11 @@ def regrade(config: RegradeConfig, json: bool = False) -> None:
     TABLE/regrades, with what changed; the table gets the new ones, and with them another fingerprint. Run again, it
     changes nothing. Where it is stopped, the table is as it was.
     """
-    from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
+    from hierrouter_jax.bridge.grading.parallel import grade_kept
     from hierrouter_jax.bridge.regrade import regrade as regrade_table
 
     dry_run = config.dry_run
-
-    def grading(grader: "Grader", responses: Sequence[str], queries: "Sequence[Query]") -> "list[Verdict]":
-        cache = VerdictCache((user_cache() if dry_run else config.table) / "verdicts.sqlite")
-        try:
-            return grade_all(grader, responses, queries, cache)
-        finally:
-            cache.close()
-
+    grading = partial(grade_kept, path=(user_cache() if dry_run else config.table) / "verdicts.sqlite")
     done = regrade_table(config.table, grading, config.unsafe_no_sandbox, dry_run)
     if json:
         print(jsonlib.dumps({"dry_run": dry_run, "tables": [_plain(one) for one in done]}))

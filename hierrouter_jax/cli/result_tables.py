@@ -16,12 +16,36 @@ from hierrouter_jax.report import formats
 
 _HEADERS = ("accuracy %", "cost", "hops", "re-\npaired", "dam-\naged", "oracle\ngap", "unseen")
 _SHORTEST, _UNBOUNDED = 16, 10_000  # columns that a long name keeps where there is no room, and of no terminal
+VERDICT_STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 
 
 def result_console() -> Console:
     """Standard output, wide enough for a result table where it is no terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=100)
+
+
+def plain_table(
+    *, title: str | None = None, caption: str | None = None, pad_edge: bool = True, collapse_padding: bool = False
+) -> Table:
+    """A table without a frame, its words above and below at its left edge.
+
+    Args:
+      title, caption: words above it and words below it.
+      pad_edge: whether there is a space before the first column and after the last.
+      collapse_padding: whether columns stand closer together.
+    """
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=pad_edge,
+        collapse_padding=collapse_padding,
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        caption_style="dim",
+    )
 
 
 @dataclass(frozen=True)
@@ -64,14 +88,10 @@ def result_table(evaluation: dict[str, Any]) -> Table:
     Shares are percent; cost is relative to the cheapest single model; `unseen` is the accuracy on surface templates
     that no training query has. Fits 80 columns with the policy names of the quickstart.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    table = plain_table(
         pad_edge=False,
         collapse_padding=True,
         caption=_caption(evaluation),
-        caption_justify="left",
-        caption_style="dim",
     )
     table.add_column("policy", vertical="bottom")
     for header in _HEADERS:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from hierrouter_jax.baselines import oracle
+from hierrouter_jax.cli.result_tables import plain_table
 from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.failures import ALL_TASKS, CAUSES
 from hierrouter_jax.outcomes.notes import replicates_note, table_notes
@@ -133,14 +133,9 @@ def _splits_table(rows: list[dict[str, Any]], columns: tuple[str, ...], hidden: 
 
 
 def _grid(title: str, headers: list[str]) -> Table:
-    grid = Table(
-        box=box.SIMPLE_HEAD,
+    grid = plain_table(
         title=title,
-        title_justify="left",
-        show_edge=False,
         pad_edge=False,
-        caption_justify="left",
-        caption_style="dim",
     )
     for place, header in enumerate(headers):
         grid.add_column(header, justify="right" if place else "left", no_wrap=True)
@@ -222,13 +217,10 @@ def by_task_table(rows: Sequence[Mapping[str, Any]], part: str, title: str) -> T
       title: above the table.
     """
     shown = [name for name in _HEADERS if any(row[part][name] is not None for row in rows)]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    table = plain_table(
         pad_edge=False,
         collapse_padding=True,
         title=title,
-        title_justify="left",
     )
     table.add_column("task, model", overflow="fold")
     for name in shown:

@@ -3,12 +3,11 @@
 import json as jsonlib
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import in_words, result_console, value_text
+from hierrouter_jax.cli.result_tables import in_words, plain_table, result_console, value_text
 from hierrouter_jax.sweeps.search.config import SweepConfig
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ def sweep(config: SweepConfig, json: bool = False) -> None:
     from hierrouter_jax.cli.progress import SweepProgress, shown
     from hierrouter_jax.interrupts import interrupts_put_off
     from hierrouter_jax.sweeps.search.run import sweep as run_sweep
-    from hierrouter_jax.sweeps.workers import WorkerError
 
     progress, console = SweepProgress(config), Console(stderr=True)
     try:
@@ -42,8 +40,6 @@ def sweep(config: SweepConfig, json: bool = False) -> None:
                 result = run_sweep(config, watching)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{config.out} keeps {progress.done} of {progress.total} runs") from None
-    except WorkerError as error:
-        raise SystemExit(f"hierrouter: error: {error}") from None
     results = result.to_dict()
     if json:
         print(jsonlib.dumps(results))
@@ -72,7 +68,7 @@ def _show(results: dict[str, Any], search: "SearchResult") -> None:
 def points_table(ranked: dict[str, Any], results: dict[str, Any]) -> Table:
     """The best points of one reward, best first."""
     title = in_words(ranked["equal"])
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title or None, title_justify="left")
+    table = plain_table(pad_edge=False, title=title or None)
     points = ranked["points"][:_ROWS]
     split, by = results["table"]["split"], results["ranked_by"]
     times, digits, unit = (1, 4, "") if by == "validation_return" else (100, 1, " %")

@@ -101,12 +101,15 @@ def train(config: RunConfig) -> None:
 
 def _train_from_log(config: RunConfig) -> None:
     """A log's run folder: config.yaml, metrics.parquet, evaluation.json of estimates, policy/, run.json."""
+    from hierrouter_jax.claims import claim
     from hierrouter_jax.config import to_dict
     from hierrouter_jax.outcomes.decision_log import read_log
     from hierrouter_jax.outcomes.episodes import episodes_of
+    from hierrouter_jax.outcomes.shipped import lasting
     from hierrouter_jax.outcomes.store import load_table
     from hierrouter_jax.studies.from_log import train_from_log
     from hierrouter_jax.studies.named_policy import named_policy
+    from hierrouter_jax.training.checkpoints import FINISHED, discard
     from hierrouter_jax.training.run_folder import RunFolder
 
     if config.like is None and config.truth is None:
@@ -114,14 +117,20 @@ def _train_from_log(config: RunConfig) -> None:
             f"{config.table}: a log holds no prices; name a run or policy of its pool (--like), or a table (--truth)"
         )
     out, settings, run = config.out, config.train, RunFolder(config.out)
-    if (out / "run.json").exists() and not config.fresh:
-        raise InputError(f"{out}: holds a run already; choose another folder, or --fresh to write over it")
+    if not config.fresh:
+        if (out / FINISHED).exists():
+            raise InputError(f"{out}: holds a run already; choose another folder, or --fresh to write over it")
+        claim(out, "run", None, {})
     table = None if config.truth is None else load_table(config.truth)
     template = named_policy(config.like or "best-sequence", table if config.like is None else None)
     with run.timed("train"):
         episodes = episodes_of(read_log(config.table))
         learned = train_from_log(episodes, template, settings, config.held_out, table, config.log_learners)
-    run.write_config({"log": str(config.table), "train": to_dict(settings), "held_out": config.held_out})
+    if config.fresh:
+        discard(out)
+    named = {"like": config.like, "truth": None if config.truth is None else str(lasting(config.truth))}
+    learning = {"held_out": config.held_out, "log_learners": list(config.log_learners)}
+    run.write_config({"log": str(config.table), "train": to_dict(settings)} | learning | named)
     run.write_metrics(learned.metrics)
     run.write_json("evaluation.json", learned.record)
     learned.bundle.save(out / "policy")

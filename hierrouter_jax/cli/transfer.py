@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import Name, print_result, result_console
+from hierrouter_jax.cli.result_tables import Name, plain_table, print_result, result_console
 from hierrouter_jax.domains import NATURAL, Domains, check_domains
 from hierrouter_jax.report import formats
 from hierrouter_jax.training.settings import TrainConfig
@@ -62,7 +61,8 @@ def transfer(config: TransferConfig, json: bool = False) -> None:
     run, table = RunFolder(config.out), load_table(config.table)
     with run.timed("transfer"):
         result = study(table, config.train, config.opponents, config.model, config.known)
-    settings = {"train": to_dict(config.train), "model": config.model, "known": list(config.known)}
+    settings = {"train": to_dict(config.train), "opponents": to_dict(config.opponents)}
+    settings |= {"model": config.model, "known": list(config.known)}
     run.write_config({"table": str(lasting(config.table))} | settings)
     run.write_json(RESULT, result)
     run.write_run(config.train.seed)
@@ -145,8 +145,7 @@ _DIM = "dim not bold default"
 
 
 def _table(caption: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, caption=caption)
-    table.caption_justify, table.caption_style = "left", "dim"
+    table = plain_table(pad_edge=False, collapse_padding=True, caption=caption)
     table.add_column("")
     return table
 

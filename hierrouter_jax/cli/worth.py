@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich import box
 from rich.table import Table
 
-from hierrouter_jax.cli.result_tables import result_console
+from hierrouter_jax.cli.result_tables import plain_table, result_console
 from hierrouter_jax.domains import NONNEGATIVE, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.notes import replicates_note
@@ -134,13 +133,9 @@ def split_sentence(row: dict[str, Any]) -> str:
 
 def _policies(report: dict[str, Any]) -> Table:
     left_out = f"; {report['left_out']} without all outcomes left out" if report["left_out"] else ""
-    grid = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    grid = plain_table(
         caption=f"one hop, {report['queries']} queries of the {report['split']} split{left_out}; "
         f"cost in {report['money_unit']}; 95 % intervals",
-        caption_justify="left",
-        caption_style="dim",
     )
     for column in ("", "accuracy %", "cost", "points over best single"):
         grid.add_column(column, justify="left" if not column else "right")
@@ -156,12 +151,8 @@ def _policies(report: dict[str, Any]) -> Table:
 
 
 def _prices(report: dict[str, Any]) -> Table:
-    grid = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    grid = plain_table(
         caption="of one query; later hops are taken to write as much as the first, and read all that came before",
-        caption_justify="left",
-        caption_style="dim",
     )
     for column in ("hops", "calls to collect", "cost to collect", "cost of a route", "cheapest route"):
         grid.add_column(column, justify="right")
@@ -173,13 +164,9 @@ def _prices(report: dict[str, Any]) -> Table:
 
 
 def _second_hops(report: dict[str, Any]) -> Table:
-    grid = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+    grid = plain_table(
         caption="points over the first hop alone, 95 % intervals; another try: the control, which reads the query "
         "alone; *: the best of these routes on the training split",
-        caption_justify="left",
-        caption_style="dim",
     )
     for column in ("route", "control", "gain", "another try", "reading the draft"):
         grid.add_column(column, justify="left" if column in ("route", "control") else "right")

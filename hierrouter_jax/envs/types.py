@@ -51,6 +51,7 @@ class DeviceTable:
         the cost normaliser [Q], float32.
       tokens: number of tokens that the hop into the node wrote [Q, N], float32.
       seconds: time that this hop took, in seconds [Q, N], float32; None where the table holds no latencies.
+      question: number of the question that the row asks, from 0 [Q], int32; None where each row asks one of its own.
       num_tasks: number of tasks that `task` may name; static.
       tie_order: actions in the order in which they win ties, M for STOP (`outcomes/ties.py`); static. Empty: by index.
 
@@ -68,6 +69,7 @@ class DeviceTable:
     cheapest_right: Float[Array, " Q"] | None = None
     tokens: Float[Array, "Q N"] | None = None
     seconds: Float[Array, "Q N"] | None = None
+    question: Int[Array, " Q"] | None = None
     num_tasks: int = struct.field(pytree_node=False, default=1)
     tie_order: tuple[int, ...] = struct.field(pytree_node=False, default=())
 
@@ -127,7 +129,7 @@ def device_table(
     """
     cost = table.cost / cost_normaliser
     spent = accumulate_cost(cost, table.tree)
-    half = features.dtype == np.float16
+    half, question = features.dtype == np.float16, table.question
     return DeviceTable(
         features=jnp.asarray(features, jnp.float16 if half else jnp.float32),
         quality=jnp.asarray(table.quality, jnp.float32),
@@ -140,6 +142,7 @@ def device_table(
         cheapest_right=jnp.asarray(cheapest_right(table, spent), jnp.float32),
         tokens=jnp.asarray(table.tokens_out, jnp.float32),
         seconds=None if table.latency is None else jnp.asarray(table.latency, jnp.float32),
+        question=None if len(np.unique(question)) == len(question) else jnp.asarray(question, jnp.int32),
         num_tasks=len(table.task_names),
         tie_order=tie_order,
     )

@@ -23,16 +23,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from hierrouter_jax.errors import Unfinished
+
 # JAX and what imports it wait until a worker is pinned: XLA counts its cores and reads its flags when it starts.
 if TYPE_CHECKING:
     from hierrouter_jax.sweeps.members import Chunk, Splits, Trained
 
 _SINGLE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 _PATIENCE = 300  # seconds that workers wait for each other before they are timed together
+_WAY_OUT = (
+    "members that were finished are kept where the sweep has a folder, so run it again to go on, or with another layout"
+)
 
 
-class WorkerError(RuntimeError):
+class WorkerError(Unfinished):
     """A worker process died: killed, out of memory, or never started."""
+
+    code = 1
 
 
 def cores() -> tuple[int, ...]:
@@ -116,7 +123,7 @@ class Workers:
         Raises:
           WorkerError: if a worker died; what was yielded before is whole.
         """
-        with _naming_death():
+        with naming_death(_WAY_OUT):
             waiting = {self._executor.submit(_train, chunk): chunk for chunk in chunks}
             for done in as_completed(waiting):
                 yield waiting.pop(done), done.result()
@@ -127,20 +134,27 @@ class Workers:
         Raises:
           WorkerError: if a worker died.
         """
-        with _naming_death():
+        with naming_death(_WAY_OUT):
             measured = [self._executor.submit(_measure, static, hyper) for _ in range(self.count)]
             return sum(future.result() for future in measured)
 
 
 @contextmanager
-def _naming_death() -> Iterator[None]:
+def naming_death(way_out: str) -> Iterator[None]:
+    """Say in a sentence that a worker process died.
+
+    Args:
+      way_out: words that say what is there still, and how to go on.
+
+    Raises:
+      WorkerError: if one died.
+    """
     try:
         yield
     except BrokenProcessPool:
         raise WorkerError(
             "a worker process died (killed, out of memory, or started from a script that is not under "
-            "if __name__ == '__main__':); members that were finished are kept where the sweep has a folder, "
-            "so run it again to go on, or with another layout"
+            f"if __name__ == '__main__':); {way_out}"
         ) from None
 
 

@@ -72,7 +72,7 @@ def make_queries(counts: dict[str, int], seed: int) -> tuple[Query, ...]:
             f"asked once: at most {MOST_QUERIES} in all"
         )
     rng = random.Random(seed)
-    fact_source = _FactDealer(rng)
+    fact_source = FactDealer(rng)
     used: set[str] = set()
     drafts = []
     for split in SPLITS:
@@ -107,7 +107,7 @@ class _Draft:
         return Query(query_id, self.text, self.task, gold, self.split, self.problem.template, self.problem.test_only)
 
 
-def _draft(rng: random.Random, task: str, split: str, used: set[str], fact_source: "_FactDealer") -> _Draft:
+def _draft(rng: random.Random, task: str, split: str, used: set[str], fact_source: "FactDealer") -> _Draft:
     family, test = FAMILIES[task], split == "test"
     if family.kind == "fact":
         fact = fact_source.deal(family.one_step)
@@ -118,7 +118,7 @@ def _draft(rng: random.Random, task: str, split: str, used: set[str], fact_sourc
         in_words = partial(number_problem, rng, number, test)
         problem = in_words()
     else:
-        # Only 64 products of two digits exist: stories may share one, as long as the texts differ.
+        # Only 64 products of two digits exist: stories may share one, as long as their templates differ.
         steps = (1,) if family.one_step else (1, 2)
         make = word_problem if family.kind == "word" else expression_problem
         problem = _fresh_problem(used, lambda: make(rng, draw_expression(rng, rng.choice(steps)), test))
@@ -154,7 +154,10 @@ def _fresh(used: set[str], draw: Callable[[], str]) -> str:
 
 
 def _fresh_problem(used: set[str], draw: Callable[[], Problem]) -> Problem:
-    """A problem whose text, numbers aside from names and things, was not asked before."""
+    """A problem whose expression was not asked before.
+
+    One of two single digits, of which there are few, may come again in another template.
+    """
     while True:
         problem = draw()
         key = problem.template + problem.content if len(problem.content) == 3 else problem.content
@@ -173,8 +176,11 @@ def _quota(count: int) -> Iterator[str]:
     return (task for task, times in whole.items() for _ in range(times))
 
 
-class _FactDealer:
-    """Deals every fact once: half of them numbers; two-step expressions only where the horizon leaves room."""
+class FactDealer:
+    """Deals every fact once: half of them numbers; two-step expressions only where the horizon leaves room.
+
+    Where a kind has run out another takes its place, until all are dealt.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -186,7 +192,9 @@ class _FactDealer:
         self._turn = 0
 
     def deal(self, one_step: bool) -> Fact:
+        """The next fact; with `one_step` none that takes two reductions, as long as there are others."""
         self._turn += 1
         kind = "one_step" if one_step or self._rng.random() < 0.5 else "two_step"
         kind = "number" if self._turn % 2 else kind
-        return self._stock[kind].pop()
+        others = ("one_step", "number", "two_step") if one_step else ("one_step", "two_step", "number")
+        return self._stock[next(kind for kind in (kind, *others) if self._stock[kind])].pop()

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Int
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.agents import context_ascent, off_policy
-from hierrouter_jax.agents.optimizer import optimizer
+from hierrouter_jax.agents.learner import fresh_state
 from hierrouter_jax.agents.types import LearnerHyper, LearnerState, LearnerStatic, Metrics
 from hierrouter_jax.baselines.fitted_q import FittedQ, Regression, doubly_robust_values, fit_q
 from hierrouter_jax.baselines.kernel import kernel_ridge
@@ -128,17 +128,7 @@ def _train(
         blank = jnp.zeros((1,))
         seen = PolicyInputs(jnp.zeros((1, width)), jnp.zeros((1,), jnp.int32), blank, jnp.zeros((1, 0)))
         params: Any = network.init(init_key, seen)
-        zero = jnp.zeros((), jnp.int32)
-        state = LearnerState(
-            params=params,
-            optimizer=optimizer().init(params),
-            key=key,
-            update=zero,
-            best_params=params,
-            best_return=jnp.asarray(-jnp.inf, jnp.float32),
-            best_update=zero,
-            cost_weight=jnp.asarray(hyper.reward.hop_cost, jnp.float32),
-        )
+        state = fresh_state(params, key, hyper)
         return jax.lax.scan(
             lambda carry, _: update(carry, data, network, static, hyper), state, length=static.num_updates
         )

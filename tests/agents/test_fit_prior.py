@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.agents import learner
-from hierrouter_jax.agents.fit_prior import FOLDS, classifier, fit_prior, imitation_loss, plan, stage_design
+from hierrouter_jax.agents.fit_prior import (
+    FOLDS,
+    classifier,
+    fit_prior,
+    folds,
+    imitation_loss,
+    plan,
+    stage_design,
+    standard_error,
+)
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines.oracle import oracle_fixed
 from hierrouter_jax.baselines.sequences import best_per_task
@@ -27,7 +36,7 @@ from hierrouter_jax.policies.prior import PRIOR, PriorWeights, prior_logits
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.router import TrainedRouter
 from tests.agents.trees import FIXED, SMALL, on_device
-from tests.tables import random_table
+from tests.tables import random_table, replicated
 
 STATIC = LearnerStatic(
     algorithm="exact", num_envs=16, num_updates=2, epochs=1, minibatches=1, hidden=(8,), evaluate_every=1, prior=True
@@ -88,6 +97,16 @@ def test_what_the_plan_says_it_earns_is_what_its_greedy_policy_earns():
     np.testing.assert_allclose(returns, expected_return(policy, device, hyper.reward), atol=1e-5)
 
 
+def test_rows_of_one_question_are_one_piece_of_evidence():
+    """Each of two questions twice, with 0 and with 1: what two rows say, .5 / sqrt(2)."""
+    table = random_table(queries=2, splits=("train",))
+    twice = on_device(replicated(table, 2, "train"))
+    assert folds(twice).tolist() == [0, 1, 0, 1]
+    error = standard_error(jnp.array([[0.0, 1.0, 0.0, 1.0]]), twice)
+    np.testing.assert_allclose(error, [0.5 / np.sqrt(2)], rtol=1e-6)
+    np.testing.assert_allclose(standard_error(jnp.array([0.0, 1.0]), on_device(table)), 0.5 / np.sqrt(2), rtol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def started():
     table = random_table(2, queries=60, models=3, horizon=2, embedding=8)
@@ -113,6 +132,22 @@ def test_a_policy_starts_from_its_prior_and_keeps_it_unless_the_evidence_is_stro
     earned = expected_return(policy, validation, LearnerHyper().reward).mean()
     assert float(state.best_return) == pytest.approx(float(earned), abs=1e-6)
     assert np.abs(decision_logits(network, state.params, validation) - logits).max() > 1e-4  # it did learn
+
+
+def test_what_diverges_is_worth_its_prior(started):
+    """A gradient that is no number reaches the prior's own parameters, too."""
+    _, _, _, validation, run = started
+    state, _ = run(jax.random.key(0), LearnerHyper(prior_evidence=1e6))
+    policy = greedy(
+        all_logits(PriorWeights(**state.params["params"][PRIOR]), validation), decision_masks(validation, False)
+    )
+    earned = float(expected_return(policy, validation, LearnerHyper().reward).mean())
+    params = jax.tree.map(lambda leaf: leaf * jnp.nan, state.params)
+    lost = replace(state, params=params, best_return=jnp.float32(-jnp.inf))
+    kept, metrics = learner.validate(lost, validation, STATIC, LearnerHyper())
+    assert np.isnan(float(metrics["validation_return"]))
+    assert float(kept.best_return) == pytest.approx(earned, abs=1e-6)
+    assert bool(learner.all_finite(kept.best_params))
 
 
 def test_the_numpy_reader_adds_the_prior_too(started, tmp_path):

@@ -28,6 +28,8 @@ def test_the_share_falls_linearly_by_hand():
     shares = [float(guidance_share(hyper, jnp.asarray(at), HopTree(3, 2))) for at in (0.0, 0.25, 0.5, 0.9)]
     assert shares == pytest.approx([0.8, 0.4, 0.0, 0.0])
     assert float(guidance_share(hyper, jnp.zeros(()), HopTree(3, 1))) == 0.0
+    none = LearnerHyper(guidance=0.8, guidance_until=0.0)
+    assert float(guidance_share(none, jnp.zeros(()), HopTree(3, 2))) == 0.0
 
 
 @pytest.mark.parametrize("allow_stop", [False, True])

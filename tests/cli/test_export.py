@@ -7,12 +7,15 @@ from shutil import copytree
 import jax
 import numpy as np
 import onnxruntime
+import pytest
 
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.sums import damaged
+from hierrouter_jax.sweeps.folder import HEADER
+from hierrouter_jax.sweeps.search.parts import DESCRIPTION
 from tests.bridge.hub import Hub, serve
 from tests.cli.small_run import refused
 
@@ -101,3 +104,21 @@ def test_export_pushes_and_route_pulls(run, tmp_path):
     routed = hierrouter("route", "hello", "--policy", "hf://mine/router")
     server.shutdown()
     assert "the policy was trained for the models m0, m1, m2" in routed.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--policy", "'ppo'"), ("--learner", "'ppo'"), ("--seed", "0"), ("--checkpoint", "5")]
+)
+def test_what_a_sweep_does_not_tell_apart_is_refused(option, value, tmp_path, capsys):
+    (tmp_path / HEADER).write_text("{}")
+    line = refused(capsys, "export", str(tmp_path), str(tmp_path / "policy"), option, value.strip("'"))
+    assert f"{option} is {value}, but {tmp_path} is a sweep; --member takes one of its runs" in line
+
+
+def test_a_search_of_several_sweeps_says_what_is_exported(tmp_path, capsys):
+    (tmp_path / DESCRIPTION).write_text("{}")
+    command = "export", str(tmp_path), str(tmp_path / "policy")
+    cut_off = refused(capsys, *command, "--member", "0")
+    assert cut_off.endswith(f"{tmp_path}: is a search of several sweeps; name one of the folders in it")
+    (tmp_path / "policies").mkdir()
+    assert refused(capsys, *command).endswith("one of the folders in it (its best policies are in policies/)")

@@ -3,8 +3,16 @@
 import json
 
 from hierrouter_jax.cli.main import main
+from tests.cli.small_run import refused
 
 COMMAND = ["collect", "--dry-run", "--counts", "{train: 8, validation: 8, test: 8}", "--horizon", "1"]
+
+
+def test_more_hops_than_a_table_has_nodes_for_are_refused(tmp_path, capsys):
+    command = ["collect", str(tmp_path / "table"), "--counts", "{train: 8, validation: 8, test: 8}", "--horizon", "20"]
+    for more in ([], ["--dry-run"], ["--dry-run", "--plan", "frontier"]):
+        line = refused(capsys, *command, *more)
+        assert "a hop tree of 3 models and 20 hops has more than 2,147,483,647 nodes; lower the horizon" in line
 
 
 def test_one_hop_of_three_models_is_a_call_a_query_and_model(tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import json
 
 from hierrouter_jax.cli.main import main
+from hierrouter_jax.outcomes.store import load_table
 from tests.cli.small_run import refused
 
 
@@ -14,6 +15,14 @@ def test_inspect_shows_the_table_and_one_query(run, capsys):
     assert "m1" in capsys.readouterr().out
     assert main(["inspect", str(run / "table"), "--query", "q3"]) == 0
     assert capsys.readouterr().out.count("r3.") == 39
+    assert main(["inspect", str(run / "table"), "--query", "q3", "--json"]) == 0
+    query, table = json.loads(capsys.readouterr().out), load_table(run / "table")
+    assert (query["query"], query["text"], query["gold"]) == ("q3", table.queries[3].text, table.queries[3].gold)
+    assert len(query["hops"]) == 39
+    last = query["hops"][-1]
+    assert last["route"] == ["m2", "m2", "m2"]
+    assert last["response"] == table.response[3, 39]
+    assert (last["quality"], last["cost"]) == (table.quality[3, 39], table.cost[3, 39])
 
 
 def test_inspect_refuses_what_belongs_to_another_view(run, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from hierrouter_jax.cli.main import PIPE_CLOSED, VERBS, main
 from hierrouter_jax.sums import sign
+from hierrouter_jax.sweeps.workers import WorkerError
 from tests.cli.small_run import SMALL, refused
 
 
@@ -54,6 +55,32 @@ def test_bad_input_gets_one_line(run, tmp_path, capsys):
     assert "no such policy bundle" in refused(capsys, "route", "hello", "--policy", str(tmp_path / "none"))
     assert "evaluation.json" in refused(capsys, "report", str(tmp_path))
     assert "no such preset" in refused(capsys, "collect", str(tmp_path / "t"), "--pool", "pool/nope.yaml")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ((), "hierrouter: interrupted\n"),
+        (("t keeps 3 runs",), "hierrouter: interrupted; t keeps 3 runs, run the same command again to go on\n"),
+    ],
+)
+def test_an_interrupt_promises_only_what_the_verb_says(words, line, run, tmp_path, capsys, monkeypatch):
+    def transfer(*_):
+        raise KeyboardInterrupt(*words)
+
+    monkeypatch.setattr("hierrouter_jax.studies.transfer.transfer", transfer)
+    assert main(["transfer", str(run / "table"), "--out", str(tmp_path / "transfer")]) == 130
+    assert capsys.readouterr().err == line
+
+
+def test_a_worker_that_died_is_one_line_of_a_comparison(run, tmp_path, capsys, monkeypatch):
+    def compare(*_):
+        raise WorkerError("a worker process died; run it again to go on")
+
+    monkeypatch.setattr("hierrouter_jax.studies.compare.run.compare", compare)
+    out = str(tmp_path / "compare")
+    assert main(["compare", str(run / "table"), "--config", "compare/learners.yaml", "--out", out]) == 1
+    assert capsys.readouterr().err == "hierrouter: a worker process died; run it again to go on\n"
 
 
 def test_a_table_with_nan_is_named(run, tmp_path, capsys):

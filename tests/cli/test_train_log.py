@@ -4,8 +4,10 @@ import pytest
 
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.cli.main import main
+from hierrouter_jax.config import load_yaml
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import save_table
+from tests.cli.small_run import refused
 from tests.tables import random_table
 
 SMALL = ["--train.num_seeds", "1", "--train.features", "4", "--train.static.num_updates", "5"]
@@ -30,10 +32,15 @@ def test_a_log_becomes_a_run_with_a_policy(folder, tmp_path, capsys):
     assert "on the table's test queries" in capsys.readouterr().out
     assert (out / "metrics.parquet").is_file()
     assert (out / "run.json").is_file()
+    config = load_yaml(out / "config.yaml")
+    assert config["truth"] == str(folder / "table")
+    assert (config["like"], config["log_learners"]) == (None, ["exact", "off-policy-ppo"])
     again = ["train", str(folder / "log"), "--like", str(out / "policy"), "--out", str(out), *SMALL]
     assert main(again) == 2
     assert "holds a run already" in capsys.readouterr().err
+    (out / "behaviour.json").write_text("{}")  # of an earlier training on a table
     assert main([*again, "--fresh"]) == 0
+    assert not (out / "behaviour.json").exists()
     assert read_json(out / "evaluation.json")["policies"][0]["truth"] is None
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     for verb in (
@@ -68,3 +75,10 @@ def test_refusals(folder, tmp_path, capsys):
     assert main(["train", str(folder / "table"), "--truth", str(folder / "table"), "--out", str(tmp_path / "a")]) == 2
     assert "go with a decision log" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(folder, tmp_path, capsys):
+    (tmp_path / "checkpoints").mkdir()
+    command = ["train", str(folder / "log"), "--truth", str(folder / "table"), *SMALL]
+    assert "is not empty and holds no run; choose another folder" in refused(capsys, *command, "--out", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["checkpoints"]

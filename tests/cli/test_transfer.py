@@ -4,7 +4,11 @@ import io
 
 from rich.console import Console
 
+from hierrouter_jax.cli.main import main
 from hierrouter_jax.cli.transfer import added_table, left_out_table, sentences
+from hierrouter_jax.config import load_yaml
+from hierrouter_jax.outcomes.store import save_table
+from tests.tables import random_table
 
 
 def row(policy: str, task: str, difference: float) -> dict:
@@ -63,3 +67,12 @@ def test_costs_are_in_units_of_the_cheapest_model():
     shown = lines(added_table(RESULT))
     assert ["20"] in shown
     assert ["exact", "*", "50.0", "40.0–60.0", "1.50", "25.0"] in shown
+
+
+def test_its_folder_says_all_that_it_was_told(tmp_path, monkeypatch):
+    save_table(random_table(), tmp_path / "table")
+    monkeypatch.setattr("hierrouter_jax.studies.transfer.transfer", lambda *_: RESULT)
+    out = tmp_path / "transfer"
+    assert main(["transfer", str(tmp_path / "table"), "--out", str(out), "--opponents", "[random]", "--json"]) == 0
+    config = load_yaml(out / "config.yaml")
+    assert (config["opponents"], config["model"], config["known"]) == (["random"], None, [0, 20, 100])

@@ -9,7 +9,7 @@ import numpy as np
 from hierrouter_jax.envs.types import cheapest_right, device_table, single_precision
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.pricing import accumulate_cost
-from tests.tables import random_table
+from tests.tables import random_table, replicated
 
 
 def test_a_routes_cost_is_that_of_all_its_hops():
@@ -48,6 +48,13 @@ def test_taken_queries_are_rows_of_the_table():
     part = device.take(jnp.array([3, 3, 0]))
     np.testing.assert_array_equal(part.quality, table.quality[[3, 3, 0]])
     np.testing.assert_array_equal(part.task, table.task[[3, 3, 0]])
+
+
+def test_rows_of_one_question_are_known_where_there_are_some():
+    table = random_table(queries=4, models=2, horizon=1, splits=("train", "test"))
+    again = replicated(table, 2, "test")  # q1 and q3, asked again at the end
+    assert device_table(table, table.context_embedding, 2.0).question is None
+    assert device_table(again, again.context_embedding, 2.0).question.tolist() == [0, 1, 2, 3, 1, 3]
 
 
 def test_numbers_made_in_single_precision_have_32_bits_in_a_process_with_64():

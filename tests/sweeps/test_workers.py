@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 from tqdm import tqdm
 
-from hierrouter_jax.sweeps.workers import PinnedPool, cores, settle
+from hierrouter_jax.errors import Unfinished
+from hierrouter_jax.sweeps.workers import PinnedPool, WorkerError, cores, naming_death, settle
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +39,16 @@ def test_no_semaphore_is_left_behind(how):
     assert ("KeyboardInterrupt" in done.stderr) == (how == "cut off")
     assert "leaked" not in done.stderr
     assert how == "cut off" or (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_worker_that_died_is_one_sentence_with_the_way_out():
+    with (
+        pytest.raises(WorkerError, match=r"^a worker process died .*; run it again$") as caught,
+        naming_death("run it again"),
+    ):
+        raise BrokenProcessPool
+    assert isinstance(caught.value, Unfinished)
+    assert caught.value.code == 1
 
 
 if __name__ == "__main__":

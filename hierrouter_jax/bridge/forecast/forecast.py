@@ -154,9 +154,9 @@ def forecast_collection(
       trees: how far training trees are grown; whole by default.
       measured: a collected table of the pool, to be used instead of assumptions.
     Raises:
-      InputError: if the size of a model is not known, or the pool cannot be priced.
+      InputError: if the tree is too large, the size of a model is not known, or the pool cannot be priced.
     """
-    everyone = (*pool.models, *pool.external)
+    tree, everyone = HopTree(len(pool.models), horizon), (*pool.models, *pool.external)
     sizes = {model.name: pool_size(model, assumptions) for model in everyone}
 
     def responses(model: ModelConfig, hop: int) -> Float[np.ndarray, " T"]:
@@ -205,7 +205,7 @@ def forecast_collection(
 
     calls = [forecast(model, stage + 1, stage) for stage in range(horizon) for model in pool.models]
     calls += [forecast(model, 0, 0) for model in pool.external]
-    encoding = _encoding(questions, expected[0], HopTree(len(pool.models), horizon), dict(encoder), assumptions)
+    encoding = _encoding(questions, expected[0], tree, dict(encoder), assumptions)
     notes += [] if measured is None else _unmeasured(pool, horizon, measured)
     collection = questions.total, horizon, pool.money_unit
     return Forecast(*collection, tuple(calls), assumptions, sizes, encoding, tuple(notes), trees, partial, measured)

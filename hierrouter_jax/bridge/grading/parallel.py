@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -126,6 +126,12 @@ def grade_all(
                 cache.put(key, verdict)
             bar.update()
     return [verdicts[key] for key in keys]
+
+
+def grade_kept(grader: Grader, responses: Sequence[str], queries: Sequence[Query], path: Path) -> list[Verdict]:
+    """`grade_all` with the verdicts that a file keeps, which new ones are added to."""
+    with closing(VerdictCache(path)) as cache:
+        return grade_all(grader, responses, queries, cache)
 
 
 def _key(grader: Grader, response: str, query: Query, cache: VerdictCache | None) -> bytes:

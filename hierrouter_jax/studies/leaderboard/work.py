@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +27,7 @@ from hierrouter_jax.studies.leaderboard.controls import controlled
 from hierrouter_jax.studies.leaderboard.fitting import Fitter
 from hierrouter_jax.studies.leaderboard.result import Judged, load, save
 from hierrouter_jax.studies.leaderboard.splits import Split
-from hierrouter_jax.sweeps.workers import PinnedPool, WorkerError, refuse_unguarded, settle
+from hierrouter_jax.sweeps.workers import PinnedPool, naming_death, refuse_unguarded, settle
 from hierrouter_jax.training.features import REDUCTION
 
 
@@ -117,17 +116,14 @@ def done_by_workers(tasks: Sequence[Task], cores: tuple[int, ...]) -> Generator[
       WorkerError: if a worker died; the results of what was yielded are whole.
     """
     refuse_unguarded()
-    try:
-        with PinnedPool(cores, settle) as pool:
-            waiting = {pool.executor.submit(do, task): task for task in tasks}
-            for finished in as_completed(waiting):
-                finished.result()
-                yield waiting[finished]
-    except BrokenProcessPool:
-        raise WorkerError(
-            "a worker process died (killed, out of memory, or started from a script that is not under "
-            "if __name__ == '__main__':); finished results are kept, so run it again to go on, or with --workers 1"
-        ) from None
+    with (
+        naming_death("finished results are kept, so run it again to go on, or with --workers 1"),
+        PinnedPool(cores, settle) as pool,
+    ):
+        waiting = {pool.executor.submit(do, task): task for task in tasks}
+        for finished in as_completed(waiting):
+            finished.result()
+            yield waiting[finished]
 
 
 def done_here(tasks: Sequence[Task], do: Callable[[Task], None] = do) -> Generator[Task]:

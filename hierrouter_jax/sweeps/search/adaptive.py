@@ -116,7 +116,10 @@ def adapt(config: SweepConfig, progress: bool | Watcher) -> list[Part]:
 
 
 class _Study:
-    """An Optuna study on disk whose trials are whole or failed, and counted without those that failed half asked."""
+    """An Optuna study on disk.
+
+    Trials that were cut off while being asked are failed and not counted; all others are whole.
+    """
 
     def __init__(self, path: Path, config: SweepConfig) -> None:
         optuna = _optuna()
@@ -159,7 +162,7 @@ class _Study:
         }
 
     def tell(self, trials: list[Any], values: np.ndarray) -> None:
-        """The mean returns; a point whose return never was a number is told as failed, and keeps its place."""
+        """The mean returns; a point whose return never was a number is told as pruned, so that it keeps its place."""
         state = _optuna().trial.TrialState
         for trial, value in zip(trials, values, strict=True):
             if trial.state == state.RUNNING:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
+from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all, grade_kept
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
@@ -64,6 +64,14 @@ def test_verdicts_come_in_order_once_each_and_are_kept(tmp_path):
     assert len(grader.log.read_text().split()) == 5
     grade_all(Counting(grader.log, "counting 2"), responses[:1], queries[:1], again, progress=False)
     assert len(grader.log.read_text().split()) == 6
+
+
+def test_a_file_of_verdicts_is_read_and_left_closed(tmp_path):
+    grader, path = Counting(tmp_path / "log"), tmp_path / "verdicts.sqlite"
+    for _ in range(2):
+        assert [verdict.quality for verdict in grade_kept(grader, ["0"], QUERIES[:1], path)] == [1]
+        assert {file.name for file in tmp_path.iterdir()} == {"log", "verdicts.sqlite"}  # no write-ahead file
+    assert grader.log.read_text().split() == ["0"]
 
 
 def test_a_grader_that_hangs_or_dies_costs_one_answer(tmp_path):

@@ -119,7 +119,8 @@ def test_inspect_refuses(own_task, sums, tmp_path, capsys):
     task = str(own_task({"train": sums(3), "test": sums(3, 20)}))
     view = ("inspect", "--task", task)
     assert "--limit is 0" in refused(capsys, *view, "--limit", "0")
-    assert "drop --responses, --chat and --shots" in refused(capsys, *view, "--table", "t", "--chat")
+    for option in (["--chat"], ["--split", "test"], ["--data", "d"], ["--shots", "0"], ["--responses", "r"]):
+        assert refused(capsys, *view, "--table", "t", *option).endswith(f"verdicts: drop {option[0]}")
     assert "no such split; its splits are train, test" in refused(capsys, *view, "--split", "dev")
     (tmp_path / "r.csv").write_text("id,response\nown-test-9,4\n")
     assert "'own-test-9' is no question of task own" in refused(capsys, *view, "--responses", str(tmp_path / "r.csv"))
