@@ -165,7 +165,7 @@ class TransformersBackend:
 
     def _share_batch(self, rows: list[int], tokens: list[list[int]]) -> list[int]:
         """The first of the rows, in order of length, that can be one batch."""
-        sharing = self._weights.get(self._config, self._tokenizer, self.size.parameters).sharing
+        sharing = self._weights.get(self._config, self._tokenizer, self._stored).sharing
         if sharing == "any":
             return rows
         return [row for row in rows if len(tokens[row]) == len(tokens[rows[0]])] if sharing == "equal" else rows[:1]
