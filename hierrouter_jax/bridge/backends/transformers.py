@@ -208,7 +208,8 @@ class TransformersBackend:
         for row, length in zip(written.tolist(), lengths, strict=True):
             ended = row[length - 1] in loaded.eos
             responses.append(row[: length - ended])
-            reasons.append("stop" if ended else "length")
+            # A row that ends early met a stop string, be it of a special token, which the text does not show.
+            reasons.append("stop" if ended or length < self.max_new_tokens else "length")
         texts = self._tokenizer.batch_decode(responses, skip_special_tokens=True)
         shares = (time.perf_counter() - started) / len(prompts)
         generations = []
