@@ -25,7 +25,7 @@ from hierrouter_jax.bridge.backends.refusals import (
     wants_other_limit,
 )
 from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
-from hierrouter_jax.bridge.backends.streaming import Assembly
+from hierrouter_jax.bridge.backends.streaming import BROKEN_OFF, Assembly
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
 
@@ -172,7 +172,7 @@ class EndpointClient:
                     if (piece := assembly.add(chunk)) is not None:
                         yield piece
                 answer = assembly.answer()
-            except (APIError, OSError, TimeoutError, ValueError) as error:
+            except BROKEN_OFF as error:
                 answer = Failure(f"{self._endpoint.base_url} broke off its response ({error})", "away")
             finally:
                 await opened.close()
