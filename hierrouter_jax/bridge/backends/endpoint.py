@@ -264,9 +264,8 @@ class EndpointClient:
 
     async def _before_sending(self, request: Any) -> None:
         """Keep out of every request what OPENAI_* variables hold that nobody named."""
-        if not self._key:
-            for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
-                request.headers.pop(name, None)
+        for name in ("OpenAI-Organization", "OpenAI-Project", *(() if self._key else ("Authorization",))):
+            request.headers.pop(name, None)
 
 
 def _without(request: dict[str, Any], left_out: set[str], limit_name: str) -> dict[str, Any]:
