@@ -141,7 +141,11 @@ class TransformersBackend:
         return [generations[row] for row in range(len(prompts))]
 
     def with_settings(self, fields: Mapping[str, Any]) -> "TransformersBackend":
-        """The same weights with other settings; see `Settable`. Draws without a seed are of no other call's."""
+        """The same weights with other settings; see `Settable`.
+
+        Without a seed, draws at the member's own temperature follow from its own seed; at any other one from a seed
+        that is drawn here, so that each backend which this returns draws for itself.
+        """
         own = self._config.sampling
         temperature = fields.get("temperature", own.temperature)
         sampling = Sampling()
