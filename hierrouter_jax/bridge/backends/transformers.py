@@ -59,9 +59,6 @@ class ChatTemplate:
             ) from error
 
 
-__all__ = ["TransformersBackend", "loading"]
-
-
 class TransformersBackend:
     """A causal model whose weights run here, on the GPU where there is one.
 
