@@ -69,6 +69,16 @@ def refuse_foreign_code(path: str | Path, revision: str | None = None, local_fil
             )
 
 
+def check_dtype(dtype: str) -> None:
+    """Refuse a precision of weights that is none.
+
+    Raises:
+      InputError: naming those that there are.
+    """
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise InputError(f"dtype is {dtype!r}, but must be float32, bfloat16 or float16")
+
+
 @contextmanager
 def loading(what: str, source: str) -> Iterator[None]:
     """Keep transformers from printing bars, and turn its errors into one sentence.

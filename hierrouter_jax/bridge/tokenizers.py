@@ -1,4 +1,4 @@
-"""A GGUF file as a plain folder, which every server of transformers models can load."""
+"""A GGUF file as a plain folder, which every server of transformers models can load; and texts counted in tokens."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from hierrouter_jax.bridge.pool import described, resolve_source
-from hierrouter_jax.bridge.pretrained import from_pretrained, loading
+from hierrouter_jax.bridge.pretrained import check_dtype, from_pretrained, loading
 from hierrouter_jax.errors import InputError
 
 
@@ -25,12 +25,11 @@ def write_plain_folder(source: Path, folder: Path, dtype: str = "bfloat16") -> i
     """
     if source.suffix != ".gguf":
         raise InputError(f"{source}: is no GGUF file (model.gguf)")
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise InputError(f"dtype is {dtype!r}, but must be float32, bfloat16 or float16")
+    check_dtype(dtype)
     if (folder / "config.json").exists():
         raise InputError(f"{folder}: holds a model already; name another folder")
+    source = Path(resolve_source(str(source)))
     where: dict[str, Any] = {"gguf_file": source.name}
-    resolve_source(str(source))
     with loading("GGUF", str(source)):
         tokenizer = from_pretrained(AutoTokenizer, source.parent, **where)
         model = from_pretrained(AutoModelForCausalLM, source.parent, **where, dtype=getattr(torch, dtype))

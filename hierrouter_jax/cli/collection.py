@@ -19,7 +19,7 @@ from hierrouter_jax.bridge.collect.summary import TIMING, Timing
 from hierrouter_jax.bridge.encoders import build_encoder
 from hierrouter_jax.bridge.grading import Grader, exact_match, one_by_one
 from hierrouter_jax.bridge.grading.parallel import grade_kept
-from hierrouter_jax.bridge.pool import PoolConfig
+from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bridge.tasks import MixConfig, draw_mix, load_mix
 from hierrouter_jax.bridge.tasks.graders import Run, with_identities
@@ -92,8 +92,7 @@ def collect_table(
             f"{config.pool}: tasks are of several lines, which its prompt would fold; set prompt: {{fold: false}}"
         )
     with Servers(out / "servers") as servers:
-        members = _members(pool, servers, config.seeds, config.ray)
-        external = _members(_beside_pool(pool), servers, config.seeds) if pool.external else ()
+        members, external = _everyone(pool, servers, config.seeds, config.ray)
         backends, everyone = members[0], list(chain(*members, *external))
         cache = CallCache(out / CALLS)
         if config.calls is not None:
@@ -124,17 +123,25 @@ def collect_table(
     _print_summary(table, out, calls, json)
 
 
-def _beside_pool(config: PoolConfig) -> PoolConfig:
-    """The models beside a pool, as a pool of their own."""
-    return replace(config, models=config.external, external=())
+_BySeed = list[tuple[Backend, ...]]
 
 
-def _members(pool: PoolConfig, servers: Servers, seeds: int, ray: int = 0) -> list[tuple[Backend, ...]]:
-    """The backends of a pool under each of the seeds."""
+def _everyone(pool: PoolConfig, servers: Servers, seeds: int, ray: int) -> tuple[_BySeed, _BySeed]:
+    """The backends of a pool under each of the seeds, and those of the models beside it."""
     if ray:
-        every, size = over_ray(pool, ray, seeds), len(pool.models)
-        return [every[start : start + size] for start in range(0, len(every), size)]
-    return [tuple(load_backends(pool, servers))] if seeds == 1 else list(load_seeds(pool, seeds, servers))
+        members, size = over_ray(pool, ray, seeds), len(pool.models)
+        by_seed = [members[start : start + size] for start in range(0, len(members), size)]
+        return by_seed, _loaded(pool.external, pool, servers, seeds) if pool.external else []
+    # All at once: what `resident` says is of the memory that all of them share.
+    every, beside = _loaded((*pool.models, *pool.external), pool, servers, seeds), len(pool.external)
+    by_seed = [its[: len(its) - beside] for its in every]
+    return by_seed, [its[len(its) - beside :] for its in every] if beside else []
+
+
+def _loaded(models: tuple[ModelConfig, ...], pool: PoolConfig, servers: Servers, seeds: int) -> _BySeed:
+    """The backends of some of a pool's models that run here or behind endpoints, under each of the seeds."""
+    alone = replace(pool, models=models, external=())
+    return [tuple(load_backends(alone, servers))] if seeds == 1 else list(load_seeds(alone, seeds, servers))
 
 
 def _sizes(config: PoolConfig) -> dict[str, Any]:

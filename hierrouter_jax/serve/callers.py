@@ -156,9 +156,12 @@ class LocalCaller:
     async def _generate(self) -> None:
         """Batches as long as calls wait, of those with the options of the first."""
         while self._waiting:
-            key = self._waiting[0].call.options.key
-            batch = [one for one in self._waiting if one.call.options.key == key]
-            self._waiting = [one for one in self._waiting if one.call.options.key != key]
+            options = self._waiting[0].call.options
+            batch = [one for one in self._waiting if one.call.options.key == options.key]
+            if _draws_anew(options):  # equal prompts of one batch draw alike
+                batch = list({one.call.prompt: one for one in reversed(batch)}.values())
+            taken = set(batch)
+            self._waiting = [one for one in self._waiting if one not in taken]
             batch = [one for one in batch if not one.left.is_set()]
             if not batch:
                 continue
@@ -177,8 +180,16 @@ class LocalCaller:
         options, prompts = batch[0].call.options, [one.call.prompt for one in batch]
         if not isinstance(self._backend, Settable):
             return self._backend.generate(prompts)
-        backend = self._with_options(options.key) if options.fields else self._backend
+        if _draws_anew(options):
+            backend = self._backend.with_settings(options.fields)
+        else:
+            backend = self._with_options(options.key) if options.fields else self._backend
         return backend.generate_watched(prompts, lambda row, text: batch[row].add(text))
+
+
+def _draws_anew(options: Options) -> bool:
+    """Whether the client wants draws, and does not say which: each call then has its own."""
+    return bool(options.fields.get("temperature")) and "seed" not in options.fields
 
 
 class _Waiting:

@@ -1,13 +1,14 @@
 """A GGUF file becomes a folder that can be saved and loaded, and tokens of texts are counted."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from hierrouter_jax.bridge import tokenizers
-from hierrouter_jax.bridge.backends import TransformersBackend
+from hierrouter_jax.bridge.backends.transformers import TransformersBackend
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
 from tests.bridge.conftest import CHARACTERS
@@ -42,8 +43,10 @@ def test_what_is_no_gguf_is_named(model_folder, tmp_path):
         TransformersBackend(config, PoolConfig((config,)))
 
 
-def test_a_gguf_file_becomes_a_folder_with_the_same_weights(tmp_path):
-    path = write_gguf(tmp_path / "model.gguf")
+def test_a_gguf_file_becomes_a_folder_with_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_gguf(tmp_path / "model.gguf")
+    path = Path("~/model.gguf")
     assert tokenizers.write_plain_folder(path, tmp_path / "plain", "float32") == num_parameters(tied=False)
     weights = AutoModelForCausalLM.from_pretrained(tmp_path / "plain").state_dict()
     read = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf").state_dict()

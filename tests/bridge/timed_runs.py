@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes.table import Query
 from tests.bridge.conftest import ProgrammedBackend
 
 SECONDS = 0.02
+PLAIN = HopPrompt()
 
 
 class Sleepy(ProgrammedBackend):
@@ -32,7 +33,9 @@ def pool(*names: str) -> list[Sleepy]:
     return [Sleepy(name, lambda prompt, name=name: f"{name}{len(prompt)}") for name in names]
 
 
-def collected(folder: Path, backends, queries: int = 4, batch_size: int = 2, horizon: int = 2):
+def collected(
+    folder: Path, backends, queries: int = 4, batch_size: int = 2, horizon: int = 2, prompt: HopPrompt = PLAIN
+):
     """One run of a collection, saved."""
     asked = [Query(f"q{row}", f"{'word ' * row}{row}", "task", "a", "test") for row in range(queries)]
     cache = CallCache(folder / "calls.sqlite")
@@ -41,7 +44,7 @@ def collected(folder: Path, backends, queries: int = 4, batch_size: int = 2, hor
         backends,
         HopTree(len(backends), horizon),
         NGramEncoder(size=8),
-        HopPrompt(),
+        prompt,
         one_by_one(exact_match),
         Calls(backends, cache, batch_size),
         progress=False,

@@ -25,7 +25,7 @@ from hierrouter_jax.bridge.backends.refusals import (
     wants_other_limit,
 )
 from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
-from hierrouter_jax.bridge.backends.streaming import Assembly
+from hierrouter_jax.bridge.backends.streaming import BROKEN_OFF, Assembly
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
 
@@ -172,7 +172,7 @@ class EndpointClient:
                     if (piece := assembly.add(chunk)) is not None:
                         yield piece
                 answer = assembly.answer()
-            except (APIError, OSError, TimeoutError, ValueError) as error:
+            except BROKEN_OFF as error:
                 answer = Failure(f"{self._endpoint.base_url} broke off its response ({error})", "away")
             finally:
                 await opened.close()
@@ -264,9 +264,8 @@ class EndpointClient:
 
     async def _before_sending(self, request: Any) -> None:
         """Keep out of every request what OPENAI_* variables hold that nobody named."""
-        if not self._key:
-            for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
-                request.headers.pop(name, None)
+        for name in ("OpenAI-Organization", "OpenAI-Project", *(() if self._key else ("Authorization",))):
+            request.headers.pop(name, None)
 
 
 def _without(request: dict[str, Any], left_out: set[str], limit_name: str) -> dict[str, Any]:

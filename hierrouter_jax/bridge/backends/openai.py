@@ -16,7 +16,7 @@ from hierrouter_jax.bridge.pool.source import description, reach
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_messages, as_text, cut, digest_of_call
 from hierrouter_jax.bridge.servers import Servers
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.table import Prompt
 
 
@@ -139,12 +139,21 @@ class OpenAIBackend:
 
         Raises:
           NoTokenizer: if it has none.
+          InputError: if that has no chat template where one is asked for, or it refuses the turns.
         """
-        if self.config.chat:
-            templated = self._tokenizer.apply_chat_template
-            chats = (templated(self._messages(prompt), add_generation_prompt=True) for prompt in prompts)
-            return [chat["input_ids"] for chat in chats]
-        return [self._tokenizer(as_text(prompt))["input_ids"] for prompt in prompts]
+        tokenizer = self._tokenizer
+        if not self.config.chat:
+            return [tokenizer(as_text(prompt))["input_ids"] for prompt in prompts]
+        try:
+            chats = [
+                tokenizer.apply_chat_template(self._messages(prompt), add_generation_prompt=True) for prompt in prompts
+            ]
+        except Exception as error:  # a template is a program of the model's makers, and can fail in any way
+            raise InputError(
+                f"model {self.name!r}: the chat template of {self.config.source}, which its tokens are counted with, "
+                f"renders no prompt ({reason_of(error)})"
+            ) from error
+        return [chat["input_ids"] for chat in chats]
 
     def request(self, prompt: Prompt) -> dict[str, Any]:
         """The fields of a call, as the client takes them."""

@@ -48,7 +48,7 @@ class Retries:
           headers: HTTP headers of the answer.
         """
         advice = headers.get("x-should-retry", "")
-        passing = status is None or status in (408, 409, 429) or status >= 500
+        passing = status is None or status in _PASSING or status >= 500
         if advice == "false":
             self.declined = passing
             return False

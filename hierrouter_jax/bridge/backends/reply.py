@@ -173,8 +173,20 @@ def _choice(content: Any) -> tuple[str, str | None, float | None, tuple[dict[str
     return whole_text(text), choice.finish_reason, _logprob(content.get("logprobs")), calls
 
 
+def content_text(content: Any, refusal: Any = None) -> str:
+    """The text of a message, or of a part of a streamed one; chunks of it are joined, those of reasoning left out.
+
+    Args:
+      content: content of the message, in whatever layout it came.
+      refusal: refusal of the message, which is its text where there is no other.
+
+    Raises:
+      Unreadable: if they are in no layout that is known.
+    """
+    return _content(_valid(_Message, {"content": content, "refusal": refusal}, "choices.0.message"))
+
+
 def _content(message: _Message) -> str:
-    """The text of a message; chunks of it are joined, those of reasoning left out."""
     content = message.content
     if content is None:
         return message.refusal or ""

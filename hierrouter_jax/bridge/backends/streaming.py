@@ -4,8 +4,13 @@ import json
 import time
 from typing import Any
 
+from openai import APIError
+
 from hierrouter_jax.bridge.backends.interface import Failure, Generation, Piece
-from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
+from hierrouter_jax.bridge.backends.reply import Unreadable, content_text, read_reply, whole_text
+
+# What reading a stream raises that breaks off or is no completion: the client's types hold whatever the endpoint sent.
+BROKEN_OFF = (APIError, OSError, TimeoutError, ValueError, TypeError, AttributeError, RecursionError, Unreadable)
 
 
 class Assembly:
@@ -29,6 +34,9 @@ class Assembly:
 
         Args:
           chunk: chunk of `openai`'s types, of a chat or of a completion.
+
+        Raises:
+          Unreadable, TypeError, AttributeError: if it is neither, whatever type it has.
         """
         self._usage = chunk.usage or self._usage
         choice = next(iter(chunk.choices or ()), None)
@@ -36,7 +44,8 @@ class Assembly:
             return None
         self._reason = choice.finish_reason or self._reason
         delta = getattr(choice, "delta", None)
-        text = whole_text((getattr(choice, "text", "") if delta is None else delta.content) or "")
+        said = (getattr(choice, "text", None),) if delta is None else (delta.content or None, delta.refusal)
+        text = whole_text(content_text(*said))
         calls = [call.model_dump(exclude_none=True) for call in getattr(delta, "tool_calls", None) or ()]
         for call in calls:
             self._add_call(call)

@@ -59,9 +59,6 @@ class ChatTemplate:
             ) from error
 
 
-__all__ = ["TransformersBackend", "loading"]
-
-
 class TransformersBackend:
     """A causal model whose weights run here, on the GPU where there is one.
 
@@ -141,7 +138,11 @@ class TransformersBackend:
         return [generations[row] for row in range(len(prompts))]
 
     def with_settings(self, fields: Mapping[str, Any]) -> "TransformersBackend":
-        """The same weights with other settings; see `Settable`. Draws without a seed are of no other call's."""
+        """The same weights with other settings; see `Settable`.
+
+        Without a seed, draws at the member's own temperature follow from its own seed; at any other one from a seed
+        that is drawn here, so that each backend which this returns draws for itself.
+        """
         own = self._config.sampling
         temperature = fields.get("temperature", own.temperature)
         sampling = Sampling()
@@ -165,7 +166,7 @@ class TransformersBackend:
 
     def _share_batch(self, rows: list[int], tokens: list[list[int]]) -> list[int]:
         """The first of the rows, in order of length, that can be one batch."""
-        sharing = self._weights.get(self._config, self._tokenizer, self.size.parameters).sharing
+        sharing = self._weights.get(self._config, self._tokenizer, self._stored).sharing
         if sharing == "any":
             return rows
         return [row for row in rows if len(tokens[row]) == len(tokens[rows[0]])] if sharing == "equal" else rows[:1]
@@ -208,7 +209,8 @@ class TransformersBackend:
         for row, length in zip(written.tolist(), lengths, strict=True):
             ended = row[length - 1] in loaded.eos
             responses.append(row[: length - ended])
-            reasons.append("stop" if ended else "length")
+            # A row that ends early met a stop string, be it of a special token, which the text does not show.
+            reasons.append("stop" if ended or length < self.max_new_tokens else "length")
         texts = self._tokenizer.batch_decode(responses, skip_special_tokens=True)
         shares = (time.perf_counter() - started) / len(prompts)
         generations = []

@@ -146,6 +146,14 @@ class Meter:
         if answers and not self._under_way:
             self._busy += now - self._busy_since
 
+    def give_up(self, backend: Backend) -> None:
+        """Count no call of a backend as under way any more, as nobody waits for those that are."""
+        lost = [key for key in self._under_way if key[0] == backend.identity]
+        for key in lost:
+            del self._under_way[key]
+        if lost and not self._under_way:
+            self._busy += self._clock() - self._busy_since
+
     def _go_on(self, now: float) -> None:
         if self._paused_since is not None:
             self._start += now - self._paused_since

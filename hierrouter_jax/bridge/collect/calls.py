@@ -97,12 +97,13 @@ class Calls:
         known |= self._under_other_limits(backend, [prompt for prompt in prompts if prompt not in known])
         yield {**known, **failed}, False
         fresh = sorted((prompt for prompt, key in keys.items() if key not in self._asked), key=_length)
-        self._asked.update(keys.values())
         chunks = (fresh[start : start + self._batch_size] for start in range(0, len(fresh), self._batch_size))
-        batches = [batch for chunk in chunks if (batch := [prompt for prompt in chunk if prompt not in known])]
+        over = known.keys() | failed.keys()
+        batches = [batch for chunk in chunks if (batch := [prompt for prompt in chunk if prompt not in over])]
         if batches:
             for answers in self._call(backend, batches):
                 yield answers, True
+        self._asked.update(keys.values())  # not before: a pass that was stopped on the way asks for the rest again
 
     def _under_other_limits(self, backend: Backend, prompts: Sequence[Prompt]) -> Answers:
         """Responses that the same model gave with another `max_new_tokens`, and that it would give again."""
@@ -123,10 +124,15 @@ class Calls:
         again = self.cache.failed(identity, [prompt for batch in batches for prompt in batch])
         parts = drive(backend, batches, self._doubts[identity], _Gate(self, backend), again)
         ends_well = Interruption() if isinstance(backend, Streaming) else nullcontext()
-        with ends_well as self._interruption, closing(parts):
-            for answers in parts:
-                self._keep(backend, answers)
-                yield answers
+        try:
+            with ends_well as self._interruption, closing(parts):
+                for answers in parts:
+                    self._keep(backend, answers)
+                    yield answers
+        except BaseException:  # what was under way is given up, and asked for anew by whoever goes on
+            del self._doubts[identity]
+            self.meter.give_up(backend)
+            raise
         self.check_not_down()
 
     def _keep(self, backend: Backend, answers: Answers) -> None:

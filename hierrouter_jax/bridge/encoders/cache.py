@@ -45,8 +45,9 @@ class EmbeddingCache:
                 by_key = {_key(identity, text): text for text in texts[start : start + _ROWS_AT_ONCE]}
                 marks = ", ".join("?" * len(by_key))
                 rows = self._connection.execute(f"SELECT * FROM texts WHERE key IN ({marks})", [*by_key])
-                checked = checked_rows(self._path, "texts", rows)
-                known |= {by_key[key]: np.frombuffer(vector, dtype=_DTYPE) for key, vector in checked}
+                for key, vector in checked_rows(self._path, "texts", rows):
+                    if key in by_key:  # a broken index gives rows of other keys
+                        known[by_key[key]] = np.frombuffer(vector, dtype=_DTYPE)
         return known
 
     def put_many(self, identity: str, embeddings: Mapping[str, Float[np.ndarray, " H"]]) -> None:

@@ -14,7 +14,7 @@ from transformers import AutoModel
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import PartsEncoder, Truncation, check_parts, check_truncation, keep_ends
 from hierrouter_jax.bridge.pool import resolve_commit, resolve_source
-from hierrouter_jax.bridge.pretrained import from_pretrained, loading, padding_tokenizer
+from hierrouter_jax.bridge.pretrained import check_dtype, from_pretrained, loading, padding_tokenizer
 from hierrouter_jax.errors import InputError
 
 
@@ -100,8 +100,7 @@ class MeanPooled:
         check_truncation(truncation)
         if max_tokens < 2:
             raise InputError(f"max_tokens is {max_tokens}, but must be at least 2")
-        if dtype not in ("float32", "bfloat16", "float16"):
-            raise InputError(f"dtype is {dtype!r}, but must be float32, bfloat16 or float16")
+        check_dtype(dtype)
         self._max_tokens, self._truncation = max_tokens, truncation
         path = resolve_source(source)
         with loading("encoder", source):

@@ -176,7 +176,7 @@ def forecast_collection(
     def forecast(model: ModelConfig, hop: int, stage: int) -> CallsForecast:
         size, layout = sizes[model.name], pool.prompt.of(model.name)
         shown, nodes = layout.shown(stage), len(pool.models) ** stage
-        routes = nodes if shown or not stage else 1  # who reads the query alone is asked once
+        routes = nodes if shown or not stage else 0  # who reads the query alone was asked at the first hop
         expanded = nodes if trees is None else trees.expanded[stage]
         grown = min(routes, expanded)
         bare = _prompt_tokens(questions, layout, pool.models, stage, counters[model.name])
@@ -198,7 +198,8 @@ def forecast_collection(
             load(calls, [caps for _ in shown], longest),
         )
         unsure = round(float(partly.sum()))
-        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * _least_prompts(pool, shown)
+        least = min(routes, _least_prompts(pool, shown))
+        fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * least
         most = (questions.distinct - unsure) * routes + unsure * grown
         hops = (questions.total - partial) * nodes + partial * expanded
         return CallsForecast(hop, model.name, hops, fewest, most, most * share, *loads)
@@ -216,12 +217,13 @@ def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]
     last = {
         model.name: max((c.hop for c in measured.calls if c.model == model.name), default=0) for model in pool.models
     }
+    until = {model.name: horizon if pool.prompt.of(model.name).shown(1) else 1 for model in pool.models}
     notes = [
         f"{name}: calls after hop {hop} were not measured, and are taken to be as there"
         if hop
         else f"{name}: no call was timed, so that its lengths and hours are assumed"
         for name, hop in last.items()
-        if hop < horizon
+        if hop < until[name]
     ]
     timed = {calls.model for calls in measured.calls}
     return notes + [

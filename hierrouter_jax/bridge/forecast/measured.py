@@ -11,6 +11,7 @@ import numpy as np
 from hierrouter_jax.bridge.collect.summary import TIMING, Block, read_timing
 from hierrouter_jax.bridge.forecast.assumptions import Assumptions
 from hierrouter_jax.bridge.pool import PoolConfig
+from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -26,7 +27,7 @@ class MeasuredCalls:
       hop: place on the route, from 1; 0 of a model beside the pool.
       model: name of the model.
       hops: number of nodes that the calls filled.
-      calls: number of distinct calls among them.
+      calls: number of distinct calls among them that no earlier hop had made.
       response_tokens: mean tokens of a response, by task.
       mean_tokens: mean tokens of a response over all hops.
       timed: number of calls whose time is known.
@@ -107,36 +108,42 @@ def read_measured(folder: Path, pool: PoolConfig) -> Measured:
                 f"{folder}: model {model.name!r} was measured with max_new_tokens {limits[model.name]}, but has "
                 f"{model.max_new_tokens} in the pool"
             )
-    shown = "{model}" in pool.prompt.response
-    timed = _calls(table, times, shown) + ([] if beside is None else _calls(beside, times, shown, beside=True))
+    timed = _calls(table, times, pool.prompt)
+    timed += [] if beside is None else _calls(beside, times, pool.prompt, beside=True)
     if not timed:
         raise InputError(f"{folder / TIMING}: holds no time of any call of the table")
     return Measured(str(folder), table.num_queries, tuple(timed))
 
 
 def _calls(
-    table: OutcomeTable, times: Mapping[tuple[int, str], Block], named: bool, beside: bool = False
+    table: OutcomeTable, times: Mapping[tuple[int, str], Block], prompt: HopPrompt, beside: bool = False
 ) -> list[MeasuredCalls]:
-    """The calls of every model at every hop that was timed."""
-    timed = []
+    """The calls of every model at every hop that was timed: nodes whose prompts show the same are one call."""
+    timed, known = [], defaultdict(set)
+    named, numbered = (mark in prompt.response for mark in ("{model}", "{number}"))
     for hop in range(1, table.tree.horizon + 1):
         for model, name in enumerate(table.model_names):
             block = times.get((hop, name))
             nodes = range(table.tree.num_nodes)[table.tree.stage_slice(hop)][model :: table.tree.num_models]
             prompts, lengths, hops = set(), defaultdict(list), 0
+            shown = prompt.of(name).shown(hop - 1)
+            places = tuple(shown) if numbered else ()
             for node in nodes:
-                before = list(table.tree.path(node))[:-1]
+                before = list(table.tree.path(node))[shown.start : -1]
                 for row in np.flatnonzero(table.available[:, node]).tolist():
                     query, hops = table.queries[row], hops + 1
-                    route = table.tree.route(node)[:-1] if named else ()
-                    prompts.add((query.text, query.shots, route, tuple(table.response[row, before].tolist())))
+                    who = table.tree.route(node)[shown.start : -1] if named else ()
+                    responses = tuple(table.response[row, before].tolist())
+                    prompts.add((query.text, query.shots, places, who, responses))
                     lengths[query.task].append(int(table.tokens_out[row, node]))
+            fresh = len(prompts - known[name])
+            known[name] |= prompts
             if block is None or not hops or not block.calls or block.seconds <= 0:
                 continue
             means = {task: float(np.mean(tokens)) for task, tokens in lengths.items()}
             mean = float(np.mean(np.concatenate([*lengths.values()])))
             took = block.calls, block.seconds, block.tokens_in, block.tokens_out
-            timed.append(MeasuredCalls(BESIDE if beside else hop, name, hops, len(prompts), means, mean, *took))
+            timed.append(MeasuredCalls(BESIDE if beside else hop, name, hops, fresh, means, mean, *took))
     return timed
 
 

@@ -250,7 +250,7 @@ class Servers:
         assert endpoint is not None  # the member has a command
         where = resolve_source(config.source) if config.source else ""
         program, *arguments = (str(argument).replace("{source}", where) for argument in endpoint.command)
-        path = shutil.which(str(Path(program).expanduser()))
+        path = shutil.which(os.path.expanduser(program))  # a Path would drop the ./ of ./serve.sh
         if path is None:
             raise InputError(f"model {config.name!r}: endpoint.command: {program!r} is no program on this machine")
         command = (path, *arguments)

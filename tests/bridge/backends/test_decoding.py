@@ -9,13 +9,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
-from hierrouter_jax.bridge.backends.decoding import draws, sample
+from hierrouter_jax.bridge.backends import decoding, load_backends
+from hierrouter_jax.bridge.backends.decoding import NOTHING, draws, sample
+from hierrouter_jax.bridge.backends.transformers import TransformersBackend
 from hierrouter_jax.bridge.backends.transformers import decode as real_decode
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.bridge.prompts import cut, digest_of_call
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Turn
+from tests.bridge.conftest import CHARACTERS
 
 PROMPTS = [f"{'ab? c' * (row % 4)}{row}\n" for row in range(9)]
 TEMPLATE = (
@@ -101,6 +103,15 @@ def test_a_stop_string_ends_a_response_and_is_cut_off(folder, fast, monkeypatch)
         assert after.text == text
         assert after.finish_reason == ("stop" if found else before.finish_reason)
         assert after.tokens_out == (len(text) + len(stop) if found else before.tokens_out)
+
+
+def test_a_stop_string_that_is_a_special_token_ends_a_response_too(folder, monkeypatch):
+    """The text leaves such a token out, so that nothing is cut off; a row that runs to the limit has met none."""
+    written = torch.tensor([[40, 1, NOTHING], [40, 40, 40]])
+    monkeypatch.setattr("hierrouter_jax.bridge.backends.transformers.decode", lambda *_: (written, torch.zeros(2)))
+    answers = backend(folder, max_new_tokens=3, stop=("<unk>",)).generate(["a", "b"])
+    letter = CHARACTERS[40]
+    assert [answer[:4] for answer in answers] == [(letter, 1, 2, "stop"), (3 * letter, 1, 3, "length")]
 
 
 def test_memory_that_does_not_suffice_halves_the_batch_for_good(folder, monkeypatch):

@@ -132,6 +132,14 @@ def test_without_a_variable_no_key_is_sent_not_even_that_of_another_service(serv
     assert "somebody-else" not in repr(server.asked[0].headers)
 
 
+def test_with_a_key_of_ones_own_nothing_of_another_service_is_sent(server, monkeypatch):
+    for name, value in (("OPENAI_ORG_ID", "org"), ("OPENAI_PROJECT_ID", "project"), ("MY_KEY", "sk-mine")):
+        monkeypatch.setenv(name, value if name == "MY_KEY" else f"{value}-of-somebody-else")
+    backend(server, {"api_key_env": "MY_KEY"}).generate(["a"])
+    assert server.asked[0].headers["authorization"] == "Bearer sk-mine"
+    assert "somebody-else" not in repr(server.asked[0].headers)
+
+
 def test_it_may_be_called_inside_a_running_event_loop(server):
     async def ask() -> str:
         return backend(server).generate(["a"])[0].text

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hierrouter_jax.bridge.backends import TransformersBackend, load_backends
+from hierrouter_jax.bridge.backends import load_backends
+from hierrouter_jax.bridge.backends.transformers import TransformersBackend
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.errors import InputError
 

@@ -1,10 +1,11 @@
 """Calling an endpoint: what is sent, what is read, what is retried, what stops a run, and that no key is ever told."""
 
 import json
+import shutil
 
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure
+from hierrouter_jax.bridge.backends import Failure, NoTokenizer
 from hierrouter_jax.bridge.backends.drive import FIRST_CALLS
 from hierrouter_jax.bridge.pool import Sampling
 from hierrouter_jax.errors import InputError
@@ -165,6 +166,19 @@ def test_tokens_are_counted_by_the_source(server, model_folder):
     with pytest.raises(InputError, match="model 'model': to fit a budget or a context window"):
         backend(server).count_tokens(["abc"])
     assert not server.asked
+
+
+@pytest.mark.parametrize("template", [None, "{{ raise_exception('no system') }}", "{{ 1 / 0 }}"])
+def test_a_template_that_renders_no_prompt_is_one_sentence(server, model_folder, tmp_path, template):
+    shutil.copytree(model_folder(), tmp_path / "model")
+    if template is not None:
+        (tmp_path / "model" / "chat_template.jinja").write_text(template)
+    counting = backend(server, source=str(tmp_path / "model"), chat=True, system="Be brief.")
+    with pytest.raises(InputError, match=rf"^model 'model': the chat template of {tmp_path / 'model'}, .*") as caught:
+        counting.count_tokens(["abc"])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(NoTokenizer):
+        backend(server, chat=True).count_tokens(["abc"])
 
 
 def test_the_identity_can_be_read(server):

@@ -15,8 +15,9 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
+from hierrouter_jax.bridge.backends import decoding, load_backends
 from hierrouter_jax.bridge.backends import transformers as backend_module
+from hierrouter_jax.bridge.backends.transformers import TransformersBackend
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from tests.bridge.conftest import CHARACTERS
 

@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from hierrouter_jax.bridge.backends import TransformersBackend, decoding, load_backends
+from hierrouter_jax.bridge.backends import decoding, load_backends
 from hierrouter_jax.bridge.backends.decoding import NOTHING, Decoding
+from hierrouter_jax.bridge.backends.transformers import TransformersBackend
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import as_messages
 from hierrouter_jax.errors import InputError

@@ -71,12 +71,14 @@ def test_a_model_on_a_map_of_devices_is_alone_when_it_is_loaded(loads, fitting):
     assert ask(kept, "c", device_map="auto") == "c"
 
 
+@pytest.mark.parametrize("size_from", [None, {"tie_word_embeddings": True}])
 @pytest.mark.parametrize(("missing", "loaded"), [(0, 2), (1, 1)])
-def test_members_say_how_large_they_are(model_folder, missing, loaded):
-    """Real models: beside the first there is room for the second's bytes, or for one less."""
+def test_members_say_how_large_they_are(model_folder, missing, loaded, size_from):
+    """Real models: beside the first there is room for the second's bytes, or for one less, however it is to count."""
     members = [ModelConfig(str(seed), str(model_folder(seed=seed)), 8, base_rate=1.0) for seed in (0, 1)]
+    alone = load_backend(members[0], PoolConfig(tuple(members)))
+    members = [replace(member, size_from=size_from) for member in members]
     pool = PoolConfig(tuple(members), resident="fit")
-    alone = load_backend(members[0], replace(pool, resident=True))
     kept = Weights("fit", lambda: (4 * alone.parameters - missing, 0))
     first, second = (load_backend(member, pool, kept) for member in members)
     assert not kept._loaded

@@ -80,6 +80,22 @@ def test_the_largest_charges_of_calls_under_way_count(pair):
     meter.begin(pair[0], ["ccccc"])
 
 
+def test_calls_that_are_given_up_are_no_longer_under_way(pair):
+    """Their largest charges would otherwise keep a later pass from beginning any call, for ever."""
+    now = [0.0]
+    meter = Meter(pair, CallCache(None), Budget(max_cost=260), clock=lambda: now[0])
+    for backend in pair:
+        meter.begin(backend, ["aaaaa"])
+    now[0] = 3.0
+    meter.give_up(pair[0])
+    assert meter.under_way == 1
+    meter.give_up(pair[1])
+    now[0] = 9.0
+    assert (meter.under_way, meter.seconds, meter.total) == (0, 3.0, 0.0)
+    meter.begin(pair[0], ["aaaaa"])
+    meter.begin(pair[0], ["bbbbb"])
+
+
 def test_a_failed_call_without_a_tokenizer_is_charged_an_estimate(run_pair, pair):
     """The prompt of the failing call has 21 characters, so it counts as 6 tokens."""
 

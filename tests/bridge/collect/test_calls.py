@@ -16,6 +16,7 @@ from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.outcomes.table import Query
+from tests.bridge.collect.conftest import failing
 from tests.bridge.collect.streaming import AT_ONCE, digest, pool, table_of
 from tests.bridge.endpoints import Asked, Reply, completion
 from tests.bridge.replies import mutated
@@ -161,6 +162,39 @@ def test_a_local_model_pauses_between_batches(programmed, tmp_path):
                 (tmp_path / "pause").unlink()
     assert [len(batch) for batch in backend.asked] == [5, 5, 2]
     assert waited == 2
+
+
+@pytest.mark.parametrize("by_model", [True, False])
+def test_a_pass_that_was_stopped_is_gone_on_with(programmed, killed, by_model):
+    """By the model, which dies at its second batch of two, or by a reader who leaves after the first."""
+    backend = programmed("local", lambda prompt: "x")
+    calls, made = Calls([backend], CallCache(None), batch_size=2), {}
+    if by_model:
+        backend.survives = 1
+        with pytest.raises(killed):
+            list(calls.ask(backend, PROMPTS[:6]))
+        backend.survives = float("inf")
+    else:
+        left = calls.ask(backend, PROMPTS[:6])
+        assert [called for _, called in (next(left), next(left))] == [False, True]
+    assert calls.meter.under_way == 0
+    for answers, _ in calls.ask(backend, PROMPTS[:6]):
+        made |= answers
+    assert made.keys() == set(PROMPTS[:6])
+    assert [len(batch) for batch in backend.asked] == [2, 2, 2]
+
+
+def test_a_call_that_failed_before_the_stop_is_not_made_again(programmed, killed):
+    backend = programmed("local", lambda prompt: "x")
+    failing([backend], PROMPTS[0])
+    backend.survives, calls = 1, Calls([backend], CallCache(None), batch_size=2)
+    with pytest.raises(killed):
+        list(calls.ask(backend, PROMPTS[:4]))
+    backend.survives = float("inf")
+    parts = [answers for answers, _ in calls.ask(backend, PROMPTS[:4])]
+    assert backend.asked == [PROMPTS[:2], PROMPTS[2:4]]
+    assert [sorted(part) for part in parts] == [PROMPTS[:2], PROMPTS[2:4]]
+    assert isinstance(parts[0][PROMPTS[0]], Failure)
 
 
 def test_a_collection_over_mutated_replies_makes_a_table_that_later_runs_read(server, tmp_path):

@@ -1,8 +1,10 @@
 """`hierrouter collect` with programmed models: exit codes, models beside the pool, and what inspect says of it."""
 
+from weakref import ref
+
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure
+from hierrouter_jax.bridge.backends import Failure, weights
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.store import load_external, load_table
@@ -73,3 +75,32 @@ def test_failures_that_are_kept_are_told_by_inspect(collect, tmp_path, capsys):
 def test_a_table_needs_a_folder(collect, tmp_path, capsys):
     assert main(["collect", "--queries", str(tmp_path / "queries.csv"), "--pool", str(tmp_path / "pool.yaml")]) == 2
     assert "--out is missing" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("resident", "sources", "loaded_before"),
+    [("false", (0, 1), [0, 0]), ("true", (0, 1), [0, 1]), ("true", (0, 0), [0])],
+)
+def test_models_beside_the_pool_share_its_memory(model_folder, tmp_path, monkeypatch, resident, sources, loaded_before):
+    """One model at a time: the member is freed before the one beside it is loaded. Equal weights are loaded once."""
+    load, loaded, alive = weights._load, [], []
+
+    def watched(config, tokenizer):
+        alive.append(sum(model() is not None for model in loaded))
+        made = load(config, tokenizer)
+        loaded.append(ref(made))
+        return made
+
+    monkeypatch.setattr(weights, "_load", watched)
+    a, b = (
+        f"{{name: {name}, source: '{model_folder(seed=seed)}', max_new_tokens: 4, base_rate: 1}}"
+        for name, seed in zip("ab", sources, strict=True)
+    )
+    (tmp_path / "pool.yaml").write_text(f"resident: {resident}\nmodels: [{a}]\nexternal: [{b}]\n")
+    (tmp_path / "queries.csv").write_text(QUERIES)
+    where = ["--pool", str(tmp_path / "pool.yaml"), "--queries", str(tmp_path / "queries.csv"), "--horizon", "1"]
+    assert main(["collect", str(tmp_path / "table"), *where]) == 0
+    assert alive == loaded_before
+    beside = load_external(tmp_path / "table")
+    assert beside is not None
+    assert (load_table(tmp_path / "table").model_names, beside.model_names) == (("a",), ("b",))

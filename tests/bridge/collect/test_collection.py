@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.bridge.cache import CallCache
-from hierrouter_jax.bridge.collect import CallsFailed, collect
+from hierrouter_jax.bridge.collect import Calls, CallsFailed, Collection, collect
 from hierrouter_jax.bridge.grading import Verdict, exact_match, one_by_one
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
@@ -92,6 +92,17 @@ def test_a_killed_collection_goes_on_where_it_was(run, backends, killed, program
     assert resumed.settings == whole.settings
     np.testing.assert_array_equal(resumed.context_embedding, whole.context_embedding)
     np.testing.assert_array_equal(resumed.cost, whole.cost)
+
+
+def test_a_collection_that_was_stopped_leaves_no_holes_when_it_is_asked_again(queries, backends, encoder, killed):
+    calls = Calls(backends, CallCache(None), batch_size=2)
+    grader = one_by_one(exact_match)
+    collection = Collection(queries, backends, TREE, encoder, HopPrompt(), grader, calls, progress=False)
+    backends[1].survives = 1
+    with pytest.raises(killed):
+        collection.table()
+    backends[1].survives = float("inf")
+    assert collection.table().available.all()
 
 
 def test_a_finished_collection_costs_nothing_again(run, backends):

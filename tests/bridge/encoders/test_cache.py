@@ -10,6 +10,7 @@ from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.neural import MeanPooled
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Context
+from tests.bridge.test_cache import BrokenIndex
 
 
 def test_a_second_encoder_embeds_nothing_that_is_in_the_cache(model_folder, tmp_path, monkeypatch):
@@ -46,3 +47,10 @@ def test_vectors_are_kept_by_model_and_text(tmp_path):
     }
     assert again.get_many("other", ["a"]) == {}
     assert again.num_texts == 2
+
+
+def test_a_broken_index_gives_no_vector_that_was_not_sought(tmp_path):
+    cache = EmbeddingCache(tmp_path / "embeddings.sqlite")
+    cache.put_many("m", {"a": np.array([1.5], dtype=np.float32), "b": np.array([3.0], dtype=np.float32)})
+    cache._connection = BrokenIndex(cache._connection)
+    assert {text: vector.tolist() for text, vector in cache.get_many("m", ["b", "never"]).items()} == {"b": [3.0]}

@@ -20,6 +20,7 @@ from hierrouter_jax.bridge.forecast import (
 from hierrouter_jax.bridge.forecast.measured import Work, seconds
 from hierrouter_jax.bridge.forecast.sizes import pool_size, template_tokens
 from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
+from hierrouter_jax.bridge.prompts import HopPrompt, OwnPrompt
 from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.forecast import print_forecast
 from hierrouter_jax.cli.main import main
@@ -135,6 +136,29 @@ def test_responses_that_are_alike_share_calls(tmp_path):
     collected(tmp_path, backends, queries=3)
     measured = read_measured(tmp_path, POOL)
     assert [(one.hop, one.calls_per_hop) for one in measured.calls] == [(1, 1.0), (1, 1.0), (2, 0.5), (2, 0.5)]
+
+
+LAYOUTS = [
+    HopPrompt(responses="last"),
+    HopPrompt(responses="last", response="{number}. {response}"),
+    HopPrompt(responses="none"),
+    HopPrompt(members={"b": OwnPrompt(fresh="a")}),
+]
+
+
+@pytest.mark.parametrize("prompt", LAYOUTS)
+def test_calls_are_those_whose_prompts_show_something_else(tmp_path, prompt):
+    """As many as the collection made, which answers equal prompts from its cache, be they of an earlier hop."""
+    backends = pool("a", "b")
+    backends[0]._rule = lambda prompt: "same"
+    collected(tmp_path, backends, queries=2, horizon=3, prompt=prompt)
+    blocks = {(block.hop, block.model): block.calls for block in read_timing(tmp_path / "timing.json")}
+    measured = read_measured(tmp_path, replace(POOL, prompt=prompt))
+    assert {(one.hop, one.model): one.calls for one in measured.calls} == {key: n for key, n in blocks.items() if n}
+    forecast = forecast_collection(
+        query_questions(queries(2)), replace(POOL, prompt=prompt), 3, TAKEN, measured=measured
+    )
+    assert not any("not measured" in note for note in forecast.notes)
 
 
 def test_the_forecast_of_a_larger_collection_is_near_what_it_takes(tmp_path):

@@ -52,18 +52,22 @@ def test_calls_by_hand():
     assert forecast.calls[2].expected.tokens_in == 16 * (3 + 1 + 10 + 1)
 
 
-def test_a_control_is_called_once_a_question_and_reads_no_response():
+def test_a_control_is_called_once_a_question_and_then_known():
     pool = replace(POOL, prompt=HopPrompt(members={"b": OwnPrompt(fresh="a")}))
     forecast = forecast_collection(query_questions(asked(test=3)), pool, 3, TAKEN)
     assert [(call.hop, call.model, call.hops, call.fewest, call.most) for call in forecast.calls] == [
         (1, "a", 3, 3, 3),
         (1, "b", 3, 3, 3),
         (2, "a", 6, 3, 6),
-        (2, "b", 6, 3, 3),
+        (2, "b", 6, 0, 0),
         (3, "a", 12, 3, 12),
-        (3, "b", 12, 3, 3),
+        (3, "b", 12, 0, 0),
     ]
-    assert forecast.calls[5].expected.tokens_in == 3 * (3 + 1)
+    assert forecast.total("b")["expected"]["tokens_in"] == 3 * (3 + 1)
+    alone = forecast_collection(
+        query_questions(asked(test=3)), replace(POOL, prompt=HopPrompt(responses="none")), 3, TAKEN
+    )
+    assert alone.total()["most"] == alone.total()["fewest"] == 2 * 3
 
 
 def test_under_three_seeds_there_are_three_times_the_calls():

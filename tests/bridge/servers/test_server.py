@@ -63,6 +63,18 @@ def test_placeholders_stand_for_the_port_and_where_the_source_lies(tmp_path, mon
         assert Endpoint(model="{source}", weights="w", command=("x", "{port}")).at(7, "/there").model == "/there"
 
 
+@pytest.mark.parametrize("program", ["./serve.sh", "~/serve.sh"])
+def test_a_program_may_lie_in_this_folder_or_at_home(tmp_path, monkeypatch, program):
+    (tmp_path / "serve.sh").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    endpoint = Endpoint(model="m", weights="w", command=(program, "{port}"))
+    config = ModelConfig("model", max_new_tokens=9, kind="openai", endpoint=endpoint, base_rate=1.0)
+    with Servers(tmp_path / "servers") as servers:
+        _, server = servers.serve(config)
+    assert server._command[0] in ("./serve.sh", str(tmp_path / "serve.sh"))
+
+
 def test_an_identity_holds_no_port(tmp_path):
     identities = set()
     for _ in range(2):
