@@ -23,7 +23,6 @@ from hierrouter_jax.bundle_checks import (
     check_reduction,
     check_weights,
     read_header,
-    read_tensors,
 )
 from hierrouter_jax.bundle_logits import (
     ENSEMBLE,
@@ -36,7 +35,7 @@ from hierrouter_jax.bundle_logits import (
     policy_logits,
 )
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import read_json, replacing, write_json, write_text
+from hierrouter_jax.files import read_json, read_tensors, replacing, write_json, write_text
 from hierrouter_jax.outcomes.ties import first_best, price_order
 from hierrouter_jax.sums import begin_anew
 
@@ -253,10 +252,10 @@ class PolicyBundle(PolicyFields):
         data = read_json(path)
         if not isinstance(data, dict):
             raise InputError(f"{path}: is {shorten(repr(data), 60)}, but must hold fields (name: value)")
-        version = data.get("schema_version")
-        if version not in range(SCHEMA_VERSION, KIND_SCHEMA_VERSION + 1) or isinstance(version, bool | float):
-            newer = "; a newer hierrouter_jax wrote it" if type(version) is int and version > 3 else ""
-            raise InputError(f"{path}: schema_version is {version!r}, but this version reads 1 to 3{newer}")
+        version, first, last = data.get("schema_version"), SCHEMA_VERSION, KIND_SCHEMA_VERSION
+        if version not in range(first, last + 1) or isinstance(version, bool | float):
+            newer = "; a newer hierrouter_jax wrote it" if type(version) is int and version > last else ""
+            raise InputError(f"{path}: schema_version is {version!r}, but this version reads {first} to {last}{newer}")
         header, tensors = read_header(data, path), read_tensors(folder / WEIGHTS)
         try:
             if version == PRIOR_SCHEMA_VERSION and PRIOR[0] not in tensors:

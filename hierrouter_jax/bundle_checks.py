@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from hierrouter_jax.bundle_logits import ENSEMBLE, KINDS, LINEAR, MEMBER, NETWORK, PRIOR, VALUE, networks
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.pricing import PricedModel
-from hierrouter_jax.sums import check_sum
 
 ACTIVATION = "tanh"
 CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
@@ -104,23 +101,6 @@ def read_header(data: Any, path: Path) -> Header:
     """
     known = {field.name for field in fields(Header)}
     return from_dict(Header, {name: value for name, value in data.items() if name in known}, path)
-
-
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file.
-
-    Raises:
-      InputError: if it is missing, none, or not what its folder's sums list.
-    """
-    check_sum(path)
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from None
 
 
 def check_fields(policy: PolicyFields) -> None:

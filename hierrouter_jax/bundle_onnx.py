@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.bundle_checks import PRIOR
 from hierrouter_jax.bundle_graph import input_names, policy_tensors
-from hierrouter_jax.bundle_logits import ENSEMBLE, LINEAR, networks, num_layers
+from hierrouter_jax.bundle_logits import ENSEMBLE, LINEAR, PRIOR, networks, num_layers
 from hierrouter_jax.errors import InputError
 
 OPSET = 18

@@ -14,7 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.sums import SUMS, check_sum, replacing
@@ -61,6 +64,32 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
+
+
+def read_tensors(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file.
+
+    Args:
+      path: path of the file.
+      names: tensors that it must hold.
+    Raises:
+      InputError: if it is missing, none, without one of those, or not what its folder's sums list.
+    """
+    try:
+        check_sum(path)
+        tensors = load_file(path)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from None
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        raise InputError(f"{path}: holds no tensor {missing[0]!r}")
+    return tensors
 
 
 LOCK = ".writing.lock"

@@ -78,12 +78,14 @@ def sign(folder: Path) -> list[str]:
     Returns:
       Names of the files that have a line now, in the folder and in those folders, sorted.
     """
-    inside = _files(folder)
-    lines = {path.relative_to(folder).as_posix(): file_sum(path) for path in inside}
-    with _guard:
-        _write(folder, lines)
-    nested = sorted(path.parent for path in folder.glob(f"*/**/{SUMS}"))
-    return sorted([*lines, *(f"{one.relative_to(folder)}/{name}" for one in nested for name in sign(one))])
+    names = []
+    for one in sorted({folder, *(path.parent for path in folder.rglob(SUMS))}):
+        inside = _files(one)
+        lines = {path.relative_to(one).as_posix(): file_sum(path) for path in inside}
+        with _guard:
+            _write(one, lines)
+        names += [path.relative_to(folder).as_posix() for path in inside]
+    return sorted(names)
 
 
 def begin_sums(folder: Path) -> None:

@@ -11,11 +11,13 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from hierrouter_jax import files
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import LOCK, existing, holds_something, sole_writer, trouble_of_place
+from hierrouter_jax.files import LOCK, existing, holds_something, read_tensors, sole_writer, trouble_of_place
 
 HOLDS = """
 import sys, time
@@ -207,3 +209,16 @@ PLACES = [
 def test_a_place_that_fails_on_the_way_is_told_from_faults_of_the_program(error, words):
     found = trouble_of_place(error)
     assert (found is None) if words is None else (found or "").startswith(words)
+
+
+def test_a_file_of_tensors_that_is_none_is_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(InputError, match=r"a\.safetensors: no such file"):
+        read_tensors(path)
+    save_file({"a": np.arange(3)}, path)
+    assert read_tensors(path, "a")["a"].tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match=r"a\.safetensors: holds no tensor 'b'"):
+        read_tensors(path, "a", "b")
+    path.write_bytes(b"half a file")
+    with pytest.raises(InputError, match=r"a\.safetensors: not a safetensors file"):
+        read_tensors(path)

@@ -107,6 +107,13 @@ def test_a_folder_inside_that_is_signed_keeps_its_own_sums(signed):
     assert damaged(signed) == []
 
 
+def test_a_folder_two_levels_down_is_signed_once(signed):
+    for folder in (signed / "sweep", signed / "sweep" / "policy"):
+        begin_sums(folder)
+        write_json(folder / "policy.json", 1)
+    assert sign(signed) == ["a.json", "deep/er/b.txt", "sweep/policy.json", "sweep/policy/policy.json"]
+
+
 def test_a_removed_file_loses_its_line_and_a_lost_one_is_named(signed):
     (signed / "a.json").unlink()
     assert damaged(signed) == [f"{signed / 'a.json'}: is missing"]

@@ -31,7 +31,7 @@ from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.notes import table_notes
 from hierrouter_jax.outcomes.replicates import repeated_by_seed
 from hierrouter_jax.outcomes.rows import read_queries
-from hierrouter_jax.outcomes.store import EXTERNAL, save_table
+from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.outcomes.table import OutcomeTable, Query
 from hierrouter_jax.studies.partial import PartialConfig, PlanKind, collect_partly
 from hierrouter_jax.tiny.queries import make_queries
@@ -117,9 +117,7 @@ def collect_table(
         table = _collected(collection, config.plan, config.partial)
         beside = _beside(collection, external)
         cache.close()
-        if beside is not None:
-            save_table(beside, out / EXTERNAL)
-        save_table(table, out)
+        save_table(table, out, beside)
     _print_summary(table, out, calls, json)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from hierrouter_jax.baselines import oracle
 from hierrouter_jax.cli.result_tables import plain_table
 from hierrouter_jax.outcomes.coverage import evaluated_queries
-from hierrouter_jax.outcomes.failures import ALL_TASKS, CAUSES
+from hierrouter_jax.outcomes.failures import ALL_TASKS, CAUSES, rows_by_task
 from hierrouter_jax.outcomes.notes import replicates_note, table_notes
 from hierrouter_jax.outcomes.replicates import mean_by_question, replicates_report
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -171,10 +171,6 @@ def by_task(table: OutcomeTable) -> list[dict[str, Any]]:
     """
     own = np.arange(1, table.tree.num_nodes)
     called = np.concatenate([[-1], table.tree.last_model(own)])
-    tasks = {name: table.task == place for place, name in enumerate(table.task_names)}
-    tasks = {name: rows for name, rows in tasks.items() if rows.any()}
-    if len(tasks) > 1:
-        tasks[ALL_TASKS] = np.ones(table.num_queries, dtype=bool)
     return [
         {
             "task": task,
@@ -182,7 +178,7 @@ def by_task(table: OutcomeTable) -> list[dict[str, Any]]:
             "first_hop": _outcomes(table, rows[:, None] & ((called == model) & (table.tree.stages == 1))),
             "all_hops": _outcomes(table, rows[:, None] & (called == model)),
         }
-        for task, rows in tasks.items()
+        for task, rows in rows_by_task(table).items()
         for model, name in enumerate(table.model_names)
     ]
 

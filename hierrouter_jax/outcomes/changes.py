@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hierrouter_jax.outcomes.failures import ALL_TASKS
+from hierrouter_jax.outcomes.failures import rows_by_task
 from hierrouter_jax.outcomes.table import RIGHT, OutcomeTable
 
 COUNTS = ("wrong", "repaired", "right", "damaged")
@@ -27,12 +27,8 @@ def changes(table: OutcomeTable) -> list[dict[str, Any]]:
     was, now = right[:, parents], right[:, nodes]
     by_node = np.stack([held & ~was, held & ~was & now, held & was, held & was & ~now], axis=-1)  # [Q, K, 4]
     before, after = tree.last_model(parents), tree.last_model(nodes)
-    tasks = {name: table.task == place for place, name in enumerate(table.task_names)}
-    tasks = {name: rows for name, rows in tasks.items() if rows.any()}
-    if len(tasks) > 1:
-        tasks[ALL_TASKS] = np.ones(table.num_queries, dtype=bool)
     rows = []
-    for task, its in tasks.items():
+    for task, its in rows_by_task(table).items():
         counted = by_node[its].sum(axis=0)
         for hop in range(2, tree.horizon + 1):
             for one in range(tree.num_models):

@@ -16,6 +16,15 @@ _UNREAD = ("no answer", "no code", "unmarked", "several", "refusal")
 _GRADER = ("timeout", "crash", "crashed")  # nothing is extracted because the grader, or a program, came to no end
 
 
+def rows_by_task(table: OutcomeTable) -> dict[str, Bool[np.ndarray, " Q"]]:
+    """Which queries are of each task that has some, and where there are several such tasks all under `ALL_TASKS`."""
+    tasks = {name: table.task == place for place, name in enumerate(table.task_names)}
+    tasks = {name: rows for name, rows in tasks.items() if rows.any()}
+    if len(tasks) > 1:
+        tasks[ALL_TASKS] = np.ones(table.num_queries, dtype=bool)
+    return tasks
+
+
 def nobody_right(table: OutcomeTable) -> list[dict[str, Any]]:
     """A row a task, and where there are several one for all, and for routes of one hop and of any number.
 
@@ -31,10 +40,7 @@ def nobody_right(table: OutcomeTable) -> list[dict[str, Any]]:
       verdicts.
     """
     cause, known_causes = _causes(table), _known_causes(table)
-    tasks = {name: table.task == place for place, name in enumerate(table.task_names)}
-    tasks = {name: rows for name, rows in tasks.items() if rows.any()}
-    if len(tasks) > 1:
-        tasks[ALL_TASKS] = np.ones(table.num_queries, dtype=bool)
+    tasks = rows_by_task(table)
     rows = []
     for hops, stages in (("one", table.tree.stages == 1), ("any", table.tree.stages > 0)):
         if hops == "any" and table.tree.horizon == 1:

@@ -11,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import replacing, write_json
+from hierrouter_jax.files import read_tensors, replacing, write_json
 from hierrouter_jax.outcomes.shipped import HEADER
-from hierrouter_jax.sums import check_sum, drop_sums, sign
+from hierrouter_jax.sums import drop_sums, sign
 
 MAX_PART_BYTES = 1_100_000
 _LEVEL = 12  # of zstd; the highest packs 5 % better and takes eight times as long
@@ -107,17 +106,9 @@ class Embeddings(NamedTuple):
         Raises:
           InputError: naming the file that is missing, or not what it should be.
         """
-        try:
-            check_sum(at := folder / _INDEX)
-            places = load_file(at)
-            paths = sorted(path for path in folder.iterdir() if _PART.fullmatch(path.name))
-            for path in paths:
-                check_sum(path)
-            parts = [load_file(at := path)["pieces"] for path in paths]
-        except FileNotFoundError:
-            raise InputError(f"{at}: no such file") from None
-        except (SafetensorError, KeyError) as error:
-            raise InputError(f"{at}: not a safetensors file of embeddings ({error})") from None
+        places = read_tensors(folder / _INDEX)
+        paths = sorted(path for path in folder.iterdir() if _PART.fullmatch(path.name))
+        parts = [read_tensors(path, "pieces")["pieces"] for path in paths]
         pieces = np.concatenate(parts) if parts else np.zeros((0, 1), dtype=np.float16)
         needed = 1 + max((int(place.max(initial=-1)) for place in places.values()), default=-1)
         if len(pieces) != needed:

@@ -7,7 +7,7 @@ import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.table import SPLITS, Query
 from hierrouter_jax.outcomes.texts import NotText, as_text, decoded, gold_text, json_value, lines_of, unknown
 
@@ -55,6 +55,19 @@ class Rows:
                     f"{path}: column {name!r} is missing; {', '.join(names)} {'is' if len(names) == 1 else 'are'} "
                     f"needed, its columns are {there}"
                 )
+
+
+def column_names(known: Iterable[str], columns: Mapping[str, str] | None) -> dict[str, str]:
+    """The names of columns in a file by their names here: the same, but for those that `--columns` maps.
+
+    Raises:
+      InputError: if it maps one that is not known.
+    """
+    names = {name: name for name in known}
+    stray = next((name for name in columns or {} if name not in names), None)
+    if stray is not None:
+        raise InputError(f"--columns: {stray} is not a column; {nearest(stray, names)}")
+    return names | dict(columns or {})
 
 
 def kind(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The outcome table on disk: a folder of Parquet, safetensors and JSON that others can open without this package."""
 
+import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -8,11 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from hierrouter_jax.errors import InputError, reason_of
-from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.files import read_json, read_tensors, replacing, write_json
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.header import SCHEMA_VERSION, parse_header
 from hierrouter_jax.outcomes.parts import Embeddings, finish_rewriting, node_paths
@@ -42,20 +42,29 @@ _TYPES = {
 }
 
 
-def save_table(table: OutcomeTable, folder: Path | str) -> None:
-    """Write a table. An old one stays until all is on the disk; then `table.json` goes first and comes last, so that a
-    folder without it is known to be unfinished."""
+def save_table(table: OutcomeTable, folder: Path | str, external: OutcomeTable | None = None) -> None:
+    """Write a table, and the one-hop table of models outside the pool into it; what an older table had there goes.
+
+    An old one stays until all is on the disk; then `table.json` goes first and comes last, so that a folder without it
+    is known to be unfinished.
+    """
     folder = Path(folder)
-    finish_rewriting(folder)
+    tables = {folder: table} | ({} if external is None else {folder / EXTERNAL: external})
     with ExitStack() as stack:
-        nodes, queries, embeddings = (
-            stack.enter_context(replacing(folder / name)) for name in (NODES, QUERIES, EMBEDDINGS)
-        )
-        pq.write_table(node_rows(table), nodes, compression="zstd")
-        pq.write_table(query_rows(table.queries), queries, compression="zstd")
-        save_file({"context_embedding": table.context_embedding}, embeddings)
-        begin_anew(folder / HEADER)
-    write_json(folder / HEADER, header_of(table))
+        for at, one in tables.items():
+            finish_rewriting(at)
+            nodes, queries, embeddings = (
+                stack.enter_context(replacing(at / name)) for name in (NODES, QUERIES, EMBEDDINGS)
+            )
+            pq.write_table(node_rows(one), nodes, compression="zstd")
+            pq.write_table(query_rows(one.queries), queries, compression="zstd")
+            save_file({"context_embedding": one.context_embedding}, embeddings)
+        for at in tables:
+            begin_anew(at / HEADER)
+        if external is None and (folder / EXTERNAL).is_dir():
+            shutil.rmtree(folder / EXTERNAL)
+    for at, one in reversed(tables.items()):
+        write_json(at / HEADER, header_of(one))
 
 
 def load_table(folder: Path | str) -> OutcomeTable:
@@ -259,13 +268,7 @@ def _read_queries(path: Path) -> tuple[Query, ...]:
 
 
 def _read_embeddings(path: Path) -> np.ndarray:
-    try:
-        check_sum(path)
-        return load_file(path)["context_embedding"].astype(np.float32)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError) as error:
-        raise InputError(f"{path}: not a safetensors file with 'context_embedding' ({error})") from None
+    return read_tensors(path, "context_embedding")["context_embedding"].astype(np.float32)
 
 
 def _read_set(folder: Path, which: str) -> np.ndarray:

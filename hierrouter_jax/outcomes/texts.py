@@ -157,7 +157,7 @@ def _literal(text: str, right: Any) -> Any:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a backslash in the text
                 value = ast.literal_eval(shown)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):  # text in square brackets
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # text in square brackets
             return None
     return value if isinstance(value, list) and value and all(map(right, value)) else None
 

@@ -9,10 +9,9 @@ from jaxtyping import Float
 from safetensors.numpy import save_file
 
 from hierrouter_jax.bundle import FeatureReduction
-from hierrouter_jax.bundle_checks import read_tensors
 from hierrouter_jax.envs.types import DeviceTable, device_table
 from hierrouter_jax.errors import InputError, reason_of
-from hierrouter_jax.files import replacing
+from hierrouter_jax.files import read_tensors, replacing
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.ties import price_order, tie_order
 

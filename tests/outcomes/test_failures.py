@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.cli.main import main
-from hierrouter_jax.outcomes.failures import CAUSES, nobody_right
+from hierrouter_jax.outcomes.failures import CAUSES, nobody_right, rows_by_task
 from hierrouter_jax.outcomes.store import save_table
 from tests.tables import random_table
 
@@ -29,6 +29,13 @@ def table_of(responses, tasks=2):
             for column, text in zip(columns.values(), texts, strict=True):
                 column[row, 1 + model] = text
     return replace(table, quality=quality, details=details | columns)
+
+
+def test_tasks_with_queries_and_all_of_several():
+    table = random_table(queries=4, tasks=2)
+    by_task = {name: rows.tolist() for name, rows in rows_by_task(table).items()}
+    assert by_task == {"task0": [True, False] * 2, "task1": [False, True] * 2, "all tasks": [True] * 4}
+    assert set(rows_by_task(random_table(queries=4, tasks=1))) == {"task0"}
 
 
 def test_the_causes_by_hand():

@@ -11,7 +11,17 @@ from hypothesis import given
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, write_json
-from hierrouter_jax.outcomes.store import EMBEDDINGS, HEADER, NODES, QUERIES, load_table, save_table
+from hierrouter_jax.outcomes import store
+from hierrouter_jax.outcomes.store import (
+    EMBEDDINGS,
+    EXTERNAL,
+    HEADER,
+    NODES,
+    QUERIES,
+    load_external,
+    load_table,
+    save_table,
+)
 from hierrouter_jax.outcomes.table import Turn
 from hierrouter_jax.sums import drop_sums
 from tests.tables import random_table, tables
@@ -131,6 +141,52 @@ def test_a_failed_write_leaves_the_old_table_whole(saved, monkeypatch):
     monkeypatch.undo()
     assert load_table(saved).fingerprint == before
     assert not list(saved.rglob(".*"))
+
+
+def test_a_table_over_another_takes_the_outside_models_of_that_away(tmp_path):
+    beside = random_table(models=1, horizon=1)
+    save_table(random_table(), tmp_path, beside)
+    outside = load_external(tmp_path)
+    assert outside is not None
+    assert outside.fingerprint == beside.fingerprint
+    save_table(random_table(seed=1), tmp_path)
+    assert load_external(tmp_path) is None
+    assert not (tmp_path / EXTERNAL).exists()
+
+
+@pytest.mark.parametrize("kill_at", [1, 2])
+def test_a_kill_leaves_no_table_beside_another_s_outside_models(tmp_path, monkeypatch, kill_at):
+    """Of the two headers the outside table's comes first: until the last one is there, there is no table."""
+    headers = []
+
+    def killed(path, value):
+        headers.append(path)
+        if len(headers) == kill_at:
+            raise KeyboardInterrupt
+        write_json(path, value)
+
+    save_table(random_table(), tmp_path, random_table(models=1, horizon=1))
+    monkeypatch.setattr(store, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_table(random_table(seed=1), tmp_path, random_table(seed=1, models=1, horizon=1))
+    assert headers == [tmp_path / EXTERNAL / HEADER, tmp_path / HEADER][:kill_at]
+    with pytest.raises(InputError, match="no such file"):
+        load_table(tmp_path)
+
+
+def test_outside_models_that_cannot_be_written_leave_the_old_table_whole(tmp_path, monkeypatch):
+    def broken(rows, path, **options):
+        if EXTERNAL in path.parts:
+            raise OSError("disk full")
+        whole(rows, path, **options)
+
+    save_table(random_table(), tmp_path, random_table(models=1, horizon=1))
+    before, whole = load_table(tmp_path).fingerprint, pq.write_table
+    monkeypatch.setattr(pq, "write_table", broken)
+    with pytest.raises(OSError, match="disk full"):
+        save_table(random_table(seed=1), tmp_path, random_table(seed=1, models=1, horizon=1))
+    assert load_table(tmp_path).fingerprint == before
+    assert load_external(tmp_path) is not None
 
 
 def test_worked_examples_travel_and_older_tables_have_none(tmp_path):

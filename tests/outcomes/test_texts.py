@@ -32,6 +32,8 @@ WRITTEN = st.text(st.characters(exclude_categories=["Cs"]))
         (f"  {[SAY]!r}\n", "Name a gas."),
         ("['one', 'two']", "['one', 'two']"),
         ("[1, 2, 3]", "[1, 2, 3]"),
+        ("[{{1}, {2, 3}}]", "[{{1}, {2, 3}}]"),  # what Python reads, and cannot hold
+        ("[{[1]: 2}]", "[{[1]: 2}]"),
         ('[{"role": "user"}]', '[{"role": "user"}]'),
         ('[{"name": "x", "content": "y"}]', '[{"name": "x", "content": "y"}]'),
         ("half \ud83d a pair", "half \ufffd a pair"),

@@ -12,7 +12,7 @@ from typing import Any
 from hierrouter_jax.bridge.grading.extraction import closed_prompt, extract_program
 from hierrouter_jax.bridge.grading.markup import IN_CODE, without_thinking
 from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
-from hierrouter_jax.bridge.grading.source import missing_names
+from hierrouter_jax.bridge.grading.source import error_in, missing_names, syntax_tree
 from hierrouter_jax.bridge.grading.verdict import Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
@@ -20,6 +20,7 @@ from hierrouter_jax.outcomes.table import Query
 VERSION = 2
 MAX_CHARACTERS = 1 << 18
 _FIELDS = {"humaneval": ("prompt", "test", "entry_point"), "mbpp": ("setup", "tests", "imports")}
+_LISTS = ("tests", "imports")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def read_gold(query: Query) -> dict[str, Any]:
     """The gold of a code query.
 
     Raises:
-      InputError: if it is not one of the two forms.
+      InputError: if it is not one of the two forms, or its tests are no Python.
     """
     try:
         gold = json.loads(query.gold)
@@ -88,7 +89,28 @@ def read_gold(query: Query) -> dict[str, Any]:
         raise InputError(f"query {query.id}: gold of kind {gold['kind']} lacks {', '.join(missing)}")
     if not gold["tests" if gold["kind"] == "mbpp" else "test"]:
         raise InputError(f"query {query.id}: gold of kind {gold['kind']} holds no test, and any program would pass")
+    if fault := _fault(gold):
+        raise InputError(f"query {query.id}: gold of kind {gold['kind']}: {fault}")
     return gold
+
+
+def _fault(gold: Mapping[str, Any]) -> str | None:
+    """Why no program could be judged by a gold that has all its fields; None where one can."""
+    for name in _FIELDS[gold["kind"]]:
+        value, many = gold[name], name in _LISTS
+        texts = value if many and isinstance(value, list) else [value]
+        if isinstance(value, list) != many or not all(isinstance(text, str) for text in texts):
+            return f"{name} must be {'a list of texts' if many else 'text'}"
+    if gold["kind"] == "humaneval":
+        sources = {"test": gold["test"]}
+    else:
+        tests = {f"tests[{place}]": test for place, test in enumerate(gold["tests"])}
+        sources = {"imports": "\n".join(gold["imports"]), "setup": gold["setup"], **tests}
+    for name, source in sources.items():
+        error = error_in(source)
+        if error is not None:
+            return f"{name} is no Python ({error.msg}): {source[:60]!r}"
+    return None
 
 
 def tests_of(gold: Mapping[str, Any]) -> ProgramTests:
@@ -110,7 +132,7 @@ def wanted_names(gold: Mapping[str, Any]) -> tuple[str, ...]:
         return (gold["entry_point"],)
     called: dict[str, None] = {}
     for source in gold["tests"]:
-        tree = ast.parse(source)
+        tree = syntax_tree(source) or ast.Module([], [])
         names = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
         called |= dict.fromkeys(name.id for name in names if isinstance(name, ast.Name))
     own = tuple(name for name in called if not hasattr(builtins, name))

@@ -51,7 +51,8 @@ class Gsm8kGrader:
     Two units ("1 hour 30 minutes") are right if either unit alone makes them the gold number (90 or 1.5). A clock
     time is right only as a full hour (2:00 for 2). Equality is exact within TOLERANCE.
 
-    Reasons: `right`, `wrong: value`, `wrong: range`, `wrong: time`, `no answer`, `unmarked`.
+    Reasons: `right`; `wrong: value`, `range`, `several` (3, 5), `time`, `form` (a computation that was not carried
+    out, or has no value); `no answer`, `unmarked`.
 
     Attributes:
       marked: whether only an answer that is marked (boxed, after ####, after "the answer is") counts, as where the

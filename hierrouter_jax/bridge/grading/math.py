@@ -3,10 +3,14 @@
 import logging
 import multiprocessing
 import resource
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+
+import psutil
 
 from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, final_answer
 from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
@@ -17,6 +21,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
 WORKER_MEMORY = 4 * 2**30  # bytes of address space; sympy needs a tenth
+_guard = threading.Lock()  # a limit of memory is the process's
 _SHORT = {"timeout": "timeout", "crashed": "crash"}  # what `grade_all` says of a worker that was killed or died
 
 
@@ -29,7 +34,8 @@ class MathGrader:
     `crash` where a worker died, as of too little memory. Only the first is worth 1.
 
     Attributes:
-      seconds: deadline of one comparison; the worker is killed at it.
+      seconds: deadline of one comparison; the worker is killed at it. Where the grader itself runs in a worker of
+        `grade_all`, as in a collection, that one's deadline for a response (120 s unless given) holds instead.
       workers: number of processes; as many as there are cores unless given. With 0 comparisons run in this process,
         where nothing stops them: for callers that themselves run graders in processes with a deadline.
     """
@@ -68,9 +74,12 @@ class MathGrader:
         """Reasons for cases of gold, answer and question, in their order."""
         golds = [Query(str(row), question, "math", gold, "") for row, (gold, _, question) in enumerate(cases)]
         answers = [answer for _, answer, _ in cases]
-        # A worker of `grade_all` may start no processes; its own deadline holds there.
-        if self.workers == 0 or multiprocessing.current_process().daemon:
+        if self.workers == 0:
             return [verdict.reason for verdict in _load_algebra()(answers, golds)]
+        if multiprocessing.current_process().daemon:  # it may start no processes; its own deadline holds
+            algebra = _load_algebra()
+            with _memory_limited():
+                return [verdict.reason for verdict in algebra(answers, golds)]
         verdicts = grade_all(_Algebra(), answers, golds, progress=False, seconds=self.seconds, workers=self.workers)
         return [_SHORT.get(verdict.reason.partition(":")[0], verdict.reason) for verdict in verdicts]
 
@@ -105,6 +114,20 @@ def _load_algebra() -> _Algebra:
 def _in_worker() -> _Algebra:
     resource.setrlimit(resource.RLIMIT_AS, (WORKER_MEMORY, WORKER_MEMORY))  # 10^{10^{10}} would take all there is
     return _load_algebra()
+
+
+@contextmanager
+def _memory_limited() -> Iterator[None]:
+    """Inside, this process gets `WORKER_MEMORY` beside what it has; after it as much as before, for its other work."""
+    with _guard:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+        most = psutil.Process().memory_info().vms + WORKER_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (min([most, *limits]), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _gold(query: Query) -> str:

@@ -96,7 +96,7 @@ LONGEST = 20_000  # characters from the end that are read; an answer before that
 _MOST_QUESTIONS = 20  # that are looked at, from the start
 # Full-width forms, as Chinese and Japanese texts have them, in the form that the graders read.
 _WIDTHS = {0xFF01 + place: 0x21 + place for place in range(0x5E)} | {0x3000: " ", "。": ". ", "．": ".", "｡": ". "}
-_NARROW = str.maketrans({chr(key) if isinstance(key, int) else key: value for key, value in _WIDTHS.items()})
+_NARROW = str.maketrans(_WIDTHS)
 
 
 def spoken(response: str) -> str:

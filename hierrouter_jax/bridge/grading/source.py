@@ -4,13 +4,16 @@ import ast
 import builtins
 import re
 import symtable
+import threading
 import warnings
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Literal
 
 _MOST_CUTS = 100
 _GOES_ON = re.compile(r"(?:return|yield|break|continue|elif|else|except|finally)\b")
+_guard = threading.Lock()  # what warns is the process's
 
 
 @lru_cache(maxsize=64)
@@ -20,8 +23,7 @@ def error_in(source: str) -> SyntaxError | None:
     More than a tree is asked for: a `return` outside a function parses, and is no program.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of invalid escapes and the like
+        with _quiet():
             compile(source, "<response>", "exec", dont_inherit=True)
     except SyntaxError as error:
         return error
@@ -35,7 +37,8 @@ def syntax_tree(source: str) -> ast.Module | None:
     """The tree of a source that compiles and holds a statement; None of any other."""
     if not source.strip() or error_in(source) is not None:
         return None
-    tree = ast.parse(source)
+    with _quiet():
+        tree = ast.parse(source)
     return tree if tree.body else None
 
 
@@ -147,7 +150,8 @@ def _lines_of(source: str, nodes: list[ast.stmt]) -> str:
 def _globals(source: str) -> tuple[set[str], set[str]]:
     """Names that a source looks up among its globals, in whatever scope, and those that it sets there."""
     try:
-        top = symtable.symtable(source, "<response>", "exec")
+        with _quiet():
+            top = symtable.symtable(source, "<response>", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return set(), set()
     used: set[str] = set()
@@ -164,6 +168,14 @@ def _globals(source: str) -> tuple[set[str], set[str]]:
             if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
                 own.add(symbol.get_name())
     return used, own
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Python's warnings of a source: of invalid escapes and the like."""
+    with _guard, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _names_of(node: ast.stmt) -> set[str]:

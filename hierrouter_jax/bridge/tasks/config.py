@@ -1,5 +1,6 @@
 """What a task is, and how a mix draws queries from several: YAML read into frozen dataclasses."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -165,6 +166,11 @@ class Share:
     def counts(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in SPLITS}
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The splits that a draw reads: those with queries, and test where some are skipped: no split may hold them."""
+        return tuple(name for name, count in self.counts.items() if count or (name == "test" and self.skip))
+
 
 @dataclass(frozen=True)
 class MixConfig:
@@ -211,17 +217,19 @@ class MixConfig:
                 raise InputError(f"--tasks: {name!r} is not in the mix (it holds {known}); say how many with --counts")
             share = share or Share()
             if counts is not None:
-                unknown = sorted(set(counts) - set(SPLITS))
-                if unknown:
-                    raise InputError(f"--counts: {unknown[0]!r} is no split; the splits are {', '.join(SPLITS)}")
+                check_splits("--counts", counts)
                 share = replace(share, **(dict.fromkeys(SPLITS, 0) | counts))
             shares[name] = share
         return replace(self, tasks=shares)
 
 
-def check_splits(where: str, splits: dict[str, str]) -> None:
-    """Refuse a mapping whose keys are not train, validation or test."""
-    for name in splits:
+def check_splits(where: str, splits: Collection[str]) -> None:
+    """Refuse names that are not train, validation or test; of several the first in order.
+
+    Raises:
+      InputError: naming it.
+    """
+    for name in sorted(splits):
         if name not in SPLITS:
             raise InputError(f"{where}: {name!r} is no split; the splits are {', '.join(SPLITS)}")
 

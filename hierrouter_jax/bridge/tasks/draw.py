@@ -32,7 +32,8 @@ def draw_splits(
 
     Args:
       counts: number of items to draw for each split.
-      eligible: whether each split may be drawn from an item, for the splits that are to be drawn.
+      eligible: whether each split may be drawn from an item, for the splits that are to be drawn; test among them where
+        items are skipped, though it draws none.
       group: duplicate group of each item.
       strata: stratum of each item.
       taken: duplicate groups that no split may draw from; those of the items drawn are added to it.
@@ -46,7 +47,7 @@ def draw_splits(
     """
     drawn = {}
     for split in ORDER:
-        if not counts[split]:
+        if split not in eligible:
             drawn[split] = np.array([], dtype=int)
             continue
         order = _preferred(split, np.flatnonzero(eligible[split]), strata, seed)

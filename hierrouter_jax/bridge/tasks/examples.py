@@ -78,10 +78,10 @@ def read_examples(
             raise InputError(f"worked examples: {error}") from None
         shots = draw_shots(task.shots, pool, where)
     if responses is not None:
-        unknown = sorted(set(responses) - {item.id for item in items})
-        if unknown:
+        strangers = sorted(set(responses) - {item.id for item in items})
+        if strangers:
             raise InputError(
-                f"responses: id {unknown[0]!r} is no question of {where}, split {split}; its ids run from "
+                f"responses: id {strangers[0]!r} is no question of {where}, split {split}; its ids run from "
                 f"{items[0].id!r} to {items[-1].id!r}"
             )
         items = tuple(item for item in items if item.id in responses)
@@ -112,7 +112,7 @@ def table_examples(table: OutcomeTable, task: str, limit: int | None = None) -> 
         raise InputError(f"the table holds no queries of task {task!r}; its tasks are {', '.join(table.task_names)}")
     missing = {"extracted", "reason"} - set(table.details)
     if missing:
-        raise InputError("the table keeps no verdicts, as it was collected by an older version; collect it again")
+        raise InputError("the table keeps no verdicts: it was imported, or collected by an older version")
     nodes = np.arange(table.tree.num_nodes)[table.tree.stage_slice(1)]
     return [
         Example(

@@ -110,7 +110,8 @@ def choices(question: str, options: Sequence[str], right: int, stratum: str = ""
 
 # An option that speaks of other options by their letter or place means something else where those have moved.
 _OF_OTHERS = re.compile(
-    r"\b(?:above|below|following|preceding|[A-H]\s+(?:and|or|nor)\s+[A-H])\b|\b(?:both|neither)\b.*\b[A-H]\b|^[A-H]$"
+    r"\b(?:(?i:above|below|following|preceding)|[A-H]\)?\s+(?i:and|or|nor)\s+\(?[A-H])\b"
+    r"|\b(?i:both|neither)\b.*\b[A-H]\b|^[A-H]$"
 )
 
 

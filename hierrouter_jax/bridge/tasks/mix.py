@@ -98,8 +98,7 @@ def draw_mix(
         mine = np.array([item.task == part.task.name for item in items])
         eligible = {
             split: mine & np.array([item.split == part.source_split(split) for item in items])
-            for split, count in part.share.counts.items()
-            if count
+            for split in part.share.reads
         }
         drawn = draw_splits(
             part.share.counts,
@@ -134,7 +133,7 @@ def _read(task: TaskConfig, share: Share, data: Path | None) -> _Part:
     """The items of every source split that a share or the worked examples need."""
     task = pinned(task, data)
     part = _Part(task, share, (), {})
-    source_splits = {part.source_split(split) for split, count in share.counts.items() if count}
+    source_splits = {part.source_split(split) for split in share.reads}
     if task.shots.count:
         source_splits.add(task.shots.split)
     by_split = {split: read_items(task, split, data) for split in sorted(source_splits)}

@@ -56,10 +56,6 @@ class TaskPrompt:
         turns[0] = turns[0]._replace(content=_join(self.instruction.strip(), turns[0].content))
         return turns
 
-    def text(self, item: Item, shots: Sequence[Item] = ()) -> str:
-        """The prompt as one text: the turns, an empty line between them."""
-        return _join(*(turn.content for turn in self.turns(item, shots)))
-
     def _render(self, name: str, item: Item) -> str:
         try:
             return _template(getattr(self, name)).render(item.fields).strip("\n")

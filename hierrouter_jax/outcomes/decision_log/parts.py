@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import sole_writer, write_bytes
 from hierrouter_jax.outcomes.decision_log.checks import check_decisions, check_feedback, check_unique
 from hierrouter_jax.outcomes.decision_log.folder import LogFolder
+from hierrouter_jax.sums import sign
 
 _ROWS = 50_000  # of a part, so that it fits into memory beside others
 
@@ -55,3 +57,5 @@ def write_log(folder: Path | str, decisions: pa.Table, feedback: pa.Table) -> No
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
+        with suppress(OSError):  # hidden files have no sums, and the parts were hidden as they were written
+            sign(its.path)

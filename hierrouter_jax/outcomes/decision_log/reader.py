@@ -1,10 +1,8 @@
 """The reader of a decision log: all records that are whole, checked, with the feedback that came."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,12 +52,6 @@ class DecisionLog:
             )
         width = int(lengths[0]) if len(lengths) else 0
         return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lengths), width)
-
-    def dicts(self, name: str) -> list[dict[str, Any]]:
-        """The values of a column of JSON: `encoder` or `settings`."""
-        texts = self.rows[name].to_pylist()
-        parsed = {text: json.loads(text) for text in set(texts)}
-        return [parsed[text] for text in texts]
 
     def draws(self) -> tuple[Float[np.ndarray, "N A"], Int[np.ndarray, " N"]]:
         """Every draw, those whose call failed too, at the end: its distribution and the index of its action.

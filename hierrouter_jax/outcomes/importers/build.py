@@ -18,11 +18,12 @@ from hierrouter_jax.outcomes.importers.costs import TokenCounter, check_prices, 
 from hierrouter_jax.outcomes.importers.records import Price, Records, digest
 from hierrouter_jax.outcomes.importers.routes import QueryEncoder, embed, spanned_tree
 from hierrouter_jax.outcomes.importers.scales import suspicious
-from hierrouter_jax.outcomes.importers.splits import Leaks, draw, draw_validation, leak_report, leaked
+from hierrouter_jax.outcomes.importers.splits import Leaks, check_shares, draw, draw_validation, leak_report, leaked
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable, Query
 
 _LISTED = 100
+_UNIT = "money units"  # where nobody says which
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class ImportOptions:
       tokens_out: number of tokens of a response, where there is neither response nor count.
       resplit: whether to draw the splits anew, though the source gives some.
       public_test: whether the queries come from public test files, whatever the format says.
+
+    Raises:
+      InputError: if a number is none of its kind, or the shares are no weights of the splits.
     """
 
     DOMAINS: ClassVar[Domains] = {
@@ -56,6 +60,7 @@ class ImportOptions:
 
     def __post_init__(self) -> None:
         check_domains(self)
+        check_shares(self.shares)
 
 
 def build_table(
@@ -197,14 +202,15 @@ def _pool(
     """
     if prices or not stated:
         check_prices(prices, models, "the pool")
-        return tuple(PricedModel(name, prices[name].price_in, prices[name].price_out) for name in models), str(unit)
+        pool = tuple(PricedModel(name, prices[name].price_in, prices[name].price_out) for name in models)
+        return pool, unit or _UNIT
     sums = _sums(frame)
     implied = {
         name: float(cost) / max(int(tokens), 1)
         for name, cost, tokens in zip(sums.index, sums["cost"], sums["tokens_in"] + sums["tokens_out"], strict=True)
     }
     pool = tuple(PricedModel(name, implied.get(name, 0.0), implied.get(name, 0.0)) for name in models)
-    return pool, unit or "money units"
+    return pool, unit or _UNIT
 
 
 def _costs(frame: pd.DataFrame, pool: tuple[PricedModel, ...], stated: bool) -> pd.Series:

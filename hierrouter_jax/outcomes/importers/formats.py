@@ -7,20 +7,21 @@ from typing import Any
 from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.outcomes.importers.evaluations import read_llmrouterbench, read_opencompass
 from hierrouter_jax.outcomes.importers.llmrouter import read_llmrouter
-from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records, missing, outcome_rows, source_files
+from hierrouter_jax.outcomes.importers.records import (
+    COLUMNS,
+    ROW_FILES,
+    Gatherer,
+    Records,
+    missing,
+    outcome_rows,
+    source_files,
+)
 from hierrouter_jax.outcomes.importers.scales import Stated
 from hierrouter_jax.outcomes.importers.trajectories import read_trajectories
 from hierrouter_jax.outcomes.importers.wide import read_routellm, read_routerbench
-from hierrouter_jax.outcomes.rows import Rows
+from hierrouter_jax.outcomes.rows import Rows, column_names
 from hierrouter_jax.outcomes.texts import NotText, as_text
 
-_PATTERNS = (
-    "*.csv",
-    "*.csv.gz",
-    "*.jsonl",
-    "*.jsonl.gz",
-    "*.parquet",
-)  # in a folder; .json there is often something else
 _NEEDED = ("query", "model", "score")
 
 
@@ -38,12 +39,9 @@ def read_long(path: Path, rows: Gatherer, columns: Mapping[str, str] | None = No
     Raises:
       InputError: if a needed column is missing, or nothing can be read.
     """
-    names = {name: name for name in COLUMNS} | dict(columns or {})
-    unknown = next((name for name in names if name not in COLUMNS), None)
-    if unknown is not None:
-        raise InputError(f"--columns: {unknown} is not a column; {nearest(unknown, COLUMNS)}")
+    names = column_names(COLUMNS, columns)
     ids: dict[tuple[str, str, str], str] = {}
-    files = source_files(path, *_PATTERNS)
+    files = source_files(path, *ROW_FILES)
     for file in files:
         grid = outcome_rows(file, rows)
         _check(file, grid, names)

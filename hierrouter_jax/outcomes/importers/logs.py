@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log.record import ENDS
 from hierrouter_jax.outcomes.importers.log_fields import (
     ROUNDING,
@@ -25,7 +25,7 @@ from hierrouter_jax.outcomes.importers.log_fields import (
 )
 from hierrouter_jax.outcomes.importers.records import missing
 from hierrouter_jax.outcomes.importers.scales import Scales, Stated, number_of
-from hierrouter_jax.outcomes.rows import read_rows
+from hierrouter_jax.outcomes.rows import column_names, read_rows
 
 LOG_COLUMNS = (
     *("episode", "stage", "candidates", "propensities", "propensity", "action", "quality", "quality_time", "time"),
@@ -99,10 +99,7 @@ def read_steps(path: Path, columns: Mapping[str, str] | None = None, score_range
     Raises:
       InputError: naming file, row and field of the first fault, and what is right.
     """
-    names = {name: name for name in LOG_COLUMNS} | dict(columns or {})
-    unknown = next((name for name in names if name not in LOG_COLUMNS), None)
-    if unknown is not None:
-        raise InputError(f"--columns: {unknown} is not a column; {nearest(unknown, LOG_COLUMNS)}")
+    names = column_names(LOG_COLUMNS, columns)
     grid, scales = read_rows(path), Scales(score_range)
     if names["quality"] not in grid.columns and "feedback" in grid.columns:
         names["quality"] = "feedback"

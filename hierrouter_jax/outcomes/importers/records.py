@@ -1,6 +1,6 @@
 """The neutral long frame that every format is read into: one row a query and hop, and what could not be read."""
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from hierrouter_jax.outcomes.importers.scales import Beyond, Scales, Stated, num
 from hierrouter_jax.outcomes.rows import Rows, read_document, read_rows
 from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.outcomes.texts import NotText, as_text, gold_text, unknown
+from hierrouter_jax.sums import file_sum
 
 # pandas has no types of its own: what a frame gives is a union of everything to a checker.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
@@ -21,6 +22,7 @@ from hierrouter_jax.outcomes.texts import NotText, as_text, gold_text, unknown
 OPTIONAL = ("response", "tokens_in", "tokens_out", "cost", "latency", "split", "route")
 COLUMNS = ("query_id", "query", "task", "gold", "model", "score", *OPTIONAL)
 WHOLE = "top level"  # where a file's fault is no row's
+ROW_FILES = ("*.csv", "*.csv.gz", "*.jsonl", "*.jsonl.gz", "*.parquet")  # in a folder; .json there is often another
 _SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation", "dev": "validation"}
 
 
@@ -212,7 +214,7 @@ def _clean(values: dict[str, Any]) -> dict[str, Any]:
         cleaned[name] = "" if cleaned[name] is None else _text(cleaned[name], name)
         if not cleaned[name].strip():
             raise _Unreadable(f"{name} is empty")
-    cleaned["gold"] = "" if cleaned["gold"] is None else gold_text(cleaned["gold"])
+    cleaned["gold"] = "" if cleaned["gold"] is None else _text(cleaned["gold"], "gold", gold_text)
     response = values.get("response")  # an answer of no characters is one, an empty cell of a CSV is none
     cleaned["response"] = "" if response == "" else None if missing(response) else _text(response, "response")
     for name in ("tokens_in", "tokens_out", "cost", "latency"):
@@ -237,9 +239,9 @@ def _clean(values: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _text(value: Any, name: str) -> str:
+def _text(value: Any, name: str, read: Callable[[Any], str] = as_text) -> str:
     try:
-        return as_text(value)
+        return read(value)
     except NotText as error:
         raise _Unreadable(f"{name} {error}") from None
 
@@ -293,5 +295,4 @@ def stem(path: Path) -> str:
 
 def digest(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file, for the record."""
-    with path.open("rb") as handle:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": file_sum(path)}

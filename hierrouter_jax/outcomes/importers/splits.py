@@ -65,6 +65,17 @@ def leaked(split: Sequence[str | None], group: Int[np.ndarray, " Q"], leaks: Lea
     return rank != kept_rank[group]
 
 
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Refuse weights of splits that say nothing, or name no split.
+
+    Raises:
+      InputError: saying what they must be.
+    """
+    known = not set(shares) - set(SPLITS) and all(0 <= share < np.inf for share in shares.values())
+    if not known or not any(shares.values()):
+        raise InputError(f"shares are {dict(shares)}, but must be weights of {', '.join(SPLITS)}, one of them above 0")
+
+
 def draw(
     shares: Mapping[str, float],
     task: Sequence[str],
@@ -87,9 +98,8 @@ def draw(
     Raises:
       InputError: if a share makes no sense.
     """
+    check_shares(shares)
     names = [name for name in SPLITS if shares.get(name)]
-    if set(shares) - set(SPLITS) or not names or any(not 0 <= share < np.inf for share in shares.values()):
-        raise InputError(f"shares are {dict(shares)}, but must be weights of {', '.join(SPLITS)}, one of them above 0")
     weight = np.array([shares[name] for name in names], dtype=float) / sum(shares.values())
     order = np.random.default_rng(seed).permutation(len(task))
     order = order[np.argsort(np.array(task, dtype=object)[order].astype(str), kind="stable")]

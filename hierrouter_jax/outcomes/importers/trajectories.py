@@ -6,15 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from hierrouter_jax.errors import InputError, nearest
-from hierrouter_jax.outcomes.importers.records import COLUMNS, Gatherer, Records, missing, outcome_rows, source_files
+from hierrouter_jax.outcomes.importers.records import (
+    COLUMNS,
+    ROW_FILES,
+    Gatherer,
+    Records,
+    missing,
+    outcome_rows,
+    source_files,
+)
 from hierrouter_jax.outcomes.importers.routes import ARROW
 from hierrouter_jax.outcomes.importers.scales import number_of
+from hierrouter_jax.outcomes.rows import column_names
 
 _OWN = ("trajectory", "step", "success")
 _STEP = tuple(name for name in COLUMNS if name not in ("score", "route"))  # as in the long format
 _NEEDED = ("trajectory", "query", "model", "success")
-_PATTERNS = ("*.csv", "*.csv.gz", "*.jsonl", "*.jsonl.gz", "*.parquet")
 
 _Place = tuple[Path, Any]
 _Row = tuple[_Place, dict[str, Any]]
@@ -35,12 +42,9 @@ def read_trajectories(path: Path, rows: Gatherer, columns: Mapping[str, str] | N
     Raises:
       InputError: if a needed column is missing, or nothing can be read.
     """
-    names = {name: name for name in (*_OWN, *_STEP)} | dict(columns or {})
-    unknown = next((name for name in names if name not in (*_OWN, *_STEP)), None)
-    if unknown is not None:
-        raise InputError(f"--columns: {unknown} is not a column; {nearest(unknown, (*_OWN, *_STEP))}")
+    names = column_names((*_OWN, *_STEP), columns)
     hops: dict[tuple[str, tuple[str, ...]], _Row] = {}
-    files = source_files(path, *_PATTERNS)
+    files = source_files(path, *ROW_FILES)
     for file in files:
         grid = outcome_rows(file, rows)
         grid.need(file, *(names[name] for name in _NEEDED))

@@ -128,6 +128,14 @@ def test_pathological_text_is_searched_in_time():
         ('{"kind": "mbpp", "tests": []}', "lacks setup, imports"),
         ('{"kind": "mbpp", "setup": "", "tests": [], "imports": []}', "holds no test, and any program would pass"),
         ('{"kind": "humaneval", "prompt": "", "test": "", "entry_point": "f"}', "holds no test"),
+        (mbpp(["assert f(1) == 1", "assert f(2) = 2"]).gold, r"tests\[1\] is no Python .*'assert f\(2\) = 2'"),
+        (mbpp(["assert f(1) == 1"], setup="x = (").gold, "setup is no Python"),
+        (mbpp(["assert f(1) == 1"], imports=("import",)).gold, "imports is no Python"),
+        ('{"kind": "mbpp", "setup": "", "tests": [1], "imports": []}', "tests must be a list of texts"),
+        ('{"kind": "mbpp", "setup": "", "tests": "assert f(1)", "imports": []}', "tests must be a list of texts"),
+        ('{"kind": "mbpp", "setup": null, "tests": ["assert f(1)"], "imports": []}', "setup must be text"),
+        (humaneval(test="def check(candidate):\n").gold, "test is no Python"),
+        ('{"kind": "humaneval", "prompt": null, "test": "x = 1", "entry_point": "f"}', "prompt must be text"),
     ],
 )
 def test_bad_gold_is_refused_by_the_querys_name(gold, message):

@@ -1,13 +1,16 @@
 """Mathematical answers, decided by reading; each case is one that comparing strings or values alone gets wrong."""
 
+import multiprocessing
+import resource
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hierrouter_jax.bridge.grading import Verdict, math
 from hierrouter_jax.bridge.grading.markup import boxes
-from hierrouter_jax.bridge.grading.math import MathGrader
+from hierrouter_jax.bridge.grading.math import WORKER_MEMORY, MathGrader
 from hierrouter_jax.bridge.grading.parallel import grade_all
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
@@ -117,6 +120,22 @@ def test_it_grades_within_a_worker_that_may_start_none():
     query = Query("q", "?", "math", r"\sqrt{8}", "test")
     (verdict,) = grade_all(MathGrader(), [r"\boxed{2\sqrt{2}}"], [query], progress=False)
     assert verdict.reason == "right"
+
+
+def test_a_worker_that_is_not_its_own_is_limited_while_it_compares(monkeypatch):
+    """10^{10^{10}} would take all memory there is; what else the worker does has none of the limit."""
+    limits = []
+
+    def compare(answers, queries):
+        limits.append(resource.getrlimit(resource.RLIMIT_AS)[0])
+        return [Verdict(1.0, answer, "right") for answer in answers]
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    monkeypatch.setattr(math, "_load_algebra", lambda: compare)
+    monkeypatch.setattr(multiprocessing.current_process(), "daemon", True)
+    MathGrader()([r"\boxed{2\sqrt{2}}"], [Query("q", "?", "math", r"\sqrt{8}", "test")])
+    assert WORKER_MEMORY <= limits[0] < 2**50
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
 def test_a_query_without_a_gold_answer_is_refused():

@@ -1,6 +1,7 @@
 """What a piece of Python defines and needs, and how much of a text is Python."""
 
 import ast
+import warnings
 
 from hierrouter_jax.bridge.grading.source import (
     bound_names,
@@ -53,6 +54,15 @@ def test_what_compiles_by_hand():
     assert tree is not None
     assert len(tree.body) == 1
     assert syntax_tree("# nothing") is syntax_tree("x = (") is None
+
+
+def test_nobody_is_warned_of_a_response_s_escapes():
+    source = "x = '\\d'\ndef f(): return y"
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert syntax_tree(source) is not None
+        assert missing_names(source) == {"y"}
+    assert warned == []
 
 
 def test_the_longest_python_by_hand():

@@ -62,9 +62,11 @@ def test_a_pilot_is_never_among_the_queries():
     groups = [row // 2 for row in range(100)]
     pilot = _drawn({"train": 0, "validation": 0, "test": 7}, ["x"] * 100, groups)
     table = _drawn({"train": 24, "validation": 10, "test": 20}, ["x"] * 100, groups, skip=7)
-    asked = {groups[row] for rows in table.values() for row in rows.tolist()}
+    training = _drawn({"train": 86, "validation": 0, "test": 0}, ["x"] * 100, groups, skip=7)
     assert len(pilot["test"]) == 7
-    assert not asked & {groups[row] for row in pilot["test"].tolist()}
+    for drawn in (table, training):
+        queries = {groups[row] for rows in drawn.values() for row in rows.tolist()}
+        assert not queries & {groups[row] for row in pilot["test"].tolist()}
 
 
 @given(st.lists(st.integers(0, 30), min_size=60, max_size=60), st.integers(0, 5))

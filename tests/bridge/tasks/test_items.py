@@ -128,6 +128,9 @@ def test_over_as_many_orders_as_options_the_right_one_stands_at_every_place(opti
     [
         ("All of the above", False), ("None of the above.", False), ("Both A and B", False), ("A or C", False),
         ("neither B nor C", False), ("both of A and D are right", False), ("B", False), ("the following", False),
+        ("Both (A) and (B)", False), ("Neither (A) nor (B)", False), ("(A) or (C)", False), ("Neither of A, B", False),
+        ("All of the Above", False), ("NONE OF THE ABOVE", False), ("A AND B", False), ("Both are a fruit", True),
+        ("Neither a gas nor a solid", True), ("BOTH of them", True),
         ("A dog and a cat", True), ("Vitamin C", True), ("both of them", True), ("12 above-ground", False),
         ("I and II only", True), ("a and b are equal", True), ("C. elegans", True), ("42", True),
     ],

@@ -30,6 +30,18 @@ def test_counts_strata_and_seeds(own_task, sums):
     assert draw_mix(mix(task, 1, train=24, validation=12, test=18)).queries != drawn.queries
 
 
+def test_no_split_holds_a_pilot_s_questions_though_test_draws_none(own_task, sums):
+    """Train and test are drawn from one file of 20, of which a pilot asked 5."""
+    task = own_task({"train": [], "test": sums(20)})
+    pilot = {query.id for query in draw_mix(mix(task, test=5)).queries}
+    drawn = draw_mix(mix(task, train=15, skip=5, splits={"train": "test"}))
+    assert {query.split for query in drawn.queries} == {"train"}
+    assert not pilot & {query.id for query in drawn.queries}
+    assert drawn.settings["tasks"]["own"]["drawn_from"] == {"train": "test"}
+    with pytest.raises(InputError, match="15 are left: 20 in its source, less worked examples, 5 that are skipped"):
+        draw_mix(mix(task, train=16, skip=5, splits={"train": "test"}))
+
+
 def test_a_leaked_test_question_is_not_trained_on(own_task, sums):
     """Half of the training file is the test file again, in capitals: all of it is drawn, none is trained on."""
     test = sums(20, 100)

@@ -1,4 +1,4 @@
-"""Prompts: text and chat turns say the same, and templates reach nothing but their fields."""
+"""Prompts: what stands where in their chat turns, and templates reach nothing but their fields."""
 
 import pytest
 
@@ -12,12 +12,10 @@ ONE, TWO = (Item(q, a, {"q": q, "a": a}) for q, a in (("1+1", "2"), ("2+2", "4")
 
 
 def test_zero_shot_by_hand():
-    assert PROMPT.text(ONE) == "Add.\n\nQ: 1+1\n\nA number."
     assert PROMPT.turns(ONE) == [Turn("user", "Add.\n\nQ: 1+1\n\nA number.")]
 
 
 def test_one_shot_by_hand():
-    assert PROMPT.text(ONE, [TWO]) == "Add.\n\nQ: 2+2\n\nA: 4\n\nQ: 1+1\n\nA number."
     assert PROMPT.turns(ONE, [TWO]) == [
         Turn("user", "Add.\n\nQ: 2+2"),
         Turn("assistant", "A: 4"),
@@ -27,8 +25,8 @@ def test_one_shot_by_hand():
 
 def test_templates_are_in_a_sandbox_and_strict():
     with pytest.raises(InputError, match=r"prompt.question: 'p' is undefined; the fields are q, a"):
-        TaskPrompt("{{ p }}", "").text(ONE)
+        TaskPrompt("{{ p }}", "").turns(ONE)
     with pytest.raises(InputError, match=r"prompt\.question"):
-        TaskPrompt("{{ q.__class__.__mro__[1].__subclasses__() }}", "").text(ONE)
+        TaskPrompt("{{ q.__class__.__mro__[1].__subclasses__() }}", "").turns(ONE)
     with pytest.raises(InputError, match="answer is not a template"):
         TaskPrompt("{{ q }}", "{% if %}")

@@ -6,6 +6,7 @@ import pytest
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log import LogWriter, parts, read_log, write_log
 from hierrouter_jax.outcomes.episodes import episodes_of, rows_of
+from hierrouter_jax.sums import read_sums
 from tests.outcomes.decision_log.served import decision, ids
 
 
@@ -36,6 +37,17 @@ def test_a_long_log_has_several_parts_and_can_be_appended_to(tmp_path, rows, mon
     log = read_log(tmp_path / "log")
     assert ids(log) == list("abcdef")
     np.testing.assert_array_equal(log.column("quality"), [0.5, 1.0, 0.5, np.nan, 0.5, np.nan])
+
+
+def test_a_part_that_was_damaged_is_refused(tmp_path, rows):
+    write_log(tmp_path / "log", *rows)
+    assert set(read_sums(tmp_path / "log")) == {"decisions/part-00000000.parquet", "feedback/part-00000000.parquet"}
+    path = tmp_path / "log" / "decisions" / "part-00000000.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"decisions/part-00000000\.parquet: is not the file that .* lists"):
+        read_log(tmp_path / "log")
 
 
 def test_a_folder_with_a_log_is_refused(tmp_path, rows):

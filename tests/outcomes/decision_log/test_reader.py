@@ -70,7 +70,7 @@ def test_a_record_comes_back_as_it_was(tmp_path):
         "finish_reason", "end", "session_id", "question", "response",
     }  # fmt: skip
     assert {name: row[name] for name in same} == {name: getattr(whole, name) for name in same}
-    assert log.dicts("settings") == [{"temperature": 0.7}]
+    assert json.loads(row["settings"]) == {"temperature": 0.7}
     assert log.matrix("candidates").tolist() == [list(POOL)]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.importers.records import Price
 from tests.outcomes.outcome_files import CITY, COLOUR, SUM, long_rows, provenance, table_of, write
 
 
@@ -42,6 +43,18 @@ def test_validation_is_drawn_from_train_where_a_source_has_none(tmp_path):
     table = table_of("long", write(tmp_path / "o.jsonl", rows), shares={"train": 3, "validation": 1})
     assert [query.split for query in table.queries].count("validation") == 5
     assert provenance(table)["validation_drawn"]
+
+
+@pytest.mark.parametrize("shares", [{}, {"train": 0}, {"train": 0.8, "val": 0.2}])
+def test_shares_are_checked_where_the_source_has_splits(tmp_path, shares):
+    path = write(tmp_path / "o.jsonl", [row | {"split": "train"} for row in long_rows(SUM, "x")])
+    with pytest.raises(InputError, match="must be weights of train, validation, test, one of them above 0"):
+        table_of("long", path, shares=shares)
+
+
+def test_prices_without_a_unit_are_in_money_units(tmp_path):
+    path = write(tmp_path / "o.jsonl", long_rows(SUM, "x"))
+    assert table_of("long", path, prices={"a": Price(1, 1), "b": Price(2, 2)}).money_unit == "money units"
 
 
 def test_splits_are_stated_for_all_queries_or_none(tmp_path):

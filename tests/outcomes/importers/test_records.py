@@ -79,7 +79,7 @@ def test_a_gatherer_takes_outcomes_and_notes_what_is_wrong(tmp_path):
     }
     rows.add(tmp_path / "o.csv", 0, outcome)
     for number, change in enumerate(
-        ({"model": " "}, {"split": "x"}, {"tokens_in": 1.5}, {"cost": -1}, {"query": "else"}, {}), start=1
+        ({"model": " "}, {"split": "x"}, {"tokens_in": 1.5}, {"cost": -1}, {"query": "else"}, {"gold": b"\xe9"}, {}), 1
     ):
         rows.add(tmp_path / "o.csv", number, outcome | {"model": "b" if change else "a"} | change)
     records = rows.records([tmp_path / "o.csv"], money_unit="cents")
@@ -92,6 +92,7 @@ def test_a_gatherer_takes_outcomes_and_notes_what_is_wrong(tmp_path):
         "tokens_in is 1.5, but must be a whole number",
         "cost is -1, but must be a number of at least 0",
         "query '1' has another text in an earlier row",
+        "gold holds the byte 0xe9, which is not UTF-8",
         "a second outcome of 'a' for query '1'; the first is kept",
     ]
     assert (records.money_unit, list(records.files)) == ("cents", ["o.csv"])

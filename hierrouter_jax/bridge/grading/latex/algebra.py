@@ -115,7 +115,7 @@ _LATEX = LatexExtractionConfig(
         basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
     ),
 )
-_PRECISION = 30
+_DIGITS = 30
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _DECIMAL = re.compile(r"(?<![\d.])(\d+)\.(\d+)(?![\d.])")
 
@@ -180,7 +180,7 @@ def _numeric(expression: sympy.Basic) -> Number | Fraction | None:
         return None
     if (value := rational(expression)) is not None:
         return Number(value)
-    number = expression.doit().evalf(_PRECISION)
+    number = expression.doit().evalf(_DIGITS)
     if isinstance(number, sympy.Rational):
         return Number(Fraction(int(number.p), int(number.q)))
     return Fraction(str(number)) if number.is_Float and number.is_finite else None

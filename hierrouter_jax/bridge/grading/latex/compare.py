@@ -249,13 +249,11 @@ def _judge_in_order(gold: Sequence[Form], other: Sequence[Form], algebra: Algebr
 
 
 def _judge_unordered(gold: Sequence[Form], other: Sequence[Form], algebra: Algebra) -> str:
-    left, verdict = list(dict.fromkeys(other)), f"{WRONG}: count"
-    gold = list(dict.fromkeys(gold))
+    gold, left = list(dict.fromkeys(gold)), list(dict.fromkeys(other))
     if len(gold) != len(left):
-        return verdict
+        return f"{WRONG}: count"
     for one in gold:
-        verdicts = {two: _judge(one, two, algebra) for two in left[:1]} if len(left) == 1 else {}
-        match = next((two for two in left if (verdicts.get(two) or _judge(one, two, algebra)) == RIGHT), None)
+        match = next((two for two in left if _judge(one, two, algebra) == RIGHT), None)
         if match is None:
             return f"{WRONG}: value"
         left.remove(match)
