@@ -10,9 +10,7 @@ their mean seconds. A decision (encoding, features and network) is timed by itse
 """
 
 import asyncio
-import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ import psutil
 import yaml
 from jsonargparse import auto_cli
 
+from hierrouter_jax.bridge.servers.server import free_port
 from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.pricing import PricedModel
@@ -73,7 +72,7 @@ def main(
         command = [sys.executable, "-m", "hierrouter_jax.cli.main", "serve", "--policy", f"{folder}/policy"]
         command += ["--pool", f"{folder}/pool.yaml", "--port", str(port), "--max_requests", str(2 * clients)]
         with open(f"{folder}/log", "wb") as log:
-            server = subprocess.Popen(command, stderr=log, env={**os.environ})
+            server = subprocess.Popen(command, stderr=log)
         try:
             wait_for(f"http://127.0.0.1:{port}/readyz")
             url = f"http://127.0.0.1:{port}/v1"
@@ -230,12 +229,6 @@ def random_policy(seed: int) -> PolicyBundle:
         table_fingerprint="",
         provenance={},
     )
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def wait_for(url: str, seconds: float = 120.0) -> None:

@@ -1,7 +1,6 @@
 """What is timed: this project's learners, the opponents and the machine's matrix product, one factory each."""
 
 import time
-from dataclasses import replace
 
 from scripts.measure import Run
 from scripts.opponents.problem import Settings, make_problem
@@ -26,9 +25,11 @@ def matmul(size: int = 2048) -> Run:
 
 
 def opponent(name: str, queries: int, models: int, horizon: int, features: int, num_envs: int) -> Run:
-    """Updates of an opponent, after one that compiles."""
-    problem = make_problem(queries, models, horizon, features, seed=0)
-    settings = Settings(num_envs=num_envs)
+    """Updates of an opponent, after one that compiles.
+
+    Raises:
+      ValueError: if nobody has this name.
+    """
     match name:
         case "purejaxrl":
             from scripts.opponents.purejaxrl import PureJaxRL as Opponent
@@ -38,9 +39,12 @@ def opponent(name: str, queries: int, models: int, horizon: int, features: int, 
             from scripts.opponents.sb3 import Numpy as Opponent
         case "sb3_adapter":
             from scripts.opponents.sb3 import Adapter as Opponent
-        case _:
+        case "sb3_dummy":
             from scripts.opponents.sb3 import Dummy as Opponent
-    learner = Opponent(problem, settings, 0)
+        case _:
+            raise ValueError(f"no opponent is called {name!r}")
+    problem = make_problem(queries, models, horizon, features, seed=0)
+    learner = Opponent(problem, Settings(num_envs=num_envs), 0)
     learner.update()
 
     def run(updates: int) -> float:
@@ -119,7 +123,7 @@ def our_settings(num_envs: int, algorithm: str = "ppo"):
         max_grad_norm=settings.max_grad_norm,
         weight_decay=0.0,
     )
-    return replace(static), hyper
+    return static, hyper
 
 
 def flops_per_step(models: int, horizon: int, features: int, settings: Settings) -> float:

@@ -5,7 +5,8 @@
 Episodes of fixed length are simulated on the table's training queries, under three policies that serve: `uniform`, and
 an incumbent (the best training sequence of each task) with half or a fifth of its choices at random. Every learner sees
 the same episodes and nothing else of the table; accuracy is that of its greedy policy on the test queries. Results are
-added to results.jsonl as they come, and what is there is not run again; --figure draws them.
+added to results.jsonl as they come, and what is there is not run again; --figure draws them. record.json beside it says
+which table they are of.
 """
 
 import argparse
@@ -21,9 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from hierrouter_jax._version import __version__
 from hierrouter_jax.baselines.fitted_q import FittedQ, fit_q, grouped
 from hierrouter_jax.baselines.regressors import neighbours, ridge
 from hierrouter_jax.baselines.sequences import best_per_task
+from hierrouter_jax.claims import claim, table_identity
+from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.learner_config import LOG_LEARNERS
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.log_trees import log_trees
@@ -200,10 +204,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--figure", type=Path, default=None)
     asked = parser.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
+    table = load_table(asked.table)
+    here, record = {"table": table_identity(table)}, asked.out / "record.json"
+    if not claim(asked.out, "study of logs", read_json(record) if record.exists() else None, here):
+        asked.out.mkdir(parents=True, exist_ok=True)
+        write_json(record, {"version": __version__, **here})
     results = asked.out / "results.jsonl"
     rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    table = load_table(asked.table)
     train = table.split("train")
     there = {(row["episodes"], row["behaviour"], row["seed"], row["learner"]) for row in rows}
     for count in asked.episodes:

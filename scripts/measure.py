@@ -32,7 +32,6 @@ class Worker:
     Args:
       factory: called there with `arguments`; sets up, compiles, warms up and returns what to time.
       environment: variables set before anything is imported.
-      cores: that the process may use; all by default.
     """
 
     def __init__(
@@ -40,7 +39,6 @@ class Worker:
         factory: Callable[..., Run],
         arguments: Mapping[str, Any],
         environment: Mapping[str, str] | None = None,
-        cores: Sequence[int] | None = None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -49,7 +47,7 @@ class Worker:
         previous = {name: os.environ.get(name) for name in environment}
         os.environ.update(environment)
         try:  # a spawned interpreter starts with our environment
-            self._process = context.Process(target=_serve, args=(theirs, factory, dict(arguments), cores), daemon=True)
+            self._process = context.Process(target=_serve, args=(theirs, factory, dict(arguments)), daemon=True)
             self._process.start()
             theirs.close()  # so that a process that dies ends the pipe
         finally:
@@ -73,9 +71,7 @@ class Worker:
             raise SystemExit("a contender's process died; its error stands above") from None
 
 
-def _serve(pipe: Any, factory: Callable[..., Run], arguments: dict[str, Any], cores: Sequence[int] | None) -> None:
-    if cores is not None:
-        os.sched_setaffinity(0, cores)
+def _serve(pipe: Any, factory: Callable[..., Run], arguments: dict[str, Any]) -> None:
     started = time.perf_counter()
     run = factory(**arguments)
     pipe.send(time.perf_counter() - started)

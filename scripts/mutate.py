@@ -139,7 +139,7 @@ def report() -> None:
     missed = [name for name, one in latest.items() if one["result"] == "survived"]
     counted = {name: one for name, one in latest.items() if name not in equivalent or one["result"] != "survived"}
     rooms = {name: name.partition(":")[0].split("/")[1].removesuffix(".py") for name in counted}
-    for room in [*sorted(set(rooms.values())), "all"]:
+    for room in [*sorted(set(rooms.values())), "all"] if counted else []:
         ones = [one for name, one in counted.items() if room in (rooms[name], "all")]
         killed = sum(one["result"] != "survived" for one in ones)
         low, high = proportion_interval(killed, len(ones))

@@ -7,7 +7,7 @@
 The target is the greedy policy of a bundle on the training queries, where its exact value is known. Logs are drawn from
 four policies: `uniform`; `softmax` of the bundle's logits; `epsilon` around its greedy action; and `wrong`, softmax of
 the same logits with their sign turned. Every replication is a new log. What is done lies in `OUT/*.jsonl`, one line a
-replication, so that a study that was cut off goes on.
+replication, so that a study that was cut off goes on; `OUT/record.json` says which study it is.
 
 Values are fitted on features of the table's contexts, made once; `hierrouter estimate` makes them from the log.
 """
@@ -22,9 +22,11 @@ import numpy as np
 from jaxtyping import Float
 from jsonargparse import auto_cli
 
+from hierrouter_jax._version import __version__
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.claims import claim, table_identity
 from hierrouter_jax.evaluation.off_policy_intervals import bernstein_interval, bootstrap_interval
-from hierrouter_jax.files import write_json
+from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.outcomes.exploration import Exploration, distribution
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.store import load_table
@@ -149,24 +151,38 @@ def choice(of: World, policies: list[Float[np.ndarray, "Q D A"]], episodes: int,
     return {"values": values, "chosen": int(np.argmax(values))}
 
 
+def begin(out: Path, here: dict[str, Any]) -> None:
+    """Go on in the folder of this very study, or begin it in an empty one.
+
+    Args:
+      out: folder of the results.
+      here: everything that a replication depends on, beside its cell, size and number.
+
+    Raises:
+      InputError: if the folder holds another study, or something else.
+    """
+    record = out / "record.json"
+    if not claim(out, "off-policy study", read_json(record) if record.exists() else None, here):
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(record, {"version": __version__, **here})
+
+
 def finished(path: Path) -> list[dict[str, Any]]:
     """Replications that are done."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def work(of: World, out: Path, sizes: tuple[int, ...], replications: int, resamples: int, seed: int) -> Iterator[Path]:
-    """Do every cell's replications, some of each at a time; gives each file that there is more of."""
+    """Do every cell's replications, some of each at a time; gives each cell's file once more has been tried."""
     out.mkdir(parents=True, exist_ok=True)
     for target in range(AT_ONCE, replications + AT_ONCE, AT_ONCE):
         for number, cell in enumerate(CELLS):
             for episodes in sizes:
                 path = out / f"{cell}-{episodes}.jsonl"
                 rows = finished(path)
-                done = len(rows)
-                if done >= SILENT and not any(row["answers"] for row in rows):
-                    continue
+                silent = len(rows) >= SILENT and not any(row["answers"] for row in rows)
                 with path.open("a") as file:
-                    for at in range(done, min(target, replications)):
+                    for at in range(len(rows), 0 if silent else min(target, replications)):
                         row = replication(of, cell, episodes, [seed, number, episodes, at], resamples)
                         file.write(json.dumps(row) + "\n")
                 yield path
@@ -235,14 +251,16 @@ def main(
       seed: seed of all draws.
       out: folder of the results.
     """
-    of = world(load_table(table).split(split), PolicyBundle.load(bundle), temperature, epsilon)
+    whole, policy = load_table(table), PolicyBundle.load(bundle)
+    here = {"table": table_identity(whole), "bundle": policy.fingerprint, "split": split, "temperature": temperature}
+    begin(out, here | {"epsilon": epsilon, "seed": seed, "selection_episodes": selection_episodes})
+    of = world(whole.split(split), policy, temperature, epsilon)
     best = of.greedy(of.logits)
     truth = float(of.returns(best).mean())
     accuracy = float(replace(of, cost_weight=0.0).returns(best).mean())
     result: dict[str, Any] = {"table": str(table), "bundle": str(bundle), "return": truth, "accuracy": accuracy}
     policies, exact = named_policies(of)
     path = out / "choice.jsonl"
-    out.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         for at in range(len(finished(path)), selections):
             file.write(json.dumps(choice(of, policies, selection_episodes, [seed, 99, at])) + "\n")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
+from hierrouter_jax.bridge.grading.code import CodeGrader
 from hierrouter_jax.bridge.grading.gsm8k import Gsm8kGrader
 from hierrouter_jax.bridge.grading.parallel import VerdictCache, grade_all
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
@@ -26,7 +27,7 @@ from hierrouter_jax.bridge.tasks.graders import ByTask
 from hierrouter_jax.files import write_text
 from hierrouter_jax.outcomes.table import RIGHT
 from scripts.regrade_cases import MODELS, Case, Judgement, Rules, published_table
-from scripts.regrade_code import code_grader, code_rules, humaneval_cases, mbpp_cases
+from scripts.regrade_code import code_rules, humaneval_cases, mbpp_cases
 from scripts.regrade_gsm8k import boxed_grader, gsm8k_cases, gsm8k_rules
 
 COLUMNS = ("benchmark", "query", "model", "verdict", "published", "class", "right")
@@ -56,8 +57,8 @@ class Benchmark:
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
-    "humaneval": Benchmark(humaneval_cases, code_grader, code_rules),
-    "mbpp": Benchmark(mbpp_cases, code_grader, code_rules),
+    "humaneval": Benchmark(humaneval_cases, CodeGrader, code_rules),
+    "mbpp": Benchmark(mbpp_cases, CodeGrader, code_rules),
     "gsm8k": Benchmark(gsm8k_cases, boxed_grader, gsm8k_rules),
     "gsm8k-unmarked-too": Benchmark(gsm8k_cases, Gsm8kGrader, gsm8k_rules),
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from hierrouter_jax.bridge.grading.code import CodeGrader, wanted_names
+from hierrouter_jax.bridge.grading.code import wanted_names
 from hierrouter_jax.bridge.grading.pieces import Place, pieces
 from hierrouter_jax.bridge.grading.source import defined_names
 from hierrouter_jax.bridge.grading.verdict import Verdict
@@ -20,10 +20,6 @@ from hierrouter_jax.outcomes.table import Query
 from scripts.regrade_cases import Case, Judgement, read_rows
 
 _OUTCOMES = Path("outcomes/lookahead/test")
-
-
-def code_grader() -> CodeGrader:
-    return CodeGrader()
 
 
 @lru_cache(maxsize=1)

@@ -19,9 +19,10 @@ from typing import Any
 import yaml
 from jsonargparse import auto_cli
 
+from hierrouter_jax.bridge.servers.server import free_port
 from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.pricing import PricedModel
-from scripts.bench_serve import free_port, random_policy, wait_for
+from scripts.bench_serve import random_policy, wait_for
 
 TOLD = ("Answer with a number alone.", "Name the steps in few words.", "Check what you read, then answer.")
 SUBJECTS = ("sheep", "books", "apples", "coins", "stamps")

@@ -57,6 +57,12 @@ def test_the_report_leaves_out_faults_that_change_nothing(tmp_path, monkeypatch,
     assert lines[-1] == f"  equivalent: {path}: a3 -> b: why"
 
 
+def test_the_report_of_no_fault_at_all(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mutate, "FOLDER", tmp_path)
+    mutate.report()
+    assert capsys.readouterr().out == "0 of the 0 drawn were tried; 0 of them change nothing\n"
+
+
 def test_every_fault_that_is_explained_names_its_module():
     explained = json.loads(mutate.EQUIVALENT.read_text("utf-8"))
     for name, why in explained.items():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json
 from hierrouter_jax.outcomes.exploration import Exploration
 from hierrouter_jax.outcomes.store import save_table
@@ -56,6 +57,20 @@ def test_it_goes_on_and_sums_up(tmp_path, capsys):
     assert 0 <= cell["coverage"] <= 1
     assert cell["width_bernstein"] > cell["width"]
     assert "softmax-300" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"another off-policy study \(seed is 0 there, but 1 here"):
+        study.main(tmp_path / "table", tmp_path / "plan", seed=1, **options)
+    save_table(random_table(seed=5, queries=120, horizon=2), tmp_path / "other")
+    with pytest.raises(InputError, match="another off-policy study"):
+        study.main(tmp_path / "other", tmp_path / "plan", **options)
+
+
+def test_a_cell_that_never_answers_is_not_gone_on_with_but_summed_up(of, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "CELLS", ("wrong",))
+    monkeypatch.setattr(study, "SILENT", 3)
+    rows = '{"answers": false}\n' * 3
+    (tmp_path / "wrong-300.jsonl").write_text(rows)
+    assert list(study.work(of, tmp_path, (300,), 5, 0, 0)) == [tmp_path / "wrong-300.jsonl"]
+    assert (tmp_path / "wrong-300.jsonl").read_text() == rows
 
 
 def test_a_summary_by_hand():

@@ -10,7 +10,7 @@ import pytest
 from hierrouter_jax.files import read_json
 from scripts import measure
 from scripts.bench_scale import exponent
-from scripts.contenders import flops_per_step
+from scripts.contenders import flops_per_step, opponent
 from scripts.opponents.problem import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +67,11 @@ def test_operations_of_a_step_by_hand():
     """F 2, L 1, M 1, one epoch: 4 x 3 below and 3 x 3 + 3 x 3 above; 30 to act, 2 x 12 + 3 x 18 to learn."""
     settings = Settings(epochs=1, hidden=(3, 3))
     assert flops_per_step(models=1, horizon=1, features=2, settings=settings) == 2 * (30 + 78)
+
+
+def test_an_opponent_that_is_none_is_not_measured_under_its_name():
+    with pytest.raises(ValueError, match="no opponent is called 'sb3_dumy'"):
+        opponent("sb3_dumy", queries=4, models=2, horizon=1, features=2, num_envs=1)
 
 
 def test_a_contender_that_dies_ends_the_benchmark():

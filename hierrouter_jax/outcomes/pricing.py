@@ -101,13 +101,13 @@ def largest_charges(
     return hop_costs(tokens_in, np.broadcast_to(np.array(limits)[model], tokens_in.shape), pool, tree)
 
 
-def check_budget(budget: float, smallest: Float[np.ndarray, " Q"], ids: Sequence[str], money_unit: str) -> None:
+def check_budget(budget: float, smallest: Float[np.ndarray, " Q"], ids: Sequence[str] | None, money_unit: str) -> None:
     """Refuse a budget that leaves a query without any answer.
 
     Args:
       budget: largest amount that each query's route may cost.
       smallest: largest charge of the cheapest first call of each query.
-      ids: ids of the queries, for the message.
+      ids: ids of the queries, for the message; None of a single request, which has none.
       money_unit: unit of both amounts.
 
     Raises:
@@ -115,7 +115,8 @@ def check_budget(budget: float, smallest: Float[np.ndarray, " Q"], ids: Sequence
     """
     if not np.all(smallest <= budget):
         row = int(np.argmax(smallest))
+        whose = "this request" if ids is None else f"query {ids[row]!r}"
         raise InputError(
-            f"a budget of {budget} {money_unit} pays for no first call of query {ids[row]!r}; "
+            f"a budget of {budget} {money_unit} pays for no first call of {whose}; "
             f"the smallest that does is {float(smallest[row])} {money_unit}"
         )

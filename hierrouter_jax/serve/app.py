@@ -1,45 +1,38 @@
 """The server's addresses: OpenAI's and Anthropic's interfaces, the policy's decisions, feedback, and its own state."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import format_sse_event
-from pydantic import Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from hierrouter_jax._version import __version__
 from hierrouter_jax.bridge.backends.interface import Piece
-from hierrouter_jax.bridge.transcript import Hop
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.serve import chat, messages, responses
-from hierrouter_jax.serve.episode import Choice, Episode, Event, FailedHop, NoAnswer
-from hierrouter_jax.serve.limits import Guard, Refused, error_body, hosts_of, kind_of
+from hierrouter_jax.serve.episode import Episode, NoAnswer
+from hierrouter_jax.serve.limits import Guard, Refused, address_of, hosts_of
 from hierrouter_jax.serve.page_files import PageFiles
 from hierrouter_jax.serve.router import Router
-from hierrouter_jax.serve.service import Running, Service
+from hierrouter_jax.serve.service import Running, Service, open_log
 from hierrouter_jax.serve.settings import ServeConfig
-from hierrouter_jax.serve.shapes import Strict, check_text, choice_data, extension, failed_data, headers_of, hop_data
-
-_ODD = (b"\\u", b"NaN", b"Infinity")  # what text that is no Unicode, or a number that is none, is written with
-
-
-class Feedback(Strict):
-    """The quality of an answer that was given before.
-
-    Attributes:
-      episode_id: id of the answer's episode.
-      quality: score in [0, 1].
-    """
-
-    episode_id: Annotated[str, Field(min_length=1, max_length=100)]
-    quality: Annotated[float, Field(ge=0, le=1)]
+from hierrouter_jax.serve.shapes import (
+    Feedback,
+    check_text,
+    choice_data,
+    comment_of,
+    error_body,
+    extension,
+    headers_of,
+)
+from hierrouter_jax.serve.telemetry import say
 
 
 def make_app(config: ServeConfig, router: Router, key: str | None = None) -> FastAPI:
@@ -49,23 +42,31 @@ def make_app(config: ServeConfig, router: Router, key: str | None = None) -> Fas
       config: settings of the server.
       router: policy, pool and encoder that it begins with.
       key: key that clients must send; None asks for none.
+
+    Raises:
+      InputError: if the decision log cannot be kept.
     """
+    log = open_log(config)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = Service(config, router)
+        app.state.service = Service(config, router, log)
         yield
-        await asyncio.to_thread(app.state.service.close)
+        await app.state.service.close()
+
+    def note(scope: Scope, status: int) -> None:
+        app.state.service.telemetry.done(address_of(scope), status)
 
     pages: dict[str, Any] = {"docs_url": None, "redoc_url": None}  # they would load scripts from elsewhere
     app = FastAPI(title="hierrouter", version=__version__, lifespan=lifespan, **pages)
     hosts = hosts_of(config.host, config.allowed_hosts, key)
     within = {"max_body": config.max_body, "body_seconds": config.body_seconds}
-    app.add_middleware(Guard, key=key, hosts=hosts, origins=config.allowed_origins, **within)
+    app.add_middleware(Guard, key=key, hosts=hosts, origins=config.allowed_origins, note=note, **within)
     app.add_exception_handler(InputError, _bad_input)
     app.add_exception_handler(NoAnswer, _no_answer)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _broken)
     _add_interfaces(app)
     _add_state(app)
     app.mount("/", PageFiles())
@@ -91,7 +92,7 @@ def _add_interfaces(app: FastAPI) -> None:
         return await _answered(messages, body, request)
 
     @app.post("/v1/decision", response_model=None)
-    async def decision(body: chat.Request, request: Request) -> dict[str, Any]:
+    async def decision(body: chat.Request, request: Request) -> Response:
         """What would be called first, and why; nothing is called."""
         await _check(request)
         service = _service(request)
@@ -99,29 +100,34 @@ def _add_interfaces(app: FastAPI) -> None:
         if ask.member:
             raise InputError(f"model {ask.member!r} answers by itself: there is no decision")
         choice, prompts = await service.engine.first(Episode(ask))
-        return {"object": "hierrouter.decision", **choice_data(choice, service.actions), **_charges(service, prompts)}
+        data = choice_data(choice, service.actions) | _charges(service, prompts)
+        return _reply(request, {"object": "hierrouter.decision", **data})
 
     @app.get("/v1/models", response_model=None)
-    async def models(request: Request) -> dict[str, Any]:
+    async def models(request: Request) -> Response:
         """The router under its name and 'auto', with what it can be told, and each member by itself."""
         service, about = _service(request), {"object": "model", "created": 0, "owned_by": "hierrouter"}
         data: list[dict[str, Any]] = [{"id": name, **about} for name in service.models]
         for router in data[:2]:
             router["hierrouter"] = service.description
-        return {"object": "list", "data": data}
+        return _reply(request, {"object": "list", "data": data})
 
     @app.post("/v1/feedback", response_model=None)
-    async def feedback(body: Feedback, request: Request) -> dict[str, Any]:
+    async def feedback(body: Feedback, request: Request) -> Response:
         """The quality of an answer, by its episode's id; kept in the decision log."""
         await _check(request)
-        log = _log(request)
-        return {"object": "hierrouter.feedback", "logged": log.add_feedback(body.episode_id, body.quality)}
+        logged = _log(request).add_feedback(body.episode_id, body.quality)
+        return _reply(request, {"object": "hierrouter.feedback", "logged": logged})
 
     @app.delete("/v1/episodes/{episode_id}", response_model=None)
-    async def forget(episode_id: str, request: Request) -> dict[str, Any]:
+    async def forget(episode_id: str, request: Request) -> Response:
         """Take every record of an episode out of the decision log."""
-        forgotten = await asyncio.to_thread(_log(request).forget, episode_id)
-        return {"object": "hierrouter.forgotten", "episode_id": episode_id, "decisions": forgotten}
+        log = _log(request)
+        try:
+            forgotten = await asyncio.to_thread(log.forget, episode_id)
+        except OSError as error:
+            raise Refused(503, f"the log cannot be rewritten now ({reason_of(error)}); try again") from None
+        return _reply(request, {"object": "hierrouter.forgotten", "episode_id": episode_id, "decisions": forgotten})
 
 
 def _add_state(app: FastAPI) -> None:
@@ -148,9 +154,16 @@ def _add_state(app: FastAPI) -> None:
         return Response(service.telemetry.page(service.members, lost), media_type="text/plain; version=0.0.4")
 
     @app.post("/admin/reload", response_model=None)
-    async def reload(request: Request) -> dict[str, str]:
+    async def reload(request: Request) -> Response:
         """Serve the policy that lies in the folder now."""
-        return {"policy": await _service(request).reload()}
+        return _reply(request, {"policy": await _service(request).reload()})
+
+
+def _reply(request: Request, body: dict[str, Any]) -> Response:
+    """An answer of no route, counted among the requests."""
+    answer = JSONResponse(body)
+    _service(request).telemetry.done(address_of(request.scope), answer.status_code)
+    return answer
 
 
 async def _answered(shape: ModuleType, body: Any, request: Request) -> Response:
@@ -158,7 +171,7 @@ async def _answered(shape: ModuleType, body: Any, request: Request) -> Response:
     await _check(request)
     service = _service(request)
     running = Running(service, service.ask(body, request.headers, bool(body.stream)))
-    episode, path = running.episode, request.url.path
+    episode, path = running.episode, address_of(request.scope)
     request.state.episode = episode
     if body.stream:
         await running.begun()
@@ -175,10 +188,9 @@ async def _answered(shape: ModuleType, body: Any, request: Request) -> Response:
         await running.cancel()
     if running.trouble is not None:
         raise running.trouble
-    if not episode.hops:
-        raise Refused(499, "the client left")
-    service.telemetry.done(path, 200, episode)
-    return JSONResponse(shape.answer(body, episode, _extension(episode, service)), headers=headers_of(episode))
+    answer = JSONResponse(shape.answer(body, episode, _extension(episode, service)), headers=headers_of(episode))
+    service.telemetry.done(path, answer.status_code, episode)
+    return answer
 
 
 async def _streamed(stream: Any, running: Running, service: Service, path: str) -> AsyncIterator[bytes]:
@@ -193,10 +205,10 @@ async def _streamed(stream: Any, running: Running, service: Service, path: str) 
                     pieces = True
                     yield b"".join(stream.piece(event))
                 else:
-                    yield format_sse_event(comment=_comment(event, service.actions))
+                    yield format_sse_event(comment=comment_of(event, service.actions))
         if running.trouble is not None:
             status = running.trouble.status_code
-            yield b"".join(stream.error(running.trouble.detail, running.trouble.kind))
+            yield b"".join(stream.error(status, running.trouble.detail, running.trouble.kind))
             return
         status = 200
         if not pieces:
@@ -204,18 +216,6 @@ async def _streamed(stream: Any, running: Running, service: Service, path: str) 
         yield b"".join(stream.end(_extension(episode, service)))
     finally:
         service.telemetry.done(path, status, episode)
-
-
-def _comment(event: Event | None, actions: list[str]) -> str:
-    """An event as one line that every client passes over."""
-    if event is None:
-        return "ping"
-    if isinstance(event, Hop):
-        return f"hop {json.dumps(hop_data(event, actions))}"
-    if isinstance(event, Choice):
-        return f"decision {json.dumps(choice_data(event, actions))}"
-    assert isinstance(event, FailedHop)  # pieces are no comments
-    return f"failed {json.dumps(failed_data(event))}"
 
 
 def _extension(episode: Episode, service: Service) -> dict[str, Any]:
@@ -239,10 +239,8 @@ def _charges(service: Service, prompts: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _check(request: Request) -> None:
-    """Refuse a body that holds what cannot be passed on."""
-    raw = await request.body()
-    if any(mark in raw for mark in _ODD):
-        check_text(json.loads(raw))
+    """Refuse a body that holds what cannot be passed on, however it is written."""
+    check_text(await request.json())
 
 
 async def _left(request: Request) -> None:
@@ -275,6 +273,12 @@ async def _refused(request: Request, error: Exception) -> Response:
     return _error(request, error.status_code, str(error.detail), getattr(error, "kind", ""), dict(error.headers or {}))
 
 
+async def _broken(request: Request, error: Exception) -> Response:
+    """A fault of the server, whose traceback goes to its log."""
+    say("error", reason=reason_of(error), kind=type(error).__name__)
+    return _error(request, 500, "an error of the server; its log tells more")
+
+
 async def _invalid(request: Request, error: Exception) -> Response:
     """A body that is no JSON, or of other fields: the first fault in one sentence."""
     assert isinstance(error, RequestValidationError)
@@ -287,7 +291,7 @@ def _error(
     request: Request, status: int, message: str, kind: str = "", headers: dict[str, str] | None = None
 ) -> Response:
     episode: Episode | None = getattr(request.state, "episode", None)
-    _service(request).telemetry.done(request.url.path if status != 404 else "other", status, episode)
+    _service(request).telemetry.done(address_of(request.scope), status, episode)
     route = headers_of(episode) if episode is not None else {}
-    body = error_body(request.url.path, status, message, kind or kind_of(status))
+    body = error_body(request.url.path, status, message, kind)
     return JSONResponse(body, status, {**route, **(headers or {})})

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hierrouter_jax.bridge.backends.interface import Piece
 from hierrouter_jax.serve.episode import Episode
-from hierrouter_jax.serve.shapes import Conditions, Strict, tokens_of
+from hierrouter_jax.serve.shapes import Conditions, Strict, error_body, tokens_of
 
 Stops = Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=16)]
 
@@ -152,9 +152,8 @@ class Stream:
             yield format_sse_event(data_str=json.dumps(body))
         yield format_sse_event(data_str="[DONE]")
 
-    def error(self, message: str, kind: str) -> Iterator[bytes]:
-        error = {"error": {"message": message, "type": kind, "param": None, "code": None}}
-        yield format_sse_event(data_str=json.dumps(error))
+    def error(self, status: int, message: str, kind: str) -> Iterator[bytes]:
+        yield format_sse_event(data_str=json.dumps(error_body("/v1/chat/completions", status, message, kind)))
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None, more: dict[str, Any] | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}

@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import Any
+from http.client import HTTPException
+from typing import Any, NoReturn
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from hierrouter_jax.bridge.transcript import Hop, Transcript
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.table import Query, Turn
 
 AT_ONCE = 16
@@ -32,16 +33,25 @@ def ask_server(
       InputError: if nobody answers there, or a question is refused.
     """
     base = url.rstrip("/").removesuffix("/v1")
-    if urlsplit(base).scheme not in ("http", "https"):
+    try:
+        scheme = urlsplit(base).scheme
+    except ValueError as error:
+        raise InputError(f"url is {url!r}, which is no address ({error})") from None
+    if scheme not in ("http", "https"):
         raise InputError(f"url is {url!r}, but must begin with http:// or https://")
     queries = [
         one if isinstance(one, Query) else Query(f"query-{row}", one, "", "", "test")
         for row, one in enumerate(questions)
     ]
-    router = _Server(base, key).open("models")["data"][0]["hierrouter"]
+    try:
+        router = _Server(base, key).open("models")["data"][0]["hierrouter"]
+        reads_task, unit = router["reads_task"], router["money_unit"]
+    except _Failed as failed:
+        raise InputError(f"{base} cannot be asked now: {failed}") from None
+    except (LookupError, TypeError):
+        _refuse_other(base)
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        answers = threads.map(lambda query: _ask(base, key, query, conditions, router["reads_task"]), queries)
-        return list(answers), router["money_unit"]
+        return list(threads.map(lambda query: _ask(base, key, query, conditions, reads_task), queries)), unit
 
 
 def _ask(base: str, key: str | None, query: Query, conditions: dict[str, Any], reads_task: bool) -> Transcript:
@@ -51,10 +61,12 @@ def _ask(base: str, key: str | None, query: Query, conditions: dict[str, Any], r
     budget = conditions.get("budget")
     try:
         its = _Server(base, key).open("chat/completions", {"messages": turns, "hierrouter": values})["hierrouter"]
+        hops = tuple(map(_hop, its["hops"]))
+        return Transcript(query.id, query.text, hops, its["stopped"], budget, its["trouble"])
     except _Failed as failed:
         return Transcript(query.id, query.text, (), False, budget, str(failed))
-    hops = tuple(map(_hop, its["hops"]))
-    return Transcript(query.id, query.text, hops, its["stopped"], budget, its["trouble"])
+    except (LookupError, TypeError, AttributeError):
+        _refuse_other(base)
 
 
 class _Failed(Exception):
@@ -80,8 +92,14 @@ class _Server:
             if error.code >= 500:
                 raise _Failed(_message(error)) from None
             raise InputError(f"{self._base} refuses the request: {_message(error)} (status {error.code})") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self._base} does not answer as a server of 'hierrouter serve' does ({error})") from None
+        except (OSError, ValueError, HTTPException) as error:
+            _refuse_other(self._base, error)
+
+
+def _refuse_other(base: str, error: Exception | None = None) -> NoReturn:
+    """Refuse an address at which another server answers, or none."""
+    why = "it tells of no routes" if error is None else reason_of(error)
+    raise InputError(f"{base} does not answer as a server of 'hierrouter serve' does ({why})") from None
 
 
 def _hop(data: dict[str, Any]) -> Hop:
@@ -92,6 +110,6 @@ def _hop(data: dict[str, Any]) -> Hop:
 
 def _message(error: HTTPError) -> str:
     try:
-        return json.load(error)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        return error.reason
+        return str(json.load(error)["error"]["message"])
+    except (OSError, ValueError, HTTPException, LookupError, TypeError):
+        return str(error.reason)

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float
@@ -63,8 +63,7 @@ class Engine:
         """Refuse what cannot be answered, before any call.
 
         Raises:
-          InputError: naming what the policy was not trained for, the option that a member cannot be told, or the
-            budget that pays for nothing.
+          InputError: naming what the policy was not trained for, or the option that a member cannot be told.
         """
         self.bundle.check_told(ask.cost_weight, ask.budget)
         hops_at_most(self.bundle, ask.max_hops)
@@ -106,6 +105,8 @@ class Engine:
             if not stage:
                 self._check_callable(prompts, masked, barred)
             choice = await self.choose(episode, stage, horizon, prompts, masked)
+            if choice is None and not episode.hops:
+                raise NoAnswer(_told(masked))
             if choice is None:
                 episode.trouble = f"no model could be called after hop {stage} ({_told(masked)})"
                 return
@@ -164,11 +165,12 @@ class Engine:
 
         Raises:
           InputError: if the budget pays for no first call.
+          NoAnswer: if it pays for one of a model that cannot be called now, and for no other.
         """
         ask, spent = episode.ask, episode.cost
         charges = self._charges(prompts) if ask.budget is not None else None
-        if not stage and ask.budget is not None and charges is not None:
-            check_budget(ask.budget, charges.min(keepdims=True), ["of this request"], self.bundle.money_unit)
+        if not stage and ask.budget is not None and charges is not None and (charges > ask.budget).all():
+            self._refuse_budget(episode, ask.budget, masked)
         if ask.member:
             reading = Reading(np.zeros(0, np.float32), np.full(len(self.members) + 1, -np.inf))
             reading.logits[[member.name for member in self.members].index(ask.member)] = 0.0
@@ -188,15 +190,18 @@ class Engine:
         )
 
     def _prompts(
-        self, episode: Episode, barred: dict[str, str]
+        self, episode: Episode, barred: dict[str, str], resting: bool = False
     ) -> tuple[dict[str, tuple[Prompt, int]], dict[str, str]]:
-        """The prompt of each member that can be called now, with the tokens that it leaves out; the others' reasons."""
+        """The prompt of each member that can be called now, with the tokens that it leaves out; the others' reasons.
+
+        Where the request names a member, of that one alone; with `resting` also of those whose breaker is open.
+        """
         context = so_far(episode.ask.conversation.asking, episode.hops)
         prompts, masked = {}, dict(barred)
         for member in self.members:
-            if member.name in barred:
+            if member.name in barred or episode.ask.member not in ("", member.name):
                 continue
-            if not member.ready:
+            if not (member.ready or resting):
                 masked[member.name] = "its circuit breaker is open after failures"
                 continue
             limits: Any = _Limits(member.backend, episode.ask.options)
@@ -229,6 +234,12 @@ class Engine:
         if not prompts:
             paused = any(member.name in masked and not member.ready for member in self.members)
             raise NoAnswer(_told(masked)) if barred or paused else InputError(_told(masked))
+
+    def _refuse_budget(self, episode: Episode, budget: float, masked: dict[str, str]) -> NoReturn:
+        """Refuse a budget that pays for nobody who can be called now: by its fault, or by that of members."""
+        smallest = self._charges(self._prompts(episode, {}, resting=True)[0]).min(keepdims=True)
+        check_budget(budget, smallest, None, self.bundle.money_unit)
+        raise NoAnswer(f"no model that the budget pays for could be called ({_told(masked)})")
 
     def _charges(self, prompts: dict[str, tuple[Prompt, int]]) -> Float[np.ndarray, " M"]:
         """The most that each model's call can cost; more than any budget for one that cannot be called."""

@@ -4,17 +4,18 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.serve.shapes import error_body, kind_of
 
 OPEN = ("/healthz", "/readyz")  # asked by who keeps the server up, without a key
 _NEED_KEY = ("/v1", "/admin", "/metrics", "/docs", "/openapi")  # all but the page, which holds nothing of anybody's
@@ -36,20 +37,12 @@ class Refused(HTTPException):
         self.kind = kind or kind_of(status)
 
 
-def kind_of(status: int) -> str:
-    """The kind of an error, as OpenAI's interface names them."""
-    return "invalid_request_error" if status < 500 else "api_error"
-
-
-def error_body(path: str, status: int, message: str, kind: str) -> dict[str, Any]:
-    """An error as the interface of its path writes it."""
-    message = message.encode("utf-8", "replace").decode()
-    if path.startswith("/v1/messages"):
-        names = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
-        names |= {429: "rate_limit_error", 503: "overloaded_error", 504: "timeout_error"}
-        name = names.get(status, "invalid_request_error" if status < 500 else "api_error")
-        return {"type": "error", "error": {"type": name, "message": message}}
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+def address_of(scope: Scope) -> str:
+    """The path of a request as the server's own addresses write it, of which there are few; 'other' for all else."""
+    for route in scope["app"].routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            return route.path
+    return "other"
 
 
 class Guard:
@@ -62,7 +55,7 @@ class Guard:
       origins: web pages that may call it, beside its own.
       max_body: most bytes of a request.
       body_seconds: seconds within which a request must have arrived.
-      public: paths that need no key.
+      note: called with the scope of each request that is refused here, and the status of its answer.
     """
 
     def __init__(
@@ -73,9 +66,9 @@ class Guard:
         origins: Sequence[str],
         max_body: int,
         body_seconds: float,
-        public: Sequence[str] = OPEN,
+        note: Callable[[Scope, int], None],
     ) -> None:
-        self._app, self._key, self._public = app, key, public
+        self._app, self._key, self._note = app, key, note
         self._max_body, self._body_seconds = max_body, body_seconds
         self._hosts, self._origins = {host.lower() for host in hosts}, set(origins)
 
@@ -85,7 +78,7 @@ class Guard:
         headers = Headers(scope=scope)
         refused = self._refused(scope["path"], headers)
         if refused is not None:
-            return await refused(scope, receive, send)
+            return await self._turn_away(refused, scope, receive, send)
         deadline, started, size, over = time.monotonic() + self._body_seconds, False, 0, False
 
         async def receive_in_time() -> Message:
@@ -113,7 +106,19 @@ class Guard:
             await self._app(scope, receive_in_time, send_noting)
         except Refused as late:
             if not started:
-                await _response(scope["path"], late.status_code, late.detail, late.headers)(scope, receive, send)
+                answer = _response(scope["path"], late.status_code, late.detail, late.headers)
+                await self._turn_away(answer, scope, receive, send)
+
+    async def _turn_away(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        self._note(scope, answer.status_code)
+        await answer(scope, receive, send)
+
+    def _foreign(self, origin: str, host: str) -> bool:
+        """Whether pages of an origin are neither the server's own nor allowed."""
+        try:
+            return origin not in self._origins and (not host or urlsplit(origin).netloc != host)
+        except ValueError:  # it is no address
+            return True
 
     def _too_large(self) -> Refused:
         words = f"the request is larger than {self._max_body:,} bytes"
@@ -128,13 +133,9 @@ class Guard:
         if self._hosts and host not in self._hosts:
             return _response(path, 403, f"this server is not called {host[:100]!r}; see --allowed_hosts")
         origin = headers.get("origin")
-        if origin is not None and origin not in self._origins and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and self._foreign(origin, headers.get("host", "")):
             return _response(path, 403, f"pages of {origin[:100]!r} may not call this server; see --allowed_origins")
-        if (
-            self._key is None
-            or path in self._public
-            or not path.startswith(("/v1", "/admin", "/metrics", "/docs", "/openapi"))
-        ):
+        if self._key is None or path in OPEN or not path.startswith(_NEED_KEY):
             return None
         scheme, _, sent = headers.get("authorization", "").partition(" ")
         keys = [sent.strip() if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
@@ -159,7 +160,7 @@ def _name_of(host: str) -> str:
 
 
 def _response(path: str, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(error_body(path, status, message, kind_of(status)), status, headers)
+    return JSONResponse(error_body(path, status, message), status, headers)
 
 
 class Gate:
@@ -202,7 +203,9 @@ class Gate:
 
 
 class Sessions:
-    """What each session has spent, and may.
+    """What each session has spent, and may; its budget holds for turns that come one after the other.
+
+    What a turn costs is known at its end, so each of several that are under way at once may spend all that is left.
 
     Args:
       most: largest number of sessions that are remembered.

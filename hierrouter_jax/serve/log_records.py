@@ -57,6 +57,7 @@ def records_of(episode: Episode, engine: Engine, began: float, cancelled: bool) 
                 end=_end(episode, bundle.horizon, cancelled) if number + 1 == len(episode.choices) else "",
                 settings=_settings(ask.options.fields),
                 session_id=ask.session_id,
+                task=ask.conversation.reading.task or None,
                 question=ask.conversation.reading.query,
                 response=hop.response if hop else None,
             )

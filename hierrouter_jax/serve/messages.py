@@ -11,7 +11,7 @@ from hierrouter_jax.bridge.backends.interface import Piece
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.serve.chat import Stops
 from hierrouter_jax.serve.episode import Episode
-from hierrouter_jax.serve.shapes import Conditions, Strict, tokens_of
+from hierrouter_jax.serve.shapes import Conditions, Strict, error_body, tokens_of
 
 Blocks = list[dict[str, Any]]
 
@@ -104,8 +104,9 @@ class Stream:
         yield _event("message_delta", delta=delta, usage=_usage(self._episode), hierrouter=extension)
         yield _event("message_stop")
 
-    def error(self, message: str, kind: str) -> Iterator[bytes]:
-        yield _event("error", error={"type": kind, "message": message})
+    def error(self, status: int, message: str, kind: str) -> Iterator[bytes]:
+        body = error_body("/v1/messages", status, message, kind)
+        yield format_sse_event(event="error", data_str=json.dumps(body))
 
 
 def _event(name: str, **values: Any) -> bytes:
@@ -130,12 +131,15 @@ def _stop_reason(episode: Episode) -> str:
     return {"length": "max_tokens", "content_filter": "refusal"}.get(reason, "end_turn")
 
 
-def _text(content: str | Blocks, where: str) -> str:
+def _text(content: Any, where: str) -> str:
+    """The text of a system prompt or of a tool's result, its blocks on lines of their own."""
     if isinstance(content, str):
         return content
+    if not isinstance(content, list):
+        raise InputError(f"{where} must be text, or a list of blocks of text")
     texts = []
     for place, block in enumerate(content):
-        if block.get("type") != "text" or not isinstance(block.get("text"), str):
+        if not isinstance(block, dict) or block.get("type") != "text" or not isinstance(block.get("text"), str):
             raise InputError(f"{where}.{place} must be a block of text")
         texts.append(block["text"])
     return "\n".join(texts)
@@ -156,7 +160,8 @@ def _turns(turn: Turn, where: str) -> list[dict[str, Any]]:
             function = {"name": str(block.get("name", "")), "arguments": json.dumps(block.get("input", {}))}
             calls.append({"id": str(block.get("id", "")), "type": "function", "function": function})
         elif kind == "tool_result":
-            text = _text(block.get("content") or "", f"{at}.content")
+            content = block.get("content")
+            text = "" if content is None else _text(content, f"{at}.content")
             results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id", "")), "content": text})
         else:
             raise InputError(f"{at} is of type {str(kind)[:40]!r}, which is not supported")
@@ -186,7 +191,7 @@ def _tool_choice(choice: dict[str, Any]) -> dict[str, Any]:
     names = {"auto": "auto", "any": "required", "none": "none"}
     if kind == "tool":
         value: Any = {"type": "function", "function": {"name": choice.get("name")}}
-    elif kind in names:
+    elif isinstance(kind, str) and kind in names:
         value = names[kind]
     else:
         raise InputError(f"tool_choice.type is {str(kind)[:40]!r}, but must be auto, any, tool or none")

@@ -127,7 +127,7 @@ class Stream:
         response = {**_whole(self._request, self._episode, items), "hierrouter": extension}
         yield self._event(f"response.{response['status']}", response=response)
 
-    def error(self, message: str, kind: str) -> Iterator[bytes]:
+    def error(self, status: int, message: str, kind: str) -> Iterator[bytes]:
         failed = _whole(self._request, self._episode, [], "failed")
         yield self._event("response.failed", response=failed | {"error": {"code": "server_error", "message": message}})
 

@@ -36,21 +36,22 @@ class Service:
     Args:
       config: settings of the server.
       router: policy, pool and encoder that it begins with.
+      log: decision log, which `close` gives back; None keeps none.
 
     Attributes:
       engine: what carries out requests that come now.
       fingerprint: fingerprint of its policy.
+      running: requests under way.
     """
 
-    def __init__(self, config: ServeConfig, router: Router) -> None:
+    def __init__(self, config: ServeConfig, router: Router, log: LogWriter | None = None) -> None:
         self.config, self.telemetry = config, Telemetry()
         self.gate, self.sessions = Gate(config.max_requests), Sessions(config.sessions)
         self.members = load_members(router.backends, config.retries, asyncio.get_running_loop())
         self._router, self._reloading = router, asyncio.Lock()
         self._encoder = router.encoder
         self.engine, self.fingerprint = self._engine(router.bundle), router.bundle.fingerprint
-        options = LogOptions(text=config.log_text, max_bytes=config.log_bytes)
-        self.log = None if config.log is None else LogWriter(config.log, options)
+        self.log, self.running = log, set[Running]()
         if router.servers is not None:
             router.servers.start()
 
@@ -156,16 +157,32 @@ class Service:
             if records:
                 self.log.append(*records)
 
-    def close(self) -> None:
-        """Give back the log's folder."""
+    async def close(self) -> None:
+        """Give up what is still under way, which is written down, and give back the log's folder."""
         self.gate.closed = True
+        await asyncio.gather(*(running.cancel() for running in self.running))
         if self.log is not None:
-            self.log.close()
+            await asyncio.to_thread(self.log.close)
 
     def _engine(self, bundle: PolicyBundle) -> Engine:
         self._encoder.encode([Context("what comes first takes longest")])
         explore = Exploration.parse(self.config.explore)
         return Engine(bundle, self._encoder, self._router.prompt, self.members, explore, self.config.seed)
+
+
+def open_log(config: ServeConfig) -> LogWriter | None:
+    """The decision log of a server; None where it keeps none.
+
+    Raises:
+      InputError: if somebody else writes there, nobody can, or the log may not be large enough.
+    """
+    if config.log is None:
+        return None
+    try:
+        options = LogOptions(text=config.log_text, max_bytes=config.log_bytes)
+    except InputError as error:
+        raise InputError(f"log_bytes is too small: {error}") from None
+    return LogWriter(config.log, options)
 
 
 class Running:
@@ -192,7 +209,10 @@ class Running:
         self.episode, self.trouble = Episode(ask), None
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._first: list[Event] = []
+        self._given_up = False
         self.task = asyncio.create_task(self._run())
+        service.running.add(self)
+        self.task.add_done_callback(lambda _: service.running.discard(self))
 
     async def events(self) -> AsyncGenerator[Event | None, None]:
         """Its events as they come; None where nothing has come for a while. Leaving it cancels the request."""
@@ -213,17 +233,16 @@ class Running:
 
     async def begun(self) -> None:
         """Wait for its first decision, or its end."""
-        if (event := await self._events.get()) is not None:
+        if (event := await self._events.get()) is None:
+            self._events.put_nowait(None)  # `events` has to see the end, too
+        else:
             self._first = [event]
-
-    async def wait(self) -> None:
-        """Wait for its end."""
-        await asyncio.shield(self.task)
 
     async def cancel(self) -> None:
         """Give it up, unless it has ended."""
         if not self.task.done():
-            self.task.cancel()
+            if not self._given_up:  # to cancel it once more would cut off how it ends
+                self._given_up = self.task.cancel()
             await asyncio.wait([self.task])
 
     async def _run(self) -> None:
@@ -238,6 +257,9 @@ class Running:
                         self._note(event)
                         self._events.put_nowait(event)
             cancelled = False
+        except asyncio.CancelledError:
+            self.trouble = Refused(499, "the client left")
+            raise
         except Exception as error:
             cancelled, self.trouble = False, self._refusal(error)
         finally:

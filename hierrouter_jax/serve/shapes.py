@@ -1,4 +1,4 @@
-"""What all interfaces of the server share: the checked fields of a request, and an answer's extension and headers."""
+"""What all interfaces of the server share: a request's checked fields, an answer's extension and headers, errors."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hierrouter_jax.bridge.transcript import Hop
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.serve.episode import Choice, Episode, FailedHop
+from hierrouter_jax.serve.episode import Choice, Episode, Event, FailedHop
 
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -18,6 +18,18 @@ class Strict(BaseModel):
     """Fields of a request; one that is not known is refused by its name."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Feedback(Strict):
+    """The quality of an answer that was given before.
+
+    Attributes:
+      episode_id: id of the answer's episode.
+      quality: score in [0, 1].
+    """
+
+    episode_id: Annotated[str, Field(min_length=1, max_length=100)]
+    quality: Annotated[float, Field(ge=0, le=1)]
 
 
 class Conditions(Strict):
@@ -79,6 +91,28 @@ def check_text(value: Any) -> None:
         raise InputError("the request holds text that is no Unicode, or a number that is not finite") from None
 
 
+def kind_of(status: int) -> str:
+    """The kind of an error, as OpenAI's interface names them."""
+    return "invalid_request_error" if status < 500 else "api_error"
+
+
+def error_body(path: str, status: int, message: str, kind: str = "") -> dict[str, Any]:
+    """An error as the interface of its path writes it, whole or in a stream.
+
+    Args:
+      path: path of the interface.
+      status: HTTP status, which a stream that has begun no longer tells.
+      message: one sentence for the client.
+      kind: kind of the error, as OpenAI's interface names them; by default that of the status.
+    """
+    message = message.encode("utf-8", "replace").decode()
+    if path.startswith("/v1/messages"):
+        names = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
+        names |= {429: "rate_limit_error", 503: "overloaded_error", 504: "timeout_error"}
+        return {"type": "error", "error": {"type": names.get(status, kind_of(status)), "message": message}}
+    return {"error": {"message": message, "type": kind or kind_of(status), "param": None, "code": None}}
+
+
 def hop_data(hop: Hop, actions: list[str]) -> dict[str, Any]:
     """A hop as plain data."""
     return {
@@ -133,6 +167,23 @@ def extension(episode: Episode, actions: list[str], money_unit: str) -> dict[str
 def failed_data(lost: FailedHop) -> dict[str, Any]:
     """A call without a response as plain data."""
     return {"model": lost.model, "reason": lost.reason, "seconds": round(lost.seconds, 6)}
+
+
+def comment_of(event: Event | None, actions: list[str]) -> str:
+    """An event of a stream as one line that every client passes over; None where nothing has come for a while.
+
+    Args:
+      event: what happened; no piece of the answer, which is no comment.
+      actions: names of the models in action order, and STOP.
+    """
+    if event is None:
+        return "ping"
+    if isinstance(event, Hop):
+        return f"hop {json.dumps(hop_data(event, actions))}"
+    if isinstance(event, Choice):
+        return f"decision {json.dumps(choice_data(event, actions))}"
+    assert isinstance(event, FailedHop)
+    return f"failed {json.dumps(failed_data(event))}"
 
 
 def headers_of(episode: Episode) -> dict[str, str]:

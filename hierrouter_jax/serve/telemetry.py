@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from hierrouter_jax.bridge.transcript import Hop
 from hierrouter_jax.serve.episode import Episode
 from hierrouter_jax.serve.members import Member
+from hierrouter_jax.serve.shapes import tokens_of
 
 # Names of OpenTelemetry's conventions for generative models, which still change: they stand here alone.
 OPERATION, SYSTEM, MODEL = "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"
@@ -85,14 +86,13 @@ class Telemetry:
         """A call without a response."""
         self._failures.labels(model).inc()
 
-    def done(self, path: str, status: int, episode: Episode | None = None, **more: Any) -> None:
+    def done(self, path: str, status: int, episode: Episode | None = None) -> None:
         """A request that has ended; one line of the log, without any text of its own.
 
         Args:
-          path: path of the interface that was asked.
+          path: path of the interface that was asked, one of few.
           status: HTTP status of the answer.
           episode: what was done, where it came so far.
-          more: further values of the line.
         """
         self._requests.labels(path, str(status)).inc()
         line: dict[str, Any] = {"event": "request", "path": path, "status": status}
@@ -102,13 +102,10 @@ class Telemetry:
             route = ",".join(hop.model for hop in episode.hops)
             self._routes.labels(self._counted(route)).inc()
             line |= {"episode_id": episode.ask.id, "route": route, "cost": episode.cost}
-            line |= {
-                "tokens_in": sum(hop.tokens_in for hop in episode.hops),
-                "tokens_out": sum(hop.tokens_out for hop in episode.hops),
-            }
+            line |= dict(zip(("tokens_in", "tokens_out"), tokens_of(episode), strict=True))
             line |= {"seconds": round(episode.seconds, 6), "overhead_ms": round(1e3 * episode.overhead, 3)}
             line |= {"failed": [lost.model for _, lost in episode.failed], "session_id": episode.ask.session_id}
-        _logger.info("request", extra={"line": line | more})
+        _logger.info("request", extra={"line": line})
 
     def page(self, members: list[Member], lost: int) -> bytes:
         """All metrics as Prometheus reads them."""

@@ -54,3 +54,5 @@ def test_a_budget_must_pay_for_a_first_call_of_every_query():
     check_budget(3.0, smallest, ["x", "y", "z"], "cents")
     with pytest.raises(InputError, match=r"2.5 cents pays for no first call of query 'y'; the smallest that does is 3"):
         check_budget(2.5, smallest, ["x", "y", "z"], "cents")
+    with pytest.raises(InputError, match=r"2.5 cents pays for no first call of this request; the smallest"):
+        check_budget(2.5, smallest[1:2], None, "cents")

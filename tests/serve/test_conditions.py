@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from hierrouter_jax.bridge.backends import Failure
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.serve.router import Router
 
@@ -40,6 +41,21 @@ def test_a_budget_that_pays_for_nothing_names_the_smallest_that_does(start, quer
     reply = ask(start(), queries[0].text, budget=1.0)
     assert reply.status_code == 400
     assert "the smallest that does is" in reply.json()["error"]["message"]
+
+
+def test_a_budget_for_a_member_that_is_down_is_no_fault_of_the_request(start, backends, queries):
+    """It pays for the cheapest member alone: as long as that fails, and once its breaker is open."""
+    cheapest = backends[2]
+    charge = cheapest.price.cost(len(queries[0].text) + 1, cheapest.max_new_tokens)
+    cheapest.generate = lambda prompts: [Failure("away for tea", "away")] * len(prompts)
+    served = start()
+    for words in ("away for tea",) * 3 + ("circuit breaker is open",):
+        reply = ask(served, queries[0].text, budget=charge)
+        assert reply.status_code == 503
+        assert words in reply.json()["error"]["message"]
+    reply = ask(served, queries[0].text, budget=charge - 1)
+    assert reply.status_code == 400
+    assert f"no first call of this request; the smallest that does is {charge}" in reply.json()["error"]["message"]
 
 
 def test_a_session_spends_one_budget(start, queries):

@@ -48,6 +48,42 @@ def test_malformed_bodies_are_refused_in_one_sentence(start, path):
     assert post(served, json.dumps(QUESTION)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"input": "2+2", "text": {"format": {"type": "text", "x": 1e999}}}',
+        b'{"input": "\xed\xa0\x80 2+2"}',
+        json.dumps({"input": "\ud800 2+2"}, ensure_ascii=False).encode("utf-16", "surrogatepass"),
+    ],
+)
+def test_odd_text_and_numbers_are_refused_however_they_are_written(start, backends, content):
+    for backend in backends:
+        backend.positions = 500  # the tokens of a prompt are then counted
+    reply = post(start(), content, "/v1/responses")
+    assert reply.status_code == 400
+    assert "no Unicode" in reply.json()["error"]["message"]
+    assert not any(backend.asked for backend in backends)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_conversation_that_does_not_fit_the_member_that_is_named_is_refused(start, backends, stream):
+    backends[2].positions = 70  # of which 60 are for the response
+    reply = post(start(), json.dumps(QUESTION | {"model": "speller", "stream": stream}))
+    assert reply.status_code == 400
+    assert "model 'speller': a prompt of" in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages"])
+def test_a_fault_of_the_server_is_an_error_of_the_interface(start, path):
+    served = start()
+    served.service.ask = lambda *_: 1 / 0
+    reply = post(served, json.dumps(QUESTION | {"max_tokens": 100}), path)
+    assert reply.status_code == 500
+    assert reply.json()["error"]["type"] == "api_error"
+    assert ("type" in reply.json()) is (path == "/v1/messages")
+    assert f'path="{path}",status="500"}} 1.0' in httpx.get(f"{served.url}/metrics").text
+
+
 def test_unknown_fields_and_untrained_conditions_are_named(start):
     served = start()
     for changes, words in (
@@ -113,6 +149,7 @@ def test_without_a_key_foreign_names_are_refused(start):
     served = start()
     assert httpx.get(f"{served.url}/v1/models", headers={"host": "evil.example"}).status_code == 403
     assert httpx.get(f"{served.url}/v1/models", headers={"host": "localhost:1"}).status_code == 200
+    assert httpx.get(f"{served.url}/v1/models", headers={"origin": "http://["}).status_code == 403
 
 
 def test_an_address_that_others_reach_needs_a_key():

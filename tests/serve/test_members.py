@@ -69,6 +69,24 @@ def test_where_nobody_answers_there_is_one_clear_error(served, servers):
     assert "[DONE]" not in text
 
 
+def test_a_member_that_is_asked_alone_and_fails_is_one_clear_error(served, servers):
+    """Whole, as a stream, and as a stream once its breaker is open; the other member is up all the time."""
+    alone = QUESTION | {"model": "m0"}
+    servers[0].rule = lambda asked: Reply({"error": {"message": "out of order"}}, status=500)
+    for _ in range(2):
+        status, _, reply = route(served, **alone)
+        assert status == 503
+        assert "out of order" in reply.json()["error"]["message"]
+    url = f"{served.url}/v1/chat/completions"
+    broken = httpx.post(url, json=alone | {"stream": True}, timeout=20)
+    assert "out of order" in broken.text.strip().splitlines()[-1]
+    assert "[DONE]" not in broken.text
+    left_alone = httpx.post(url, json=alone | {"stream": True}, timeout=20)
+    assert left_alone.status_code == 503
+    assert "circuit breaker is open" in left_alone.json()["error"]["message"]
+    assert not servers[1].asked
+
+
 def test_an_answer_that_is_there_is_given_though_nobody_can_go_on(make_bundle, start, servers):
     router = endpoint_router(servers, make_bundle, horizon=2)
     router.bundle = replace(always(router.bundle, [0, 0]), allow_stop=False)

@@ -1,7 +1,12 @@
 """Anthropic's client, unchanged, against the server."""
 
+import json
+
 import anthropic
+import httpx
 import pytest
+
+from hierrouter_jax.bridge.backends import Failure
 
 
 @pytest.fixture
@@ -41,3 +46,33 @@ def test_what_it_cannot_do_is_refused_by_name(client):
             client.messages.create(**arguments)
     with pytest.raises(anthropic.NotFoundError, match="'other' does not exist"):
         client.messages.create(model="other", max_tokens=100, messages=turns)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"messages": [{"role": "user", "content": [{"type": "tool_result", "content": content}]}]}, words)
+        for content, words in (
+            (["hi"], "messages.0.content.0.content.0 must be a block of text"),
+            (5, "messages.0.content.0.content must be text"),
+            ({"a": 1}, "messages.0.content.0.content must be text"),
+        )
+    ]
+    + [({"tool_choice": {"type": []}}, "tool_choice.type is '[]'")],
+)
+def test_blocks_and_choices_that_are_none_are_refused_by_their_place(served, changes, words):
+    body = {"max_tokens": 100, "messages": [{"role": "user", "content": "2+2"}]} | changes
+    reply = httpx.post(f"{served.url}/v1/messages", json=body)
+    assert reply.status_code == 400
+    assert words in reply.json()["error"]["message"]
+
+
+def test_an_error_has_the_same_kind_whole_and_in_a_stream(served, backends):
+    for backend in backends:
+        backend.generate = lambda prompts: [Failure("away for tea", "away")] * len(prompts)
+    body = {"max_tokens": 100, "messages": [{"role": "user", "content": "2+2"}]}
+    whole = httpx.post(f"{served.url}/v1/messages", json=body)
+    assert (whole.status_code, whole.json()["error"]["type"]) == (503, "overloaded_error")
+    stream = httpx.post(f"{served.url}/v1/messages", json=body | {"stream": True}).text.strip().splitlines()
+    assert stream[-2] == "event: error"
+    assert json.loads(stream[-1].removeprefix("data: ")) == whole.json()

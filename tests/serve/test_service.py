@@ -1,5 +1,7 @@
 """The decision log, feedback, exploration, reloading and the end of a server."""
 
+import asyncio
+import errno
 import threading
 import time
 
@@ -9,8 +11,13 @@ import pytest
 
 from hierrouter_jax.bridge.backends import Failure
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.outcomes.decision_log import propensity_check, read_log, replay
+from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.decision_log import LogWriter, propensity_check, read_log, replay
+from hierrouter_jax.serve import chat
 from hierrouter_jax.serve.router import Router
+from hierrouter_jax.serve.server import Server
+from hierrouter_jax.serve.service import Running, Service, open_log
+from hierrouter_jax.serve.settings import ServeConfig
 from tests.bridge.conftest import ProgrammedBackend
 from tests.bridge.endpoints import FakeServer, either
 from tests.serve.pools import always, endpoint_router
@@ -52,6 +59,28 @@ def test_without_a_log_feedback_says_how_to_have_one(start):
     reply = httpx.post(f"{start().url}/v1/feedback", json={"episode_id": "x", "quality": 1})
     assert reply.status_code == 409
     assert "--log" in reply.json()["error"]["message"]
+
+
+def test_a_log_that_cannot_be_rewritten_says_so(start, tmp_path):
+    served = start(log=tmp_path / "log")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    served.service.log.forget = full
+    reply = httpx.delete(f"{served.url}/v1/episodes/x")
+    assert reply.status_code == 503
+    assert "No space left on device" in reply.json()["error"]["message"]
+
+
+def test_a_log_that_cannot_be_kept_is_refused_before_the_server_begins(router, tmp_path):
+    with LogWriter(tmp_path / "held"), pytest.raises(InputError, match="is being written"):
+        Server(ServeConfig(log=tmp_path / "held"), router, None)
+    with pytest.raises(InputError, match="log_bytes is too small"):
+        Server(ServeConfig(log=tmp_path / "log", log_bytes=1_000_000), router, None)
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "log")
+    with pytest.raises(InputError, match="link"):
+        Server(ServeConfig(log=tmp_path / "link"), router, None)
 
 
 def test_exploration_draws_with_the_probabilities_that_it_tells(start):
@@ -112,6 +141,47 @@ def test_requests_under_way_end_when_the_server_does(make_bundle, start):
     thread.join()
     assert replies[0].status_code == 200
     server.stop()
+
+
+def test_what_is_given_up_at_the_end_is_in_the_log(router, backends, tmp_path):
+    """A call under way at the end of the drain: the request is unwound before the log is closed, and its events end."""
+    go_on = threading.Event()
+    for backend in backends:
+        backend.generate = lambda prompts: go_on.wait(20) and [Failure("late")] * len(prompts)
+
+    async def serve_and_end():
+        config = ServeConfig(log=tmp_path / "log")
+        service = Service(config, router, open_log(config))
+        body = chat.Request(messages=[chat.Message(role="user", content="Compute 12+7-5. In digits.")])
+        running = Running(service, service.ask(body, {}))
+        while not running.episode.choices:
+            await asyncio.sleep(0.001)
+        await service.close()
+        go_on.set()
+        await running.begun()
+        events = [event async for event in running.events()]
+        return running, events, service
+
+    running, events, service = asyncio.run(serve_and_end())
+    (row,) = read_log(tmp_path / "log").rows.to_pylist()
+    assert (row["episode_id"], row["end"]) == (running.episode.ask.id, "cancelled")
+    assert events == running.episode.choices
+    assert running.trouble.status_code == 499
+    assert (service.running, service.gate.under_way) == (set(), 0)
+
+
+def test_the_end_is_seen_where_nothing_happened_before_it(router):
+    async def end_at_once():
+        service = Service(ServeConfig(), router)
+        body = chat.Request(messages=[chat.Message(role="user", content="Compute 12+7-5. In digits.")])
+        running = Running(service, service.ask(body, {}))
+        await asyncio.sleep(0)
+        await running.cancel()  # before its first decision
+        await running.begun()
+        async with asyncio.timeout(5):
+            return [event async for event in running.events()]
+
+    assert asyncio.run(end_at_once()) == []
 
 
 def test_metrics_count_requests_hops_and_tokens(start, queries):

@@ -66,6 +66,21 @@ def test_a_client_that_leaves_before_a_whole_answer_ends_the_request(served, ser
     assert served.service.gate.under_way == 0  # two seconds before the member would have answered
 
 
+def test_a_client_that_leaves_after_the_first_hop_has_no_answer(served, servers):
+    servers[0].rule, servers[1].rule = either(lambda asked: "a"), either(lambda asked: "one two three", 1.0)
+    url = f"{served.url}/v1/chat/completions"
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(url, json={"messages": [{"role": "user", "content": "q"}]}, timeout=0.6)
+    deadline = time.monotonic() + 5
+    while "hierrouter_requests_total{" not in (page := httpx.get(f"{served.url}/metrics").text):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [line for line in page.splitlines() if line.startswith("hierrouter_requests_total{")] == [
+        'hierrouter_requests_total{path="/v1/chat/completions",status="499"} 1.0'
+    ]
+    assert 'hierrouter_hops_total{member="m0"} 1.0' in page
+
+
 def test_a_member_that_breaks_off_ends_the_stream_with_an_error(served, servers):
     def broken(asked):
         return Reply(events=[*list(chunks(asked, "one two three"))[:2], b"data: {not json}\n\n"])

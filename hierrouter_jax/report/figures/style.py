@@ -64,6 +64,7 @@ STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "text.color": COLOUR["ink"],
+    "text.parse_math": False,  # what models write may hold dollar signs, and no text here is a formula
     "axes.labelcolor": COLOUR["soft"],
     "axes.edgecolor": COLOUR["faint"],
     "axes.titlesize": 12,

@@ -54,7 +54,6 @@ def build_run_page(
     from hierrouter_jax.report.figures.hop_tree import tree_section
 
     files = read_run(run)
-    context: dict[str, Any] = {}
     try:
         policies = RunPolicies(run, files, table)
         drawn = a if a in policies.routers else None
@@ -63,7 +62,8 @@ def build_run_page(
         if query or a or b or table:
             raise
         return _write(run, files, {"no_tree": str(error)}, {}, {})
-    context, frames, figures = {"tree": tree.context}, {"hop_tree": tree.rows}, dict(tree.files)
+    context: dict[str, Any] = {"tree": tree.context}
+    frames, figures = {"hop_tree": tree.rows}, dict(tree.files)
     if a or b:
         one, other = a or policies.best, b or formats.best_blind(files.evaluation)
         pair = pair_section(Side(policies, one), Side(policies, other))
