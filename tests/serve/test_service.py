@@ -166,6 +166,7 @@ def test_what_is_given_up_at_the_end_is_in_the_log(router, backends, tmp_path):
     (row,) = read_log(tmp_path / "log").rows.to_pylist()
     assert (row["episode_id"], row["end"]) == (running.episode.ask.id, "cancelled")
     assert events == running.episode.choices
+    assert running.trouble is not None
     assert running.trouble.status_code == 499
     assert (service.running, service.gate.under_way) == (set(), 0)
 
