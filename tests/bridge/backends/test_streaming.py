@@ -72,15 +72,13 @@ UNREADABLE = [
     part(content=[7]),
     part(tool_calls=[7]),
     part(tool_calls=7),
-    part(tool_calls=[{"index": [0]}]),
-    part(tool_calls=[{"index": 0, "function": {"arguments": "{"}}, {"index": "0", "function": {"arguments": "}"}}]),
     part(reason=["stop"], content="a"),
 ]
 
 
 @pytest.mark.parametrize("body", UNREADABLE)
 def test_what_is_no_chunk_is_a_failure_that_says_so(server, body):
-    _, answer = streamed(server, part(content="one "), body, USAGE)
+    _, answer = streamed(server, USAGE, part(content="one "), body)
     assert isinstance(answer, Failure)
     assert answer.reason.startswith(server.url)
     assert "\n" not in answer.reason

@@ -92,8 +92,9 @@ def test_models_beside_the_pool_share_its_memory(model_folder, tmp_path, monkeyp
         return made
 
     monkeypatch.setattr(weights, "_load", watched)
+    folders = {seed: model_folder(seed=seed) for seed in set(sources)}
     a, b = (
-        f"{{name: {name}, source: '{model_folder(seed=seed)}', max_new_tokens: 4, base_rate: 1}}"
+        f"{{name: {name}, source: '{folders[seed]}', max_new_tokens: 4, base_rate: 1}}"
         for name, seed in zip("ab", sources, strict=True)
     )
     (tmp_path / "pool.yaml").write_text(f"resident: {resident}\nmodels: [{a}]\nexternal: [{b}]\n")
