@@ -60,19 +60,8 @@ def test_both_backends_agree_and_a_router_routes_it_live(hierrouter, weights, tm
     here = written(replace(pool, models=tuple(members)), tmp_path / "here.yaml")
 
     def collected(out: Path, pool_file: Path) -> OutcomeTable:
-        said = hierrouter(
-            "collect",
-            out,
-            "--pool",
-            pool_file,
-            "--queries",
-            asked,
-            "--horizon",
-            2,
-            "--encoder",
-            "{kind: ngrams}",
-            "--json",
-        )
+        options = ["--queries", asked, "--horizon", 2, "--encoder", "{kind: ngrams}", "--json"]
+        said = hierrouter("collect", out, "--pool", pool_file, *options)
         assert json.loads(said)["calls_of_this_run"] == 48
         return load_table(out)
 
@@ -104,7 +93,7 @@ def test_both_backends_agree_and_a_router_routes_it_live(hierrouter, weights, tm
 def remote(member: ModelConfig, url: str) -> ModelConfig:
     """The same persona, asked of a server."""
     endpoint = Endpoint(url, member.source, api_key_env=None, concurrency=4)
-    return replace(member, dtype=ModelConfig("", "", 1).dtype, kind="openai", endpoint=endpoint)
+    return replace(member, dtype=ModelConfig.dtype, kind="openai", endpoint=endpoint)
 
 
 def agree(one: OutcomeTable, other: OutcomeTable) -> None:
