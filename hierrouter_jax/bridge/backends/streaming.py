@@ -44,8 +44,8 @@ class Assembly:
             return None
         self._reason = choice.finish_reason or self._reason
         delta = getattr(choice, "delta", None)
-        said = (getattr(choice, "text", None),) if delta is None else (delta.content or None, delta.refusal)
-        text = whole_text(content_text(*said))
+        content = (getattr(choice, "text", None),) if delta is None else (delta.content or None, delta.refusal)
+        text = whole_text(content_text(*content))
         calls = [call.model_dump(exclude_none=True) for call in getattr(delta, "tool_calls", None) or ()]
         for call in calls:
             self._add_call(call)
