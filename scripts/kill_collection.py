@@ -58,7 +58,7 @@ def main(
     kills: int = 20,
     batch_size: int = 16,
     seconds: float = 0.5,
-    options: list[str] = list(TINY),  # noqa: B006 (read only)
+    options: tuple[str, ...] = TINY,
     program: str | None = None,
     whole: bool = True,
 ) -> None:

@@ -66,7 +66,10 @@ def _sentence(row: dict[str, Any], evaluation: dict[str, Any]) -> str:
     against = _against(row, opponent, _comparison(row, opponent, evaluation), who)
     ahead = f"; {blind[0]['name']}, with fewer hops, answers {_share(blind[0])}"
     other = ahead if blind[0] is not opponent and blind[0]["accuracy"] > row["accuracy"] else ""
-    return f"{start}{against}{_cost_clause(row, evaluation, opponent)}{other}{_one_call(row, evaluation)}."
+    own_clause = ";" in against  # after which "its cost" would be anybody's
+    cost = _cost_clause(row, evaluation, opponent, f"the cost of {opponent['name']}" if own_clause else "its cost")
+    clauses = f"{cost}{against}" if own_clause else f"{against}{cost}"
+    return f"{start}{clauses}{other}{_one_call(row, evaluation)}."
 
 
 def _one_call(row: dict[str, Any], evaluation: dict[str, Any]) -> str:
@@ -94,7 +97,7 @@ def _against(row: dict[str, Any], opponent: dict[str, Any], known: dict[str, Any
         return f", {_points(known['difference'])} than {who} ({interval}){loses}{seeds}"
     tied = "tied: at most 1 point worse" if word == "tied" else "undecided"
     differs = formats.signed_points(known["difference"])
-    return f"; {who}, differs by {differs} points ({interval}), which is {tied}{seeds}"
+    return f"; from {who}, it differs by {differs} points ({interval}), which is {tied}{seeds}"
 
 
 def _over_seeds(known: dict[str, Any]) -> str:
@@ -108,11 +111,13 @@ def _over_seeds(known: dict[str, Any]) -> str:
     )
 
 
-def _cost_clause(row: dict[str, Any], evaluation: dict[str, Any], opponent: dict[str, Any] | None = None) -> str:
+def _cost_clause(
+    row: dict[str, Any], evaluation: dict[str, Any], opponent: dict[str, Any] | None = None, of: str = "its cost"
+) -> str:
     unit = formats.cheapest_single(evaluation)
     clauses = []
     if opponent is not None and opponent["cost"] > 0:
-        clauses.append(f"{formats.multiple(row['cost'] / opponent['cost'])} times its cost")
+        clauses.append(f"{formats.multiple(row['cost'] / opponent['cost'])} times {of}")
     if unit is not None and unit is not opponent:
         relative = formats.multiple(row["cost"] / unit["cost"])
         clauses.append(f"{relative} times the cost of {unit['name']}, the cheapest single model")

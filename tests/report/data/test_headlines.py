@@ -33,6 +33,8 @@ def test_the_headline_follows_the_interval(numbers):
     comparison.update(difference=0.007, ci=[-0.02, 0.034])
     assert "differs by +0.7 points" in headlines(numbers)[0]
     assert "which is undecided" in headlines(numbers)[0]
+    cost = "right, at 0.97 times the cost of task-sequence+stop and 2.48 times the cost of reader, the cheapest single"
+    assert f"{cost} model; from task-sequence+stop, the best opponent" in headlines(numbers)[0]
 
 
 def test_the_headline_says_what_holds_over_the_learners_seeds(numbers):
