@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hierrouter_jax.bridge.forecast.assumptions import Assumptions, StatedSize
-from hierrouter_jax.bridge.forecast.measured import Measured, Work, seconds
+from hierrouter_jax.bridge.forecast.measured import BESIDE, Measured, Work, seconds
 from hierrouter_jax.bridge.forecast.questions import PartialTrees, Questions
 from hierrouter_jax.bridge.forecast.sizes import (
     EncodingForecast,
@@ -23,6 +23,8 @@ from hierrouter_jax.bridge.forecast.sizes import (
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.hop_tree import HopTree
+
+FILLS = 2  # how often the slots of an endpoint must have been filled before its time a call holds for longer work
 
 
 @dataclass(frozen=True)
@@ -182,14 +184,15 @@ def forecast_collection(
         bare = _prompt_tokens(questions, layout, pool.models, stage, counters[model.name])
         bare += template_tokens(model, assumptions)
         known = None if measured is None else measured.of(model.name, hop)
-        share = known.calls_per_hop if known is not None and stage else 1.0
+        share = known.calls_per_hop if known is not None and (stage or hop == BESIDE) else 1.0
         calls = (questions.weight - partly) * routes + partly * grown
 
         def load(calls: Float[np.ndarray, " T"], before: list, written: Float[np.ndarray, " T"]) -> Load:
             read = bare + sum(of_stage.mean(axis=0) for of_stage in before)
             tokens = _work(calls, read, written, size)
             cost = pool.price(model, size.parameters).cost(tokens.tokens_in, tokens.tokens_out)
-            took = seconds(tokens, model.name, hop, assumptions, measured)
+            slots = model.endpoint.concurrency if model.endpoint else 1
+            took = seconds(tokens, model.name, hop, assumptions, measured, slots)
             return Load(tokens.tokens_in, tokens.tokens_out, cost, *tokens[3:], took / 3600)
 
         longest = np.full(len(bare), float(model.max_new_tokens))
@@ -205,7 +208,7 @@ def forecast_collection(
         return CallsForecast(hop, model.name, hops, fewest, most, most * share, *loads)
 
     calls = [forecast(model, stage + 1, stage) for stage in range(horizon) for model in pool.models]
-    calls += [forecast(model, 0, 0) for model in pool.external]
+    calls += [forecast(model, BESIDE, 0) for model in pool.external]
     encoding = _encoding(questions, expected[0], tree, dict(encoder), assumptions)
     notes += [] if measured is None else _unmeasured(pool, horizon, measured)
     collection = questions.total, horizon, pool.money_unit
@@ -226,6 +229,14 @@ def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]
         if hop < until[name]
     ]
     timed = {calls.model for calls in measured.calls}
+    slots = {model.name: model.endpoint.concurrency for model in pool.models if model.endpoint}
+    few = {calls.model for calls in measured.calls if calls.timed and calls.timed < FILLS * slots.get(calls.model, 0)}
+    if few:
+        names = ", ".join(name for name in slots if name in few)
+        notes.append(
+            f"{names}: a hop had fewer timed calls than {FILLS} x concurrency, so that many slots stood empty; "
+            "more queries fill them better, and are done sooner than this says"
+        )
     return notes + [
         f"{model.name}: no call was timed, so that its lengths and hours are assumed"
         for model in pool.external

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ import numpy as np
 from hierrouter_jax.bridge.collect.summary import TIMING, Block, read_timing
 from hierrouter_jax.bridge.forecast.assumptions import Assumptions
 from hierrouter_jax.bridge.pool import PoolConfig
-from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 BESIDE = 0  # the hop of models outside the pool
+_NOT_OF_THE_TEXT = ("name", "max_new_tokens", "base_rate", "price_in", "price_out", "price_cached_in", "size_from")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class MeasuredCalls:
       hop: place on the route, from 1; 0 of a model beside the pool.
       model: name of the model.
       hops: number of nodes that the calls filled.
-      calls: number of distinct calls among them that no earlier hop had made.
+      calls: number of distinct calls among them that no earlier hop had made, and of a model beside the pool no member
+        that differs from it in `max_new_tokens` alone.
       response_tokens: mean tokens of a response, by task.
       mean_tokens: mean tokens of a response over all hops.
       timed: number of calls whose time is known.
@@ -48,7 +49,7 @@ class MeasuredCalls:
 
     @property
     def seconds_per_call(self) -> float:
-        return self.seconds / self.timed
+        return self.seconds / self.timed if self.timed else 0.0
 
     @property
     def calls_per_hop(self) -> float:
@@ -108,22 +109,33 @@ def read_measured(folder: Path, pool: PoolConfig) -> Measured:
                 f"{folder}: model {model.name!r} was measured with max_new_tokens {limits[model.name]}, but has "
                 f"{model.max_new_tokens} in the pool"
             )
-    timed = _calls(table, times, pool.prompt)
-    timed += [] if beside is None else _calls(beside, times, pool.prompt, beside=True)
+    timed = _calls(table, times, pool)
+    timed += [] if beside is None else _calls(beside, times, pool, table)
     if not timed:
         raise InputError(f"{folder / TIMING}: holds no time of any call of the table")
     return Measured(str(folder), table.num_queries, tuple(timed))
 
 
 def _calls(
-    table: OutcomeTable, times: Mapping[tuple[int, str], Block], prompt: HopPrompt, beside: bool = False
+    table: OutcomeTable,
+    times: Mapping[tuple[int, str], Block],
+    pool: PoolConfig,
+    beside: OutcomeTable | None = None,
 ) -> list[MeasuredCalls]:
-    """The calls of every model at every hop that was timed: nodes whose prompts show the same are one call."""
-    timed, known = [], defaultdict(set)
+    """The calls of every model at every hop that was timed: nodes whose prompts show the same are one call.
+
+    Args:
+      table: the calls' table.
+      times: how long they took, by hop and model.
+      pool: configuration of the models.
+      beside: table of the pool, where `table` is of models beside it.
+    """
+    prompt, timed, known = pool.prompt, [], defaultdict(set)
     named, numbered = (mark in prompt.response for mark in ("{model}", "{number}"))
     for hop in range(1, table.tree.horizon + 1):
         for model, name in enumerate(table.model_names):
             block = times.get((hop, name))
+            answered = _answered(name, pool, beside)
             nodes = range(table.tree.num_nodes)[table.tree.stage_slice(hop)][model :: table.tree.num_models]
             prompts, lengths, hops = set(), defaultdict(list), 0
             shown = prompt.of(name).shown(hop - 1)
@@ -132,6 +144,8 @@ def _calls(
                 before = list(table.tree.path(node))[shown.start : -1]
                 for row in np.flatnonzero(table.available[:, node]).tolist():
                     query, hops = table.queries[row], hops + 1
+                    if row in answered:
+                        continue
                     who = table.tree.route(node)[shown.start : -1] if named else ()
                     responses = tuple(table.response[row, before].tolist())
                     prompts.add((query.text, query.shots, places, who, responses))
@@ -139,12 +153,32 @@ def _calls(
             fresh = len(prompts - known[name])
             known[name] |= prompts
             if block is None or not hops or not block.calls or block.seconds <= 0:
-                continue
+                if fresh or not answered:
+                    continue
+                block = Block(hop, name, "")  # a member of the pool answered all
             means = {task: float(np.mean(tokens)) for task, tokens in lengths.items()}
-            mean = float(np.mean(np.concatenate([*lengths.values()])))
+            mean = float(np.mean(np.concatenate([*lengths.values()]))) if lengths else 0.0
             took = block.calls, block.seconds, block.tokens_in, block.tokens_out
-            timed.append(MeasuredCalls(BESIDE if beside else hop, name, hops, fresh, means, mean, *took))
+            timed.append(MeasuredCalls(hop if beside is None else BESIDE, name, hops, fresh, means, mean, *took))
     return timed
+
+
+def _answered(name: str, pool: PoolConfig, table: OutcomeTable | None) -> set[int]:
+    """Rows that a member of the pool answered for a model beside it (`collect.Calls`, of other limits)."""
+    models = [model for model in pool.external if model.name == name]
+    if table is None or not models or models[0].kind != "openai" or not models[0].sampling.greedy:
+        return set()
+    rows, first = set(), table.tree.stage_slice(1).start
+    for place, member in enumerate(pool.models):
+        if replace(member, **{field: getattr(models[0], field) for field in _NOT_OF_THE_TEXT}) != models[0]:
+            continue
+        theirs, ours = pool.prompt.of(member.name), pool.prompt.of(name)
+        for row in np.flatnonzero(table.available[:, first + place]).tolist():
+            query, ended = table.queries[row], table.details["finish_reason"][row, first + place] == "stop"
+            below = table.tokens_out[row, first + place] < models[0].max_new_tokens
+            if ended and below and theirs(query.text, shots=query.shots) == ours(query.text, shots=query.shots):
+                rows.add(row)
+    return rows
 
 
 class Work(NamedTuple):
@@ -157,7 +191,9 @@ class Work(NamedTuple):
     writing_flops: float
 
 
-def seconds(work: Work, model: str, hop: int, assumptions: Assumptions, measured: Measured | None) -> float:
+def seconds(
+    work: Work, model: str, hop: int, assumptions: Assumptions, measured: Measured | None, slots: int = 1
+) -> float:
     """Seconds that calls of a model at a hop take, one after the other or as many at once as their collection has.
 
     Args:
@@ -167,11 +203,15 @@ def seconds(work: Work, model: str, hop: int, assumptions: Assumptions, measured
       assumptions: rates of models, and the device.
       measured: table in which models were timed; a call takes as long as there, and longer or shorter as it writes
         more or less.
+      slots: calls that an endpoint has under way at once. Where fewer were timed, those that fill the empty slots make
+        it slower, but by less than their number: the time is taken to grow with the root of it.
     """
     calls = None if measured is None else measured.of(model, hop)
     if calls is not None:
         longer = work.tokens_out / (work.calls * calls.mean_tokens) if work.calls and calls.mean_tokens else 1.0
-        return work.calls * calls.seconds_per_call * longer
+        filled = min(work.calls, slots)
+        alone = (calls.timed / filled) ** 0.5 if 0 < calls.timed < slots and filled else 1.0
+        return work.calls * calls.seconds_per_call * longer * alone
     if model in assumptions.rates:
         rate = assumptions.rates[model]
         return work.tokens_in / rate.read + work.tokens_out / rate.written

@@ -1,7 +1,7 @@
 """A forecast from a pilot: its lengths, shared calls and times, by hand and against a collection that is then run."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from hierrouter_jax.bridge.forecast import (
 )
 from hierrouter_jax.bridge.forecast.measured import Work, seconds
 from hierrouter_jax.bridge.forecast.sizes import pool_size, template_tokens
-from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig, Sampling
 from hierrouter_jax.bridge.prompts import HopPrompt, OwnPrompt
 from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.forecast import print_forecast
@@ -27,7 +27,7 @@ from hierrouter_jax.cli.main import main
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.table import Query
-from tests.bridge.timed_runs import collected, pool
+from tests.bridge.timed_runs import Sleepy, collected, pool
 from tests.bridge.tiny_gguf import num_parameters, write_gguf
 
 TAKEN = Assumptions(
@@ -111,6 +111,13 @@ def test_a_rate_of_a_member_counts_instead_of_the_device(model, expected):
     assert seconds(Work(2, 100, 20, 8, 3), model, 1, taken, None) == expected
 
 
+@pytest.mark.parametrize(("count", "expected"), [(4, 8.0), (16, 16.0), (32, 32.0), (1, 4.0)])
+def test_empty_slots_fill_before_time_grows_with_the_number_of_calls(count, expected):
+    """Four calls took 8 s on 16 slots: four times as many 16 s, twice the root of it; and from there in proportion."""
+    measured = Measured("pilot", 4, (calls("a", 1, 5, 2.0),))
+    assert seconds(Work(count, 0, 5 * count, 0, 0), "a", 1, TAKEN, measured, slots=16) == pytest.approx(expected)
+
+
 def test_a_table_is_read_as_it_was_collected(tmp_path):
     """Model a answers every prompt alike, so that its responses' followers share calls; b says the prompt's length."""
     backends = pool("a", "b")
@@ -159,6 +166,68 @@ def test_calls_are_those_whose_prompts_show_something_else(tmp_path, prompt):
         query_questions(queries(2)), replace(POOL, prompt=prompt), 3, TAKEN, measured=measured
     )
     assert not any("not measured" in note for note in forecast.notes)
+
+
+def long_pool() -> PoolConfig:
+    """Member a and, beside it, a-once: the same endpoint with another limit."""
+    there = Endpoint(base_url="http://127.0.0.1:9/v1", model="m")
+    member = ModelConfig("a", "none/a", max_new_tokens=60, base_rate=1.0, kind="openai", endpoint=there, positions=2048)
+    return PoolConfig((member,), external=(replace(member, name="a-once", base_rate=2.0),))
+
+
+@pytest.mark.parametrize(
+    ("change", "called"),
+    [
+        ({}, 2),
+        ({"system": "Work in few words."}, 5),  # another model, so that it answers all by itself
+        ({"sampling": Sampling(temperature=0.7)}, 5),
+    ],
+)
+def test_a_model_beside_the_pool_calls_for_what_a_shorter_limit_cut(tmp_path, change, called):
+    """Of five questions the member's response to two is cut; the others are those that the longer limit gives too."""
+    cut = Sleepy("a", lambda prompt: "cut" * 5 if prompt[-2] in "34" else "whole")
+    collected(tmp_path, [cut], queries=5, horizon=1)
+    longer = Sleepy("a-once", lambda prompt: "now whole")
+    collected(tmp_path / "external", [longer], queries=5, horizon=1)
+    write_json(
+        tmp_path / "timing.json",
+        {"blocks": [asdict(b) for at in (".", "external") for b in read_timing(tmp_path / at / "timing.json")]},
+    )
+    pool = long_pool()
+    pool = replace(pool, external=(replace(pool.external[0], chat=bool(change), **change),))
+    pool = replace(pool, models=(replace(pool.models[0], chat=bool(change)),))
+    measured = read_measured(tmp_path, pool)
+    once = measured.of("a-once", 0)
+    assert (once.hops, once.calls) == (5, called)
+    forecast = forecast_collection(query_questions(queries(10)), pool, 1, TAKEN, measured=measured)
+    assert forecast.calls[-1].expected_calls == 2 * called
+
+
+def test_a_model_beside_the_pool_that_had_nothing_to_call_for_needs_no_time(tmp_path):
+    collected(tmp_path, [Sleepy("a", lambda prompt: "whole")], queries=2, horizon=1)
+    collected(tmp_path / "external", [Sleepy("a-once", lambda prompt: "whole")], queries=2, horizon=1)
+    measured = read_measured(tmp_path, long_pool())
+    once = measured.of("a-once", 0)
+    assert (once.hops, once.calls, once.calls_per_hop, once.seconds_per_call) == (2, 0, 0.0, 0.0)
+    forecast = forecast_collection(
+        query_questions(queries(2)),
+        long_pool(),
+        1,
+        TAKEN,
+        measured=measured,
+    )
+    assert forecast.calls[-1].expected.hours == 0
+    assert not any("a-once" in note and "timed" in note for note in forecast.notes)
+
+
+@pytest.mark.parametrize(("concurrency", "few"), [(2, False), (3, True)])
+def test_a_pilot_that_hardly_filled_the_slots_says_so(concurrency, few):
+    """Four calls were timed at each hop: two slots were filled twice, three were not."""
+    there = Endpoint(base_url="http://127.0.0.1:9/v1", model="m", concurrency=concurrency)
+    members = tuple(replace(member, kind="openai", endpoint=there, positions=2048) for member in MEMBERS)
+    forecast = forecast_collection(query_questions(queries(2)), PoolConfig(members), 2, TAKEN, measured=MEASURED)
+    notes = [note for note in forecast.notes if "fewer timed calls than 2 x concurrency" in note]
+    assert [note.partition(":")[0] for note in notes] == ["a, b"] * few
 
 
 def test_the_forecast_of_a_larger_collection_is_near_what_it_takes(tmp_path):
