@@ -98,7 +98,7 @@ def row(name: str, values: dict[str, Any], about: dict[str, Any], context: Conte
             }
             for w, weight in enumerate(context.cost_weights)
         ],
-    } | _two_models(name, values, context)
+    } | (_two_models(values, context) if about["kind"] not in ("oracle", "external") else {})
 
 
 def interval(drawn: Float[np.ndarray, " R1"]) -> list[float]:
@@ -158,10 +158,10 @@ def _per_task(values: dict[str, Any], context: Context) -> dict[str, Any]:
     return tasks
 
 
-def _two_models(name: str, values: dict[str, Any], context: Context) -> dict[str, Any]:
+def _two_models(values: dict[str, Any], context: Context) -> dict[str, Any]:
     """APGR and CPT, where they are defined: over the points of all cost weights, a coin between them."""
     table = context.table
-    if table.tree.num_models != 2 or table.tree.horizon != 1 or name in ("oracle_stop", "oracle_fixed"):
+    if table.tree.num_models != 2 or table.tree.horizon != 1:
         return {}
     right, spent = (context.by_question(of[:, 1:].T.astype(float)) for of in (table.quality, table.cost))  # [2, S, Q]
     alone, costs = context.drawn(right), context.drawn(spent)  # [2, 1 + R]

@@ -21,11 +21,12 @@ from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.files import sole_writer, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.shipped import lasting
-from hierrouter_jax.outcomes.store import load_table
+from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.leaderboard.board import Participants, board
-from hierrouter_jax.studies.leaderboard.config import LeaderboardConfig, entrants, folder_name
+from hierrouter_jax.studies.leaderboard.config import OURS, LeaderboardConfig, entrants, folder_name
 from hierrouter_jax.studies.leaderboard.controls import CONTROLS, control_results, taking_part
+from hierrouter_jax.studies.leaderboard.result import Judged, stacked
 from hierrouter_jax.studies.leaderboard.splits import (
     Split,
     clusters,
@@ -44,7 +45,7 @@ from hierrouter_jax.studies.leaderboard.work import (
     job,
     table_digest,
 )
-from hierrouter_jax.studies.measures import duplicate_groups
+from hierrouter_jax.studies.measures import called_once, duplicate_groups
 from hierrouter_jax.sweeps.workers import cores
 from hierrouter_jax.training.run_folder import RunFolder
 
@@ -117,7 +118,14 @@ class _Stand:
         self.opponents = chosen_opponents(self.table, config.opponents)
         if config.opponents is None:
             self.left |= left_out(self.table)
-        taken = [name for name in self.learners if name in self.opponents]
+        try:
+            self.beside = _beside(load_external(path), self.table, self.splits)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        for name in self.beside:
+            if name in (*self.opponents, OURS):
+                raise InputError(f"{path}: a model beside the pool is called {name!r}, as an opponent is; rename it")
+        taken = [name for name in self.learners if name in (*self.opponents, *self.beside)]
         if taken:
             raise InputError(f"learners: {taken[0]!r} is an opponent's name; take part under another")
         digest, folder = table_digest(self.table), config.out / SPLITS / self.name
@@ -132,7 +140,8 @@ class _Stand:
     @property
     def configurations(self) -> dict[str, int]:
         """How many each participant compares on validation, on each split and at each cost weight."""
-        return {name: one.tried for name, one in (self.opponents | self.learners).items()}
+        fitted = {name: one.tried for name, one in (self.opponents | self.learners).items()}
+        return fitted | dict.fromkeys(self.beside, 1)
 
     def tasks(self) -> Iterator[Task]:
         """What is missing, split by split, and then under each control."""
@@ -156,6 +165,7 @@ class _Stand:
 
     def board(self, config: LeaderboardConfig) -> dict[str, Any]:
         opponents = {name: [_present(split, name) for split in self.jobs] for name in self.opponents}
+        opponents |= self.beside
         learners = {name: [_present(split, one) for split in self.jobs] for name, one in self.learners.items()}
         sizes = {part: [len(getattr(split, part)) for split in self.splits] for part in Split._fields}
         about = {
@@ -186,6 +196,17 @@ class _Stand:
             everybody = {name: name for name in opponents} | learners
             results[control] = {name: [_present(split, who) for split in jobs] for name, who in everybody.items()}
         return control_results(self.table, self.splits, repeats, results, seed)
+
+
+def _beside(external: OutcomeTable | None, table: OutcomeTable, splits: list[Split]) -> dict[str, list[Judged]]:
+    """Of each model beside the pool, what its one call achieves on every split's test queries: nothing is fitted.
+
+    Raises:
+      InputError: if a test query has no such call, or the models are priced in another money unit.
+    """
+    found = [called_once(external, table.select(split.test)) for split in splits]
+    about = {"kind": "external", "may_stop": True, "tried": 1}
+    return {name: [Judged(stacked([its[name][1]]), None, about) for its in found] for name in found[0]}
 
 
 def splits_of(config: LeaderboardConfig, table: OutcomeTable, group: Int[np.ndarray, " Q"]) -> list[Split]:

@@ -143,6 +143,53 @@ def test_an_opponents_name_and_an_unknown_opponent_are_refused(folder, tmp_path)
         leaderboard(config(folder, tmp_path, opponents=("best-singel",)), progress=False)
 
 
+def with_a_model_beside(folder, name: str = "large", queries: int = 80) -> None:
+    """A model outside the pool that is right on every query in one call of cost 4."""
+    table = known_table().select(np.arange(queries))
+    beside = replace(
+        random_table(queries=queries, models=1, horizon=1),
+        queries=table.queries,
+        quality=np.array([[0.0, 1.0]] * queries),
+        tokens_in=np.array([[0, 2]] * queries),
+        tokens_out=np.array([[0, 2]] * queries),
+        pool=(replace(table.pool[0], name=name, price_in=1.0, price_out=1.0),),
+    )
+    save_table(known_table(), folder)
+    save_table(beside, folder / "external")
+
+
+def test_a_model_beside_the_pool_takes_part_with_its_one_call(tmp_path):
+    """It is an opponent of ours like any other, and nothing is fitted for it."""
+    with_a_model_beside(tmp_path / "known")
+    (board,) = leaderboard(config(tmp_path / "known", tmp_path / "out", controls=True), progress=False)["boards"]
+    row = next(row for row in board["policies"] if row["name"] == "large")
+    assert (row["kind"], row["accuracy"], row["cost"], row["hops"]) == ("external", 1.0, 4.0, 1.0)
+    assert (row["repaired"], row["damaged"], row["tried"]) == (0.0, 0.0, 1)
+    assert "apgr" not in row  # a coin between the pool's two models is no measure of a third
+    assert (row["ours_against"]["difference"], row["ours_against"]["verdict"]) == (0.0, "tied")
+    assert row["ours_against"]["relative_cost"] == pytest.approx(0.25)
+    assert "large" not in str(board["controls"])
+    assert not list((tmp_path / "out" / "splits").rglob("large*"))
+    tried = json.loads((tmp_path / "out" / "run.json").read_text())["configurations_tried"]["known"]
+    assert tried["large"] == 1
+    assert ">large<" in build_leaderboard_page(tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"queries": 79}, "no answer to query"),
+        ({"name": "best-single"}, "a model beside the pool is called 'best-single', as an opponent is"),
+        ({"name": "ours"}, "a model beside the pool is called 'ours'"),
+        ({"name": "first"}, "learners: 'first' is an opponent's name"),
+    ],
+)
+def test_a_model_beside_the_pool_that_cannot_take_part_is_refused(tmp_path, change, words):
+    with_a_model_beside(tmp_path / "known", **change)
+    with pytest.raises(InputError, match=words):
+        leaderboard(config(tmp_path / "known", tmp_path / "out", folds=4, splits=0, train=0, test=0), progress=False)
+
+
 @pytest.mark.parametrize("how", [{}, {"splits": 2, "train": 20, "test": 15}, {"folds": 3}])
 def test_a_query_of_which_the_table_holds_no_hop_is_in_no_part(how, tmp_path):
     table = random_table(queries=60)
