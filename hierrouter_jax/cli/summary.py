@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -28,15 +28,23 @@ _SPLITS = ("split", "queries", "tasks", "oracle_stop", "co_failure", "oracle_fix
 _LITTLE = 0.01  # of money, below which it is counted by the million tokens, or the thousand calls
 _HEADERS = {"accuracy": "right %", "truncated": "cut %", "tokens_in": "tokens in", "tokens_out": "out"}
 _MOST_ROWS = 80
-_LEGEND = "right %: mean quality; cut %: ended at the longest response; tokens: means of a hop"
+_LEGEND = (
+    "right %: mean quality; cut %: ended at the longest response; tokens: means of a hop; a question that is asked "
+    "several times counts once"
+)
 
 
 def table_summary(table: OutcomeTable) -> dict[str, Any]:
     """What a table holds, as plain data: its pool, its splits with their ceilings, its settings and notes."""
     ran = table.available[:, table.tree.stage_slice(1)]
     alone, cost = (np.ma.array(x[:, table.tree.stage_slice(1)], mask=~ran) for x in (table.quality, table.cost))
+    weight = _weights(table)
     pool = [
-        asdict(member) | {"accuracy_alone": float(alone[:, model].mean()), "mean_cost": float(cost[:, model].mean())}
+        asdict(member)
+        | {
+            name: float(np.ma.average(column[:, model], weights=weight))
+            for name, column in {"accuracy_alone": alone, "mean_cost": cost}.items()
+        }
         for model, member in enumerate(table.pool)
     ]
     splits = []
@@ -266,7 +274,7 @@ def _short(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
 
 
 def _outcomes(table: OutcomeTable, nodes: Bool[np.ndarray, "Q N"]) -> dict[str, Any]:
-    """Of the wanted hops that the table holds: their number, and means; None where there is no hop.
+    """Of the wanted hops that the table holds: their number, and means over questions; None where there is no hop.
 
     `truncated` is the share that ended at the longest response, None where the table does not say how hops ended.
     """
@@ -275,8 +283,14 @@ def _outcomes(table: OutcomeTable, nodes: Bool[np.ndarray, "Q N"]) -> dict[str, 
     columns = {"accuracy": table.quality, "tokens_in": table.tokens_in, "tokens_out": table.tokens_out}
     if "finish_reason" in table.details:
         columns["truncated"] = table.details["finish_reason"] == "length"
-    means = {name: float(column[held].mean()) for name, column in columns.items()} if hops else {}
+    weight = np.broadcast_to(_weights(table)[:, None], held.shape)[held]
+    means = {name: float(np.average(column[held], weights=weight)) for name, column in columns.items()} if hops else {}
     return {"hops": hops} | {name: means.get(name) for name in _HEADERS}
+
+
+def _weights(table: OutcomeTable) -> Float[np.ndarray, " Q"]:
+    """What each row counts, so that replicates of a question count as one together."""
+    return 1 / np.bincount(table.question)[table.question]
 
 
 def _cell(outcomes: Mapping[str, Any], name: str) -> str:

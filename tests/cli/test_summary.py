@@ -10,7 +10,14 @@ from rich.console import Console
 
 from hierrouter_jax.cli.main import main
 from hierrouter_jax.cli.result_tables import print_result
-from hierrouter_jax.cli.summary import by_task, members_by_task, pool_tables, print_members, splits_tables
+from hierrouter_jax.cli.summary import (
+    by_task,
+    members_by_task,
+    pool_tables,
+    print_members,
+    splits_tables,
+    table_summary,
+)
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.pricing import PricedModel
 from hierrouter_jax.outcomes.store import EXTERNAL, save_table
@@ -216,3 +223,23 @@ def test_the_verb_shows_and_gives_them(by_hand, tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["by_task"] == by_task(by_hand)
     assert [row["model"] for row in told["external_by_task"]] == ["m0"] * 3
+
+
+def test_a_question_that_is_asked_twice_counts_once():
+    """Two rows of one question, right and wrong, and one of another, wrong: a quarter, not a third; costs likewise."""
+    table = random_table(queries=3, models=1, horizon=1)
+    queries = [replace(query, task=table.task_names[0], split="test", group="") for query in table.queries]
+    queries[1] = replace(queries[1], question=queries[0].id)
+    table = replace(
+        table,
+        queries=tuple(queries),
+        quality=np.array([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]]),
+        tokens_in=np.array([[0, 10], [0, 20], [0, 40]]),
+        tokens_out=np.zeros_like(table.tokens_out),
+        pool=(replace(table.pool[0], price_in=1.0, price_out=1.0),),
+    )
+    row = by_task(table)[-1]
+    assert (row["first_hop"]["hops"], row["first_hop"]["accuracy"]) == (3, 0.25)
+    assert row["first_hop"]["tokens_in"] == pytest.approx((15 + 40) / 2)
+    (member,) = table_summary(table)["pool"]
+    assert (member["accuracy_alone"], member["mean_cost"]) == (0.25, pytest.approx(27.5))
