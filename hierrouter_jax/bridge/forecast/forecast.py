@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hierrouter_jax.bridge.forecast.assumptions import Assumptions, StatedSize
-from hierrouter_jax.bridge.forecast.measured import BESIDE, Measured, Work, seconds
+from hierrouter_jax.bridge.forecast.measured import BESIDE, Measured, Work, seconds, unmeasured
 from hierrouter_jax.bridge.forecast.questions import PartialTrees, Questions
 from hierrouter_jax.bridge.forecast.sizes import (
     EncodingForecast,
@@ -23,8 +23,6 @@ from hierrouter_jax.bridge.forecast.sizes import (
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
 from hierrouter_jax.bridge.prompts import HopPrompt, as_text
 from hierrouter_jax.hop_tree import HopTree
-
-FILLS = 2  # how often the slots of an endpoint must have been filled before its time a call holds for longer work
 
 
 @dataclass(frozen=True)
@@ -210,38 +208,9 @@ def forecast_collection(
     calls = [forecast(model, stage + 1, stage) for stage in range(horizon) for model in pool.models]
     calls += [forecast(model, BESIDE, 0) for model in pool.external]
     encoding = _encoding(questions, expected[0], tree, dict(encoder), assumptions)
-    notes += [] if measured is None else _unmeasured(pool, horizon, measured)
+    notes += [] if measured is None else unmeasured(pool, horizon, measured)
     collection = questions.total, horizon, pool.money_unit
     return Forecast(*collection, tuple(calls), assumptions, sizes, encoding, tuple(notes), trees, partial, measured)
-
-
-def _unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]:
-    """What a measured table does not tell."""
-    last = {
-        model.name: max((c.hop for c in measured.calls if c.model == model.name), default=0) for model in pool.models
-    }
-    until = {model.name: horizon if pool.prompt.of(model.name).shown(1) else 1 for model in pool.models}
-    notes = [
-        f"{name}: calls after hop {hop} were not measured, and are taken to be as there"
-        if hop
-        else f"{name}: no call was timed, so that its lengths and hours are assumed"
-        for name, hop in last.items()
-        if hop < until[name]
-    ]
-    timed = {calls.model for calls in measured.calls}
-    slots = {model.name: model.endpoint.concurrency for model in pool.models if model.endpoint}
-    few = {calls.model for calls in measured.calls if calls.timed and calls.timed < FILLS * slots.get(calls.model, 0)}
-    if few:
-        names = ", ".join(name for name in slots if name in few)
-        notes.append(
-            f"{names}: a hop had fewer timed calls than {FILLS} x concurrency, so that many slots stood empty; "
-            "more queries fill them better, and are done sooner than this says"
-        )
-    return notes + [
-        f"{model.name}: no call was timed, so that its lengths and hours are assumed"
-        for model in pool.external
-        if model.name not in timed
-    ]
 
 
 def _least_prompts(pool: PoolConfig, shown: range) -> int:

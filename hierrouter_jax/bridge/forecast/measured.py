@@ -16,6 +16,7 @@ from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 BESIDE = 0  # the hop of models outside the pool
+FILLS = 2  # how often the slots of an endpoint must have been filled before its time a call holds for longer work
 _NOT_OF_THE_TEXT = ("name", "max_new_tokens", "base_rate", "price_in", "price_out", "price_cached_in", "size_from")
 
 
@@ -179,6 +180,35 @@ def _answered(name: str, pool: PoolConfig, table: OutcomeTable | None) -> set[in
             if ended and below and theirs(query.text, shots=query.shots) == ours(query.text, shots=query.shots):
                 rows.add(row)
     return rows
+
+
+def unmeasured(pool: PoolConfig, horizon: int, measured: Measured) -> list[str]:
+    """What a measured table does not tell."""
+    last = {
+        model.name: max((c.hop for c in measured.calls if c.model == model.name), default=0) for model in pool.models
+    }
+    until = {model.name: horizon if pool.prompt.of(model.name).shown(1) else 1 for model in pool.models}
+    notes = [
+        f"{name}: calls after hop {hop} were not measured, and are taken to be as there"
+        if hop
+        else f"{name}: no call was timed, so that its lengths and hours are assumed"
+        for name, hop in last.items()
+        if hop < until[name]
+    ]
+    timed = {calls.model for calls in measured.calls}
+    slots = {model.name: model.endpoint.concurrency for model in pool.models if model.endpoint}
+    few = {calls.model for calls in measured.calls if calls.timed and calls.timed < FILLS * slots.get(calls.model, 0)}
+    if few:
+        names = ", ".join(name for name in slots if name in few)
+        notes.append(
+            f"{names}: a hop had fewer timed calls than {FILLS} x concurrency, so that many slots stood empty; "
+            "more queries fill them better, and are done sooner than this says"
+        )
+    return notes + [
+        f"{model.name}: no call was timed, so that its lengths and hours are assumed"
+        for model in pool.external
+        if model.name not in timed
+    ]
 
 
 class Work(NamedTuple):

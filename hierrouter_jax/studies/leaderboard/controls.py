@@ -22,6 +22,7 @@ from hierrouter_jax.baselines.problem import Opponent, ending_best
 from hierrouter_jax.baselines.sequences import candidates, mean_returns
 from hierrouter_jax.evaluation.paired import Difference, Repeats, verdicts
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
+from hierrouter_jax.outcomes.replicates import first_rows
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 from hierrouter_jax.outcomes.ties import route_order
 from hierrouter_jax.studies.leaderboard.config import Entrant
@@ -47,7 +48,8 @@ def controlled(table: OutcomeTable, control: str, seed: int) -> OutcomeTable:
     embedding = np.zeros_like(table.context_embedding)
     if control == RANDOM:
         embedding = rng.normal(size=embedding.shape).astype(np.float32)
-    tasks = rng.permutation([query.task for query in table.queries]).tolist()
+    dealt = rng.permutation([table.queries[row].task for row in first_rows(table)])
+    tasks = dealt[table.question].tolist()  # a question's replicates keep one task between them
     queries = (
         replace(query, text=f"query {row}", task=task, shots=())
         for row, (query, task) in enumerate(zip(table.queries, tasks, strict=True))

@@ -204,9 +204,9 @@ def _beside(external: OutcomeTable | None, table: OutcomeTable, splits: list[Spl
     Raises:
       InputError: if a test query has no such call, or the models are priced in another money unit.
     """
-    found = [called_once(external, table.select(split.test)) for split in splits]
+    calls = [called_once(external, table.select(split.test)) for split in splits]
     about = {"kind": "external", "may_stop": True, "tried": 1}
-    return {name: [Judged(stacked([its[name][1]]), None, about) for its in found] for name in found[0]}
+    return {name: [Judged(stacked([its[name][1]]), None, about) for its in calls] for name in calls[0]}
 
 
 def splits_of(config: LeaderboardConfig, table: OutcomeTable, group: Int[np.ndarray, " Q"]) -> list[Split]:

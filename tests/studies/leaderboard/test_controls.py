@@ -69,6 +69,22 @@ def test_a_learner_without_features_is_what_random_features_are_held_against(fol
     assert sorted(path.name for path in kept.iterdir()) == sorted(CONTROLS)
 
 
+@pytest.mark.parametrize("control", CONTROLS)
+def test_replicates_of_a_question_stay_together_under_a_control(control):
+    """Every second question is asked twice; a control that parted them would make a table that nothing takes."""
+    table = random_table(queries=30, splits=("train", "validation", "test"))
+    queries = list(table.queries)
+    for row in range(0, 15, 2):
+        first = queries[row]
+        queries[row + 15] = replace(queries[row + 15], question=first.id, **{
+            name: getattr(first, name) for name in ("task", "split", "group", "gold")
+        })  # fmt: skip
+    left = controlled(replace(table, queries=tuple(queries)), control, 0)
+    assert len(np.unique(left.question)) == 22
+    for row in range(0, 15, 2):
+        assert left.queries[row].task == left.queries[row + 15].task
+
+
 def whole_rows(table):
     """Each query's outcomes as one number, so that rows can be told apart."""
     columns = table.quality, table.tokens_in, table.tokens_out, table.available
