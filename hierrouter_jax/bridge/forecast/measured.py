@@ -17,7 +17,10 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 
 BESIDE = 0  # the hop of models outside the pool
 FILLS = 2  # how often the slots of an endpoint must have been filled before its time a call holds for longer work
-_NOT_OF_THE_TEXT = ("name", "max_new_tokens", "base_rate", "price_in", "price_out", "price_cached_in", "size_from")
+_NOT_OF_THE_TEXT = (
+    *("name", "max_new_tokens", "positions"),
+    *("base_rate", "price_in", "price_out", "price_cached_in", "size_from"),
+)
 
 
 @dataclass(frozen=True)
@@ -170,13 +173,14 @@ def _answered(name: str, pool: PoolConfig, table: OutcomeTable | None) -> set[in
     if table is None or not models or models[0].kind != "openai" or not models[0].sampling.greedy:
         return set()
     rows, first = set(), table.tree.stage_slice(1).start
-    for place, member in enumerate(pool.models):
+    for member in pool.models:
         if replace(member, **{field: getattr(models[0], field) for field in _NOT_OF_THE_TEXT}) != models[0]:
             continue
         theirs, ours = pool.prompt.of(member.name), pool.prompt.of(name)
-        for row in np.flatnonzero(table.available[:, first + place]).tolist():
-            query, ended = table.queries[row], table.details["finish_reason"][row, first + place] == "stop"
-            below = table.tokens_out[row, first + place] < models[0].max_new_tokens
+        node = first + table.model_names.index(member.name)  # a pool may list its members in another order since
+        for row in np.flatnonzero(table.available[:, node]).tolist():
+            query, ended = table.queries[row], table.details["finish_reason"][row, node] == "stop"
+            below = table.tokens_out[row, node] < models[0].max_new_tokens
             if ended and below and theirs(query.text, shots=query.shots) == ours(query.text, shots=query.shots):
                 rows.add(row)
     return rows

@@ -169,10 +169,11 @@ def test_calls_are_those_whose_prompts_show_something_else(tmp_path, prompt):
 
 
 def long_pool() -> PoolConfig:
-    """Member a and, beside it, a-once: the same endpoint with another limit."""
+    """Members a and b and, beside them, a-once: the endpoint of a with another limit and a longer window."""
     there = Endpoint(base_url="http://127.0.0.1:9/v1", model="m")
     member = ModelConfig("a", "none/a", max_new_tokens=60, base_rate=1.0, kind="openai", endpoint=there, positions=2048)
-    return PoolConfig((member,), external=(replace(member, name="a-once", base_rate=2.0),))
+    other = replace(member, name="b", stop=("end",))
+    return PoolConfig((member, other), external=(replace(member, name="a-once", base_rate=2.0, positions=4096),))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def long_pool() -> PoolConfig:
 def test_a_model_beside_the_pool_calls_for_what_a_shorter_limit_cut(tmp_path, change, called):
     """Of five questions the member's response to two is cut; the others are those that the longer limit gives too."""
     cut = Sleepy("a", lambda prompt: "cut" * 5 if prompt[-2] in "34" else "whole")
-    collected(tmp_path, [cut], queries=5, horizon=1)
+    collected(tmp_path, [Sleepy("b", lambda prompt: "whole"), cut], queries=5, horizon=1)  # not in the pool's order
     longer = Sleepy("a-once", lambda prompt: "now whole")
     collected(tmp_path / "external", [longer], queries=5, horizon=1)
     write_json(
@@ -195,7 +196,7 @@ def test_a_model_beside_the_pool_calls_for_what_a_shorter_limit_cut(tmp_path, ch
     )
     pool = long_pool()
     pool = replace(pool, external=(replace(pool.external[0], chat=bool(change), **change),))
-    pool = replace(pool, models=(replace(pool.models[0], chat=bool(change)),))
+    pool = replace(pool, models=(replace(pool.models[0], chat=bool(change)), pool.models[1]))
     measured = read_measured(tmp_path, pool)
     once = measured.of("a-once", 0)
     assert (once.hops, once.calls) == (5, called)
@@ -204,7 +205,7 @@ def test_a_model_beside_the_pool_calls_for_what_a_shorter_limit_cut(tmp_path, ch
 
 
 def test_a_model_beside_the_pool_that_had_nothing_to_call_for_needs_no_time(tmp_path):
-    collected(tmp_path, [Sleepy("a", lambda prompt: "whole")], queries=2, horizon=1)
+    collected(tmp_path, [Sleepy(name, lambda prompt: "whole") for name in "ab"], queries=2, horizon=1)
     collected(tmp_path / "external", [Sleepy("a-once", lambda prompt: "whole")], queries=2, horizon=1)
     measured = read_measured(tmp_path, long_pool())
     once = measured.of("a-once", 0)
