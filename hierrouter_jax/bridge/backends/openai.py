@@ -1,7 +1,6 @@
 """The backend that calls an OpenAI-compatible endpoint: vLLM, SGLang, llama.cpp, `transformers serve`, a vendor."""
 
-import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 from hierrouter_jax.bridge.backends.drive import Doubt, drive
 from hierrouter_jax.bridge.backends.endpoint import EndpointClient
 from hierrouter_jax.bridge.backends.interface import Answers, Failure, Generation, NoTokenizer
-from hierrouter_jax.bridge.backends.refusals import DISPENSABLE, read_key
+from hierrouter_jax.bridge.backends.refusals import read_key
 from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig, member_size, resolve_source
+from hierrouter_jax.bridge.pool.identity import call_identity, decoding_fields, family
 from hierrouter_jax.bridge.pool.source import description, reach
 from hierrouter_jax.bridge.pretrained import from_pretrained, loading
 from hierrouter_jax.bridge.prompts import as_messages, as_text, cut, digest_of_call
@@ -61,9 +61,7 @@ class OpenAIBackend:
         flops = None if size is None else size.flops_per_token
         self.price = replace(pool.price(config, self.parameters), flops_per_token=flops)
         self.positions: int | None = reach(config, known)
-        self.identity = self._identity(self._decoding)
-        capless = {name: value for name, value in self._decoding.items() if name != "max_tokens"}
-        self.family: str | None = self._identity(capless) if config.sampling.greedy else None
+        self.identity, self.family = call_identity(config), family(config)
         key = read_key(config.name, self._endpoint)
         self.client = EndpointClient(self._endpoint, config.chat, key, config.max_new_tokens, self._server)
 
@@ -71,29 +69,6 @@ class OpenAIBackend:
     def downtime(self) -> float:
         """Seconds that a server of this run took to start, all its starts together."""
         return 0.0 if self._server is None else self._server.downtime
-
-    def _identity(self, fields: Mapping[str, Any]) -> str:
-        """Names the weights behind the URL, how they decode and what they are told first; never the key."""
-        endpoint, context = self._endpoint, {"chat": self.config.chat, "system": self.config.system}
-        weights = endpoint.weights or f"{endpoint.model}@{endpoint.base_url.rstrip('/')}"
-        seed = {} if self.config.sampling.greedy else {"seed": self.config.sampling.seed}
-        decoding = {**fields, **seed}
-        for name in set(endpoint.leave_out) - set(DISPENSABLE):  # without those the answers are the same
-            decoding.pop("extra_body" if name == "top_k" else name, None)
-        return f"openai/{weights}/{json.dumps({**decoding, **context})}"
-
-    @property
-    def _decoding(self) -> dict[str, Any]:
-        """The fields of every request.
-
-        Greedy decoding is temperature 0 and nothing else. The penalty of 0 is the default of the API, but
-        `transformers serve` then no longer obeys a repetition penalty of the model's generation_config.
-        """
-        sampling, stop = self.config.sampling, self.config.stop
-        fields = {"max_tokens": self.max_new_tokens, "temperature": sampling.temperature, "frequency_penalty": 0}
-        nucleus = {} if sampling.greedy else {"top_p": sampling.top_p}
-        most_likely = {"extra_body": {"top_k": sampling.top_k}} if sampling.top_k else {}
-        return {**fields, **nucleus, **most_likely, **({"stop": list(stop)} if stop else {})}
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Generation | Failure]:
         """One generation, or the reason why there is none, for each prompt, in order.
@@ -163,7 +138,7 @@ class OpenAIBackend:
             content = {"prompt": as_text(prompt), "logprobs": 1}
         sampling = self.config.sampling
         seed = {} if sampling.greedy else {"seed": int.from_bytes(digest_of_call(sampling.seed, prompt)[:4]) >> 1}
-        return {**content, **self._decoding, **seed}
+        return {**content, **decoding_fields(self.config), **seed}
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
         return as_messages(prompt, self.config.system)

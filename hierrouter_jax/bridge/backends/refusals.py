@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from hierrouter_jax.bridge.backends.interface import Failure
 from hierrouter_jax.bridge.backends.reply import Unreadable, decoded, error_line
 from hierrouter_jax.bridge.pool import Endpoint
+from hierrouter_jax.bridge.pool.endpoint import DISPENSABLE
 from hierrouter_jax.errors import InputError
 
 FIRST_WAIT = 0.5  # seconds
@@ -97,8 +98,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-# Fields that an endpoint may refuse without an answer being any different: they are then left out.
-DISPENSABLE = ("logprobs", "frequency_penalty")
 LIMIT_NAMES = ("max_tokens", "max_completion_tokens")  # the second is what OpenAI's newer models call it
 
 _TOO_LONG = re.compile(

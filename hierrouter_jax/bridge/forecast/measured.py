@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,16 +11,13 @@ import numpy as np
 from hierrouter_jax.bridge.collect.summary import TIMING, Block, read_timing
 from hierrouter_jax.bridge.forecast.assumptions import Assumptions
 from hierrouter_jax.bridge.pool import PoolConfig
+from hierrouter_jax.bridge.pool.identity import family
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_external, load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 
 BESIDE = 0  # the hop of models outside the pool
 FILLS = 2  # how often the slots of an endpoint must have been filled before its time a call holds for longer work
-_NOT_OF_THE_TEXT = (
-    *("name", "max_new_tokens", "positions"),
-    *("base_rate", "price_in", "price_out", "price_cached_in", "size_from"),
-)
 
 
 @dataclass(frozen=True)
@@ -170,11 +167,11 @@ def _calls(
 def _answered(name: str, pool: PoolConfig, table: OutcomeTable | None) -> set[int]:
     """Rows that a member of the pool answered for a model beside it (`collect.Calls`, of other limits)."""
     models = [model for model in pool.external if model.name == name]
-    if table is None or not models or models[0].kind != "openai" or not models[0].sampling.greedy:
+    if table is None or not models or (kin := family(models[0])) is None:
         return set()
     rows, first = set(), table.tree.stage_slice(1).start
     for member in pool.models:
-        if replace(member, **{field: getattr(models[0], field) for field in _NOT_OF_THE_TEXT}) != models[0]:
+        if family(member) != kin:
             continue
         theirs, ours = pool.prompt.of(member.name), pool.prompt.of(name)
         node = first + table.model_names.index(member.name)  # a pool may list its members in another order since

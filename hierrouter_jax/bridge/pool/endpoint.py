@@ -9,6 +9,8 @@ from hierrouter_jax.errors import InputError, nearest
 
 # What a request may hold beside model and prompt.
 FIELDS = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "frequency_penalty", "logprobs")
+# Those that an endpoint may refuse without an answer being any different: they are then left out.
+DISPENSABLE = ("logprobs", "frequency_penalty")
 
 
 @dataclass(frozen=True)

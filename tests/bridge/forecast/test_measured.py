@@ -180,6 +180,7 @@ def long_pool() -> PoolConfig:
     ("change", "called"),
     [
         ({}, 2),
+        ({"endpoint": Endpoint(base_url="http://127.0.0.1:9/v1", model="m", timeout=9.0)}, 2),  # the same calls
         ({"system": "Work in few words."}, 5),  # another model, so that it answers all by itself
         ({"sampling": Sampling(temperature=0.7)}, 5),
     ],
