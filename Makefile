@@ -52,10 +52,11 @@ fuzz: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.soak.engine --kills $(KILLS) $(ARGS)
 
-# Memory and descriptors of a large collection and a large sweep: make load COUNT=10000.
+# Memory and descriptors of a large collection, sweep and log of a server: make load COUNT=10000.
 load: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.soak.load collect --count $(COUNT) $(ARGS)
 	$(BIN)/python -m tests.soak.load sweep --count $(COUNT) $(ARGS)
+	$(BIN)/python -m tests.soak.load serve --count $(COUNT) $(ARGS)
 
 # Small faults planted in the core, and how many of them its tests see; goes on where it was cut off.
 mutate: $(TOOLS)/.installed $(VENV)/.installed-dev

@@ -35,7 +35,6 @@ from hierrouter_jax.training.log_training import held_out_part
 from hierrouter_jax.training.settings import TrainConfig
 
 HIERROUTER = [sys.executable, "-m", "hierrouter_jax.cli.main"]
-AT_ONCE = 8
 
 
 def post(url: str, body: Any) -> Any:
@@ -58,10 +57,10 @@ def ask(url: str, query: Query, feedback: bool) -> float:
     return quality
 
 
-def ask_all(url: str, queries: list[Query], share: float, rng: np.random.Generator) -> float:
+def ask_all(url: str, queries: list[Query], share: float, rng: np.random.Generator, clients: int) -> float:
     """Mean quality over the queries, each asked once."""
     feedback = rng.random(len(queries)) < share
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(clients) as threads:
         return float(
             np.nanmean(list(threads.map(lambda one: ask(url, *one), zip(queries, feedback.tolist(), strict=True))))
         )
@@ -100,6 +99,7 @@ def main(
     seed: int = 0,
     held_out: float = 0.4,
     checks: int = 100,
+    clients: int = 32,
     train: list[str] | None = None,
     seconds: float = 300.0,
 ) -> dict[str, Any]:
@@ -115,6 +115,7 @@ def main(
       seed: seed of questions and draws.
       held_out: share of the questions whose episodes judge the new policy, and teach nothing.
       checks: number of questions that are asked after the reload.
+      clients: number of requests under way at once.
       train: further options of 'hierrouter train'.
       seconds: time that the server may take to start.
     """
@@ -127,14 +128,14 @@ def main(
         return [table.queries[row] for row in rng.integers(table.num_queries, size=number)]
 
     try:
-        served = ask_all(url, drawn(requests), share, rng)
+        served = ask_all(url, drawn(requests), share, rng, clients)
         command = [*HIERROUTER, "train", str(out / "log"), "--like", str(out / "policy"), "--out", str(out / "run")]
         subprocess.run([*command, "--held_out", str(held_out), *(train or [])], check=True)
         fresh = untaught(table, episodes_of(read_log(out / "log")), held_out)
         for path in (out / "run/policy").iterdir():
             shutil.copy(path, out / "policy" / path.name)
         new = post(f"{url.removesuffix('/v1')}/admin/reload", {})["policy"]
-        after = ask_all(url, drawn(checks), 0.0, rng)
+        after = ask_all(url, drawn(checks), 0.0, rng, clients)
     finally:
         server.terminate()
         server.wait()

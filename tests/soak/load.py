@@ -1,27 +1,36 @@
-"""Long jobs watched from outside: memory and open descriptors while a collection or a sweep gets large.
+"""Long jobs watched from outside: memory and open descriptors while a collection, a sweep or a log gets large.
 
     python -m tests.soak.load collect --count 100000   # two calls a query, against an endpoint that answers at once
     python -m tests.soak.load sweep --count 10000      # members of a sweep
+    python -m tests.soak.load serve --count 100000     # requests to a server that logs; feedback for every second one
 
 It writes runs/load/<job>.json: a row every few seconds with seconds, resident bytes, descriptors, threads, and bytes on
 disk. It fails where more descriptors are open than the job's connections need, or where memory grows after the first
-fifth by more than what is kept: 4 kB a query, 2 kB a member, and 10 % on top.
+fifth by more than what is kept: 4 kB a query, 2 kB a member, nothing of a request, and 10 % on top.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import yaml
 
+from hierrouter_jax.bridge.servers.server import free_port
+from hierrouter_jax.outcomes.decision_log import read_log
+from hierrouter_jax.outcomes.episodes import episodes_of
 from hierrouter_jax.outcomes.store import save_table
+from scripts.bench_serve import MODELS, pool, random_policy, wait_for
 from tests.tables import random_table
 
 # Answers every completion with its last word in capitals, over connections that stay open.
@@ -49,9 +58,10 @@ async def main():
     await server.serve_forever()
 asyncio.run(main())
 """
-KEPT = {"collect": 4_000, "sweep": 2_000}  # bytes that a job may keep in memory for each query or member
+KEPT = {"collect": 4_000, "sweep": 2_000, "serve": 0}  # bytes that a job may keep in memory for each of its count
 CONCURRENCY = 32
-DESCRIPTORS = {"collect": 2 * CONCURRENCY + 32, "sweep": 64}  # of two members' connections, and of all else
+# Of the connections to members, of a server's clients, and of all else.
+DESCRIPTORS = {"collect": 2 * CONCURRENCY + 32, "sweep": 64, "serve": (MODELS + 1) * CONCURRENCY + 64}
 
 
 def collect(folder: Path, count: int, port: int) -> list[str]:
@@ -79,27 +89,77 @@ def sweep(folder: Path, count: int, port: int) -> list[str]:
     return [*command, "--config", str(folder / "sweep.yaml"), "--out", str(folder / "out")]
 
 
+def serve(folder: Path, count: int, port: int) -> tuple[list[str], Callable[[], None]]:
+    """A server that logs, and its clients: requests over connections that stay open, all questions different."""
+    random_policy(0).save(folder / "policy")
+    (folder / "pool.yaml").write_text(yaml.safe_dump(pool(f"http://127.0.0.1:{port}/v1")))
+    address, its = f"http://127.0.0.1:{(own := free_port())}", iter(range(count))
+
+    async def posted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, content: Any) -> Any:
+        body = json.dumps(content).encode()
+        head = f"POST /v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines()
+        size = next(int(line.split(":")[1]) for line in lines if line.startswith("content-length:"))
+        said = await reader.readexactly(size)
+        assert " 200 " in f"{status} ", f"{path}: {status}, {said[:300]}"
+        return json.loads(said)
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", own)
+        for number in its:
+            question = {"role": "user", "content": f"What comes after {number}, and after {number * 7919 % 99991}?"}
+            reply = await posted(reader, writer, "chat/completions", {"model": "auto", "messages": [question]})
+            if number % 2:
+                feedback = {"episode_id": reply["hierrouter"]["episode_id"], "quality": 1.0}
+                await posted(reader, writer, "feedback", feedback)
+        writer.close()
+
+    async def clients() -> None:
+        await asyncio.gather(*(client() for _ in range(CONCURRENCY)))
+
+    def ask() -> None:
+        wait_for(f"{address}/readyz")
+        asyncio.run(clients())
+
+    command = ["serve", "--policy", str(folder / "policy"), "--pool", str(folder / "pool.yaml"), "--port", str(own)]
+    return [*command, "--log", str(folder / "out"), "--explore", "epsilon:0.3"], ask
+
+
 def done(folder: Path) -> int:
     """Bytes on disk so far: how far the job is."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.exists())
 
 
-def watched(command: list[str], out: Path, every: float) -> tuple[int, list[dict[str, float]]]:
-    """Run a command of the package; its exit code, and a row every so many seconds."""
+def watched(
+    command: list[str], out: Path, every: float, ask: Callable[[], None] | None = None
+) -> tuple[int, list[dict[str, float]]]:
+    """Run a command of the package; its exit code, and a row every so many seconds.
+
+    Args:
+      command: arguments of the command.
+      out: folder that it writes.
+      every: seconds between two rows.
+      ask: of a command that serves, function that asks all that there is to ask; the command is told to end then.
+    """
     begun, rows = time.monotonic(), []
-    errors = (out.parent / "errors").open("w")
-    process = subprocess.Popen([sys.executable, "-m", "hierrouter_jax.cli.main", *command], stderr=errors)
-    about = psutil.Process(process.pid)
-    while process.poll() is None:
-        time.sleep(every)
-        try:
-            with about.oneshot():
-                row = {"seconds": time.monotonic() - begun, "resident": about.memory_info().rss}
-                row |= {"descriptors": about.num_fds(), "threads": about.num_threads()}
-        except psutil.Error:
-            break
-        rows.append(row | {"on_disk": done(out) if out.is_dir() else 0})
-    return process.wait(), rows
+    with (out.parent / "errors").open("w") as errors, ThreadPoolExecutor(1) as threads:
+        process = subprocess.Popen([sys.executable, "-m", "hierrouter_jax.cli.main", *command], stderr=errors)
+        about, asking = psutil.Process(process.pid), None if ask is None else threads.submit(ask)
+        while process.poll() is None:
+            if asking is not None and asking.done():
+                process.terminate()
+                asking.result()
+                break
+            time.sleep(every)
+            try:
+                with about.oneshot():
+                    row = {"seconds": time.monotonic() - begun, "resident": about.memory_info().rss}
+                    row |= {"descriptors": about.num_fds(), "threads": about.num_threads()}
+            except psutil.Error:
+                break
+            rows.append(row | {"on_disk": done(out) if out.is_dir() else 0})
+        return process.wait(), rows
 
 
 def judged(rows: list[dict[str, float]], kept: int, most: int) -> str:
@@ -138,14 +198,22 @@ def main() -> None:
     try:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        command = {"collect": collect, "sweep": sweep}[chosen.job](folder, chosen.count, port)
-        code, rows = watched(command, folder / "out", chosen.every)
+        ask = None
+        if chosen.job == "serve":
+            command, ask = serve(folder, chosen.count, port)
+        else:
+            command = {"collect": collect, "sweep": sweep}[chosen.job](folder, chosen.count, port)
+        code, rows = watched(command, folder / "out", chosen.every, ask)
     finally:
         os.kill(server.pid, signal.SIGKILL)
         server.wait()
     result = {"job": chosen.job, "count": chosen.count, "exit_code": code, "rows": rows}
     (chosen.out / f"{chosen.job}.json").write_text(json.dumps(result))
     assert code == 0, (folder / "errors").read_text()[-3000:]
+    if chosen.job == "serve":
+        episodes = episodes_of(read_log(folder / "out"))
+        there = len(episodes), int(np.isfinite(episodes.quality).sum())
+        assert there == (chosen.count, chosen.count // 2), f"{there} episodes and feedbacks are in the log"
     print(f"{chosen.job} of {chosen.count}: {judged(rows, chosen.count * KEPT[chosen.job], DESCRIPTORS[chosen.job])}")
 
 

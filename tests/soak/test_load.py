@@ -29,7 +29,7 @@ def test_a_leak_of_descriptors_and_one_of_memory_are_seen():
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize("job", ["collect", "sweep"])
+@pytest.mark.parametrize("job", ["collect", "sweep", "serve"])
 def test_a_small_job_is_watched(job, tmp_path):
     command = [sys.executable, "-m", "tests.soak.load", job, "--count", "200", "--every", ".1", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
