@@ -8,8 +8,18 @@ from textwrap import shorten
 class InputError(ValueError):
     """Bad input. The message is one sentence naming the file, row and field, and what would be right.
 
-    The command line prints it and exits with code 2; Python users catch it like any ValueError.
+    The command line prints it and exits with code 2; Python users catch it like any ValueError. What a file or an
+    endpoint put into the message is shown on its one line: line breaks, NUL and marks of direction are written as
+    escapes, and of a long message the middle is left out.
     """
+
+    LONGEST = 2_000  # characters
+
+    def __init__(self, message: str) -> None:
+        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in message)
+        if len(shown) > self.LONGEST:
+            shown = f"{shown[: self.LONGEST // 2]} ... {shown[-self.LONGEST // 2 :]}"
+        super().__init__(shown)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

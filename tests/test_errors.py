@@ -1,5 +1,7 @@
 """The way out of a mistyped name, and what a library says of its own failure."""
 
+import pickle
+
 from hierrouter_jax.errors import InputError, Unfinished, nearest, reason_of
 
 
@@ -14,6 +16,17 @@ def test_a_reason_is_one_line_of_at_most_400_letters():
     long = reason_of(ValueError("word " * 200))
     assert len(long) <= 400
     assert long.endswith("word ...")
+
+
+def test_what_a_file_put_into_a_message_stays_on_its_line():
+    assert str(InputError("f.csv: model is 'a\n\x00\u202eb', é, 中 and 🐑")) == (
+        r"f.csv: model is 'a\n\x00\u202eb', é, 中 and 🐑"
+    )
+    long = str(InputError(f"f.csv: columns are {'x' * 10_000}, but must be text"))
+    assert len(long) == 2_005
+    assert long.startswith("f.csv: columns are xxx")
+    assert long.endswith("xxx, but must be text")
+    assert str(pickle.loads(pickle.dumps(InputError("a\nb")))) == r"a\nb"  # noqa: S301 (its own)
 
 
 def test_bad_input_is_a_value_error_and_a_stop_is_not():

@@ -39,14 +39,15 @@ def test_a_server_takes_the_policy_that_its_log_taught(run, tmp_path):
 def test_estimates_of_twenty_loops_agree_with_the_table(tmp_path):
     """At least 17 of 20 intervals hold the new policy's accuracy on the questions that it did not learn from.
 
-    The plan serves first, which is often wrong: a log whose policy is nearly always right holds too few wrong answers
-    for an estimate to be given.
+    A middling policy serves first, with much exploration, for 16,000 requests: of a shorter log, or of one whose policy
+    is nearly always right, too few judged episodes take the new policy's routes to wrong answers, and `estimate`
+    refuses. That was seen on simulated logs, of other seeds.
     """
-    quickstart, plan = tmp_path / "quickstart", tmp_path / "plan"
+    quickstart, first = tmp_path / "quickstart", tmp_path / "first"
     assert main(["quickstart", "--out", str(quickstart)]) == 0
-    assert main(["export", str(quickstart), str(plan), "--policy", "predict-then-plan+stop"]) == 0
+    assert main(["export", str(quickstart), str(first), "--policy", "task-sequence+stop"]) == 0
     inside = 0
     for seed in range(20):
-        options = {"policy": plan, "seed": seed, "requests": 8000, "explore": "epsilon:0.5"}
+        options = {"policy": first, "seed": seed, "requests": 16_000, "explore": "epsilon:0.7", "held_out": 0.5}
         inside += live_loop.main(quickstart, tmp_path / f"loop-{seed}", **options)["inside"]
     assert inside >= 17

@@ -155,7 +155,9 @@ def _event(where: str, event: Any, scales: Scales) -> Step | None:
         raise Fault(f"_label_cost is {event['_label_cost']!r:.40}, but must be a number: minus the reward")
     lost = event.get("o") == []
     shared = {name: value for name, value in context.items() if name != "_multi"}
-    model = (event.get("VWState") or {}).get("m", "")
+    state = event.get("VWState") or {}
+    if not isinstance(state, dict):
+        raise Fault(f"VWState is {state!r:.40}, but must be an object (name: value)")
     return Step(
         where=where,
         episode=text_of(event.get("EventId", where.rpartition(" ")[2]), "EventId"),
@@ -166,7 +168,7 @@ def _event(where: str, event: Any, scales: Scales) -> Step | None:
         quality=None if lost else quality_of(-cost, scales, "reward"),
         time=seconds_of(event["Timestamp"], "Timestamp") if "Timestamp" in event else None,
         query=json.dumps(shared, sort_keys=True, ensure_ascii=False),
-        policy=text_of(model, "VWState"),
+        policy=text_of(state.get("m", ""), "VWState"),
     )
 
 

@@ -83,6 +83,7 @@ def test_rewards_of_another_scale_need_it_stated(tmp_path):
         ({"c": {"_multi": [{"_tag": "a"}] * 3}}, "row 1: c names the action 'a' twice in _multi"),
         ({"_outcomes": []}, "row 1: _outcomes is there: an event of several slots"),
         ({"_label_cost": "much"}, "row 1: _label_cost is 'much', but must be a number: minus the reward"),
+        ({"VWState": ["m"]}, "row 1: VWState is ['m'], but must be an object (name: value)"),
         ({"Timestamp": "soon"}, "row 1: Timestamp is soon, but must be a date in ISO 8601"),
     ],
 )
