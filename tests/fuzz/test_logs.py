@@ -14,7 +14,6 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log import read_log
 from hierrouter_jax.outcomes.episodes import Episodes, episodes_of
 from tests.fuzz.engine import ODD_TEXTS, fuzz, mutations, no_hang
-from tests.outcomes import outcome_files as made
 
 CHOICE = {"candidates": ["small", "large"], "propensities": {"small": 0.25, "large": 0.5, "STOP": 0.25}}
 ROWS = [
@@ -55,9 +54,10 @@ def imported(kind: str, path: Path, out: Path) -> Episodes | str:
         try:
             episodes = import_log(ImportConfig(kind, path, out, encoder={"kind": "ngrams", "size": 8}))
         except InputError as error:
-            assert "\n" not in str(error)
-            assert len(str(error)) < 3000
-            return str(error)
+            message = str(error)
+            assert "\n" not in message
+            assert len(message) < 3000
+            return message
         kept = episodes_of(read_log(out))
     taken = episodes.taken
     assert (np.isnan(episodes.quality) | ((episodes.quality >= 0) & (episodes.quality <= 1))).all()
