@@ -1,5 +1,6 @@
 """The online loop on a table: a policy serves, its log teaches the next, which replaces it only where that is safe."""
 
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from itertools import pairwise
@@ -57,7 +58,12 @@ class Served(NamedTuple):
 
 
 def run_loop(
-    table: OutcomeTable, template: PolicyBundle, train: TrainConfig, settings: LoopSettings, seed: int
+    table: OutcomeTable,
+    template: PolicyBundle,
+    train: TrainConfig,
+    settings: LoopSettings,
+    seed: int,
+    trained: Callable[[], Any] = lambda: None,
 ) -> Served:
     """Serve the training queries, and train anew on the whole log after every so many episodes.
 
@@ -68,6 +74,7 @@ def run_loop(
       template: any policy of the table's pool.
       train: numbers and shapes of the learner `exact` of logs.
       seed: seed of queries, draws, the split and the training.
+      trained: function that is called after each training, `trainings(settings)` times.
     """
     queries, test = (evaluated_queries(table, name) for name in ("train", "test"))
     rng = np.random.default_rng(seed)
@@ -98,8 +105,14 @@ def run_loop(
             probs = served_probs(policy, queries, explore, share)
         row["accuracy"] = None if policy is None else accuracy(policy, test)
         rounds.append(row)
+        trained()
     assert log is not None
     return Served(returns_of(log, template), rounds)
+
+
+def trainings(settings: LoopSettings) -> int:
+    """Number of trainings of a loop."""
+    return math.ceil(settings.episodes / settings.every)
 
 
 def accuracy(policy: PolicyBundle, table: OutcomeTable) -> float:
