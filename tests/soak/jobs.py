@@ -91,6 +91,14 @@ def _compare(folder: Path) -> None:
     (folder / "compare.yaml").write_text(yaml.safe_dump(more))
 
 
+def _loop(folder: Path) -> None:
+    _table(folder)
+    static = SMALL | {"num_updates": 4, "evaluate_every": 2}
+    train = {"num_seeds": 1, "features": 4, "checkpoint_every": 2, "static": static}
+    numbers = {"episodes": 200, "every": 100, "seeds": 2, "best": "best-sequence", "train": train}
+    (folder / "loop.yaml").write_text(yaml.safe_dump(numbers))
+
+
 def _leaderboard(folder: Path) -> None:
     save_table(known_table(), folder / "table")
     known = "tests.studies.leaderboard.known:"
@@ -167,6 +175,13 @@ JOBS = {
             *("compare", str(folder / "table"), "--config", str(folder / "compare.yaml"), "--out", str(out))
         ],
         json_of("compare.json"),
+    ),
+    "loop": Job(
+        _loop,
+        lambda folder, out: [
+            *("loop", str(folder / "table"), "--config", str(folder / "loop.yaml"), "--out", str(out))
+        ],
+        json_of("loop.json"),
     ),
     "leaderboard": Job(
         _leaderboard,
