@@ -144,7 +144,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, place):
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InputError, match=words) as caught, sole_writer(folder):
         pytest.fail("the work has begun")
-    assert str(folder) in str(caught.value)
+    assert str(folder)[:900] in str(caught.value)  # of a longer message the middle is left out
     assert "\n" not in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == before
 
