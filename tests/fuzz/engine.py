@@ -5,6 +5,7 @@
 
 import itertools
 import os
+import random
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -131,6 +132,22 @@ ODD_TEXTS = [
     "../../etc/passwd",
     "é",
 ]
+ODD_BYTES = [text.encode("utf-8", "surrogatepass") for text in ODD_TEXTS]
+ODD_BYTES += [
+    b"NaN",
+    b"-1",
+    b"1e999",
+    b'"',
+    b",",
+    b"\n",
+    b"{",
+    b"]",
+    b"null",
+    b"\xff\xfe",
+    b"\r",
+    b"[" * 2000,
+    b"9" * 400,
+]
 ODD_NUMBERS = [0, -1, 1, 2**31, 2**63, 2**200, -(2**63), 0.1, -0.0, 1e308, -1e308, float("nan"), float("inf"), 5e-324]
 odd_values: st.SearchStrategy = st.recursive(
     st.one_of(st.none(), st.booleans(), st.sampled_from(ODD_NUMBERS), st.sampled_from(ODD_TEXTS), st.text(max_size=8)),
@@ -160,6 +177,15 @@ def changed(value: Any, at: tuple, new: Any) -> Any:
     else:
         copy[at[0]] = changed(value[at[0]], at[1:], new)
     return copy
+
+
+def with_odd_bytes(content: bytes, seed: int) -> bytes:
+    """The content with bytes changed, taken out, doubled or put in, at one to three places."""
+    rng, odd = random.Random(seed), bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(odd) + 1)
+        odd[at : at + rng.choice([0, 0, 1, 5])] = rng.choice(ODD_BYTES)
+    return bytes(odd)
 
 
 def mutations(value: Any, most: int = 3) -> st.SearchStrategy:

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import random
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from hierrouter_jax.outcomes.importers.costs import read_prices
 from hierrouter_jax.outcomes.rows import read_queries, read_questions, read_rows
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.training.settings import TrainConfig
-from tests.fuzz.engine import ODD_TEXTS, fuzz, mutations, no_hang
+from tests.fuzz.engine import fuzz, mutations, no_hang, with_odd_bytes
 from tests.outcomes import outcome_files as made
 
 PRESETS = PACKAGE.parent / "configs"
@@ -139,31 +138,11 @@ def test_files_of_outcomes_with_odd_bytes(name, tmp_path):
     """Bytes are changed, taken out, doubled or put in, as JSON and CSV may arrive."""
     path = IMPORTS[name](tmp_path / "data")
     files = sorted(one for one in (tmp_path / "data").rglob("*") if one.is_file())
-    odd = [text.encode("utf-8", "surrogatepass") for text in ODD_TEXTS]
-    odd += [
-        b"NaN",
-        b"-1",
-        b"1e999",
-        b'"',
-        b",",
-        b"\n",
-        b"{",
-        b"]",
-        b"null",
-        b"\xff\xfe",
-        b"\r",
-        b"[" * 2000,
-        b"9" * 400,
-    ]
 
     def law(number, seed):
-        rng, file = random.Random(seed), files[number % len(files)]
+        file = files[number % len(files)]
         content = file.read_bytes()
-        changed = bytearray(content)
-        for _ in range(rng.randint(1, 3)):
-            at = rng.randrange(len(changed) + 1)
-            changed[at : at + rng.choice([0, 0, 1, 5])] = rng.choice(odd)
-        file.write_bytes(bytes(changed))
+        file.write_bytes(with_odd_bytes(content, seed))
         try:
             imported(name, path, tmp_path / "table")
         finally:

@@ -1,7 +1,6 @@
 """Logs of others in all three formats, whatever they hold: one sentence, or episodes that an estimate can rest on."""
 
 import json
-import random
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hierrouter_jax.cli.import_ import ImportConfig, import_log
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.decision_log import read_log
 from hierrouter_jax.outcomes.episodes import Episodes, episodes_of
-from tests.fuzz.engine import ODD_TEXTS, fuzz, mutations, no_hang
+from tests.fuzz.engine import fuzz, mutations, no_hang, with_odd_bytes
 
 CHOICE = {"candidates": ["small", "large"], "propensities": {"small": 0.25, "large": 0.5, "STOP": 0.25}}
 ROWS = [
@@ -44,8 +43,6 @@ FILES = {
     "dsjson": ("log.dsjson", "".join(json.dumps(event) + "\n" for event in EVENTS)),
     "open-bandit": ("all.csv", CSV),
 }
-ODD = [text.encode("utf-8", "surrogatepass") for text in ODD_TEXTS]
-ODD += [b"NaN", b"-1", b"1e999", b'"', b",", b"\n", b"{", b"]", b"null", b"\xff\xfe", b"\r", b"[" * 2000, b"9" * 400]
 
 
 def imported(kind: str, path: Path, out: Path) -> Episodes | str:
@@ -81,11 +78,7 @@ def test_logs_with_odd_bytes(kind, tmp_path):
     assert not isinstance(imported(kind, path, tmp_path / "out"), str)
 
     def law(seed):
-        rng, changed = random.Random(seed), bytearray(content)
-        for _ in range(rng.randint(1, 3)):
-            at = rng.randrange(len(changed) + 1)
-            changed[at : at + rng.choice([0, 0, 1, 5])] = rng.choice(ODD)
-        path.write_bytes(bytes(changed))
+        path.write_bytes(with_odd_bytes(content, seed))
         imported(kind, path, tmp_path / "out")
 
     fuzz(law, st.integers(0, 10**9), examples=40)

@@ -20,8 +20,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 import yaml
@@ -58,13 +60,14 @@ async def main():
     await server.serve_forever()
 asyncio.run(main())
 """
+Ask = Callable[[Callable[[], None]], None]  # asks a server all there is; calls its argument once that is warm
 KEPT = {"collect": 4_000, "sweep": 2_000, "serve": 0}  # bytes that a job may keep in memory for each of its count
 CONCURRENCY = 32
 # Of the connections to members, of a server's clients, and of all else.
 DESCRIPTORS = {"collect": 2 * CONCURRENCY + 32, "sweep": 64, "serve": (MODELS + 1) * CONCURRENCY + 64}
 
 
-def collect(folder: Path, count: int, port: int) -> list[str]:
+def collect(folder: Path, count: int, port: int) -> tuple[list[str], None]:
     """A collection of so many queries, two models and one hop."""
     with (folder / "queries.jsonl").open("w", encoding="utf-8") as file:
         for number in range(count):
@@ -76,51 +79,48 @@ def collect(folder: Path, count: int, port: int) -> list[str]:
     models = [{"name": f"m{n}", **member, "endpoint": endpoint | {"model": f"m{n}"}} for n in range(2)]
     (folder / "pool.yaml").write_text(yaml.safe_dump({"models": models}))
     command = ["collect", str(folder / "out"), "--pool", str(folder / "pool.yaml"), "--horizon", "1"]
-    return [*command, "--queries", str(folder / "queries.jsonl"), "--encoder", "{kind: ngrams, size: 16}"]
+    return [*command, "--queries", str(folder / "queries.jsonl"), "--encoder", "{kind: ngrams, size: 16}"], None
 
 
-def sweep(folder: Path, count: int, port: int) -> list[str]:
+def sweep(folder: Path, count: int, port: int) -> tuple[list[str], None]:
     """A sweep of so many members over one drawn number."""
     save_table(random_table(queries=60, models=2, horizon=2), folder / "table")
     static = {"num_envs": 32, "epochs": 1, "minibatches": 1, "hidden": [8], "num_updates": 2, "evaluate_every": 2}
     train = {"learners": ["exact"], "features": 4, "static": static}
     (folder / "sweep.yaml").write_text(yaml.safe_dump({"train": train, "seeds": 1, "layout": "map", "chunk": 100}))
     command = ["sweep", str(folder / "table"), "agent.learning_rate=log(3e-4,1e-2)", "--draws", str(count)]
-    return [*command, "--config", str(folder / "sweep.yaml"), "--out", str(folder / "out")]
+    return [*command, "--config", str(folder / "sweep.yaml"), "--out", str(folder / "out")], None
 
 
-def serve(folder: Path, count: int, port: int) -> tuple[list[str], Callable[[], None]]:
+def serve(folder: Path, count: int, port: int) -> tuple[list[str], Ask]:
     """A server that logs, and its clients: requests over connections that stay open, all questions different."""
     random_policy(0).save(folder / "policy")
     (folder / "pool.yaml").write_text(yaml.safe_dump(pool(f"http://127.0.0.1:{port}/v1")))
     address, its = f"http://127.0.0.1:{(own := free_port())}", iter(range(count))
 
-    async def posted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, content: Any) -> Any:
-        body = json.dumps(content).encode()
-        head = f"POST /v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines()
-        size = next(int(line.split(":")[1]) for line in lines if line.startswith("content-length:"))
-        said = await reader.readexactly(size)
-        assert " 200 " in f"{status} ", f"{path}: {status}, {said[:300]}"
-        return json.loads(said)
+    async def posted(client: httpx.AsyncClient, path: str, content: Any) -> Any:
+        reply = await client.post(f"{address}/v1/{path}", json=content)
+        assert reply.status_code == 200, f"{path}: {reply.status_code}, {reply.text[:300]}"
+        return reply.json()
 
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", own)
+    async def one(client: httpx.AsyncClient, begin: Callable[[], None]) -> None:
         for number in its:
+            if number == count // 5:
+                begin()  # what a server loads once is loaded
             question = {"role": "user", "content": f"What comes after {number}, and after {number * 7919 % 99991}?"}
-            reply = await posted(reader, writer, "chat/completions", {"model": "auto", "messages": [question]})
+            reply = await posted(client, "chat/completions", {"model": "auto", "messages": [question]})
             if number % 2:
                 feedback = {"episode_id": reply["hierrouter"]["episode_id"], "quality": 1.0}
-                await posted(reader, writer, "feedback", feedback)
-        writer.close()
+                await posted(client, "feedback", feedback)
 
-    async def clients() -> None:
-        await asyncio.gather(*(client() for _ in range(CONCURRENCY)))
+    async def clients(begin: Callable[[], None]) -> None:
+        limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
+        async with httpx.AsyncClient(timeout=120, limits=limits, trust_env=False) as client:
+            await asyncio.gather(*(one(client, begin) for _ in range(CONCURRENCY)))
 
-    def ask() -> None:
+    def ask(begin: Callable[[], None]) -> None:
         wait_for(f"{address}/readyz")
-        asyncio.run(clients())
+        asyncio.run(clients(begin))
 
     command = ["serve", "--policy", str(folder / "policy"), "--pool", str(folder / "pool.yaml"), "--port", str(own)]
     return [*command, "--log", str(folder / "out"), "--explore", "epsilon:0.3"], ask
@@ -131,9 +131,7 @@ def done(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.exists())
 
 
-def watched(
-    command: list[str], out: Path, every: float, ask: Callable[[], None] | None = None
-) -> tuple[int, list[dict[str, float]]]:
+def watched(command: list[str], out: Path, every: float, ask: Ask | None = None) -> tuple[int, list[dict[str, float]]]:
     """Run a command of the package; its exit code, and a row every so many seconds.
 
     Args:
@@ -142,10 +140,10 @@ def watched(
       every: seconds between two rows.
       ask: of a command that serves, function that asks all that there is to ask; the command is told to end then.
     """
-    begun, rows = time.monotonic(), []
+    begun, rows, warm = time.monotonic(), [], Event()
     with (out.parent / "errors").open("w") as errors, ThreadPoolExecutor(1) as threads:
         process = subprocess.Popen([sys.executable, "-m", "hierrouter_jax.cli.main", *command], stderr=errors)
-        about, asking = psutil.Process(process.pid), None if ask is None else threads.submit(ask)
+        about, asking = psutil.Process(process.pid), None if ask is None else threads.submit(ask, warm.set)
         while process.poll() is None:
             if asking is not None and asking.done():
                 process.terminate()
@@ -158,7 +156,8 @@ def watched(
                     row |= {"descriptors": about.num_fds(), "threads": about.num_threads()}
             except psutil.Error:
                 break
-            rows.append(row | {"on_disk": done(out) if out.is_dir() else 0})
+            if ask is None or warm.is_set():
+                rows.append(row | {"on_disk": done(out) if out.is_dir() else 0})
         return process.wait(), rows
 
 
@@ -198,11 +197,7 @@ def main() -> None:
     try:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        ask = None
-        if chosen.job == "serve":
-            command, ask = serve(folder, chosen.count, port)
-        else:
-            command = {"collect": collect, "sweep": sweep}[chosen.job](folder, chosen.count, port)
+        command, ask = {"collect": collect, "sweep": sweep, "serve": serve}[chosen.job](folder, chosen.count, port)
         code, rows = watched(command, folder / "out", chosen.every, ask)
     finally:
         os.kill(server.pid, signal.SIGKILL)

@@ -29,10 +29,21 @@ def test_a_leak_of_descriptors_and_one_of_memory_are_seen():
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize("job", ["collect", "sweep", "serve"])
-def test_a_small_job_is_watched(job, tmp_path):
-    command = [sys.executable, "-m", "tests.soak.load", job, "--count", "200", "--every", ".1", "--out", str(tmp_path)]
+@pytest.mark.parametrize(("job", "count"), [("collect", 200), ("sweep", 200), ("serve", 4000)])
+def test_a_small_job_is_watched(job, count, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "tests.soak.load",
+        job,
+        "--count",
+        str(count),
+        "--every",
+        ".1",
+        "--out",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert f"{job} of 200" in done.stdout
+    assert f"{job} of {count}" in done.stdout
     assert len(json.loads((tmp_path / f"{job}.json").read_text())["rows"]) > 5
