@@ -10,8 +10,10 @@ _CLIPS = 2.0 ** np.arange(0, 13, 2)  # largest weights that empirical-Bernstein 
 _AT_ONCE = 50  # resamples that are drawn together
 
 
-def skewness_interval(values: Float[np.ndarray, " E"], effective: float) -> tuple[float, float]:
-    """95 % interval of a mean of skewed values, as those of an estimate with large weights or rare wrong answers are.
+def skewness_interval(
+    values: Float[np.ndarray, " E"], effective: float, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of a mean of skewed values, as those of an estimate with large weights or rare wrong answers are.
 
     Hall's monotone transformation (1992, JRSS B 54, 221-228). With T = sqrt(E) (mean - mu) / s, a = skewness / sqrt(E),
 
@@ -23,6 +25,7 @@ def skewness_interval(values: Float[np.ndarray, " E"], effective: float) -> tupl
     Args:
       values: contributions of E episodes, whose mean is the estimate.
       effective: effective sample size, of at least 2.
+      confidence: probability with which the interval is to hold the mean, in (0, 1).
     """
     from scipy.special import stdtrit
 
@@ -31,7 +34,7 @@ def skewness_interval(values: Float[np.ndarray, " E"], effective: float) -> tupl
     if spread <= 1e-12 * max(1.0, abs(mean)):  # nothing but rounding
         return float(mean), float(mean)
     a = ((values - mean) ** 3).mean() / spread**3 / np.sqrt(count)
-    quantile = stdtrit(max(effective - 1, 1.0), (1 + CONFIDENCE) / 2)
+    quantile = stdtrit(max(effective - 1, 1.0), (1 + confidence) / 2)
 
     def inverse(y: float) -> float:
         return y if abs(a) < 1e-9 else float(3 / a * (np.cbrt(1 + a * (y - a / 6)) - 1))

@@ -14,6 +14,21 @@ def test_without_skewness_it_is_the_t_interval_by_hand():
     assert (low, high) == pytest.approx((-0.1 * stats.t.ppf(0.975, 99), 0.1 * stats.t.ppf(0.975, 99)))
     wider = skewness_interval(values, 10)
     assert wider[1] == pytest.approx(0.1 * stats.t.ppf(0.975, 9))
+    assert skewness_interval(values, 100, 0.99)[1] == pytest.approx(0.1 * stats.t.ppf(0.995, 99))
+
+
+def test_the_best_of_ten_is_covered_where_the_intervals_hold_all_at_once():
+    """600 draws of ten policies of the same value; each time the one of the best mean is judged on what chose it."""
+    draws = np.random.default_rng(0).normal(size=(600, 10, 60))
+    best = [one[one.mean(axis=1).argmax()] for one in draws]
+
+    def covered(confidence: float) -> float:
+        return float(
+            np.mean([low <= 0 <= high for low, high in (skewness_interval(one, 60, confidence) for one in best)])
+        )
+
+    assert covered(0.95) < 0.85
+    assert covered(1 - 0.05 / 10) >= 0.94
 
 
 def test_its_bounds_are_where_the_transformed_statistic_is_the_quantile():

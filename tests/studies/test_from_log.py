@@ -9,6 +9,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.studies import from_log
 from hierrouter_jax.studies.from_log import train_from_log
 from hierrouter_jax.studies.named_policy import named_policy
+from hierrouter_jax.studies.off_policy.estimate import estimate
 from tests.outcomes.test_log_trees import logged
 from tests.tables import random_table
 from tests.training.test_log_training import SMALL
@@ -32,6 +33,28 @@ def test_a_run_says_what_each_learner_reaches_on_what_was_held_out(template):
     assert set(run.metrics["learner"]) == {"exact", "off-policy-ppo"}
     chosen = run.record["chosen"]
     assert run.bundle.provenance["learner"] == chosen
+    assert run.record["confidence"] == pytest.approx(0.975)
+
+
+def test_intervals_hold_for_all_learners_at_once(template, monkeypatch):
+    """With each learner more, each interval is of a higher confidence; the estimates stay what they are."""
+    asked = []
+
+    def answer(*given, confidence, **named):
+        asked.append(confidence)
+        return estimate(*given, confidence=confidence, **named)
+
+    monkeypatch.setattr(from_log, "estimate", answer)
+    monkeypatch.setattr("hierrouter_jax.studies.off_policy.evidence.LEAST_ANSWERS", 0.0)
+    monkeypatch.setattr("hierrouter_jax.studies.off_policy.evidence.LEAST_SAMPLE", 0.0)
+    episodes, _ = logged(TABLE, 400, allow_stop=False)
+    one, three = (
+        train_from_log(episodes, template, SMALL, 0.3, learners=its).record["policies"][0]
+        for its in (("exact",), ("exact", "doubly-robust", "off-policy-ppo"))
+    )
+    assert asked == pytest.approx([0.95] + [1 - 0.05 / 3] * 3)
+    assert one["return"] == pytest.approx(three["return"])
+    assert three["return_ci"][0] < one["return_ci"][0] < one["return_ci"][1] < three["return_ci"][1]
 
 
 def test_the_truth_is_of_queries_that_were_asked(template):

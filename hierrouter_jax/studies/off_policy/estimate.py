@@ -11,6 +11,7 @@ from jaxtyping import Float
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.exact import end_probability
+from hierrouter_jax.evaluation.intervals import CONFIDENCE
 from hierrouter_jax.evaluation.off_policy_intervals import bernstein_interval, bootstrap_interval, skewness_interval
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.outcomes.episodes import Episodes
@@ -75,6 +76,7 @@ def estimate(
     clip: float | None = None,
     seed: int = 0,
     table: OutcomeTable | None = None,
+    confidence: float = CONFIDENCE,
 ) -> dict[str, Any]:
     """Everything that logged episodes say of a policy, in the form that docs/estimate.md gives.
 
@@ -87,6 +89,9 @@ def estimate(
       clip: largest ratio of a decision.
       seed: seed of folds and resamples.
       table: queries of the log with all their outcomes, where they are known, so that the truth can stand beside.
+      confidence: probability with which each interval of the policy is to hold the truth, in (0, 1). Whoever chooses
+        the best of K policies by their estimates asks for 1 - .05 / K (Bonferroni): then those of all of them hold at
+        once with 95 %, and so that of the chosen one, whichever it is.
 
     Raises:
       InputError: if the log is not of the policy's candidates or encoder, or nothing can be estimated from it.
@@ -107,9 +112,9 @@ def estimate(
     reasons = reasons_to_refuse(of)
     if diagnosis["propensities"]["p_value"] < PROPENSITY_LEVEL and not of.same:
         reasons.append("the logged propensities are not those of the draws")
-    answers = not reasons
-    rows = {name: _metrics(signals, partial(of.contributions, estimator=name), of.interval) for name in ESTIMATORS}
-    paired = _metrics(signals, lambda its: of.contributions(its, estimator) - of.logged(its), of.interval, least=-1.0)
+    answers, interval = not reasons, partial(of.interval, confidence=confidence)
+    rows = {name: _metrics(signals, partial(of.contributions, estimator=name), interval) for name in ESTIMATORS}
+    paired = _metrics(signals, lambda its: of.contributions(its, estimator) - of.logged(its), interval, least=-1.0)
     if not answers:
         rows = {name: {metric: {**its, "ci": None} for metric, its in row.items()} for name, row in rows.items()}
     for metric in signals if not of.same else ():  # its error is that of the fit, which no spread shows

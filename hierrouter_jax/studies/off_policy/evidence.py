@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hierrouter_jax.evaluation import off_policy
+from hierrouter_jax.evaluation.intervals import CONFIDENCE
 from hierrouter_jax.evaluation.off_policy import effective_sample_size
 from hierrouter_jax.evaluation.off_policy_intervals import skewness_interval
 from hierrouter_jax.outcomes.episodes import Episodes
@@ -101,14 +102,18 @@ class Evidence:
             return self.logged(signal)
         return ESTIMATORS[estimator](self, np.asarray(signal, dtype=float))
 
-    def interval(self, values: Float[np.ndarray, " E"]) -> tuple[float, float]:
-        """The default 95 % interval of the mean of contributions, or of a difference of contributions.
+    def interval(self, values: Float[np.ndarray, " E"], confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """The default interval of the mean of contributions, or of a difference of contributions.
 
         What F components fitted on the same log add to the error is of order F over the effective sample, and the
         spread of contributions shows only a part of it. So the interval for skewed values is widened by
         sqrt(1 + F / effective sample), which `scripts/off_policy_study.py` showed to be enough.
+
+        Args:
+          values: contributions of each episode.
+          confidence: probability with which the interval is to hold the mean, in (0, 1).
         """
-        low, high = skewness_interval(values, self.effective)
+        low, high = skewness_interval(values, self.effective, confidence)
         if self.same:
             return low, high
         mean, wider = float(values.mean()), float(np.sqrt(1 + self.components / max(self.effective, 1.0)))
