@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -157,7 +158,11 @@ def _bundle(
         table_fingerprint=str(tables[counts.argmax()]),
         provenance={
             "learner": name,
-            "log": {"episodes": len(of.episodes), "policies": sorted(set(of.episodes.policy.astype(str)))},
+            "log": {
+                "episodes": len(of.episodes),
+                "policies": sorted(set(of.episodes.policy.astype(str))),
+                "until": datetime.fromtimestamp(float(of.episodes.time.max()), UTC).isoformat(),
+            },
             "hierrouter_jax": __version__,
             "jax": jax.__version__,
         },

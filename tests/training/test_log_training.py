@@ -1,5 +1,7 @@
 """Training from a log: what is held out stays apart, and the policy is better than the one that served."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
@@ -46,5 +48,6 @@ def test_a_learner_beats_the_even_policy_that_served(name):
     assert metrics["train_return"].shape == (1, 40)
     assert bundle.provenance["learner"] == name
     assert bundle.provenance["log"]["episodes"] == 600
+    assert datetime.fromisoformat(bundle.provenance["log"]["until"]).timestamp() == pytest.approx(episodes.time.max())
     assert not bundle.allow_stop
     assert bundle.horizon == 3

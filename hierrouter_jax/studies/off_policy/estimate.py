@@ -1,6 +1,7 @@
 """The value, accuracy and cost of a policy that did not serve, from a log of another that did, as plain data."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -144,7 +145,7 @@ def estimate(
         "bernstein": {"accuracy": list(bernstein_interval(of.weight[:, -1], of.quality))},
         "estimators": [{"name": name, **row} for name, row in rows.items()],
         "diagnostics": diagnosis,
-        "warnings": [*warnings, *doubts(diagnosis)],
+        "warnings": [*warnings, *_taught(some, bundle), *doubts(diagnosis)],
         "truth": None if table is None else truth(table, bundle, explore, weight),
     }
 
@@ -156,6 +157,21 @@ def truth(table: OutcomeTable, bundle: PolicyBundle, explore: Exploration, cost_
     returns = outcome.returns(cost_weight, bundle.cost_normaliser)
     named = zip(METRICS, (returns, outcome.quality, outcome.cost), strict=True)
     return {name: float(its.mean()) for name, its in named} | {"queries": table.num_queries}
+
+
+def _taught(episodes: Episodes, bundle: PolicyBundle) -> list[str]:
+    """A sentence where the policy may have learned from these episodes: what taught it speaks too well of it."""
+    log = bundle.provenance.get("log")
+    if log is None:
+        return []
+    until = datetime.fromisoformat(log["until"]).timestamp() if "until" in log else np.inf
+    number = int((np.isin(episodes.policy.astype(str), log["policies"]) & (episodes.time <= until)).sum())
+    if not number:
+        return []
+    return [
+        f"{number:,} of the {len(episodes):,} episodes are of the log that the policy learned from, which makes the "
+        "estimate too high: go by those that its training held out ('hierrouter train' prints them), or by later ones"
+    ]
 
 
 def _metrics(

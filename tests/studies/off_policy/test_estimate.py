@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -121,6 +122,22 @@ def test_drift_is_said():
     result = estimate(replace(its, quality=np.where(late, its.quality, 0.5 * its.quality)), plan())
     assert any("drifts" in sentence for sentence in result["warnings"])
     assert not any("drifts" in sentence for sentence in estimate(its, plan())["warnings"])
+
+
+def test_a_policy_that_learned_from_the_log_is_flagged():
+    """By its provenance: only the episodes of the policies and of the time that taught it count."""
+    its = log(episodes=400)
+    until = datetime.fromtimestamp(float(np.median(its.time)), UTC).isoformat()
+
+    def said(**taught) -> list[str]:
+        bundle = replace(plan(), provenance={"log": {"policies": [str(its.policy[0])]} | taught})
+        return [one for one in estimate(its, bundle)["warnings"] if "learned from" in one]
+
+    assert said()[0].startswith("400 of the 400 episodes are of the log that the policy learned from")
+    assert said(until=until)[0].startswith(f"{(its.time <= np.median(its.time)).sum()} of the 400 episodes")
+    assert said(until="2000-01-01T00:00:00+00:00") == []
+    assert said(policies=["another"]) == []
+    assert not any("learned from" in one for one in estimate(its, plan())["warnings"])
 
 
 def test_a_log_of_another_encoder_or_pool_is_refused():
