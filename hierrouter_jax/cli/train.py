@@ -143,7 +143,7 @@ def _train_from_log(config: RunConfig) -> None:
         print(f"{row['name']}: return {_figure(row['return'], row['return_ci'])}, accuracy {accuracy}{truth}")
         if row["reasons"]:
             print(f"{row['name']}: no interval, as {'; '.join(row['reasons'])}", file=sys.stderr)
-    if len(learned.record["policies"]) > 1:
+    if len(learned.record["policies"]) > 1 and any(row["answers"] for row in learned.record["policies"]):
         print(
             "the intervals hold for all of them at once with 95 %: the chosen one's, too, though its episodes chose it"
         )

@@ -29,7 +29,9 @@ def test_a_log_becomes_a_run_with_a_policy(folder, tmp_path, capsys):
     record, bundle = read_json(out / "evaluation.json"), PolicyBundle.load(out / "policy")
     assert record["chosen"] == bundle.provenance["learner"]
     assert record["log"]["episodes"] == 300
-    assert "on the table's test queries" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "on the table's test queries" in said
+    assert ("hold for all of them at once" in said) == any(row["answers"] for row in record["policies"])
     assert (out / "metrics.parquet").is_file()
     assert (out / "run.json").is_file()
     config = load_yaml(out / "config.yaml")
@@ -56,6 +58,7 @@ def test_a_log_becomes_a_run_with_a_policy(folder, tmp_path, capsys):
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     estimated = ["estimate", str(folder / "log"), "--policy", str(out), "--out", str(tmp_path / "estimate")]
     assert main(estimated) == 0
+    assert any("the policy learned from" in one for one in read_json(tmp_path / "estimate/estimate.json")["warnings"])
     assert main(["report", str(tmp_path / "estimate")]) == 0
 
 

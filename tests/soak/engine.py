@@ -36,6 +36,7 @@ Path(sys.argv[1]).write_text(json.dumps({"url": server.url}))
 time.sleep(36000)
 """
 PATIENCE = 300  # seconds that one run may take
+_PAGE = 4096  # bytes of a page of a tmpfs
 
 
 def started(command: list[str], errors: Path, before: Any = None) -> int:
@@ -222,8 +223,9 @@ class Soak:
           out: folder that the small disk is mounted at.
           options: what the mount is told in place of a random size.
         """
-        needed = sum(path.stat().st_size for path in (self.folder / "whole").rglob("*") if path.is_file())
-        size = options or f"size={int((1.5 + rng.random()) * 1_000_000 + rng.random() * 2.5 * needed)}"
+        copied = _pages(self.folder / self.job.copies) if self.job.copies else 0
+        needed = _pages(self.folder / "whole") - copied
+        size = options or f"size={copied + _PAGE + int(rng.uniform(0, 1.3) * needed)}"
         out.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(out)], check=True, capture_output=True)
         try:
@@ -304,6 +306,11 @@ class Soak:
             time.sleep(0.02)
         if (self.folder / "pool.yaml").is_file():
             self.job.prepare(self.folder)  # its address is another now
+
+
+def _pages(folder: Path) -> int:
+    """Bytes that the files of a folder take on a small disk, in whole pages."""
+    return sum(-(-path.stat().st_size // _PAGE) * _PAGE for path in folder.rglob("*") if path.is_file())
 
 
 def _filled(ballast: Path) -> bool:
