@@ -346,8 +346,9 @@ def soak(name: str, folder: Path, kills: int, seed: int, state: dict[str, Any], 
             rng = random.Random(f"{seed} {name} {mine['kills']} {mine['ended_before']}")
             if not out.exists():
                 one.fresh(out)
-            mine["kills" if one.kill(out, rng) else "ended_before"] += 1
-            if mine["kills"] % 10 == 0:
+            before_its_end = one.kill(out, rng)
+            mine["kills" if before_its_end else "ended_before"] += 1
+            if before_its_end and mine["kills"] % 10 == 0:
                 _others(one, folder, rng, mine)
             keep()
         if not out.exists():
