@@ -93,7 +93,7 @@ def read_tensors(path: Path, *names: str) -> dict[str, np.ndarray]:
 
 
 LOCK = ".writing.lock"
-_LEAST_FREE = 1_000_000  # bytes; with less, not even a run's configuration and log are sure to fit
+LEAST_FREE = 1_000_000  # bytes; with less, not even a run's configuration and log are sure to fit
 _held: dict[str, tuple[int, int]] = {}  # folders of this process: the thread that writes, and how often it said so
 _guard = threading.Lock()
 
@@ -228,7 +228,7 @@ def _check_room(folder: Path) -> None:
     except OSError as error:
         raise _unwritable(folder, error) from None
     free = shutil.disk_usage(folder).free
-    if free < _LEAST_FREE:
+    if free < LEAST_FREE:
         raise InputError(f"{folder}: its disk has {free:,} bytes left; make room, or name a folder on another disk")
 
 

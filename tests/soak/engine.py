@@ -25,6 +25,7 @@ from safetensors import safe_open
 
 from hierrouter_jax import sums
 from hierrouter_jax.cli.main import main
+from hierrouter_jax.files import LEAST_FREE, LOCK
 from tests.soak.jobs import ENVIRONMENT, JOBS, Job
 
 SERVER = """
@@ -204,10 +205,12 @@ class Soak:
         command = self.job.command(self.folder, out)
         first = started(command, self.errors)
         deadline = time.monotonic() + PATIENCE
-        while not (out / ".writing.lock").is_file() and time.monotonic() < deadline:
+        while not _holds(out / LOCK, first) and not _over(first) and time.monotonic() < deadline:
             time.sleep(0.002)
+        os.kill(first, signal.SIGSTOP)  # a quick job would be over before the second begins
         others = self.folder / "others"
         second = ended(started(command, others), PATIENCE)
+        os.kill(first, signal.SIGCONT)
         code = ended(first, PATIENCE)
         assert code is not None
         self.finished(out, code)
@@ -225,7 +228,8 @@ class Soak:
         """
         copied = _pages(self.folder / self.job.copies) if self.job.copies else 0
         needed = _pages(self.folder / "whole") - copied
-        size = options or f"size={copied + _PAGE + int(rng.uniform(0, 1.3) * needed)}"
+        room = rng.uniform(0.9, 1.2) * LEAST_FREE + rng.uniform(0, 1.3) * needed  # less than the first is never begun
+        size = options or f"size={copied + int(room)}"
         out.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(out)], check=True, capture_output=True)
         try:
@@ -306,6 +310,18 @@ class Soak:
             time.sleep(0.02)
         if (self.folder / "pool.yaml").is_file():
             self.job.prepare(self.folder)  # its address is another now
+
+
+def _holds(lock: Path, process: int) -> bool:
+    """Whether a process says in a folder's lock that it writes there."""
+    with suppress(OSError):
+        return lock.read_text().startswith(f"process {process} ")
+    return False
+
+
+def _over(process: int) -> bool:
+    """Whether a process has ended, which is left for others to ask."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _pages(folder: Path) -> int:
