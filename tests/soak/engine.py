@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,9 @@ import yaml
 from safetensors import safe_open
 
 from hierrouter_jax import sums
-from hierrouter_jax.cli.main import main
 from hierrouter_jax.files import LEAST_FREE, LOCK
-from tests.soak.jobs import ENVIRONMENT, JOBS, Job
+from tests.soak.jobs import JOBS, Job
+from tests.soak.processes import ended, holds, killed, over, started
 
 SERVER = """
 import json, sys, time
@@ -38,43 +37,6 @@ time.sleep(36000)
 """
 PATIENCE = 300  # seconds that one run may take
 _PAGE = 4096  # bytes of a page of a tmpfs
-
-
-def started(command: list[str], errors: Path, before: Any = None) -> int:
-    """A process that runs a command of the package and exits with its code."""
-    process = os.fork()
-    if process == 0:
-        code = 70
-        try:
-            os.environ.update(ENVIRONMENT)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            with open(os.devnull, "w") as sys.stdout, open(errors, "w") as sys.stderr:
-                if before is not None:
-                    before()
-                try:
-                    code = main([*command])
-                except BaseException:
-                    traceback.print_exc()
-        finally:
-            os._exit(code)
-    return process
-
-
-def ended(process: int, seconds: float) -> int | None:
-    """The exit code of a process that ends within some seconds; None where it runs on."""
-    deadline = time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() >= deadline:
-            return None
-        time.sleep(0.002)
-
-
-def killed(process: int) -> None:
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
 
 
 def whole_files(folder: Path) -> None:
@@ -205,7 +167,7 @@ class Soak:
         command = self.job.command(self.folder, out)
         first = started(command, self.errors)
         deadline = time.monotonic() + PATIENCE
-        while not _holds(out / LOCK, first) and not _over(first) and time.monotonic() < deadline:
+        while not holds(out / LOCK, first) and not over(first) and time.monotonic() < deadline:
             time.sleep(0.002)
         os.kill(first, signal.SIGSTOP)  # a quick job would be over before the second begins
         others = self.folder / "others"
@@ -310,18 +272,6 @@ class Soak:
             time.sleep(0.02)
         if (self.folder / "pool.yaml").is_file():
             self.job.prepare(self.folder)  # its address is another now
-
-
-def _holds(lock: Path, process: int) -> bool:
-    """Whether a process says in a folder's lock that it writes there."""
-    with suppress(OSError):
-        return lock.read_text().startswith(f"process {process} ")
-    return False
-
-
-def _over(process: int) -> bool:
-    """Whether a process has ended, which is left for others to ask."""
-    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _pages(folder: Path) -> int:
