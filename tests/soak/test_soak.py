@@ -80,6 +80,25 @@ def test_a_full_disk_and_a_second_process_are_really_met(name, tmp_path):
         pytest.skip(missing)
 
 
+NO_LOCK = """
+import sys
+from pathlib import Path
+from hierrouter_jax import files
+from tests.soak.engine import Soak
+files.FileLock.acquire = lambda self: None
+one = Soak("export", Path(sys.argv[1]))
+one.two_at_once(one.out("two"))
+"""
+
+
+@pytest.mark.extended
+def test_two_writers_without_a_lock_are_seen(tmp_path):
+    """The planted fault: nothing keeps the second process out."""
+    done = subprocess.run([sys.executable, "-c", NO_LOCK, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "in two_at_once" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
