@@ -161,11 +161,13 @@ def truth(table: OutcomeTable, bundle: PolicyBundle, explore: Exploration, cost_
 
 def _taught(episodes: Episodes, bundle: PolicyBundle) -> list[str]:
     """A sentence where the policy may have learned from these episodes: what taught it speaks too well of it."""
-    log = bundle.provenance.get("log")
-    if log is None:
+    log = bundle.provenance.get("log", {})
+    try:
+        policies = [str(one) for one in log["policies"]]
+        until = datetime.fromisoformat(log["until"]).timestamp() if "until" in log else np.inf
+    except (KeyError, TypeError, ValueError):  # a bundle's provenance is free: this one speaks of no log of ours
         return []
-    until = datetime.fromisoformat(log["until"]).timestamp() if "until" in log else np.inf
-    number = int((np.isin(episodes.policy.astype(str), log["policies"]) & (episodes.time <= until)).sum())
+    number = int((np.isin(episodes.policy.astype(str), policies) & (episodes.time <= until)).sum())
     if not number:
         return []
     return [
