@@ -21,6 +21,7 @@ from hierrouter_jax.sums import arrays_sum
 
 START_ANEW = "choose another folder, or --fresh to start anew"
 _DIGEST = "sha256"  # of a step's other arrays
+_PATIENCE = 10**9  # seconds, by the wall clock: one that is set on by days is no disk that hangs
 
 
 class Steps:
@@ -41,9 +42,12 @@ class Steps:
         every = [self._policies.EveryNSteps(keep_every)] if keep_every else []
         self._policy = self._policies.AnyPreservationPolicy([self._policies.LatestN(1), best, *every])
         self._folder = folder
+        patient = ocp.Context()
+        patient.asynchronous.timeout_secs = _PATIENCE
+        patient.asynchronous.create_directories_asynchronously = False  # their own patience is fixed
         with _refused(folder):
             self._checkpointer = ocp.training.Checkpointer(
-                folder.absolute(), preservation_policy=self._policy, cleanup_tmp_directories=writes
+                folder.absolute(), context=patient, preservation_policy=self._policy, cleanup_tmp_directories=writes
             )
         if writes:
             for step in {checkpoint.step for checkpoint in self._checkpointer.checkpoints} - set(self.on_disk()):

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -24,6 +25,19 @@ def test_arrays_come_back_from_the_step_that_they_were_saved_at(tmp_path):
         np.testing.assert_array_equal(steps.load(3)["weights"], arrays["weights"])
         with pytest.raises(InputError, match="no checkpoint that can be read"):
             steps.load(4)
+
+
+@pytest.mark.parametrize("jump", [-86_400, 172_800])
+def test_a_step_of_the_clock_while_one_is_written_is_no_disk_that_hangs(jump, tmp_path, monkeypatch):
+    """Orbax counts its patience of 20 minutes by the wall clock."""
+    real, calls = time.time, iter(range(10**9))
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: real() + jump * (next(calls) % 2))
+        with Steps(tmp_path, 0, writes=True) as steps:
+            for step in (1, 2):
+                steps.save(step, {"weight": np.full(3, step)}, 0.0)
+    with Steps(tmp_path, 0) as steps:
+        np.testing.assert_array_equal(steps.load(2)["weight"], np.full(3, 2))
 
 
 @pytest.mark.parametrize("method", ["save_async", "close"])
