@@ -1,5 +1,5 @@
 """Which queries of a table count: those that policies are evaluated on, those that opponents learn from,
-and the contexts that were reached.
+and the contexts and ends that were reached.
 """
 
 from collections.abc import Sequence
@@ -54,6 +54,19 @@ def whole_training_trees(table: OutcomeTable) -> OutcomeTable:
         return train
     whole = table.available.all(axis=1) & np.array([query.split == "train" for query in table.queries])
     return table.select(whole | np.array([query.split == "validation" for query in table.queries]))
+
+
+def held_ends(table: OutcomeTable, nodes: Int[np.ndarray, "#Q *R"]) -> Int[np.ndarray, "Q *R"]:
+    """The node that each route ends at on each query: before the first hop that the table lacks, or at the root.
+
+    Args:
+      nodes: last node of one route a query, or of several.
+    """
+    ends = np.broadcast_to(nodes, (table.num_queries, *nodes.shape[1:]))
+    rows = np.arange(table.num_queries).reshape(-1, *(1,) * (ends.ndim - 1))
+    while (missing := ~table.available[rows, ends]).any():
+        ends = np.where(missing, table.tree.parent(ends), ends)
+    return ends
 
 
 def decision_contexts(

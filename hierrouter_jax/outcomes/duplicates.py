@@ -35,12 +35,14 @@ class Pair:
 
     Attributes:
       first, second: positions of the two texts, the smaller one first.
-      similarity: Jaccard similarity of their shingles; 1 where they are equal after normalisation.
+      similarity: Jaccard similarity of their shingles.
+      equal: whether they are equal after normalisation; unequal texts may have the same shingles, too.
     """
 
     first: int
     second: int
     similarity: float
+    equal: bool
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,15 @@ class Duplicates:
     def joined(self, question: Int[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
         """`group` where all texts of one question, its replicates, are linked too, however they differ."""
         first = np.unique(question, return_index=True)[1][question]
-        links = (Pair(int(first[row]), row, 1.0) for row in np.flatnonzero(first != np.arange(self.size)).tolist())
+        links = (
+            Pair(int(first[row]), row, 1.0, True) for row in np.flatnonzero(first != np.arange(self.size)).tolist()
+        )
         return Duplicates((*self.pairs, *links), self.size).group
 
     @property
     def counts(self) -> dict[str, int]:
         """How many pairs are equal and nearly equal, and how many groups hold more than one text."""
-        exact = sum(pair.similarity == 1 for pair in self.pairs)
+        exact = sum(pair.equal for pair in self.pairs)
         groups = int((np.bincount(self.group) > 1).sum())
         return {"exact_pairs": exact, "near_pairs": len(self.pairs) - exact, "groups": groups}
 
@@ -92,7 +96,7 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
     """
     normal = [normalise(text) for text in texts]
     first: dict[str, int] = {}
-    pairs = [Pair(first[text], row, 1.0) for row, text in enumerate(normal) if first.setdefault(text, row) != row]
+    pairs = [Pair(first[text], row, 1.0, True) for row, text in enumerate(normal) if first.setdefault(text, row) != row]
     sentences = {row: _sentences(texts[row]) for row in first.values()}
     common = _common(sentences.values())
     cores = {row: _core(normal[row], parts, common) for row, parts in sentences.items()}
@@ -111,7 +115,7 @@ def find_duplicates(texts: Sequence[str], similarity: float = 0.8, progress: boo
                 or _compare(shingles[row], shingles[other], similarity)[1]
             )
             if alike and _same_question(sentences[row], sentences[other]):
-                pairs.append(Pair(other, row, jaccard))
+                pairs.append(Pair(other, row, jaccard, False))
         index.insert(row, sketch)
     return Duplicates(tuple(sorted(pairs, key=lambda pair: (pair.first, pair.second))), len(texts))
 
@@ -128,11 +132,11 @@ def near_copies(queries: Sequence["Query"], *splits: str, progress: bool = False
       Counts of each split: its `queries`; those with a copy in `train`, in `validation`, each if it is another split,
       and in `either`.
     """
-    first = list(range(len(queries)))  # of each text, the first that equals it: only these have near pairs
+    rows_of: dict[str, int] = {}
+    # Of each text, the first that equals it: only these have near pairs.
+    first = [rows_of.setdefault(normalise(query.text), row) for row, query in enumerate(queries)]
     alike: dict[int, set[int]] = {}
     for pair in find_duplicates([query.text for query in queries], progress=progress).pairs:
-        if pair.similarity == 1:
-            first[pair.second] = pair.first
         alike.setdefault(pair.first, set()).add(pair.second)
         alike.setdefault(pair.second, set()).add(pair.first)
     equal: dict[int, set[int]] = {}

@@ -47,11 +47,6 @@ class LogTrees:
         """Number of hops done at each context."""
         return self.tree.stages[self.context_node]
 
-    @property
-    def entered(self) -> Bool[np.ndarray, "Q N"]:
-        """Whether some episode came to each node, the root among them."""
-        return np.isfinite(self.cost)
-
     def context_at(self) -> Int[np.ndarray, "Q D"]:
         """Index of the context at each decision node of each query; -1 where no episode decided."""
         places = np.full((self.num_queries, self.tree.num_decision_nodes), -1)

@@ -91,7 +91,7 @@ class Embeddings(NamedTuple):
         return self.pieces[place].reshape(*place.shape[:2], -1).astype(np.float32)
 
     def files(self, most: int = MAX_PART_BYTES) -> dict[str, bytes]:
-        """Safetensors files by name, each of at most `most` bytes."""
+        """Safetensors files by name: parts of at most `most` bytes each, and one index of all places, of any size."""
         rows = max(1, (most - _HEADER_BYTES) // (2 * self.pieces.shape[1]))
         parts = {
             f"part-{number:05d}.safetensors": save({"pieces": np.ascontiguousarray(self.pieces[start : start + rows])})

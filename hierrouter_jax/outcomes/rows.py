@@ -70,6 +70,25 @@ def column_names(known: Iterable[str], columns: Mapping[str, str] | None) -> dic
     return names | dict(columns or {})
 
 
+def check_mapped(path: Path, columns: Mapping[str, str] | None, there: Iterable[str]) -> None:
+    """Refuse `--columns` that map to a column that is not there: an optional one would silently stay empty.
+
+    Args:
+      path: the file or the folder.
+      columns: names in the file by the names here.
+      there: columns of the file, or of all files of the folder.
+
+    Raises:
+      InputError: naming the column, and the nearest that there is.
+    """
+    there = sorted(there)
+    for name, column in (columns or {}).items():
+        if there and column not in there:
+            raise InputError(
+                f"--columns: {name} is {column!r}, but no column of {path} is called so; {nearest(column, there)}"
+            )
+
+
 def kind(path: Path) -> str:
     """The suffix that says what a file holds: .jsonl of a .jsonl.gz."""
     return Path(path.name.removesuffix(".gz")).suffix.lower()
@@ -153,7 +172,8 @@ def read_queries(path: Path) -> tuple[Query, ...]:
     Raises:
       InputError: naming the file, and the row and column at fault.
     """
-    return _queries(path, _WHOLE, {"task": "queries", "group": "", "unseen": False}, (*_TEXTS, "gold", "unseen"))
+    defaults = {"task": "queries", "group": "", "unseen": False}
+    return tuple(_queries(path, _WHOLE, defaults, (*_TEXTS, "gold", "unseen")).values())
 
 
 def read_questions(path: Path) -> tuple[Query, ...]:
@@ -165,11 +185,11 @@ def read_questions(path: Path) -> tuple[Query, ...]:
     """
     defaults = {"task": "", "gold": "", "split": "test", "group": "", "unseen": False}
     queries, seen = _queries(path, ("text",), defaults, ("id", "text", "task")), set()
-    for row, query in enumerate(queries):
+    for row, query in queries.items():
         if query.id in seen:
             raise InputError(f"{path}: row {row}: id {query.id!r} occurs twice")
         seen.add(query.id)
-    return queries
+    return tuple(queries.values())
 
 
 def _json_lines(path: Path, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -240,22 +260,21 @@ def _refuse_twice(path: Path, names: list[str]) -> None:
         raise InputError(f"{path}: column {twice!r} occurs twice")
 
 
-def _queries(
-    path: Path, needed: tuple[str, ...], defaults: dict[str, Any], known: tuple[str, ...]
-) -> tuple[Query, ...]:
+def _queries(path: Path, needed: tuple[str, ...], defaults: dict[str, Any], known: tuple[str, ...]) -> dict[int, Query]:
+    """The queries of a file by the number of their row."""
     table = read_rows(path)
     if not table.rows:
         raise InputError(f"{path}: holds no queries")
     table.need(path, *needed)
-    return tuple(
-        _query(
+    return {
+        row: _query(
             f"{path}: row {row}",
             {name: record.get(name) for name in known},
             needed,
             defaults | {"id": f"query-{row:05d}"},
         )
         for row, record in table.rows
-    )
+    }
 
 
 def _query(where: str, record: dict[str, Any], needed: tuple[str, ...], defaults: dict[str, Any]) -> Query:

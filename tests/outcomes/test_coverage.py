@@ -8,6 +8,7 @@ import pytest
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.coverage import (
     evaluated_queries,
+    held_ends,
     opponents_train,
     whole_training_trees,
     without_partial_trees,
@@ -21,6 +22,13 @@ def without(table, *cells):
     for query, node in cells:
         available[query, node], quality[query, node] = False, 0
     return replace(table, available=available, quality=quality)
+
+
+def test_a_route_ends_before_the_first_hop_that_is_not_held_by_hand():
+    """Of two models and hops q0 holds everything, q1 lacks node 4 and q2 all of the second model's first calls."""
+    table = without(random_table(queries=3, models=2, horizon=2), (1, 4), (2, 2), (2, 5), (2, 6))
+    assert held_ends(table, np.array([4, 4, 6])).tolist() == [4, 1, 0]
+    assert held_ends(table, np.array([[3, 4, 6]])).tolist() == [[3, 4, 6], [3, 1, 6], [3, 4, 0]]
 
 
 def ids(table) -> list[str]:

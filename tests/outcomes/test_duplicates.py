@@ -30,7 +30,7 @@ def test_planted_duplicates_are_found_and_nothing_else():
     unlike = [changed(text, 10, rng) for text in base[50:]]
     found = find_duplicates([*base, *copies, *near, *longer, *unlike])
     assert [(pair.first, pair.second) for pair in found.pairs] == [(row, row + 60) for row in range(50)]
-    assert [pair.similarity == 1 for pair in found.pairs] == [True] * 20 + [False] * 30
+    assert [pair.equal for pair in found.pairs] == [True] * 20 + [False] * 30
     assert found.group.tolist() == [*range(60), *range(50), *range(110, 120)]
 
 
@@ -121,8 +121,24 @@ def test_near_copies_across_splits_by_hand():
     assert near_copy_note(none, "test") == "none of 4 test queries has a near copy in train or validation"
 
 
+def test_unequal_texts_of_the_same_shingles_are_near_copies():
+    """All 5-grams of a row of `ha ` lie in a shorter one. Test query 0 is near 1, and so near 2 in train, its equal."""
+    short, long = "ha " * 6, "ha " * 8
+    found = find_duplicates([short, long, long])
+    assert [(pair.first, pair.second, pair.similarity, pair.equal) for pair in found.pairs] == [
+        (0, 1, 1.0, False),
+        (1, 2, 1.0, True),
+    ]
+    assert found.counts == {"exact_pairs": 1, "near_pairs": 1, "groups": 1}
+    queries = [
+        Query(f"q{row}", text, "task", "", split)
+        for row, (text, split) in enumerate(zip((short, long, long), ("test", "test", "train"), strict=True))
+    ]
+    assert near_copies(queries, "test")["test"] == {"queries": 2, "train": 2, "validation": 0, "either": 2}
+
+
 def test_pairs_and_groups_are_counted():
     """Positions 0, 1 and 2 are one group of an exact and a near pair; 3 and 4 are alone."""
-    alike = Duplicates((Pair(0, 1, 1.0), Pair(1, 2, 0.9)), 5)
+    alike = Duplicates((Pair(0, 1, 1.0, True), Pair(1, 2, 0.9, False)), 5)
     assert alike.counts == {"exact_pairs": 1, "near_pairs": 1, "groups": 1}
     assert Duplicates((), 2).counts == {"exact_pairs": 0, "near_pairs": 0, "groups": 0}

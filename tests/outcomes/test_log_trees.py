@@ -30,7 +30,7 @@ def test_a_tree_holds_what_the_table_does(table, seed, allow_stop):
     np.testing.assert_array_equal(trees.answer, routes.answer)
     row_of = dict(zip(trees.query.tolist(), routes.query.tolist(), strict=True))
     for query, row in row_of.items():
-        entered, judged = trees.entered[query].copy(), np.isfinite(trees.quality[query])
+        entered, judged = np.isfinite(trees.cost[query]), np.isfinite(trees.quality[query])
         entered[0] = False
         np.testing.assert_allclose(trees.cost[query, entered], table.cost[row, entered], rtol=1e-6)
         np.testing.assert_allclose(trees.quality[query, judged], table.quality[row, judged])

@@ -178,3 +178,10 @@ def test_a_query_that_is_not_whole_is_refused(tmp_path, row, said):
     (tmp_path / "q.jsonl").write_text(f'{whole}{{"text": "a", {row}}}\n')
     with pytest.raises(InputError, match=f"row 1: {said}"):
         read_queries(tmp_path / "q.jsonl")
+
+
+def test_an_id_that_occurs_twice_is_named_by_its_own_row(tmp_path):
+    """Blank lines count as rows, as everywhere."""
+    (tmp_path / "q.jsonl").write_text('\n{"id": "a", "text": "t"}\n\n\n{"id": "a", "text": "u"}\n')
+    with pytest.raises(InputError, match=r"q\.jsonl: row 4: id 'a' occurs twice"):
+        read_questions(tmp_path / "q.jsonl")

@@ -1,6 +1,6 @@
 """What a decision log must be before anything is estimated from it; each fault is named by part, row and field."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from hierrouter_jax.outcomes.decision_log.record import (
     VERSION_KEY,
 )
 from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.outcomes.texts import json_value
 
 _TOLERANCE = 1e-6  # of sums of probabilities; a log of another's may be of single precision
 
@@ -86,12 +87,33 @@ def check_decisions(rows: pa.Table, path: Path) -> None:
         _refuse(path, np.isin(np.arange(len(sizes)), at), "embedding", "holds a number that is not finite")
     ends = rows["end"].to_numpy()
     _refuse(path, ~np.isin(ends, ENDS), "end", f"is {{!r}}, but must be one of {', '.join(ENDS[1:])}, or empty", ends)
-    for text in rows["explore"].unique().to_pylist():
-        try:
-            Exploration.parse("none" if text in (EXPLORE_UNKNOWN, ACTION_ALONE) else text)
-        except InputError as error:
-            row = rows["explore"].index(text).as_py()
-            raise InputError(f"{path}: row {row}: {error}") from None
+    for name, check in _TEXTS.items():
+        for text in rows[name].unique().to_pylist():
+            try:
+                check(name, text)
+            except InputError as error:
+                raise InputError(f"{path}: row {rows[name].index(text).as_py()}: {error}") from None
+
+
+def _check_explore(name: str, text: str) -> None:
+    if text not in (EXPLORE_UNKNOWN, ACTION_ALONE):
+        Exploration.parse(text)
+
+
+def _check_object(name: str, text: str) -> None:
+    try:
+        value = json_value(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{name} is {text!r:.40}, but must be an object (name: value) in JSON")
+
+
+_TEXTS: dict[str, Callable[[str, str], None]] = {
+    "explore": _check_explore,
+    "encoder": _check_object,
+    "settings": _check_object,
+}
 
 
 def _check_failed(rows: pa.Table, path: Path) -> None:

@@ -10,6 +10,7 @@ from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.sums import begin_sums
 
 _NAME = re.compile(r"(?:part-)?(\d{8,})\.(?:parquet|wal)")
+_UNREADABLE = re.compile(r"(\d{8,})\.wal\.unreadable")
 _DECISIONS, _FEEDBACK, _WRITE_AHEAD, _COUNTS = "decisions", "feedback", "write-ahead", "counts.json"
 
 
@@ -20,7 +21,7 @@ class LogCounts:
     Attributes:
       lost: number of records that could not be written, as the disk was full.
       expired: number of decisions that were dropped with the oldest parts, to keep the size limit.
-      broken: number of records that a kill left half written.
+      broken: number of records that a kill left half written; a write-ahead file that cannot be read counts as one.
       forgotten: number of decisions of episodes that were to be forgotten.
     """
 
@@ -71,6 +72,11 @@ class LogFolder:
         """Write-ahead files by number, in order."""
         return _numbered(self.path / _WRITE_AHEAD)
 
+    @property
+    def unreadable(self) -> dict[int, Path]:
+        """Write-ahead files that could not be read and were set aside, by number, in order."""
+        return _numbered(self.path / _WRITE_AHEAD, _UNREADABLE)
+
     def decisions_path(self, number: int) -> Path:
         return self.path / _DECISIONS / f"part-{number:08d}.parquet"
 
@@ -80,13 +86,16 @@ class LogFolder:
     def write_ahead_path(self, number: int) -> Path:
         return self.path / _WRITE_AHEAD / f"{number:08d}.wal"
 
+    def unreadable_path(self, number: int) -> Path:
+        return self.path / _WRITE_AHEAD / f"{number:08d}.wal.unreadable"
+
     def part_numbers(self) -> list[int]:
         """Numbers of all parts, the oldest first."""
         return sorted({*self.decisions, *self.feedback})
 
     def next_number(self) -> int:
         """A number that no file has."""
-        return 1 + max([-1, *self.part_numbers(), *self.write_ahead])
+        return 1 + max([-1, *self.part_numbers(), *self.write_ahead, *self.unreadable])
 
     def size(self) -> int:
         """Bytes of all parts and write-ahead files."""
@@ -106,7 +115,7 @@ class LogFolder:
         write_json(self.path / _COUNTS, asdict(counts))
 
 
-def _numbered(folder: Path) -> dict[int, Path]:
+def _numbered(folder: Path, pattern: re.Pattern[str] = _NAME) -> dict[int, Path]:
     paths = list(folder.iterdir()) if folder.is_dir() else []
-    named = {int(match[1]): path for path in paths if (match := _NAME.fullmatch(path.name))}
+    named = {int(match[1]): path for path in paths if (match := pattern.fullmatch(path.name))}
     return dict(sorted(named.items()))

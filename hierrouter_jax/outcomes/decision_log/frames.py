@@ -72,22 +72,30 @@ class WriteAheadFile:
             path.unlink()
             raise
 
-    def append(self, content: bytes) -> None:
+    def append(self, content: bytes, sync: bool = False) -> None:
         """Add whole records, or none of their bytes.
 
+        Args:
+          content: bytes of the records.
+          sync: whether to wait until they are on the disk.
+
         Raises:
-          OSError: if there is no room; the file is as it was.
+          OSError: if there is no room, or the disk fails; the file is as it was.
         """
         start, left = self.size, memoryview(content)
         try:
             while left:
                 left = left[os.write(self._descriptor, left) :]
+            if sync:
+                os.fsync(self._descriptor)
         except OSError:
             self.intact = False
             os.ftruncate(self._descriptor, start)
             self.intact = True
             raise
         self.size += len(content)
+        if sync:
+            self.synced = self.size
 
     def sync(self) -> None:
         """Wait until all that was added is on the disk."""

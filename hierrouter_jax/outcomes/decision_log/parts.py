@@ -1,7 +1,7 @@
 """Parquet parts of a decision log: one that is written, and a whole log at once, as simulations and imports make it."""
 
+import secrets
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes.decision_log.folder import LogFolder
 from hierrouter_jax.sums import sign
 
 _ROWS = 50_000  # of a part, so that it fits into memory beside others
+_NEW = ".decisions-"  # begins the name of a folder of parts that is not whole yet
 
 
 def write_part(path: Path, rows: pa.Table) -> None:
@@ -33,8 +34,8 @@ def write_log(folder: Path | str, decisions: pa.Table, feedback: pa.Table) -> No
       feedback: one row a quality that came.
 
     Raises:
-      InputError: if the folder holds a log already, or naming the row and field that `read_log` would refuse; nothing
-        is written then.
+      InputError: if the folder holds a log or decisions already, or naming the row and field that `read_log` would
+        refuse; nothing is written then.
     """
     its = LogFolder(Path(folder))
     check_decisions(decisions, its.path)
@@ -43,17 +44,22 @@ def write_log(folder: Path | str, decisions: pa.Table, feedback: pa.Table) -> No
     with sole_writer(its.path):
         if its.exists:
             raise InputError(f"{folder}: holds a decision log already; name another folder")
+        room = its.decisions_path(0).parent
+        if room.is_dir() and any(room.iterdir()):
+            raise InputError(f"{room}: holds files already, though no decision log; name another folder")
         its.make()
-        its.decisions_path(0).parent.rmdir()  # a folder without it holds no log, and it comes last, whole
-        its.feedback_path(0).unlink(missing_ok=True)  # of a writing that was killed
+        room.rmdir()  # a folder without it holds no log, and it comes last, whole
+        its.feedback_path(0).unlink(missing_ok=True)  # of a writing that was killed, as are the folders
+        for left in its.path.glob(f"{_NEW}*"):
+            shutil.rmtree(left, ignore_errors=True)
         if feedback.num_rows:
             write_part(its.feedback_path(0), feedback)
-        new = Path(tempfile.mkdtemp(dir=its.path, prefix=".decisions-"))
+        new = its.path / f"{_NEW}{secrets.token_hex(4)}"
+        new.mkdir()
         try:
             for number, start in enumerate(range(0, decisions.num_rows, _ROWS)):
                 write_part(new / its.decisions_path(number).name, decisions.slice(start, _ROWS))
-            new.chmod(0o755)
-            new.rename(its.decisions_path(0).parent)
+            new.rename(room)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hierrouter_jax.domains import COUNT, NONNEGATIVE, POSITIVE, SHARE, Domains, check_domains, check_values
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.files import sole_writer
 from hierrouter_jax.outcomes.decision_log.folder import LogCounts, LogFolder
 from hierrouter_jax.outcomes.decision_log.frames import WriteAheadFile, read_frames
@@ -112,11 +112,14 @@ class LogWriter:
     def forget(self, episode_id: str) -> int:
         """Take every record of an episode off the disk; each file is replaced at once.
 
+        A write-ahead file that cannot be read is set aside whole, as `N.wal.unreadable`: what it holds stays there.
+
         Returns:
           How many decisions there were.
 
         Raises:
           OSError: if the disk has no room to rewrite a file; what is rewritten already stays so.
+          InputError: naming the part that cannot be read, which may hold some of the records.
         """
         with self._tidying:
             with self._appending:
@@ -154,9 +157,7 @@ class LogWriter:
                 if self._file is None:
                     self._file = WriteAheadFile(self.folder.write_ahead_path(self._next))
                     self._next, self._opened = self._next + 1, time.monotonic()
-                self._file.append(content)
-                if self.options.fsync_seconds == 0:
-                    self._file.sync()
+                self._file.append(content, sync=self.options.fsync_seconds == 0)
             except OSError:
                 self._counts.lost += records
                 if self._file is not None and not self._file.intact:
@@ -212,7 +213,8 @@ class LogWriter:
 
     def _convert(self) -> None:
         """Turn ended write-ahead files into parts. The removal of each, which comes last, is the decision: as long as
-        it is there, readers leave out parts of its number."""
+        it is there, readers leave out parts of its number. One that cannot be read is set aside, or no later one would
+        ever become a part."""
         with self._appending:
             ended, self._ended = self._ended, []
             first = self._next - (self._file is not None)  # a file that an append begins now has a higher number
@@ -221,8 +223,15 @@ class LogWriter:
         for number, path in self.folder.write_ahead.items():
             if number >= first:
                 break
-            frames, broken = read_frames(path)
-            decisions, feedback = tables_of(frames)
+            try:
+                frames, broken = read_frames(path)
+                decisions, feedback = tables_of(frames)
+            except InputError as error:
+                aside = path.rename(self.folder.unreadable_path(number))
+                reason = str(error).removeprefix(f"{path}: ")
+                _logger.warning("%s: cannot be read (%s); it is set aside as %s", path, reason, aside.name)
+                self._count(broken=1)
+                continue
             for part, rows in (
                 (self.folder.decisions_path(number), decisions),
                 (self.folder.feedback_path(number), feedback),
@@ -263,11 +272,15 @@ class LogWriter:
 
 def _without(path: Path, episode_id: str) -> int:
     """Take an episode's rows out of a part; returns how many there were."""
-    others = pq.ParquetFile(path).read(columns=["episode_id"])["episode_id"].to_numpy() != episode_id
+    try:
+        others = pq.ParquetFile(path).read(columns=["episode_id"])["episode_id"].to_numpy() != episode_id
+        left = pq.ParquetFile(path).read().filter(pa.array(others)) if 0 < others.sum() < len(others) else None
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: not a Parquet file ({reason_of(error)})") from None
     if others.all():
         return 0
-    if others.any():
-        write_part(path, pq.ParquetFile(path).read().filter(pa.array(others)))
+    if left is not None:
+        write_part(path, left)
     else:
         remove(path)
     return int((~others).sum())

@@ -13,13 +13,14 @@ from hierrouter_jax.outcomes.importers.log_fields import (
     distribution_of,
     faults_at,
     numbers_of,
+    plain_number,
     quality_of,
     seconds_of,
     text_of,
 )
 from hierrouter_jax.outcomes.importers.logs import Step, read_steps
 from hierrouter_jax.outcomes.importers.records import missing
-from hierrouter_jax.outcomes.importers.scales import Scales, Stated, number_of
+from hierrouter_jax.outcomes.importers.scales import Scales, Stated
 from hierrouter_jax.outcomes.rows import read_rows, read_text
 from hierrouter_jax.outcomes.texts import json_value, lines_of
 
@@ -86,7 +87,7 @@ def read_open_bandit(
             item, position = str(row["item_id"]), str(row["position"])
             if item not in candidates:
                 raise Fault(f"item_id is {item}, but must be one of the {count} items from 0 to {count - 1}")
-            propensity, _ = number_of(row["propensity_score"])
+            propensity = plain_number(row["propensity_score"])
             if propensity is None or not 0 < propensity <= 1:
                 raise Fault(
                     f"propensity_score is {row['propensity_score']}, but must be a number above 0 and at most 1"
@@ -144,13 +145,13 @@ def _event(where: str, event: Any, scales: Scales) -> Step | None:
         raise Fault(f"p has {len(ranked)} values, but must have one for each of the {len(names)} actions")
     by_name = dict(zip((names[number - 1] for number in order), ranked, strict=True))
     action = names[order[0] - 1]
-    stated, _ = number_of(event["_label_probability"])
+    stated = plain_number(event["_label_probability"])
     if stated is None or abs(stated - by_name[action]) > ROUNDING or not by_name[action] > 0:
         raise Fault(
             f"_label_probability is {event['_label_probability']}, but must be that of the first action of a, "
             f"which p gives {by_name[action]:g}"
         )
-    cost, _ = number_of(event["_label_cost"])
+    cost = plain_number(event["_label_cost"])
     if cost is None:
         raise Fault(f"_label_cost is {event['_label_cost']!r:.40}, but must be a number: minus the reward")
     lost = event.get("o") == []

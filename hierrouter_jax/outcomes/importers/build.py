@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from hierrouter_jax.domains import NATURAL, NONNEGATIVE, SEED, SIMILARITY, Domains, check_domains
+from hierrouter_jax.domains import NONNEGATIVE, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.duplicates import find_duplicates
@@ -47,7 +47,7 @@ class ImportOptions:
         "shares": NONNEGATIVE,
         "seed": SEED,
         "similarity": SIMILARITY,
-        "tokens_out": NATURAL,
+        "tokens_out": Domain(0, 2**31 - 1, whole=True),  # what a table's column holds
     }
 
     shares: Mapping[str, float] = field(default_factory=lambda: {"train": 0.6, "validation": 0.15, "test": 0.25})
@@ -80,7 +80,8 @@ def build_table(
       records: outcomes as a format gave them.
       encoder: encoder of the query and the responses so far.
       counter: what counts the tokens that are not given.
-      prices, money_unit: prices of the pool and their unit; those of the source by default.
+      prices, money_unit: prices of the pool and their unit; those of the source by default. Costs that the source
+        states keep the unit that it states.
       options: choices of splits, leaks and tokens.
       origin: format and path of the source, for the record.
 
@@ -105,7 +106,8 @@ def build_table(
     left = frame[frame["query_id"].isin(remaining["query_id"])]
     stated = _costs_stated(left)
     filled, tokens = fill_tokens(left, counter, options.tokens_out, stated)
-    pool, unit = _pool(models, filled, stated, prices or records.prices, money_unit or records.money_unit)
+    pool = _pool(models, filled, stated, prices or records.prices)
+    units = (records.money_unit, money_unit) if stated else (money_unit, records.money_unit)
     provenance = {
         **(origin or {}),
         "files": {name: digest(file) for name, file in records.files.items()},
@@ -122,9 +124,9 @@ def build_table(
         "splits": "drawn" if drawn else "given",
         "validation_drawn": drawn or ("validation" not in source_splits and "validation" in set(queries["split"])),
         "dev_only": bool(records.public_test or options.public_test),
-        "notes": list(records.notes),
+        "notes": [*records.notes, *_unscored(records.frame, frame)],
     }
-    return _table(tree, remaining, filled, pool, unit, encoder, stated, {"import": provenance})
+    return _table(tree, remaining, filled, pool, units[0] or units[1] or _UNIT, encoder, stated, {"import": provenance})
 
 
 def _queries(frame: pd.DataFrame, hops: int) -> pd.DataFrame:
@@ -137,6 +139,12 @@ def _queries(frame: pd.DataFrame, hops: int) -> pd.DataFrame:
             f"query {queries['query_id'][unsplit].iat[0]!r} has no split, but others do; split all or none"
         )
     return queries
+
+
+def _unscored(read: pd.DataFrame, scored: pd.DataFrame) -> list[str]:
+    """A note on the queries that are left out, as no outcome of theirs has a score."""
+    count = read["query_id"].nunique() - scored["query_id"].nunique()
+    return [f"queries left out, as none of their outcomes has a score: {count:,}"] if count else []
 
 
 def _splits(queries: pd.DataFrame, group: np.ndarray, drawn: bool, options: ImportOptions) -> list[str]:
@@ -192,25 +200,21 @@ def _costs_stated(frame: pd.DataFrame) -> bool:
     return bool(has.all())
 
 
-def _pool(
-    models: list[str], frame: pd.DataFrame, stated: bool, prices: Mapping[str, Price], unit: str | None
-) -> tuple[tuple[PricedModel, ...], str]:
-    """The pool with its prices and their money unit.
+def _pool(models: list[str], frame: pd.DataFrame, stated: bool, prices: Mapping[str, Price]) -> tuple[PricedModel, ...]:
+    """The pool with its prices.
 
     Where costs are stated and prices are not, a model's price is the mean price of a token that its costs imply: the
     costs stand, the price only describes them.
     """
     if prices or not stated:
         check_prices(prices, models, "the pool")
-        pool = tuple(PricedModel(name, prices[name].price_in, prices[name].price_out) for name in models)
-        return pool, unit or _UNIT
+        return tuple(PricedModel(name, prices[name].price_in, prices[name].price_out) for name in models)
     sums = _sums(frame)
     implied = {
         name: float(cost) / max(int(tokens), 1)
         for name, cost, tokens in zip(sums.index, sums["cost"], sums["tokens_in"] + sums["tokens_out"], strict=True)
     }
-    pool = tuple(PricedModel(name, implied.get(name, 0.0), implied.get(name, 0.0)) for name in models)
-    return pool, unit or _UNIT
+    return tuple(PricedModel(name, implied.get(name, 0.0), implied.get(name, 0.0)) for name in models)
 
 
 def _costs(frame: pd.DataFrame, pool: tuple[PricedModel, ...], stated: bool) -> pd.Series:

@@ -19,7 +19,8 @@ def read_opencompass(path: Path, rows: Gatherer) -> Records:
     `TASK/results/MODEL.json`: `details[key]` holds `is_correct` or `correct`.
     `predictions/MODEL/TASK.json` and `results/MODEL/TASK.json`: the same, in OpenCompass's own work folder.
 
-    Predictions without their results are left out, and so are files that cannot be read; both are noted.
+    Predictions without their results are left out, and so are files that cannot be read; both are noted. What the
+    folder itself is called, and those above it, does not count.
 
     Args:
       path: the folder, or one file of it.
@@ -33,12 +34,13 @@ def read_opencompass(path: Path, rows: Gatherer) -> Records:
     results: list[Path] = []
     for file in source_files(path, "**/*.json", "**/*.json.gz"):
         folder, above = file.parent, file.parent.parent
-        if "results" in (folder.name, above.name):
+        inside = file.relative_to(path).parts[:-1] if path.is_dir() else file.parts[:-1]
+        if "results" in inside[-2:]:
             results.append(file)  # read with its predictions
             continue
-        if folder.name == "predictions":
+        if inside[-1:] == ("predictions",):
             task, model, results_file = above.name, stem(file), above / "results" / file.name
-        elif above.name == "predictions":
+        elif inside[-2:-1] == ("predictions",):
             task, model, results_file = stem(file), folder.name, above.parent / "results" / folder.name / file.name
         else:
             task, model, results_file = folder.name, stem(file), file

@@ -19,7 +19,7 @@ from hierrouter_jax.outcomes.importers.records import (
 from hierrouter_jax.outcomes.importers.scales import Stated
 from hierrouter_jax.outcomes.importers.trajectories import read_trajectories
 from hierrouter_jax.outcomes.importers.wide import read_routellm, read_routerbench
-from hierrouter_jax.outcomes.rows import Rows, column_names
+from hierrouter_jax.outcomes.rows import Rows, check_mapped, column_names
 from hierrouter_jax.outcomes.texts import NotText, as_text
 
 _NEEDED = ("query", "model", "score")
@@ -37,13 +37,15 @@ def read_long(path: Path, rows: Gatherer, columns: Mapping[str, str] | None = No
       columns: names in the file by the names here, of columns that are called otherwise there.
 
     Raises:
-      InputError: if a needed column is missing, or nothing can be read.
+      InputError: if a needed column, or one of `columns`, is missing, or nothing can be read.
     """
     names = column_names(COLUMNS, columns)
     ids: dict[tuple[str, str, str], str] = {}
+    seen: set[str] = set()
     files = source_files(path, *ROW_FILES)
     for file in files:
         grid = outcome_rows(file, rows)
+        seen.update(grid.columns)
         _check(file, grid, names)
         for number, record in grid.rows:
             values = {name: record.get(column) for name, column in names.items()}
@@ -52,6 +54,7 @@ def read_long(path: Path, rows: Gatherer, columns: Mapping[str, str] | None = No
             if missing(values["query_id"]) and not missing(values["query"]):
                 values["query_id"] = ids.setdefault(_key(values), f"query-{len(ids):06d}")
             rows.add(file, number, values, names["score"])
+    check_mapped(path, columns, seen)
     return rows.records(files)
 
 

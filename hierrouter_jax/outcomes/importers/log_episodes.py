@@ -77,7 +77,7 @@ def _in_order(steps: list[Step]) -> list[Step]:
 def _decisions(episodes: Sequence[Sequence[Step]], names: tuple[str, ...]) -> dict[str, Any]:
     """What was drawn, among which actions, and what the hop gave."""
     index = {name: at for at, name in enumerate(names)} | {STOP: len(names)}
-    stops = any(step.action == STOP for its in episodes for step in its)
+    stops = any(_may_stop(step) for its in episodes for step in its)
     shape = len(episodes), max(map(len, episodes))
     taken, action = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.int64)
     probs = np.zeros((*shape, len(names) + 1))
@@ -94,8 +94,9 @@ def _decisions(episodes: Sequence[Sequence[Step]], names: tuple[str, ...]) -> di
                 rest = (1 - step.propensity) / max(1, len(places) - 1)
                 probs[at][places] = rest
             else:
-                places += [len(names)] if len(step.probs) > len(places) else []
-                probs[at][places] = step.probs
+                # Where a log stops at all, STOP at 0 was possible, as a model at 0 was; elsewhere it is a name alone.
+                places += [len(names)] if stops and step.stage and len(step.probs) > len(places) else []
+                probs[at][places] = step.probs[: len(places)]
             taken[at], action[at], mask[at][places] = True, index[step.action], True
             probs[at][index[step.action]] = step.propensity
             propensity[at] = step.propensity
@@ -114,6 +115,11 @@ def _decisions(episodes: Sequence[Sequence[Step]], names: tuple[str, ...]) -> di
         "charges": np.full((*shape, len(names)), np.nan),
         **numbers,
     }
+
+
+def _may_stop(step: Step) -> bool:
+    """Whether a decision ended its episode, or could have: it gave STOP a probability above 0."""
+    return step.action == STOP or any(prob > 0 for prob in (step.probs or ())[len(step.candidates) :])
 
 
 def _outcomes(episodes: Sequence[Sequence[Step]], times: Sequence[float]) -> dict[str, Any]:

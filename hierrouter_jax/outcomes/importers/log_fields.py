@@ -90,7 +90,7 @@ def seconds_of(value: Any, name: str) -> float:
     Raises:
       Fault: if it is neither.
     """
-    number, _ = number_of(value)
+    number = plain_number(value)
     try:
         if number is None:
             date = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
@@ -130,6 +130,12 @@ def parsed(value: Any) -> Any:
     return value
 
 
+def plain_number(value: Any) -> float | None:
+    """A value as a finite number; None where it is none, or a percentage: 0.5% is not .5."""
+    number, percent = number_of(value)
+    return None if percent else number
+
+
 def numbers_of(value: Any, name: str) -> list[float]:
     """A list of finite numbers.
 
@@ -138,7 +144,7 @@ def numbers_of(value: Any, name: str) -> list[float]:
     """
     if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
         raise Fault(f"{name} is {value!r:.40}, but must be a list of numbers")
-    numbers = [number_of(one)[0] for one in value]
+    numbers = [plain_number(one) for one in value]
     if None in numbers:
         raise Fault(f"{name} holds {list(value)[numbers.index(None)]!r:.40}, but must hold numbers")
     return [number for number in numbers if number is not None]
@@ -150,8 +156,8 @@ def amount_of(value: Any, name: str) -> float:
     Raises:
       Fault: if it is none.
     """
-    number, percent = (None, False) if isinstance(value, bool) else number_of(value)
-    if number is None or percent or number < 0:
+    number = None if isinstance(value, bool) else plain_number(value)
+    if number is None or number < 0:
         raise Fault(f"{name} is {value!s:.40}, but must be a number of at least 0")
     return number
 

@@ -17,6 +17,7 @@ from hierrouter_jax.outcomes.importers.log_fields import (
     faults_at,
     numbers_of,
     parsed,
+    plain_number,
     quality_of,
     seconds_of,
     settings_of,
@@ -24,8 +25,8 @@ from hierrouter_jax.outcomes.importers.log_fields import (
     whole_of,
 )
 from hierrouter_jax.outcomes.importers.records import missing
-from hierrouter_jax.outcomes.importers.scales import Scales, Stated, number_of
-from hierrouter_jax.outcomes.rows import column_names, read_rows
+from hierrouter_jax.outcomes.importers.scales import Scales, Stated
+from hierrouter_jax.outcomes.rows import check_mapped, column_names, read_rows
 
 LOG_COLUMNS = (
     *("episode", "stage", "candidates", "propensities", "propensity", "action", "quality", "quality_time", "time"),
@@ -104,6 +105,7 @@ def read_steps(path: Path, columns: Mapping[str, str] | None = None, score_range
     if names["quality"] not in grid.columns and "feedback" in grid.columns:
         names["quality"] = "feedback"
     grid.need(path, *(names[name] for name in _NEEDED))
+    check_mapped(path, columns, grid.columns)
     if not {names["propensities"], names["propensity"]} & set(grid.columns):
         raise InputError(
             f"{path}: neither column 'propensities' nor column 'propensity' is there, but one is needed: without the "
@@ -129,6 +131,8 @@ def _step(where: str, values: Mapping[str, Any], scales: Scales, quality: str) -
     if action == STOP and stage == 0:
         raise Fault(f"action is {STOP} at stage 0, but there is no answer yet")
     probs, propensity = _propensity(values, candidates, action)
+    if stage == 0 and probs is not None and len(probs) > len(candidates) and probs[-1] > 0:
+        raise Fault(f"propensities give {STOP} {probs[-1]:g} at stage 0, but there is no answer yet")
     end = text_of(values.get("end", ""), "end")
     if end not in ENDS:
         raise Fault(f"end is {end!r}, but must be one of {', '.join(ENDS[1:])}, or empty")
@@ -166,8 +170,8 @@ def _propensity(
             return probs, own
     if stated is None:
         raise Fault("propensities and propensity are missing, but one is needed")
-    number, percent = number_of(stated)
-    if number is None or percent or not 0 < number <= 1:
+    number = plain_number(stated)
+    if number is None or not 0 < number <= 1:
         raise Fault(f"propensity is {stated!s:.40}, but must be a number above 0 and at most 1")
     if probs is not None and abs(number - own) > ROUNDING:
         raise Fault(f"propensity is {number:g}, but propensities give the action {action!r} {own:g}")

@@ -98,7 +98,8 @@ class Gatherer:
     def add(self, file: Path, row: Any, values: dict[str, Any], column: str = "score") -> None:
         """Take one outcome; `values` holds `COLUMNS`, of which the `OPTIONAL` ones may be left out.
 
-        A row without a score is an outcome that is not there: its query is kept, its cell is masked.
+        A row without a score is an outcome that is not there: its cell is masked. A query without any score is left
+        out of a table, which a note says.
 
         Args:
           file: the file that it stands in.

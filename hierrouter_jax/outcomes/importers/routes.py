@@ -3,7 +3,6 @@
 # pandas has no types of its own: what a frame gives is a union of everything to a checker.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportReturnType=false
 
-import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from hierrouter_jax.hop_tree import HopTree
 from hierrouter_jax.outcomes.coverage import decision_contexts
 from hierrouter_jax.outcomes.ngrams import encoder_work
 from hierrouter_jax.outcomes.table import Context, Query
-from hierrouter_jax.outcomes.texts import NotText, as_text
+from hierrouter_jax.outcomes.texts import NotText, as_text, json_value
 
 ARROW = ">"  # between the models of a route that is written as a text
 _MOST_CELLS = 2**28  # of a column [Q, N]; with more, the table would not fit an ordinary machine
@@ -42,7 +41,7 @@ def read_route(value: Any) -> tuple[str, ...]:
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            value = json.loads(value)
+            value = json_value(value)
         except ValueError:
             raise ValueError(f"{value!r:.40} is no list in JSON") from None
     names = value.split(ARROW) if isinstance(value, str) else value

@@ -29,19 +29,17 @@ def leak_report(queries: pd.DataFrame, duplicates: Duplicates) -> dict[str, Any]
       duplicates: the duplicates among their texts.
     """
     split = queries["split"].tolist()
-    exact: dict[int, int] = {}
-    near: dict[int, int] = {}
+    exact: set[int] = set()
+    near: set[int] = set()
     across = []
     for pair in duplicates.pairs:
         earlier, later = sorted((pair.first, pair.second), key=lambda row: _rank(split[row]))
         if split[earlier] != split[later]:
             across.append(pair)
-            (exact if pair.similarity == 1 else near).setdefault(later, earlier)
+            (exact if pair.equal else near).add(later)
     return {
         **duplicates.counts,
-        "leaked": {
-            name: _by_task(queries, name, set(exact), set(near) - set(exact)) for name in SPLITS[1:] if name in split
-        },
+        "leaked": {name: _by_task(queries, name, exact, near - exact) for name in SPLITS[1:] if name in split},
         "pairs_across_splits": [
             {"first": queries["query_id"].iat[p.first], "second": queries["query_id"].iat[p.second]}
             | {"similarity": round(p.similarity, 3)}

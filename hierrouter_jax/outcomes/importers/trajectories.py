@@ -17,7 +17,7 @@ from hierrouter_jax.outcomes.importers.records import (
 )
 from hierrouter_jax.outcomes.importers.routes import ARROW
 from hierrouter_jax.outcomes.importers.scales import number_of
-from hierrouter_jax.outcomes.rows import column_names
+from hierrouter_jax.outcomes.rows import check_mapped, column_names
 
 _OWN = ("trajectory", "step", "success")
 _STEP = tuple(name for name in COLUMNS if name not in ("score", "route"))  # as in the long format
@@ -40,13 +40,15 @@ def read_trajectories(path: Path, rows: Gatherer, columns: Mapping[str, str] | N
       columns: names in the file by the names here, of columns that are called otherwise there.
 
     Raises:
-      InputError: if a needed column is missing, or nothing can be read.
+      InputError: if a needed column, or one of `columns`, is missing, or nothing can be read.
     """
     names = column_names((*_OWN, *_STEP), columns)
     hops: dict[tuple[str, tuple[str, ...]], _Row] = {}
     files = source_files(path, *ROW_FILES)
+    seen: set[str] = set()
     for file in files:
         grid = outcome_rows(file, rows)
+        seen.update(grid.columns)
         grid.need(file, *(names[name] for name in _NEEDED))
         by_id: dict[str, list[_Row]] = {}
         for number, record in grid.rows:
@@ -57,6 +59,7 @@ def read_trajectories(path: Path, rows: Gatherer, columns: Mapping[str, str] | N
                 by_id.setdefault(str(values["trajectory"]), []).append(((file, number), values))
         for steps in by_id.values():
             _add(_in_order(steps, rows), hops, rows)
+    check_mapped(path, columns, seen)
     unjudged = 0
     for (file, number), values in hops.values():
         unjudged += values["score"] is None
@@ -71,11 +74,14 @@ def read_trajectories(path: Path, rows: Gatherer, columns: Mapping[str, str] | N
 
 def _in_order(steps: list[_Row], rows: Gatherer) -> list[_Row]:
     """The steps of a trajectory by number, where they have one; none where its success or a number is not known."""
-    success = next((values["success"] for _, values in steps if not missing(values["success"])), None)
+    verdicts = {_verdict(value): value for _, values in steps if not missing(value := values["success"])}
+    success = next(iter(verdicts.values()), None)
     numbers = [number_of(values["step"])[0] for _, values in steps if not missing(values["step"])]
     fault = (
         "its trajectory has no success"
         if success is None
+        else "its trajectory has several successes"
+        if len(verdicts) > 1
         else "step must be a number in every row of a trajectory, or in none"
         if None in numbers or len(numbers) not in (0, len(steps))
         else "two steps of its trajectory have the same number"
@@ -94,6 +100,12 @@ def _in_order(steps: list[_Row], rows: Gatherer) -> list[_Row]:
         (place, values | shared | {"score": success if number == last else None})
         for number, (place, values) in enumerate(steps)
     ]
+
+
+def _verdict(success: Any) -> Any:
+    """A success such that the same one is equal however it is written: 1 and 1.0, true and True."""
+    number, percent = number_of(success)
+    return str(success).strip().lower() if number is None else (number, percent)
 
 
 def _add(steps: list[_Row], hops: dict[tuple[str, tuple[str, ...]], _Row], rows: Gatherer) -> None:

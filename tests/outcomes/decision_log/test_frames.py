@@ -79,6 +79,22 @@ def test_a_write_that_finds_no_room_leaves_the_file_as_it_was(tmp_path, monkeypa
     file.close()
 
 
+def test_records_that_the_disk_does_not_confirm_are_taken_back(tmp_path, monkeypatch):
+    file = WriteAheadFile(tmp_path / "0.wal")
+    file.append(pack(*RECORDS[1]), sync=True)
+    assert file.synced == file.size
+
+    def failing(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        file.append(pack(*RECORDS[2]), sync=True)
+    assert file.intact
+    assert read_frames(file.path) == ([RECORDS[1]], 0)
+    file.close()
+
+
 def test_a_file_of_something_else_and_a_value_that_is_none_are_refused(tmp_path):
     (tmp_path / "0.wal").write_bytes(MAGIC[:-1] + b"\x02")
     with pytest.raises(InputError, match=r"0\.wal: is no write-ahead file of a decision log of version 1"):

@@ -1,5 +1,7 @@
 """A whole decision log written at once: it is there whole or not at all, and is a log like any other."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,40 @@ def test_a_part_that_was_damaged_is_refused(tmp_path, rows):
 def test_a_folder_with_a_log_is_refused(tmp_path, rows):
     with pytest.raises(InputError, match="served: holds a decision log already; name another folder"):
         write_log(tmp_path / "served", *rows)
+
+
+def test_decisions_that_are_no_log_are_refused_and_stay(tmp_path, rows):
+    """As where somebody copied the parts alone."""
+    (tmp_path / "log" / "decisions").mkdir(parents=True)
+    part = tmp_path / "log" / "decisions" / "part-00000000.parquet"
+    part.write_bytes(b"a part")
+    with pytest.raises(InputError, match="log/decisions: holds files already, though no decision log; name another"):
+        write_log(tmp_path / "log", *rows)
+    assert part.read_bytes() == b"a part"
+    assert not (tmp_path / "log" / "write-ahead").exists()
+    part.unlink()
+    write_log(tmp_path / "log", *rows)
+    assert len(read_log(tmp_path / "log")) == 5
+
+
+def test_what_a_killed_writing_left_is_removed(tmp_path, rows):
+    left = tmp_path / "log" / ".decisions-x1"
+    left.mkdir(parents=True)
+    (left / "part-00000000.parquet").write_bytes(b"half a log")
+    write_log(tmp_path / "log", *rows)
+    assert not list((tmp_path / "log").glob(".decisions-*"))
+    assert len(read_log(tmp_path / "log")) == 5
+
+
+def test_who_may_read_a_log_is_as_the_umask_says(tmp_path, rows):
+    before = os.umask(0o027)
+    try:
+        write_log(tmp_path / "log", *rows)
+    finally:
+        os.umask(before)
+    decisions = tmp_path / "log" / "decisions"
+    assert decisions.stat().st_mode & 0o777 == 0o750
+    assert (decisions / "part-00000000.parquet").stat().st_mode & 0o777 == 0o640
 
 
 def test_what_a_reader_would_refuse_is_not_written(tmp_path, rows):

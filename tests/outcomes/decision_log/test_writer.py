@@ -167,6 +167,35 @@ def test_a_kill_between_a_part_and_the_end_of_its_write_ahead_file_doubles_nothi
     assert not list((tmp_path / "decisions").glob(".*"))
 
 
+def test_a_file_that_cannot_be_read_is_set_aside_once_and_stops_nothing(tmp_path, caplog):
+    folder = LogFolder(tmp_path)
+    folder.make()
+    folder.write_ahead_path(0).write_bytes(b"garbage, and much of it")
+    with LogWriter(tmp_path, LogOptions(rotate_seconds=0.05, fsync_seconds=0.01)) as writer:
+        assert writer.append(decision("a"))
+        wait_until(lambda: folder.decisions)
+        assert writer.forget("a") == 1
+        assert writer.append(decision("b"))
+        time.sleep(0.1)
+        assert writer.counts == LogCounts(broken=1, forgotten=1)
+    (aside,) = folder.unreadable.values()
+    assert (aside.name, aside.read_bytes()) == ("00000000.wal.unreadable", b"garbage, and much of it")
+    said = [record.getMessage() for record in caplog.records if "unreadable" in record.getMessage()]
+    assert len(said) == 1
+    assert said[0].endswith("it is set aside as 00000000.wal.unreadable")
+    assert (ids(read_log(tmp_path)), read_log(tmp_path).counts.broken) == (["b"], 1)
+    for path in [*folder.decisions.values(), *folder.feedback.values()]:
+        path.unlink()
+    assert folder.next_number() == 1, "another file would take its name"
+
+
+def test_a_part_that_cannot_be_read_is_named_where_an_episode_is_to_be_forgotten(tmp_path):
+    with LogWriter(tmp_path) as writer:
+        LogFolder(tmp_path).decisions_path(7).write_bytes(b"garbage")
+        with pytest.raises(InputError, match=r"part-00000007\.parquet: not a Parquet file"):
+            writer.forget("a")
+
+
 def fill(writer, most=5_000):
     """Append until the disk takes no more; returns the ids that it took."""
     taken = []
@@ -319,3 +348,22 @@ def test_waiting_for_the_disk_at_every_append_is_an_option(tmp_path, monkeypatch
         assert len(synced) == before + 2
         with suppress(AttributeError):
             assert writer._file.synced == writer._file.size
+
+
+def test_a_record_that_the_disk_did_not_confirm_is_not_there(tmp_path, monkeypatch):
+    """Else it would be counted as lost, and refused as logged twice when the caller tries again."""
+    fsync = os.fsync
+
+    def failing(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with LogWriter(tmp_path, LogOptions(fsync_seconds=0)) as writer:
+        assert writer.append(decision("a"))
+        monkeypatch.setattr(os, "fsync", failing)
+        assert not writer.append(decision("b"))
+        assert not writer.add_feedback("a", 1.0)
+        monkeypatch.setattr(os, "fsync", fsync)
+        assert writer.append(decision("b"))
+    log = read_log(tmp_path)
+    assert (ids(log), log.counts) == (["a", "b"], LogCounts(lost=2))
+    assert np.isnan(log.column("quality")).all()

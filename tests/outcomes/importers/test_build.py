@@ -3,8 +3,20 @@
 import pytest
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.outcomes.importers import build_table, read_format
+from hierrouter_jax.outcomes.importers.costs import WordCounter
 from hierrouter_jax.outcomes.importers.records import Price
-from tests.outcomes.outcome_files import CITY, COLOUR, SUM, long_rows, provenance, table_of, write
+from tests.outcomes.outcome_files import (
+    CITY,
+    COLOUR,
+    ROUTERBENCH,
+    SUM,
+    LengthEncoder,
+    long_rows,
+    provenance,
+    table_of,
+    write,
+)
 
 
 @pytest.mark.parametrize("split", ["test", "validation"])
@@ -55,6 +67,28 @@ def test_shares_are_checked_where_the_source_has_splits(tmp_path, shares):
 def test_prices_without_a_unit_are_in_money_units(tmp_path):
     path = write(tmp_path / "o.jsonl", long_rows(SUM, "x"))
     assert table_of("long", path, prices={"a": Price(1, 1), "b": Price(2, 2)}).money_unit == "money units"
+
+
+def test_stated_costs_keep_the_unit_of_their_source(tmp_path):
+    """RouterBench states US dollars; the long format states no unit, and prices alone are in theirs."""
+    prices = {"a": Price(1, 1), "b": Price(2, 2)}
+
+    def unit(format, path):
+        return build_table(read_format(format, path), LengthEncoder(), WordCounter(), prices, "euros").money_unit
+
+    assert unit("routerbench", write(tmp_path / "w.csv", ROUTERBENCH)) == "US dollars"
+    rows = long_rows(SUM, "x")
+    assert unit("long", write(tmp_path / "o.jsonl", rows)) == "euros"
+    assert unit("long", write(tmp_path / "o.jsonl", [row | {"cost": None} for row in rows])) == "euros"
+
+
+def test_a_query_without_any_score_is_left_out_and_noted(tmp_path):
+    rows = [*long_rows(SUM, "x"), {"query": CITY, "model": "a", "score": None, "cost": 1, "response": "Lima"}]
+    table = table_of("long", write(tmp_path / "o.jsonl", rows))
+    assert [query.text for query in table.queries] == [SUM, COLOUR]
+    assert provenance(table)["notes"] == ["queries left out, as none of their outcomes has a score: 1"]
+    rows[1]["score"] = None
+    assert provenance(table_of("long", write(tmp_path / "o.jsonl", rows[:4])))["notes"] == []
 
 
 def test_splits_are_stated_for_all_queries_or_none(tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hierrouter_jax.cli.import_ import import_notes
+from hierrouter_jax.cli.import_ import ImportConfig, import_notes
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.outcomes.importers import build_table, read_format
+from hierrouter_jax.outcomes.importers import ImportOptions, build_table, read_format
 from hierrouter_jax.outcomes.importers.costs import WordCounter, check_prices, cost_meaning, fill_tokens, read_prices
 from hierrouter_jax.outcomes.importers.records import Price
 from tests.outcomes.outcome_files import SUM, LengthEncoder, long_rows, table_of, write
@@ -98,3 +98,12 @@ def test_responses_that_are_not_there_take_the_stated_number():
     assert "an assumed 9 tokens written where there is no response (1 outcomes)" in cost_meaning(report, False)
     assert "of tokens read alone, as given" in cost_meaning(fill_tokens(frame, None, None)[1], False)
     assert cost_meaning(report, True) == "cost is as the source states it for each outcome"
+
+
+def test_more_tokens_than_a_column_holds_are_refused():
+    for make in (ImportOptions, lambda tokens_out: ImportConfig("long", "o.csv", tokens_out=tokens_out)):
+        assert make(tokens_out=2**31 - 1).tokens_out == 2**31 - 1
+        with pytest.raises(
+            InputError, match="tokens_out is 3000000000, but must be a whole number of at least 0 and at"
+        ):
+            make(tokens_out=3_000_000_000)

@@ -42,6 +42,17 @@ def test_results_without_predictions_are_named(tmp_path):
         read_format("opencompass", tmp_path / "alone")
 
 
+@pytest.mark.parametrize("name", ["results", "predictions", "results/run"])
+def test_what_the_folder_itself_is_called_does_not_count(tmp_path, name):
+    folder = made.opencompass(tmp_path / name)
+    assert set(read_format("opencompass", folder).frame["query_id"]) == {"Sums-0", "Colours-0", "Colours-1", "cities-0"}
+
+
+def test_one_file_is_read_by_the_folders_that_it_lies_in(tmp_path):
+    file = made.opencompass(tmp_path) / "Colours/predictions/a.json"
+    assert set(read_format("opencompass", file).frame["query_id"]) == {"Colours-0", "Colours-1"}
+
+
 def test_results_may_be_packed_where_predictions_are_not(tmp_path):
     folder = made.opencompass(tmp_path)
     for file in (folder / "run/results").rglob("*.json"):

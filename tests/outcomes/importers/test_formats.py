@@ -134,6 +134,18 @@ def test_the_long_format_is_the_same_in_every_file_type_and_under_other_names(tm
     np.testing.assert_array_equal(table.cost, expected.cost)
 
 
+def test_a_column_that_is_mapped_stands_in_some_file(tmp_path):
+    """Not in every one: rows without it are as if it were empty."""
+    rows = [{"query": SUM, "model": model, "score": 1, "usd": 2} for model in "ab"]
+    write(tmp_path / "o" / "1.jsonl", rows)
+    write(tmp_path / "o" / "2.jsonl", [{"query": COLOUR, "model": "a", "score": 1}])
+    assert read_format("long", tmp_path / "o", {"cost": "usd"}).frame["cost"].tolist() == [2.0, 2.0, None]
+    with pytest.raises(
+        InputError, match=r"--columns: cost is 'usdd', but no column of .* is called so; did you mean usd"
+    ):
+        read_format("long", tmp_path / "o", {"cost": "usdd"})
+
+
 def test_what_is_unknown_is_refused(tmp_path, prices):
     path = write(tmp_path / "o.csv", made.LONG)
     with pytest.raises(InputError, match="tokens_in is not given; name the tokenizer"):

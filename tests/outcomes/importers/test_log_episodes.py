@@ -81,6 +81,19 @@ def test_where_the_action_alone_is_known_the_others_share_the_rest():
     assert episodes.explore.tolist() == ["action alone"]
 
 
+def test_stop_at_probability_0_is_possible_only_after_an_answer_and_where_the_log_stops_at_all():
+    """As a model at 0 is possible: a greedy policy gives 0 to all but one. A log that never stops only names it."""
+    listed = {"probs": (0.25, 0.75, 0.0)}
+    never = [step(**listed), step(stage=1, **listed)]
+    assert not episodes_from(never, ENCODER).mask[..., -1].any()
+    stopped = [step("e2"), step("e2", 1, **STOPPED)]
+    episodes = episodes_from([*never, *stopped], ENCODER)
+    assert episodes.mask[..., -1].tolist() == [[False, True], [False, True]]
+    assert episodes.probs[0].tolist() == [[0.25, 0.75, 0.0], [0.25, 0.75, 0.0]]
+    could = [step("e2"), step("e2", 1, probs=(0.2, 0.75, 0.05))]
+    assert episodes_from([*never, *could], ENCODER).mask[:, 1, -1].all()
+
+
 def test_without_times_the_order_of_the_rows_is_that_of_the_episodes():
     episodes = episodes_from([step("b"), step("a"), step("c")], ENCODER)
     assert episodes.episode_id.tolist() == ["b", "a", "c"]

@@ -13,7 +13,9 @@ from hierrouter_jax.outcomes.importers.log_fields import (
     candidates_of,
     distribution_of,
     faults_at,
+    numbers_of,
     parsed,
+    plain_number,
     quality_of,
     seconds_of,
 )
@@ -64,6 +66,14 @@ def test_candidates_are_lists_or_texts():
 def test_a_text_that_only_looks_like_json_stays_a_text():
     assert parsed("[sic] a") == "[sic] a"
     assert parsed('{"a": 1}') == {"a": 1}
+
+
+def test_a_percentage_is_no_number():
+    assert (plain_number("0.5"), plain_number("0.5%"), plain_number("far")) == (0.5, None, None)
+    with pytest.raises(Fault, match=r"features holds '0\.5%', but must hold numbers"):
+        numbers_of([1, "0.5%"], "features")
+    with pytest.raises(Fault, match="time is 5%, but must be a date"):
+        seconds_of("5%", "time")
 
 
 def test_a_quality_of_an_empty_cell_is_missing():

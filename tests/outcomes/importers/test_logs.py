@@ -77,12 +77,25 @@ def test_columns_and_scales_are_mapped(tmp_path):
     assert (step.episode, step.quality) == ("x", 0.75)
 
 
+@pytest.mark.parametrize("columns", [{"cost": "usdd"}, {"quality": "qualty"}])
+def test_a_column_that_is_mapped_is_there(tmp_path, columns):
+    """Or it would be 0 in every row; and feedback is no other name of a quality that is called otherwise."""
+    (name,), (column,) = columns, columns.values()
+    with pytest.raises(InputError, match=f"--columns: {name} is '{column}', but no column of .* is called so"):
+        steps(tmp_path, ROW | {"usd": 2, "feedback": 0}, columns=columns)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"episode": None}, "row 1: episode is missing"),
         ({"action": "huge"}, "row 1: action is 'huge', but must be one of the candidates small, large, or STOP"),
         ({"action": "STOP"}, "row 1: action is STOP at stage 0, but there is no answer yet"),
+        (
+            {"propensities": [0.25, 0.5, 0.25]},
+            "row 1: propensities give STOP 0.25 at stage 0, but there is no answer yet",
+        ),
+        ({"propensities": ["25%", "75%"]}, "row 1: propensities holds '25%', but must hold numbers"),
         ({"propensities": [0.25, 0.5]}, "row 1: propensities sum to 0.75, but must to 1"),
         ({"propensities": [1.25, -0.25]}, "row 1: propensities holds 1.25, but must hold numbers in [0, 1]"),
         ({"propensities": [1.0, 0.0]}, "row 1: propensities give the action 'large' probability 0, but it was taken"),

@@ -74,6 +74,7 @@ def test_a_query_without_all_hops_is_partial_and_trains(tmp_path):
         ({"route": ["a", ""]}, "route ['a', ''] holds an empty name"),
         ({"route": 7}, "route 7 is neither a list of models nor a text as 'first > second'"),
         ({"route": "[a, b"}, "route '[a, b' is no list in JSON"),
+        ({"route": "[" * 100_000}, "[[[ is no list in JSON"),
         ({"route": ["b"]}, "a second outcome of 'b' for query 'query-000000'; the first is kept"),
     ],
 )

@@ -15,7 +15,7 @@ EQUAL, NEAR = 1.0, 0.9
 
 
 def found(size: int, *pairs: tuple[int, int, float]) -> Duplicates:
-    return Duplicates(tuple(Pair(*pair) for pair in pairs), size)
+    return Duplicates(tuple(Pair(*pair, equal=pair[2] == EQUAL) for pair in pairs), size)
 
 
 @st.composite
@@ -85,6 +85,12 @@ def test_leaks_by_hand():
     assert leaked(split, duplicates.group, "train").tolist() == [True, True, True, False, False, False]
     assert leaked(split, duplicates.group, "test").tolist() == [False, False, False, True, True, True]
     assert not leaked(split, duplicates.group, "keep").any()
+
+
+def test_unequal_texts_of_the_same_shingles_leak_nearly():
+    duplicates = Duplicates((Pair(0, 1, 1.0, equal=False),), 2)
+    queries = pd.DataFrame({"query_id": ["u", "v"], "task": ["a", "a"], "split": ["train", "test"]})
+    assert leak_report(queries, duplicates)["leaked"]["test"] == {"a": {"queries": 1, "exact": 0, "near": 1}}
 
 
 @settings(max_examples=40)

@@ -70,6 +70,7 @@ def test_another_response_of_the_same_hop_ends_what_is_read_of_a_trajectory(tmp_
     ("rows", "reason"),
     [
         ([row("t5", "small", "tries")], "its trajectory has no success"),
+        ([row("t5", "a", "x", False), row("t5", "b", "y", True)], "its trajectory has several successes"),
         (
             [row("t5", "a", "x", 1, step=1), row("t5", "b", "y", 1)],
             "step must be a number in every row of a trajectory",
@@ -86,6 +87,15 @@ def test_what_cannot_be_read_is_rejected_with_its_reason(tmp_path, rows, reason)
     assert all(its.startswith(reason) for _, its in found)
 
 
+def test_a_success_that_every_row_repeats_is_one_however_it_is_written(tmp_path):
+    rows = [row("t5", "a", "x", 1), row("t5", "b", "y", "1.0"), row("t5", "c", "z", True)]
+    records = read_format("trajectories", write(tmp_path / "t.jsonl", rows))
+    assert records.frame["score"].tolist() == [0.0, 0.0, 1.0]
+    assert not records.rejected
+    rows = [row("t5", "a", "x", "true"), row("t5", "b", "y", "True ")]
+    assert not rejected(write(tmp_path / "t.jsonl", rows))
+
+
 def test_columns_are_mapped_and_needed(tmp_path):
     path = write(tmp_path / "t.jsonl", [{**row("t", "small", "x", 1), "solved": 1}])
     columns = {"success": "solved"}
@@ -94,3 +104,7 @@ def test_columns_are_mapped_and_needed(tmp_path):
         read_format("trajectories", path, {"success": "outcome"})
     with pytest.raises(InputError, match="--columns: sucess is not a column; did you mean success"):
         read_format("trajectories", path, {"sucess": "solved"})
+    with pytest.raises(
+        InputError, match=r"--columns: cost is 'csot', but no column of .*t\.jsonl is called so; did you"
+    ):
+        read_format("trajectories", path, columns | {"cost": "csot"})
