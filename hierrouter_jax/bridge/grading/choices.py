@@ -19,7 +19,7 @@ class ChoiceGrader:
     `refusal`, `no answer`. Where a label and the words behind it disagree, the label counts.
     """
 
-    identity = "choices 6"  # for caches
+    identity = "choices 7"  # for caches
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.

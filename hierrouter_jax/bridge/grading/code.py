@@ -13,11 +13,11 @@ from hierrouter_jax.bridge.grading.extraction import closed_prompt, extract_prog
 from hierrouter_jax.bridge.grading.markup import IN_CODE, without_thinking
 from hierrouter_jax.bridge.grading.sandbox.sandbox import Limits, ProgramTests, Sandbox, find_sandbox
 from hierrouter_jax.bridge.grading.source import error_in, missing_names, syntax_tree
-from hierrouter_jax.bridge.grading.verdict import Verdict
+from hierrouter_jax.bridge.grading.verdict import Verdict, check_paired
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
-VERSION = 2
+VERSION = 3
 MAX_CHARACTERS = 1 << 18
 _FIELDS = {"humaneval": ("prompt", "test", "entry_point"), "mbpp": ("setup", "tests", "imports")}
 _LISTS = ("tests", "imports")
@@ -36,13 +36,15 @@ class CodeGrader:
       allow_unsandboxed: whether to run programs unprotected where there is no sandbox.
 
     Raises:
-      InputError: when called: if there is no sandbox, or a query's gold is not as above.
+      InputError: when called: if there is no sandbox, there is not one response a query, or a query's gold is not as
+        above.
     """
 
     limits: Limits = field(default_factory=Limits)
     allow_unsandboxed: bool = False
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
+        check_paired(responses, queries)
         tasks = [(response, read_gold(query)) for response, query in zip(responses, queries, strict=True)]
         sandbox = self.sandbox
         if len(tasks) < 2:
@@ -78,7 +80,7 @@ def read_gold(query: Query) -> dict[str, Any]:
     """The gold of a code query.
 
     Raises:
-      InputError: if it is not one of the two forms, or its tests are no Python.
+      InputError: if it is not one of the two forms, or its prompt or tests are no Python.
     """
     try:
         gold = json.loads(query.gold)
@@ -102,7 +104,7 @@ def _fault(gold: Mapping[str, Any]) -> str | None:
         if isinstance(value, list) != many or not all(isinstance(text, str) for text in texts):
             return f"{name} must be {'a list of texts' if many else 'text'}"
     if gold["kind"] == "humaneval":
-        sources = {"test": gold["test"]}
+        sources = {"prompt": closed_prompt(gold["prompt"]), "test": gold["test"]}
     else:
         tests = {f"tests[{place}]": test for place, test in enumerate(gold["tests"])}
         sources = {"imports": "\n".join(gold["imports"]), "setup": gold["setup"], **tests}

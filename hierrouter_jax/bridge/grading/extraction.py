@@ -9,6 +9,7 @@ from hierrouter_jax.bridge.grading.markup import IN_CODE, without_thinking
 from hierrouter_jax.bridge.grading.pieces import End, Piece, parts, pieces
 from hierrouter_jax.bridge.grading.source import (
     bound_names,
+    code_lines,
     defined_names,
     does_something,
     goes_on,
@@ -113,7 +114,7 @@ def _completed(code: str, prompt: str, names: Collection[str]) -> Iterator[str]:
     first, _, rest = code.lstrip("\n").partition("\n")
     bodies = (
         code,
-        textwrap.indent(textwrap.dedent(code), "    "),
+        re.sub(r"^(?=.*\S)", "    ", textwrap.dedent(code), flags=re.MULTILINE),  # textwrap parts at U+2028, too
         f"    {first.strip()}\n{rest}",  # a first line that lost its indentation
     )
     for number, body in enumerate(bodies):
@@ -123,14 +124,14 @@ def _completed(code: str, prompt: str, names: Collection[str]) -> Iterator[str]:
             continue
         leaves = next((part for part in function.body if isinstance(part, ast.Return | ast.Raise)), None)
         if number == 1 and leaves:  # what runs on behind an unindented body is not the body's
-            yield "\n".join(whole.splitlines()[: leaves.end_lineno]) + "\n"
+            yield "\n".join(code_lines(whole)[: leaves.end_lineno]) + "\n"
         elif leaves or not goes_on(rest):
             yield whole
 
 
 def _prompted(source: str, prompt: str, names: Collection[str]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The prompt's function in a source that begins with the prompt; None where it does nothing but define itself."""
-    tree, size = syntax_tree(source), len(prompt.rstrip().splitlines())
+    tree, size = syntax_tree(source), len(code_lines(prompt.rstrip()))
     for node in reversed(tree.body if tree else []):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno <= size and node.name in names:
             inside = any(getattr(part, "name", "") in names for part in node.body)

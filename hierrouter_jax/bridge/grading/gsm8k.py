@@ -64,7 +64,7 @@ class Gsm8kGrader:
     @property
     def identity(self) -> str:
         """Names the grader and whatever its verdicts depend on, for caches."""
-        return f"gsm8k 3, marked {self.marked}"
+        return f"gsm8k 4, marked {self.marked}"
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.

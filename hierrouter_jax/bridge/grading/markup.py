@@ -145,10 +145,10 @@ _STEPS = (
     r"|pasos?|pregunta|ejercicio|ejemplo"
 )
 _PARTS = r"parts?|cases?|items?|methods?|scenario|section|phase|stage|task|teil|fall|partie|cas|parte|caso"
-_NUMERAL = r"[(\[]?\d+(?:\.\d+)*(?![\d/%]|[.,]\d|\s*times\b)[)\]]?"
+_NUMERAL = r"[(\[]?\d{1,6}(?:\.\d{1,6})*(?![\d/%]|[.,]\d|\s*times\b)[)\]]?"
 # "Step 3", "question (2)", "Schritt 2.1", 步骤3, 第3步: a number that names a part, wherever it stands.
 _STEP = re.compile(
-    rf"\b(?:{_STEPS})\b\s*(?:no\.?|nr\.?|#)?\s*{_NUMERAL}\s*[.:)]?|(?:步骤|第)\s*\d+\s*[步题]?\s*[：:.、]?",
+    rf"\b(?:{_STEPS})\b\s*(?:no\.?|nr\.?|#)?\s*{_NUMERAL}\s*[.:)]?|(?:步骤|第)\s*\d{{1,6}}(?!\d)\s*[步题]?\s*[：:.、]?",
     re.IGNORECASE,
 )
 # "Case 3:" does so only where the line starts, and where a mark or nothing follows.

@@ -13,7 +13,7 @@ from importlib.metadata import version
 import psutil
 
 from hierrouter_jax.bridge.grading.final_answer import FinalAnswer, final_answer
-from hierrouter_jax.bridge.grading.latex.compare import RIGHT, NeedsAlgebraError, judge, no_algebra
+from hierrouter_jax.bridge.grading.latex.compare import RIGHT, WRONG, NeedsAlgebraError, judge, no_algebra
 from hierrouter_jax.bridge.grading.markup import boxes
 from hierrouter_jax.bridge.grading.parallel import grade_all
 from hierrouter_jax.bridge.grading.verdict import Verdict, check_paired
@@ -46,7 +46,7 @@ class MathGrader:
     @property
     def identity(self) -> str:
         """Names the grader and whatever its verdicts depend on, for caches."""
-        return f"math 3, math-verify {version('math-verify')}, sympy {version('sympy')}, {self.seconds:g} s"
+        return f"math 4, math-verify {version('math-verify')}, sympy {version('sympy')}, {self.seconds:g} s"
 
     def __call__(self, responses: Sequence[str], queries: Sequence[Query]) -> list[Verdict]:
         """Verdicts in the order of the responses.
@@ -99,6 +99,8 @@ class _Algebra:
                 reason = judge(query.gold, answer, equal_expressions, query.text)
             except (MemoryError, RecursionError):
                 reason = "crash"
+            except Exception:  # sympy raises anything of what it reads and cannot compute, as a derivative by a number
+                reason = f"{WRONG}: value"
             verdicts.append(Verdict(float(reason == RIGHT), answer, reason))
         return verdicts
 

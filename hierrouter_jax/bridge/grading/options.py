@@ -142,12 +142,15 @@ class Options:
                 return None
         elif label in "AI" and re.match(r"\s+[a-z]", rest) and not _GOES_ON.match(rest):
             return None
+        lower = match[1] not in self.texts
         second = re.match(
             rf"[)\]*}}\"'\s]*(?:,|/|\bor\b|\band\b|&|oder\b|und\b|ou\b|o\b|或|和)\s*(?:option\s+)?[(*\[]*({self._label}){_EDGE}"
-            r"(?!\s+(?:is|are|has|does|would|can)\b)",  # "B, A is wrong"
+            r"(?![)\]*]*\s+(?:is|are|has|does|would|can)\b)"  # "B, A is wrong"
+            + (r"(?!(?:\.|\s+)(?-i:[a-z]))" if lower else ""),  # "(b) or a similar one", "(b), e.g. iron"
             rest,
+            re.IGNORECASE if lower else 0,
         )
-        if second and second[1] != label:
+        if second and second[1].upper() != label.upper():
             return Commitment("", match[0].strip() + second[0], "several")
         return Commitment(label, label)
 

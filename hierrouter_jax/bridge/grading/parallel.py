@@ -9,11 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from textwrap import shorten
 from typing import Any
 
 import cloudpickle
@@ -22,9 +23,11 @@ from tqdm import tqdm
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
-from hierrouter_jax.sums import checked_rows, row_sum
+from hierrouter_jax.sums import checked_rows, row_sum, write_ahead
 
 OUT_OF_TIME = "timeout: the grader did not answer"
+# Reasons that say nothing of the response: a busy machine, a sandbox that did not start.
+_NOT_KEPT = ("timeout: wall", OUT_OF_TIME, "no verdict: bwrap", "no verdict: setpriv")
 _START_SECONDS = 120.0
 # A worker imports this package and what the grader needs, and never the program that asks for it: that may be a script
 # without a main guard, a notebook, or text on standard input. An interrupt is the asking process's to answer.
@@ -64,7 +67,7 @@ class VerdictCache:
                 self._connection.execute("DROP TABLE verdicts")
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS verdicts ({columns}) WITHOUT ROWID")
             self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._connection)
 
     def get(self, key: bytes) -> Verdict | None:
         with self._readable():
@@ -104,7 +107,8 @@ def grade_all(
       grader: the grader, sent to the workers by the name of its module, or whole where it is defined in the running
         script or notebook. Its attribute `identity` (name, version, settings) names it in the cache.
       responses, queries: responses and the query of each, of equal length.
-      cache: verdicts of earlier runs, to which new ones are added; all but those that hung on the clock.
+      cache: verdicts of earlier runs, to which new ones are added; all but those that hung on the clock
+        or on a sandbox that did not start.
       progress: whether to show a bar.
       seconds: time for one response, after which its worker is killed.
       workers: number of processes; as many as this one may use cores unless given.
@@ -122,7 +126,7 @@ def grade_all(
     with tqdm(total=len(first), initial=len(verdicts), desc="grading", unit="answer", disable=not progress) as bar:
         for key, verdict in _grade_items(grader, items, seconds, workers):
             verdicts[key] = verdict
-            if cache and not verdict.reason.startswith(("timeout: wall", OUT_OF_TIME)):
+            if cache and not verdict.reason.startswith(_NOT_KEPT):
                 cache.put(key, verdict)
             bar.update()
     return [verdicts[key] for key in keys]
@@ -268,7 +272,21 @@ def _answer(pipe: Connection) -> None:
     while True:
         response, query = pipe.recv()
         try:
-            (answer,) = grader([response], [query])
+            answer = _only_verdict(grader([response], [query]), query)
         except Exception as error:
             answer = error
         pipe.send(answer)
+
+
+def _only_verdict(verdicts: object, query: Query) -> Verdict:
+    """The verdict that a grader gave for one response.
+
+    Raises:
+      InputError: if it gave anything else, as a user's grader may.
+    """
+    every = list(verdicts) if isinstance(verdicts, Iterable) else []
+    if len(every) == 1 and isinstance(every[0], Verdict):
+        return every[0]
+    raise InputError(
+        f"query {query.id}: the grader must give one Verdict for each response, but gave {shorten(repr(verdicts), 60)}"
+    )

@@ -42,12 +42,17 @@ def syntax_tree(source: str) -> ast.Module | None:
     return tree if tree.body else None
 
 
+def code_lines(text: str) -> list[str]:
+    """The lines of a text as Python numbers them; `str.splitlines` starts one at a form feed and the like, too."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+
+
 def longest(text: str) -> tuple[str, str]:
     """The lines from the start of a text that are Python, empty where the first is none; and the lines after them.
 
     The text is cut where an error is reported, until there is none.
     """
-    lines = text.splitlines()
+    lines = code_lines(text)
     size = len(lines)
     for _ in range(_MOST_CUTS):
         error = error_in("\n".join(lines[:size]))
@@ -138,7 +143,7 @@ def _lines_of(source: str, nodes: list[ast.stmt]) -> str:
     """The source's lines of some statements, comments before them included."""
     tree = syntax_tree(source) or ast.Module([], [])
     starts = {node.lineno for node in nodes}
-    lines, output, done = source.splitlines(), [], 0
+    lines, output, done = code_lines(source), [], 0
     for node in tree.body:
         end = node.end_lineno or node.lineno
         if node.lineno in starts:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from hierrouter_jax.bridge.tasks.prompt import TaskPrompt
 from hierrouter_jax.config import config_path, from_dict, load_yaml
-from hierrouter_jax.domains import COUNT, NATURAL, SEED, SIMILARITY, Domains, check_domains
+from hierrouter_jax.domains import COUNT, NATURAL, SEED, SIMILARITY, Domains, check_domains, check_values
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import SPLITS
 
@@ -118,8 +118,7 @@ class TaskConfig:
         Raises:
           InputError: if it is negative.
         """
-        if count < 0:
-            raise InputError(f"shots is {count}, but must be at least 0")
+        check_values({"shots": count}, {"shots": NATURAL})
         return replace(self, shots=replace(self.shots, count=count))
 
 

@@ -1,19 +1,17 @@
 """Each query by the grader of its task."""
 
-import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from hierrouter_jax.bridge.grading import Grader, Verdict
 from hierrouter_jax.bridge.tasks.config import TaskConfig
+from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
-from hierrouter_jax.plugins import load_object
+from hierrouter_jax.plugins import load_object, source_digest
 
 Run = Callable[[Grader, Sequence[str], Sequence[Query]], list[Verdict]]
 
@@ -38,12 +36,13 @@ class ImportedGrader:
 
     @property
     def identity(self) -> str:
-        """What its verdicts depend on, for caches: what the grader says itself, or else the content of its file."""
-        grader = _load(self.path, self.settings)
-        identity = getattr(grader, "identity", None)
+        """What its verdicts depend on, for caches: what the grader says itself, or else the file that it is named in.
+
+        Not the file of its code, which of a grader made by `one_by_one` or `functools.partial` is not the user's.
+        """
+        identity = getattr(_load(self.path, self.settings), "identity", None)
         if identity is None:
-            file = inspect.getsourcefile(grader if inspect.isfunction(grader) else type(grader))
-            identity = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+            identity = source_digest(self.path) or ""
         return f"{self.path.rpartition('/')[2]} {self.settings} {identity}"
 
 
@@ -132,9 +131,11 @@ def named_grader(
 def _load(path: str, settings: str) -> Grader:
     grader: Any = load_object(path)
     if isinstance(grader, type) or settings:
+        values = json.loads(settings or "{}")
         try:
-            grader = grader(**json.loads(settings or "{}"))
-        except (TypeError, ValueError) as error:
+            has_types = isinstance(grader, type) and is_dataclass(grader)
+            grader = from_dict(grader, values, "grader_settings") if has_types else grader(**values)
+        except (TypeError, ValueError, NameError) as error:
             raise InputError(f"{path}: cannot be made ({error})") from None
     if callable(grader):
         loaded: Any = grader

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from typing import Any
 
 from hierrouter_jax.bridge.grading.markup import last_box
@@ -110,7 +111,8 @@ def choices(question: str, options: Sequence[str], right: int, stratum: str = ""
 
 # An option that speaks of other options by their letter or place means something else where those have moved.
 _OF_OTHERS = re.compile(
-    r"\b(?:(?i:above|below|following|preceding)|[A-H]\)?\s+(?i:and|or|nor)\s+\(?[A-H])\b"
+    r"\b(?:(?i:above|below|following|preceding)|(?i:answers?|options?|choices?|only)\s+\(?[A-H]"
+    r"|[A-H]\)?(?:\s*[,/&]\s*(?:(?i:and|or)\s+)?|\s+(?i:and|or|nor)\s+)\(?[A-H]|[A-H]\)?\s+(?i:only))\b"
     r"|\b(?i:both|neither)\b.*\b[A-H]\b|^[A-H]$"
 )
 
@@ -137,8 +139,9 @@ def reordered(item: Item, times: int) -> Item:
     texts = list(options.values())
     moved = texts[-times:] + texts[:-times] if times else texts
     right = (list(options).index(item.fields["answer"]) + times) % len(texts)
-    again = choices(item.fields["question"], moved, right, item.stratum, item.key)
-    return replace(again, content=item.content)
+    again = choices("", moved, right)
+    fields = {**item.fields, **{name: again.fields[name] for name in ("choices", "answer")}}
+    return replace(item, gold=again.gold, fields=fields)
 
 
 BUILT_IN: dict[str, MakeItem] = {f.__name__: f for f in (gsm8k, math, mbpp, humaneval, arc, mmlu)}
@@ -161,7 +164,7 @@ def make_item(make: MakeItem, row: Row, where: str) -> Item:
     """Apply a maker to a row.
 
     Raises:
-      InputError: naming the row and the column that is missing or mistyped.
+      InputError: naming the row, and the column that is missing or mistyped or the part of the item that is no text.
     """
     try:
         item = make(row)
@@ -173,6 +176,9 @@ def make_item(make: MakeItem, row: Row, where: str) -> Item:
         raise InputError(f"{where}: {error}; are these the columns of this task?") from None
     if not isinstance(item, Item):
         raise InputError(f"{where}: rows must give an Item, not {type(item).__name__}")
+    for name in ("content", "gold", "stratum", "key"):
+        if not isinstance(value := getattr(item, name), str):
+            raise InputError(f"{where}: {name} of the Item is {shorten(repr(value), 60)}, but must be text")
     return item
 
 

@@ -66,6 +66,7 @@ WRONG = [
     ("A bacterium cannot be seen, which is why this is hard.", CELLS, "A", "no answer"),
     ("The answer is a matter of taste.", CELLS, "A", "no answer"),
     ("The answer is A or B.", CELLS, "A", "several"),
+    ("The answer is (a) or (b).", CELLS, "A", "several"),
     ("The answer is (A) and (B).", CELLS, "B", "several"),
     ("It is either option A or option B", CELLS, "A", "several"),
     ("I cannot answer this question.", CELLS, "B", "refusal"),

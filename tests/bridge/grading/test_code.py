@@ -135,12 +135,19 @@ def test_pathological_text_is_searched_in_time():
         ('{"kind": "mbpp", "setup": "", "tests": "assert f(1)", "imports": []}', "tests must be a list of texts"),
         ('{"kind": "mbpp", "setup": null, "tests": ["assert f(1)"], "imports": []}', "setup must be text"),
         (humaneval(test="def check(candidate):\n").gold, "test is no Python"),
+        (humaneval(prompt="Write a function that doubles.").gold, "prompt is no Python .*'Write a function"),
+        (humaneval(prompt="def double(xs:\n").gold, "prompt is no Python"),
         ('{"kind": "humaneval", "prompt": null, "test": "x = 1", "entry_point": "f"}', "prompt must be text"),
     ],
 )
 def test_bad_gold_is_refused_by_the_querys_name(gold, message):
     with pytest.raises(InputError, match=f"query q7: .*{message}"):
         CodeGrader()(["x = 1"], [Query(id="q7", text="", task="code", gold=gold, split="test")])
+
+
+def test_responses_and_queries_are_paired():
+    with pytest.raises(InputError, match="1 responses for 2 queries; there must be one each"):
+        CodeGrader()(["x = 1"], [humaneval()] * 2)
 
 
 @needs_sandbox

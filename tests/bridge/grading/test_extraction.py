@@ -209,6 +209,15 @@ def test_a_prompt_without_a_docstring_is_completed(prompt):
         assert quality(response, gold) == 1.0
 
 
+def test_a_line_is_what_python_numbers_as_one():
+    """A prompt with form feeds, as they part some old sources, and a string with a line separator of Unicode."""
+    prompt = f"\f\nimport operator\n\f\n\f\n{PROMPT}"
+    body = "text = 'a\u2028b'\nreturn text\nThat's it."
+    program = extract_program(body, ["area"], prompt)
+    assert program == f"{prompt.lstrip(chr(10))}    text = 'a\u2028b'\n    return text\n"
+    assert extract_program(f"```python\n{body}\n```", ["area"], prompt) == program
+
+
 @needs_sandbox
 def test_what_a_set_up_uses_stays():
     gold = WRITE | {"setup": "box = Box(3, 5)", "tests": ["assert area(box) == 15"]}

@@ -34,6 +34,13 @@ def test_the_item_before_decides_of_a_number_alone():
     assert without_marker("1.", ["The number of cats is:"]) == "1."
 
 
+@pytest.mark.parametrize("heading", ["Step {}: so", "Step 1.{}: so", "第{}步", "Case {}: so"])
+def test_a_number_without_end_names_no_part(heading):
+    """Python refuses to read more than 4,300 digits as a number."""
+    assert without_marker("2.", [heading.format("1" * 5000)]) == "2."
+    assert without_marker("2.", [heading.format("1")]) == ""
+
+
 def test_parts_of_a_text():
     assert without_steps("by step 3, 7 eggs").split() == ["by", ",", "7", "eggs"]
     assert without_steps("3 steps of 30 cm") == "3 steps of 30 cm"

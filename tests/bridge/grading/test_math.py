@@ -138,6 +138,16 @@ def test_a_worker_that_is_not_its_own_is_limited_while_it_compares(monkeypatch):
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [("x^2", r"\frac{d}{dx} (x^2)"), ("x^2", r"\int 2x dx"), ("x+1", r"2\begin{pmatrix}1\\2\end{pmatrix}")],
+)
+def test_what_sympy_reads_and_cannot_compute_is_wrong_and_its_neighbours_are_graded(gold, answer):
+    queries = [Query(str(row), "?", "math", text, "test") for row, text in enumerate((gold, r"\sqrt{8}"))]
+    verdicts = MathGrader(workers=0)([rf"\boxed{{{answer}}}", r"\boxed{2\sqrt{2}}"], queries)
+    assert [verdict.reason for verdict in verdicts] == ["wrong: value", "right"]
+
+
 def test_a_query_without_a_gold_answer_is_refused():
     with pytest.raises(InputError, match="query q: gold is empty"):
         MathGrader()(["1"], [Query("q", "?", "math", " ", "test")])

@@ -116,6 +116,17 @@ def test_what_takes_a_choice_back_is_a_refusal(response):
         ("If it is B then", "no answer"),
         ("The answer is B, A is too soft.", "B"),
         ("The answer is B, A", "several"),
+        ("The answer is (B), (A) is too soft.", "B"),
+        ("The answer is (a) or (b).", "several"),
+        ("The answer is (a) or (b) because both rust.", "several"),
+        ("The answer is b) or c)", "several"),
+        ("The answer is b/c", "several"),
+        ("The answer is (b), d.", "several"),
+        ("The answer is (b) or (B).", "B"),
+        ("The answer is (b) or a similar one.", "B"),
+        ("The answer is (b), (a) is too soft.", "B"),
+        ("The answer is (a).", "A"),
+        ("(a)", "A"),
         ("The answer is neither A nor D, it is B.", "B"),
         ("The answer isn't B.", "no answer"),
         ("La respuesta no es B.", "no answer"),
@@ -170,6 +181,10 @@ NUMBERS = {"A": "225", "B": "320", "C": "400", "D": "4"}
 )
 def test_what_breaks_off_in_a_computation_is_no_choice(response, label):
     assert chosen(response, NUMBERS) == label
+
+
+def test_letters_of_an_abbreviation_are_no_second_option():
+    assert chosen("The answer is (b), e.g. rust.", METALS | {"E": "tin"}) == "B"
 
 
 def test_normal_words():

@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,10 @@ class Counting:
                 os._exit(3)
             if response == "refuse":
                 raise InputError("query 3: no such thing")
-        return [Verdict(float(r == q.gold), r, "told") for r, q in zip(responses, queries, strict=True)]
+        return [
+            Verdict(float(r == q.gold), r, r if r.startswith("no verdict") else "told")
+            for r, q in zip(responses, queries, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,31 @@ def test_a_grader_that_hangs_or_dies_costs_one_answer(tmp_path):
     assert time.monotonic() - started < 40
     assert [verdict.quality for verdict in found] == [1, 0, 0, 1]
     assert [verdict.reason.partition(":")[0] for verdict in found] == ["told", "timeout", "crashed", "told"]
+
+
+@pytest.mark.parametrize("reason", ["no verdict: bwrap: Creating new namespace failed: x", "no verdict: setpriv: x"])
+def test_a_sandbox_that_did_not_start_is_asked_again(reason, tmp_path):
+    """A program that says nothing is judged once for all; a machine that could not run it is not."""
+    grader, cache = Counting(tmp_path / "log"), VerdictCache(None)
+    for _ in range(2):
+        grade_all(grader, [reason, "no verdict"], QUERIES[:2], cache, progress=False, workers=1)
+    assert grader.log.read_text().split("\n") == [reason, "no verdict", reason, ""]
+
+
+@dataclass(frozen=True)
+class Giving:
+    """A grader that gives what it holds, whatever it is asked."""
+
+    answer: Any
+
+    def __call__(self, responses, queries):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [[], [1.0], None, 1.0, [Verdict(1.0, "", "right")] * 2, Verdict(1.0, "", "right")])
+def test_a_grader_gives_one_verdict_for_each_response(answer):
+    with pytest.raises(InputError, match="query 0: the grader must give one Verdict for each response, but gave"):
+        grade_all(Giving(answer), ["0"], QUERIES[:1], progress=False)
 
 
 def test_what_a_grader_refuses_is_raised_here(tmp_path):

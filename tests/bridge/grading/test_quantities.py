@@ -57,6 +57,10 @@ WHOLE = [  # answer, its value, what a reading in part would give
     ("1¾", "1.75", ["1", "3", "4"]),
     ("30 m^2", "30", ["2"]),
     ("30 m²", "30", ["2"]),
+    ("5 MİL", "5000", ["5"]),  # letters that a pattern takes for i, s and k when it ignores case
+    ("5 mıllion", "5000000", ["5"]),
+    ("ſix thouſand", "6000", ["6", "1000"]),
+    ("5\u212a", "5000", ["5"]),
 ]
 
 

@@ -3,8 +3,11 @@
 import ast
 import warnings
 
+import pytest
+
 from hierrouter_jax.bridge.grading.source import (
     bound_names,
+    code_lines,
     defined_names,
     does_something,
     error_in,
@@ -68,6 +71,16 @@ def test_nobody_is_warned_of_a_response_s_escapes():
 def test_the_longest_python_by_hand():
     assert longest("x = 1\ny = 2\nThen it's done.") == ("x = 1\ny = 2", "Then it's done.")
     assert longest("Then it's done.") == ("", "Then it's done.")
+    assert longest("x = 1\r\ny = 2\rIt's done.\n") == ("x = 1\ny = 2", "It's done.")
+
+
+@pytest.mark.parametrize("sign", ["\f", "\v", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_what_python_reads_as_one_line_is_one(sign):
+    """`str.splitlines` parts a text at each of these signs, too."""
+    assert code_lines(f"x = '{sign}'\r\ny = 2\r\rz = 3\n") == [f"x = '{sign}'", "y = 2", "", "z = 3"]
+    source = f"x = '{sign}'\n\f\ndef f(y):\n    return y\n"
+    assert longest(f"{source}Then it's done.") == (source.rstrip("\n"), "Then it's done.")
+    assert without_demonstration(f"{source}print(f(1))\n", ["f"], []) == source
 
 
 def test_what_goes_on_by_hand():

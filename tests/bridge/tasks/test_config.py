@@ -61,7 +61,7 @@ def test_paths_of_a_task_file_are_those_beside_it(own_task):
     assert task.with_shots(3).shots.count == 3
     assert shared_task(str(path), Share(shots=2)).shots.count == 2
     assert shared_task(str(path), Share()).shots.count == 0
-    with pytest.raises(InputError, match="shots is -1, but must be at least 0"):
+    with pytest.raises(InputError, match="shots is -1, but must be a whole number of at least 0"):
         task.with_shots(-1)
 
 

@@ -11,7 +11,11 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
 
 CLASSES = """
+from dataclasses import dataclass
+from functools import partial
+
 from hierrouter_jax.bridge.grading import Verdict
+from hierrouter_jax.bridge.grading.verdict import one_by_one
 
 
 class Longer:
@@ -26,7 +30,23 @@ class Named(Longer):
     identity = "named 1"
 
 
+@dataclass(frozen=True)
+class Inner:
+    most: int = 9
+
+
+@dataclass(frozen=True)
+class Typed:
+    strict: bool = False
+    inner: Inner = Inner()
+
+    def __call__(self, responses, queries):
+        return [Verdict(float(len(response) <= self.inner.most), "", "counted") for response in responses]
+
+
 constant = 3
+by_score = one_by_one(lambda response, query: 1.0)
+part = partial(Longer.__call__, Longer())
 """
 QUERY = Query("q", "?", "own", "x", "test")
 
@@ -66,11 +86,29 @@ def test_identities_tell_graders_apart(grader):
     assert made[3].identity == "classes.py:Named  named 1"
 
 
+@pytest.mark.parametrize("name", ["own.py:grade", "classes.py:Longer", "classes.py:by_score", "classes.py:part"])
+def test_a_grader_whose_file_changed_is_another(name, grader, tmp_path):
+    """Also where its code is not in that file: in `one_by_one`, or in what `functools.partial` wraps."""
+    made = grader(name)
+    before = made.identity
+    assert made.identity == before
+    with (tmp_path / "own" / name.partition(":")[0]).open("a") as file:
+        file.write("# mended\n")
+    assert made.identity != before
+
+
+def test_settings_of_a_dataclass_are_read_as_a_configuration_is(grader):
+    made = grader("classes.py:Typed", "grader_settings: {inner: {most: 3}}\n")
+    assert [verdict.quality for verdict in made(["four", "six"], [QUERY] * 2)] == [0, 1]
+
+
 def test_what_is_no_grader_is_named(grader):
     for name, more, words in (
         ("classes.py:constant", "", "task own: grader .*classes.py:constant: is no grader"),
         ("classes.py:Longer", "grader_settings: {then: 9}\n", "cannot be made .*then"),
         ("classes.py:Shorter", "", "task own: grader .*has no 'Shorter'"),
+        ("classes.py:Typed", "grader_settings: {strict: 'no'}\n", "Typed: cannot be made .*grader_settings: strict is"),
+        ("classes.py:Typed", "grader_settings: {inner: {least: 1}}\n", "grader_settings: inner.least is not a field"),
     ):
         with pytest.raises(InputError, match=words):
             grader(name, more)

@@ -1,6 +1,7 @@
 """What rows become: golds as the graders read them, and one sentence where a row is no such row."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hierrouter_jax.bridge.grading.markup import last_box
 from hierrouter_jax.bridge.tasks.config import load_task
 from hierrouter_jax.bridge.tasks.items import (
     BUILT_IN,
+    Item,
     arc,
     choices,
     gsm8k,
@@ -104,6 +106,13 @@ def test_a_row_that_is_none_is_named():
         item_maker("gsm")
 
 
+@pytest.mark.parametrize("part", ["content", "gold", "stratum", "key"])
+def test_the_parts_of_an_item_are_texts(part):
+    item = replace(Item("How many?", "5", {}), **{part: 5})
+    with pytest.raises(InputError, match=f"task t, row 7: {part} of the Item is 5, but must be text"):
+        make_item(lambda row: item, {}, "task t, row 7")
+
+
 def test_options_move_around_the_end_and_the_right_one_with_them():
     item = choices("Which?", ["red", "green", "blue"], right=2, stratum="colours", key="7")
     moved = reordered(item, 1)
@@ -111,6 +120,16 @@ def test_options_move_around_the_end_and_the_right_one_with_them():
     assert json.loads(moved.gold) == {"answer": "A", "choices": {"A": "blue", "B": "red", "C": "green"}}
     assert (moved.content, moved.stratum, moved.key) == (item.content, "colours", "7")
     assert reordered(item, 0) == item
+
+
+def test_fields_of_ones_own_stay_where_options_move():
+    """Templates may name them in any order; an item need not have a question among them."""
+    fields = {"passage": "It is red.", "subject": "Art", "choices": {"A": "red", "B": "blue"}, "answer": "A"}
+    item = Item("Which?", json.dumps({"answer": "A", "choices": fields["choices"]}), fields, "colours", "7")
+    moved = reordered(item, 1)
+    assert moved.fields == fields | {"choices": {"A": "blue", "B": "red"}, "answer": "B"}
+    assert json.loads(moved.gold) == {"answer": "B", "choices": {"A": "blue", "B": "red"}}
+    assert (moved.content, moved.stratum, moved.key) == ("Which?", "colours", "7")
 
 
 @given(st.lists(st.text("xyz", min_size=1), min_size=2, max_size=6, unique=True), st.data())
@@ -131,6 +150,10 @@ def test_over_as_many_orders_as_options_the_right_one_stands_at_every_place(opti
         ("Both (A) and (B)", False), ("Neither (A) nor (B)", False), ("(A) or (C)", False), ("Neither of A, B", False),
         ("All of the Above", False), ("NONE OF THE ABOVE", False), ("A AND B", False), ("Both are a fruit", True),
         ("Neither a gas nor a solid", True), ("BOTH of them", True),
+        ("A, B, and C", False), ("(A), (B), and (C)", False), ("A & B", False), ("A/B", False), ("A, C", False),
+        ("A only", False), ("(A) only", False), ("Only (B)", False), ("Answer A is correct", False),
+        ("Option C", False), ("C, H, and O", False), ("the A/C current", False),  # taken for others: asked once
+        ("vitamin B", True), ("DNA only", True), ("only Argon", True), ("Choice of A", True), ("A, a vowel", True),
         ("A dog and a cat", True), ("Vitamin C", True), ("both of them", True), ("12 above-ground", False),
         ("I and II only", True), ("a and b are equal", True), ("C. elegans", True), ("42", True),
     ],

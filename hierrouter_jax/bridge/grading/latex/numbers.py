@@ -46,6 +46,11 @@ _SIGNS = {
     "\u202f": " ",
     "\u2009": " ",
     "\u200b": "",
+    # Patterns that ignore case take these for I, i, s and K, and `str.lower` leaves them other letters.
+    "İ": "I",
+    "ı": "i",
+    "ſ": "s",
+    "\u212a": "K",
 }
 _GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "theta", "lamda", "mu", "pi", "rho", "sigma", "phi", "omega"]
 _SIGNS |= {unicodedata.lookup(f"GREEK SMALL LETTER {name}"): rf"\{name.replace('lamda', 'lambda')} " for name in _GREEK}

@@ -17,6 +17,10 @@ from hierrouter_jax.bridge.grading.latex.clean import Measured, clean, measured,
         (r"x \leq 3", r"x \le 3"),
         ("$7$.", "7"),
         ("√2", r"\sqrt{2}"),
+        ("5 thouſand", r"5 \times 10^{3}"),
+        ("5 MİLLION", r"5 \times 10^{6}"),
+        ("5 mıllion", r"5 \times 10^{6}"),
+        ("5 \u212ag", "5 Kg"),
     ],
 )
 def test_an_answer_has_one_spelling(text, spelling):
