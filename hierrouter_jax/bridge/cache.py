@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Prompt
-from hierrouter_jax.sums import checked_rows, row_sum
+from hierrouter_jax.sums import checked_rows, row_sum, write_ahead
 
 SCHEMA_VERSION = 4
 _ROWS_AT_ONCE = 500
@@ -100,7 +100,7 @@ class CallCache:
             self._connection = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
             with self._transaction():
                 self._make_or_check()
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._connection)
             self._connection.execute("PRAGMA synchronous = FULL")
 
     def get_many(self, identity: str, prompts: Sequence[Prompt]) -> dict[Prompt, Generation]:

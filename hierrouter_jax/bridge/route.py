@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from hierrouter_jax.bridge.backends import Answers, Backend, Doubt, Failure, Generation, drive
+from hierrouter_jax.bridge.backends import Answers, Backend, Doubt, Failure, Generation, NoTokenizer, drive
 from hierrouter_jax.bridge.encoders import TASK, Encoder, same_spec
 from hierrouter_jax.bridge.fitting import fitted_prompts
 from hierrouter_jax.bridge.prompts import HopPrompt
@@ -33,7 +33,8 @@ def route(
 ) -> list[Transcript]:
     """Route queries live, all of them a stage at a time.
 
-    A call that gives no response ends its query's route, whose transcript says so; the others go on.
+    A call that gives no response ends its query's route, whose transcript says so; the others go on. So does a prompt
+    that does not fit the context window of the model that is to answer it.
 
     Under a budget no call is made whose largest charge, for the prompt's tokens and all the tokens that it may
     write, would take the route past it.
@@ -54,8 +55,8 @@ def route(
     Raises:
       InputError: before any call, if a query is empty, the policy takes no such number of hops, pool or encoder are
         not the policy's, the policy was not trained to be told what it is told, or is not told the task that it needs,
-        or the budget pays for no first call of some query; or if no call at all was answered, as a backend refuses
-        them or is away.
+        a model whose tokens must be counted has no tokenizer, or the budget pays for no first call of some query that
+        fits a model; or if no call at all was answered, as a backend refuses them or is away, or no prompt fits.
     """
     ids, initial = contexts_of(queries, task)
     texts = [context.query for context in initial]
@@ -63,11 +64,18 @@ def route(
     horizon = hops_at_most(bundle, max_hops)
     check_same(bundle, backends, encoder, budget is not None)
     check_task(bundle, ids, initial, task)
-    if budget is not None:
-        charges = largest_charges(backends, [fitted_prompts(prompt, initial, backend)[0] for backend in backends])
-        check_budget(budget, charges.min(axis=1), ids, bundle.money_unit)
+    for backend in backends:
+        fitted_prompts(prompt, [], backend)  # refuses one that is to fit prompts and cannot count tokens
     hops: list[list[Hop]] = [[] for _ in texts]
-    stopped, failed, away = np.zeros(len(texts), dtype=bool), [""] * len(texts), _Away()
+    stopped, failed, away, misfit = np.zeros(len(texts), dtype=bool), [""] * len(texts), _Away(), ""
+    if budget is not None:
+        fitted = [_fitted(prompt, initial, backend)[0] for backend in backends]
+        smallest = largest_charges(backends, fitted).min(axis=1)
+        fits = np.isfinite(smallest)
+        check_budget(budget, smallest[fits], [ids[row] for row in np.flatnonzero(fits)], bundle.money_unit)
+        for row, first in enumerate(fitted[0]):
+            if isinstance(first, Failure) and not fits[row]:
+                failed[row] = misfit = f"it fits no model; model {backends[0].name!r}: {first.reason}"
     cost = np.zeros(len(texts))
     with tqdm(total=len(texts) * horizon, desc="route", unit="hop", disable=not progress) as bar:
         for stage in range(horizon):
@@ -77,8 +85,7 @@ def route(
             contexts = [so_far(initial[row], hops[row]) for row in rows]
             charges = None
             if budget is not None:
-                fitted = [fitted_prompts(prompt, contexts, backend)[0] for backend in backends]
-                charges = largest_charges(backends, fitted)
+                charges = largest_charges(backends, [_fitted(prompt, contexts, backend)[0] for backend in backends])
             actions, probabilities = bundle.act(
                 encoder.encode(contexts), stage, cost[rows], cost_weight, budget, charges
             )
@@ -86,35 +93,55 @@ def route(
             bar.update(int((actions == len(backends)).sum()) * (horizon - stage))
             for model, backend in enumerate(backends):
                 chosen = np.flatnonzero(actions == model)
-                prompts, trimmed = fitted_prompts(prompt, [contexts[at] for at in chosen], backend)
+                fitted, trimmed = _fitted(prompt, [contexts[at] for at in chosen], backend)
+                prompts = [one for one in fitted if not isinstance(one, Failure)]
                 answers = away.answers(backend, prompts, batch_size, bar)
-                for at, prompt_, less in zip(chosen, prompts, trimmed, strict=True):
-                    row, answer = rows[at], answers[prompt_]
+                for at, one, less in zip(chosen, fitted, trimmed, strict=True):
+                    row, answer = rows[at], one if isinstance(one, Failure) else answers[one]
                     if isinstance(answer, Failure):
                         failed[row] = f"model {backend.name!r} gave no response: {answer.reason}"
+                        misfit = misfit or (failed[row] if answer is one else "")
                         bar.update(horizon - stage)
                         continue
                     hop = hop_of(backend, answer, probabilities[at], model, less)
                     hops[row].append(hop)
                     cost[row] += hop.cost
-    if away.reason and not any(hops):
-        raise InputError(away.reason)
+    if (refusal := away.reason or misfit) and not any(hops):
+        raise InputError(refusal)
     ends = zip(ids, texts, map(tuple, hops), stopped.tolist(), failed, strict=True)
     return [Transcript(name, text, its, ended, budget, why) for name, text, its, ended, why in ends]
 
 
-def largest_charges(backends: Sequence[Backend], prompts: Sequence[Sequence[Prompt]]) -> Float[np.ndarray, "B M"]:
+def _fitted(
+    layout: HopPrompt, contexts: Sequence[Context], backend: Backend
+) -> tuple[Sequence[Prompt | Failure], Sequence[int]]:
+    """As `fitted_prompts`; in place of a prompt that does not fit, why not, and the others all the same."""
+    try:
+        return fitted_prompts(layout, contexts, backend)
+    except NoTokenizer:
+        raise
+    except InputError as error:
+        if len(contexts) == 1:
+            return [Failure(str(error).removeprefix(f"model {backend.name!r}: "))], [0]
+        alone = [_fitted(layout, [context], backend) for context in contexts]
+        return [one for (one,), _ in alone], [less for _, (less,) in alone]
+
+
+def largest_charges(
+    backends: Sequence[Backend], prompts: Sequence[Sequence[Prompt | Failure]]
+) -> Float[np.ndarray, "B M"]:
     """The most that calling each model can cost, before any call, in the pool's money unit.
 
     Args:
       backends: backends of the pool.
-      prompts: B prompts of each model.
+      prompts: B prompts of each model; a failure in place of one that does not fit, whose charge is infinite.
     """
-    charges = [
-        [backend.price.cost(tokens, backend.max_new_tokens) for tokens in backend.count_tokens(its)]
-        for backend, its in zip(backends, prompts, strict=True)
-    ]
-    return np.array(charges).T
+    charges = np.full((len(backends), len(prompts[0])), np.inf)
+    for row, (backend, its) in enumerate(zip(backends, prompts, strict=True)):
+        fit = [at for at, one in enumerate(its) if not isinstance(one, Failure)]
+        tokens = backend.count_tokens([one for one in its if not isinstance(one, Failure)])
+        charges[row, fit] = [backend.price.cost(read, backend.max_new_tokens) for read in tokens]
+    return charges.T
 
 
 def contexts_of(queries: Sequence[Query] | Sequence[str], task: str) -> tuple[list[str], list[Context]]:

@@ -1,7 +1,10 @@
 """A GGUF file as a plain folder, which every server of transformers models can load; and texts counted in tokens."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -15,6 +18,8 @@ from hierrouter_jax.errors import InputError
 
 def write_plain_folder(source: Path, folder: Path, dtype: str = "bfloat16") -> int:
     """Write a GGUF file's weights, dequantised, with config, tokenizer and chat template; returns the parameters.
+
+    The config is the last file to appear, so that a folder that was left half-written can be written again.
 
     Args:
       source: the GGUF file.
@@ -34,9 +39,22 @@ def write_plain_folder(source: Path, folder: Path, dtype: str = "bfloat16") -> i
         tokenizer = from_pretrained(AutoTokenizer, source.parent, **where)
         model = from_pretrained(AutoModelForCausalLM, source.parent, **where, dtype=getattr(torch, dtype))
     clear_quantiser(model)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for unfinished in folder.glob(f"{_MAKING}*"):  # of a run that was killed; they may be large
+        shutil.rmtree(unfinished)
+    with TemporaryDirectory(dir=folder, prefix=_MAKING) as name:
+        making = Path(name)
+        model.save_pretrained(making)
+        tokenizer.save_pretrained(making)
+        files = [path for path in making.rglob("*") if path.is_file()]
+        for path in sorted(files, key=lambda path: path == making / "config.json"):
+            place = folder / path.relative_to(making)
+            place.parent.mkdir(exist_ok=True)
+            os.replace(path, place)
     return model.num_parameters()
+
+
+_MAKING = ".making-"
 
 
 def clear_quantiser(model: PreTrainedModel) -> None:

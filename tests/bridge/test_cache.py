@@ -1,12 +1,16 @@
 """What was put into the cache is there for the next process, for the same model only."""
 
+import functools
 import hashlib
 import sqlite3
+import threading
 
 import pytest
 
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.cache import CallCache, call_key
+from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
+from hierrouter_jax.bridge.grading.parallel import VerdictCache
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Turn
 
@@ -78,6 +82,26 @@ def test_other_files_are_refused_and_left_alone(tmp_path):
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
         assert before is None or path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [CallCache, EmbeddingCache, VerdictCache])
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path, monkeypatch, kind):
+    """It begins to write just before this one turns on the write-ahead log, and is done a fifth of a second later."""
+    path, connect, others = tmp_path / "new.sqlite", sqlite3.connect, []
+
+    class Late(sqlite3.Connection):
+        def execute(self, statement, *values):
+            if "journal_mode" in statement and not others:
+                others.append(connect(path, isolation_level=None, check_same_thread=False))
+                others[0].execute("BEGIN IMMEDIATE")
+                threading.Timer(0.2, others[0].execute, ["COMMIT"]).start()
+            return super().execute(statement, *values)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(connect, factory=Late))
+    cache = kind(path)
+    assert cache._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    cache.close()
+    others[0].close()
 
 
 def test_a_key_is_the_digest_of_model_and_prompt_with_their_border():

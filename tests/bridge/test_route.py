@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from hierrouter_jax.bridge.backends import Failure
+from hierrouter_jax.bridge.backends import Failure, NoTokenizer
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.grading import exact_match, one_by_one
@@ -141,6 +141,33 @@ def test_a_failure_in_mid_route_keeps_the_hops_before_it(bundle, queries, backen
     assert partly[2].hops == whole[2].hops
 
 
+def test_a_query_that_does_not_fit_fails_alone(bundle, queries, backends, encoder):
+    """It has 300 characters, and 200 of them fit beside a response; the other routes are those without it."""
+    for backend in backends:
+        backend.positions = backend.max_new_tokens + 200
+    arguments = bundle, backends, encoder, HopPrompt()
+    long = replace(queries[0], id="long", text="1" * 300)
+    partly = route([queries[0], long, *queries[1:]], *arguments, progress=False)
+    whole = route(queries, *arguments, progress=False)
+    assert [t.hops for t in partly if t.query_id != "long"] == [t.hops for t in whole]
+    assert (partly[1].hops, partly[1].stopped) == ((), False)
+    assert "gave no response: a prompt of 301 tokens without earlier responses" in partly[1].failed
+    asked = sum(len(backend.asked) for backend in backends)
+    with pytest.raises(InputError, match=r"^model '.*' gave no response: a prompt of 301 tokens"):
+        route([long], *arguments, progress=False)
+    assert sum(len(backend.asked) for backend in backends) == asked
+
+
+def test_a_model_that_cannot_count_what_is_to_fit_is_refused_before_any_call(bundle, queries, backends, encoder):
+    def count_tokens(prompts):
+        raise NoTokenizer("name a source")
+
+    backends[2].positions, backends[2].count_tokens = 200, count_tokens
+    with pytest.raises(NoTokenizer):
+        route(queries, bundle, backends, encoder, HopPrompt(), progress=False)
+    assert not any(backend.asked for backend in backends)
+
+
 def test_a_model_that_refuses_all_calls_fails_its_queries_alone(bundle, queries, backends, encoder):
     arguments = bundle, backends, encoder, HopPrompt()
     first = {transcript.hops[0].model for transcript in route(queries, *arguments, progress=False)}
@@ -182,3 +209,5 @@ def test_largest_charges_by_hand(backends):
     """A token is a character; 60 may be written. Prices in and out: 3 and 6, 2 and 4, 1 and 2."""
     charges = largest_charges(backends, [["four", "a"], ["", "ab"], ["abc", ""]])
     np.testing.assert_array_equal(charges, [[12 + 360, 240, 3 + 120], [3 + 360, 4 + 240, 120]])
+    charges = largest_charges(backends, [["four", "a"], [Failure("long"), "ab"], ["abc", Failure("long")]])
+    np.testing.assert_array_equal(charges, [[12 + 360, np.inf, 3 + 120], [3 + 360, 4 + 240, np.inf]])

@@ -111,6 +111,20 @@ def test_a_budget_that_pays_for_no_first_call_is_refused_before_any(bundle, quer
     assert route([], bundle, backends, encoder, HopPrompt(), progress=False, budget=0) == []
 
 
+def test_under_a_budget_a_model_whose_window_is_too_narrow_cannot_be_called(bundle, queries, backends, encoder):
+    """The dearest model takes no query at all, and nobody the longest of them."""
+    for backend, room in zip(backends, (5, 200, 200), strict=True):
+        backend.positions = backend.max_new_tokens + room
+    bundle, long = Spendthrift(**vars(bundle)), replace(queries[0], id="long", text="1" * 300)
+    live = route([*queries, long], bundle, backends, encoder, HopPrompt(), progress=False, budget=1e9)
+    assert {models(transcript, backends) for transcript in live[:-1]} == {(1,) * HORIZON}
+    assert [transcript.failed for transcript in live[:-1]] == [""] * len(queries)
+    assert (live[-1].hops, live[-1].stopped) == ((), False)
+    assert live[-1].failed.startswith("it fits no model; model 'reader': a prompt of 301 tokens without earlier")
+    with pytest.raises(InputError, match="it fits no model; model 'reader'"):
+        route([long], bundle, backends, encoder, HopPrompt(), progress=False, budget=1e9)
+
+
 def test_the_cost_weight_is_the_runs_own_unless_told(bundle, queries, backends, encoder):
     def routes(policy: PolicyBundle, **told: float) -> list[tuple[int, ...]]:
         live = route(queries, policy, backends, encoder, HopPrompt(), progress=False, **told)

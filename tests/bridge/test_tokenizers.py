@@ -1,11 +1,12 @@
 """A GGUF file becomes a folder that can be saved and loaded, and tokens of texts are counted."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from hierrouter_jax.bridge import tokenizers
 from hierrouter_jax.bridge.backends.transformers import TransformersBackend
@@ -52,6 +53,35 @@ def test_a_gguf_file_becomes_a_folder_with_the_same_weights(tmp_path, monkeypatc
     read = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf").state_dict()
     assert weights.keys() == read.keys()
     assert all(torch.equal(weights[name], read[name]) for name in read)
+
+
+def test_a_folder_that_was_left_half_written_is_written_again(tmp_path, monkeypatch):
+    """A kill comes after the weights, and another while the files are put in their place; the config is the last."""
+    source, folder = write_gguf(tmp_path / "model.gguf"), tmp_path / "plain"
+
+    def killed(*_, **settings):
+        raise KeyboardInterrupt
+
+    def killed_at_the_config(path, place):
+        (killed if Path(path).name == "config.json" else replace)(path, place)
+
+    replace = os.replace
+    for owner, name, stand_in in (
+        (PreTrainedTokenizerBase, "save_pretrained", killed),
+        (os, "replace", killed_at_the_config),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, stand_in)
+            with pytest.raises(KeyboardInterrupt):
+                tokenizers.write_plain_folder(source, folder)
+        assert not (folder / "config.json").exists()
+    (folder / ".making-before").mkdir()  # where the kill left no time to clear up
+    tokenizers.write_plain_folder(source, folder)
+    assert AutoModelForCausalLM.from_pretrained(folder).num_parameters() == num_parameters(tied=False)
+    assert AutoTokenizer.from_pretrained(folder)("ab ab")["input_ids"] == [256, 257]
+    assert not list(folder.glob(".*"))
+    with pytest.raises(InputError, match="holds a model already"):
+        tokenizers.write_plain_folder(source, folder)
 
 
 def test_tokens_are_counted_without_special_ones(model_folder):

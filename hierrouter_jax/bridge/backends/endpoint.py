@@ -23,9 +23,10 @@ from hierrouter_jax.bridge.backends.refusals import (
     no_client,
     refused,
     wants_other_limit,
+    without,
 )
 from hierrouter_jax.bridge.backends.reply import read_reply, whole_text
-from hierrouter_jax.bridge.backends.streaming import BROKEN_OFF, Assembly
+from hierrouter_jax.bridge.backends.streaming import BROKEN_OFF, Assembly, in_time
 from hierrouter_jax.bridge.pool import Endpoint
 from hierrouter_jax.bridge.servers import Server
 
@@ -166,16 +167,18 @@ class EndpointClient:
             if isinstance(opened, Failure):
                 yield self._without_key(opened)
                 return
+            chunks, until = opened
             assembly = Assembly(request, self._limit, self._endpoint.base_url)
             try:
-                async for chunk in opened:
+                while (chunk := await in_time(anext(chunks, _END), until)) is not _END:
                     if (piece := assembly.add(chunk)) is not None:
                         yield piece
-                answer = assembly.answer()
+                await chunks.close()  # only then it is known how long it took
+                answer = assembly.answer(chunks.response.elapsed.total_seconds())
             except BROKEN_OFF as error:
                 answer = Failure(f"{self._endpoint.base_url} broke off its response ({error})", "away")
             finally:
-                await opened.close()
+                await chunks.close()
         yield answer if isinstance(answer, Generation) else self._without_key(answer)
 
     def _without_key(self, failure: Failure) -> Failure:
@@ -186,7 +189,7 @@ class EndpointClient:
         """One call: requests, until one is answered or is not worth another."""
         retries, left_out, limit_name = Retries(self.retries, self._hurry), set(self._left_out), self._limit_name
         while True:
-            fields = _without(request, left_out | self._left_out, limit_name)
+            fields = without(request, left_out | self._left_out, limit_name)
             answer = await send(fields)
             if isinstance(answer, Failure):
                 return answer
@@ -212,33 +215,34 @@ class EndpointClient:
 
     async def _send(self, fields: dict[str, Any]) -> Answer | APIStatusError | Unanswered:
         """One request, and what came of it; a server that this run started is waited for."""
-        raw = await self._create_one(fields)
+        raw, _ = await self._create_one(fields)
         if not hasattr(raw, "http_response"):
             return raw
         reply = raw.http_response
         return read_reply(reply.content, fields, self._limit, reply.elapsed.total_seconds(), self._endpoint.base_url)
 
     async def _open(self, fields: dict[str, Any]) -> Any:
-        """One request whose response is a stream: the stream, or what came of it otherwise."""
-        raw = await self._create_one(fields)
-        return raw.parse() if hasattr(raw, "http_response") else raw
+        """One request whose response is a stream: the stream and when its time is up, or what came of it otherwise."""
+        raw, until = await self._create_one(fields)
+        return (raw.parse(), until) if hasattr(raw, "http_response") else raw
 
-    async def _create_one(self, fields: dict[str, Any]) -> Any:
+    async def _create_one(self, fields: dict[str, Any]) -> tuple[Any, float]:
+        """What came of one request, and when its time is up, by the clock of the event loop."""
         if trouble := self._server and await self._server.wait():
-            return Failure(trouble, "away")
+            return Failure(trouble, "away"), 0.0
         if self._limiter:
             await self._limiter.acquire()
+        until = asyncio.get_running_loop().time() + self._endpoint.timeout
         try:
-            async with asyncio.timeout(self._endpoint.timeout):
-                return await self._create(model=self._endpoint.model, **fields)
+            return await in_time(self._create(model=self._endpoint.model, **fields), until), until
         except (APIStatusError, APIConnectionError, TimeoutError) as error:
-            return error
+            return error, until
         except AttributeError as error:
             if error.name != "getpeername":  # of a connection that was reset as it was made, as anyio has it
                 raise
-            return ConnectionResetError(str(error))
+            return ConnectionResetError(str(error)), until
         except APIError as error:
-            return Failure(f"{self._endpoint.base_url} sent a reply that is no completion ({error})")
+            return Failure(f"{self._endpoint.base_url} sent a reply that is no completion ({error})"), until
 
     async def _lost(self, error: Exception, retries: Retries) -> Failure:
         """The failure of a call that nobody answered."""
@@ -266,15 +270,6 @@ class EndpointClient:
         """Keep out of every request what OPENAI_* variables hold that nobody named."""
         for name in ("OpenAI-Organization", "OpenAI-Project", *(() if self._key else ("Authorization",))):
             request.headers.pop(name, None)
-
-
-def _without(request: dict[str, Any], left_out: set[str], limit_name: str) -> dict[str, Any]:
-    """The fields of a request as the client takes them, without some and with its limit under another name."""
-    fields = {name: value for name, value in request.items() if name not in left_out}
-    extra = {name: value for name, value in fields.pop("extra_body", {}).items() if name not in left_out}
-    if limit_name != LIMIT_NAMES[0] and LIMIT_NAMES[0] in fields:
-        extra[limit_name] = fields.pop(LIMIT_NAMES[0])
-    return fields | ({"extra_body": extra} if extra else {})
 
 
 @cache

@@ -100,6 +100,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 LIMIT_NAMES = ("max_tokens", "max_completion_tokens")  # the second is what OpenAI's newer models call it
 
+
+def without(request: dict[str, Any], left_out: Collection[str], limit_name: str) -> dict[str, Any]:
+    """The fields of a request as the client takes them, without some and with its limit under another name."""
+    fields = {name: value for name, value in request.items() if name not in left_out}
+    extra = {name: value for name, value in fields.pop("extra_body", {}).items() if name not in left_out}
+    if limit_name != LIMIT_NAMES[0] and LIMIT_NAMES[0] in fields:
+        extra[limit_name] = fields.pop(LIMIT_NAMES[0])
+    return fields | ({"extra_body": extra} if extra else {})
+
+
 _TOO_LONG = re.compile(
     r"context.?(length|size|window|limit)|\btoo long|too many (input |prompt )?tokens|max_model_len"
     r"|maximum (model|prompt|input|sequence) length|reduce the length|longer than the (model|maximum)|request too large"

@@ -1,7 +1,8 @@
-"""A streamed response of an endpoint: its pieces as they come, and at the end the same answer as an unstreamed one."""
+"""A streamed response of an endpoint: its pieces as they come, and at the end its answer, without log-probabilities."""
 
+import asyncio
 import json
-import time
+from collections.abc import Awaitable
 from typing import Any
 
 from openai import APIError
@@ -23,7 +24,7 @@ class Assembly:
     """
 
     def __init__(self, request: dict[str, Any], limit: int, url: str) -> None:
-        self._request, self._limit, self._url, self._began = request, limit, url, time.perf_counter()
+        self._request, self._limit, self._url = request, limit, url
         self._texts: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._reason: str | None = None
@@ -52,15 +53,19 @@ class Assembly:
         self._texts.append(text)
         return Piece(text, tuple(calls)) if text or calls else None
 
-    def answer(self) -> Generation | Failure:
-        """The whole answer, read as if it had come in one piece."""
+    def answer(self, seconds: float) -> Generation | Failure:
+        """The whole answer, read as if it had come in one piece, but for log-probabilities, which are not kept.
+
+        Args:
+          seconds: time that the response took, from its request to its end.
+        """
         message: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts)}
         if self._calls:
             message["tool_calls"] = [self._calls[index] for index in sorted(self._calls)]
         content = {"message": message} if "messages" in self._request else {"text": message["content"]}
         usage = None if self._usage is None else self._usage.model_dump(exclude_none=True)
         body = json.dumps({"choices": [{"finish_reason": self._reason, **content}], "usage": usage}).encode()
-        return read_reply(body, self._request, self._limit, time.perf_counter() - self._began, self._url)
+        return read_reply(body, self._request, self._limit, seconds, self._url)
 
     def _add_call(self, part: dict[str, Any]) -> None:
         whole = self._calls.setdefault(part.get("index", len(self._calls)), {"type": "function", "function": {}})
@@ -69,3 +74,20 @@ class Assembly:
         function = whole["function"]
         for name, text in part.get("function", {}).items():
             function[name] = function.get(name, "") + text if name == "arguments" else text
+
+
+async def in_time(coming: Awaitable[Any], until: float) -> Any:
+    """The result of something that takes time.
+
+    Args:
+      coming: awaitable whose result it is.
+      until: end of its time, by the clock of the event loop.
+
+    Raises:
+      TimeoutError: if it has not come by then.
+    """
+    try:
+        async with asyncio.timeout_at(until):
+            return await coming
+    except TimeoutError:
+        raise TimeoutError("its time is up; see timeout") from None

@@ -142,7 +142,7 @@ def fingerprint(config: ModelConfig) -> str:
     return digest.hexdigest()
 
 
-def where(config: ModelConfig) -> dict[str, Any]:
+def _where(config: ModelConfig) -> dict[str, Any]:
     """What `from_pretrained` takes of a member's model: its source, and whether code in it is trusted."""
     source = resolve_source(config.source)
     if is_gguf(source):
@@ -160,7 +160,7 @@ def _load(config: ModelConfig, tokenizer: Any) -> Loaded:
                 placed = {"": 0}  # quantised weights can be put on a device only as they are read
         if placed is not None:
             options["device_map"] = placed
-        loaded: Any = from_pretrained(AutoModelForCausalLM, **where(config), **options, output_loading_info=True)
+        loaded: Any = from_pretrained(AutoModelForCausalLM, **_where(config), **options, output_loading_info=True)
         model, report = loaded
         if report["missing_keys"]:
             raise InputError(

@@ -28,7 +28,7 @@ class Budget:
 
     Attributes:
       max_cost: largest cost of all its calls, those of earlier runs with the same call cache included, in the pool's
-        money unit.
+        money unit; calls that failed in earlier runs no longer count.
       max_hours: longest time of this run's calls; time in which the collection is paused does not count.
 
     Raises:
@@ -69,7 +69,7 @@ class Meter:
     Attributes:
       calls, failed: number of calls of this run, and of those that gave no response.
       cost: what this run has cost, in the money unit.
-      earlier: cost of earlier runs, at today's prices.
+      earlier: cost of earlier runs, at today's prices; calls that failed in them no longer count.
       tokens_out: tokens that this run's calls wrote.
     """
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from hierrouter_jax.bridge.backends import Backend, Failure, Generation
+from hierrouter_jax.bridge.backends import Answers, Backend, Failure, Generation
 from hierrouter_jax.bridge.cache import call_key
 from hierrouter_jax.bridge.collect.budget import Meter, counts_tokens
 from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, write_json
-from hierrouter_jax.outcomes.table import OutcomeTable, Prompt
+from hierrouter_jax.outcomes.table import OutcomeTable
 
 
 @dataclass
@@ -46,7 +47,7 @@ class PassRecord:
     tallies: dict[str, Tally] = field(default_factory=dict)
     _counted: set[bytes] = field(default_factory=set)
 
-    def count(self, backend: Backend, answers: Mapping[Prompt, Generation | Failure]) -> None:
+    def count(self, backend: Backend, answers: Answers) -> None:
         """Add to the model's tally the calls that were not counted at an earlier stage, or for its like."""
         tally = self.tallies[backend.name]
         for prompt, answer in answers.items():
@@ -143,8 +144,6 @@ def _partial(table: OutcomeTable, coverage: Bool[np.ndarray, "Q N"]) -> dict[str
 TIMING = "timing.json"
 _SAVE_SECONDS = 10.0
 
-Answers = Mapping[Prompt, Generation | Failure]
-
 
 @dataclass
 class Block:
@@ -236,9 +235,10 @@ def read_timing(path: Path) -> tuple[Block, ...]:
     """The blocks of a timing file.
 
     Raises:
-      InputError: if it is missing, or something else.
+      InputError: if it is missing, or something else, naming the block and field.
     """
     try:
-        return tuple(Block(**block) for block in read_json(path)["blocks"])
+        blocks = list(read_json(path)["blocks"])
     except (TypeError, KeyError):
         raise InputError(f"{path}: is not a collection's timing; move it away, and one is made anew") from None
+    return tuple(from_dict(Block, block, f"{path}: blocks[{at}]") for at, block in enumerate(blocks))

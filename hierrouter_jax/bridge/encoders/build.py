@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from hierrouter_jax.bridge.encoders.cache import EmbeddingCache
 from hierrouter_jax.bridge.encoders.parts import Encoder
-from hierrouter_jax.errors import InputError, nearest
+from hierrouter_jax.errors import InputError, nearest, reason_of
 from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.table import Context
 from hierrouter_jax.plugins import IMPORT_PATH, is_import_path, load_object
@@ -28,16 +28,19 @@ class ImportedEncoder:
       InputError: if it cannot be imported or made, or lacks `size` or `encode`.
     """
 
-    def __init__(self, path: str, **settings: Any) -> None:
+    def __init__(self, path: str, /, **settings: Any) -> None:
         self.spec = {"kind": path, **settings}
         try:
             self._encoder = load_object(path)(**settings)
             self.size = int(self._encoder.size)
             self._encode = self._encoder.encode
-        except (AttributeError, TypeError, ValueError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # whatever the user's code raises while it is made
             raise InputError(
-                f"encoder {path!r} cannot be used ({error}); it must be a class with size and encode, by import path"
-            ) from None
+                f"encoder {path!r} cannot be used ({reason_of(error)}); it must be a class with size and encode, by "
+                "import path"
+            ) from error
 
     def encode(self, contexts: Sequence[Context]) -> Float[np.ndarray, "B E"]:
         embedding = np.asarray(self._encode(contexts), dtype=np.float32)

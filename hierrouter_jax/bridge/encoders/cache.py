@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.sums import checked_rows, row_sum
+from hierrouter_jax.sums import checked_rows, row_sum, write_ahead
 
 SCHEMA_VERSION = 2
 _ROWS_AT_ONCE = 500
@@ -57,11 +57,6 @@ class EmbeddingCache:
         with self._readable(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", rows)
 
-    @property
-    def num_texts(self) -> int:
-        with self._readable():
-            return self._connection.execute("SELECT count(*) FROM texts").fetchone()[0]
-
     def close(self) -> None:
         self._connection.close()
 
@@ -82,7 +77,7 @@ class EmbeddingCache:
             elif version != SCHEMA_VERSION or not ours:
                 raise InputError(f"{self._path}: not an embedding cache of this version; name another file")
         # Embeddings can be made again: a lost last batch is no loss, and a sync for each would be.
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(self._connection)
         self._connection.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager

@@ -199,7 +199,7 @@ def forecast_collection(
             load(calls, [caps for _ in shown], longest),
         )
         unsure = round(float(partly.sum()))
-        least = min(routes, _least_prompts(pool, shown))
+        least = min(routes, _least_prompts(pool, stage, shown))
         fewest = questions.distinct if stage == 0 else (questions.distinct - unsure) * least
         most = (questions.distinct - unsure) * routes + unsure * grown
         hops = (questions.total - partial) * nodes + partial * expanded
@@ -213,8 +213,14 @@ def forecast_collection(
     return Forecast(*collection, tuple(calls), assumptions, sizes, encoding, tuple(notes), trees, partial, measured)
 
 
-def _least_prompts(pool: PoolConfig, shown: range) -> int:
-    """Number of a question's prompts that differ although all responses are alike: the layout may say who gave them."""
+def _least_prompts(pool: PoolConfig, stage: int, shown: range) -> int:
+    """Number of a question's prompts that are new after `stage` hops although all responses are alike.
+
+    The layout may say who gave them. Where it shows the last one alone, without its number, the third hop's prompts
+    are those of the second.
+    """
+    if stage > 1 and pool.prompt.responses == "last" and "{number}" not in pool.prompt.response:
+        return 0
     return len(pool.models) ** len(shown) if "{model}" in pool.prompt.response else 1
 
 

@@ -125,16 +125,16 @@ def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[li
     are not the rows that are asked for.
     """
     splits = task.source.splits | share.splits
-    counts = Counter({splits[split]: count for split, count in share.counts.items() if count and split in splits})
+    sources = list(dict.fromkeys(splits[split] for split, count in share.counts.items() if count and split in splits))
     by_split: dict[str, tuple[SourceItem, ...]] = {}
     refusal: InputError | None = None
-    needed = [*counts, task.shots.split] if task.shots.count else [*counts]
+    needed = [*sources, task.shots.split] if task.shots.count else sources
     for split in dict.fromkeys(needed):
         try:
             by_split[split] = read_items(task, split, data)
         except InputError as error:
             refusal = error
-    items = [item for split in counts for item in by_split.get(split, ())]
+    items = [item for split in sources for item in by_split.get(split, ())]
     if not items:
         raise refusal or InputError(f"task {task.name}: its source has no split to read")
     where = f"task {task.name}"
@@ -144,7 +144,7 @@ def _prompts(task: TaskConfig, share: Share, data: Path | None) -> tuple[list[li
         for item in items
     ]
     orders = [share.orders if movable(item.item) else 1 for item in items]
-    drawn, missing = sum(share.counts.values()), [split for split in counts if split not in by_split]
+    drawn, missing = sum(share.counts.values()), [split for split in sources if split not in by_split]
     if not missing and len(items) >= drawn:
         return prompts, orders, ""
     why = f", as its split {' and '.join(missing)} cannot be read here" if missing else ""

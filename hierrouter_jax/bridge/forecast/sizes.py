@@ -34,7 +34,7 @@ def pool_size(config: ModelConfig, assumptions: Assumptions) -> StatedSize:
         return assumptions.sizes[config.size_from]
     known = None
     try:
-        if not isinstance(config.size_from, str):
+        if not isinstance(config.size_from, str) and config.source:
             known = _local(AutoConfig, config.source, config.trust_remote_code)
         counted = member_size(config, known, local_files_only=True)
         assert counted is not None  # one of both names a config

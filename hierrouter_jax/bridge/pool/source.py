@@ -116,8 +116,10 @@ def resolve_source(source: str) -> str:
     """Where transformers finds a source: the folder or GGUF file, or the hub id as it is.
 
     Raises:
-      InputError: if it can only be a folder or a file, and there is none.
+      InputError: if it is empty, or can only be a folder or a file, and there is none.
     """
+    if not source.strip():
+        raise InputError("source is empty, but must be a hub id, a folder or a GGUF file")
     if source.startswith(PACKAGE_PREFIX):
         shipped = Path(str(files("hierrouter_jax"))) / SPECIALISTS
         folder = shipped / source.removeprefix(PACKAGE_PREFIX)

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from hierrouter_jax.bridge.backends import Failure, Generation
 from hierrouter_jax.bridge.backends.interface import Piece
 from tests.bridge.backends.asking import backend, quick
-from tests.bridge.endpoints import Reply
+from tests.bridge.endpoints import Reply, chunks, completion
 
 __all__ = ["quick"]
 
@@ -23,7 +24,11 @@ def streamed(server, *bodies, chat: bool = True):
     """What a client sees of a stream of these bodies: the texts of its pieces, and the answer."""
     events = [f"data: {json.dumps(body)}\n\n".encode() for body in bodies]
     server.rule = lambda asked: Reply(events=[*events, b"data: [DONE]\n\n"])
-    asking = backend(server, chat=chat)
+    return asked_of(backend(server, chat=chat))
+
+
+def asked_of(asking):
+    """The texts of a stream's pieces, and the answer."""
 
     async def ask():
         return [one async for one in asking.client.stream(asking.request("q"))]
@@ -82,3 +87,23 @@ def test_what_is_no_chunk_is_a_failure_that_says_so(server, body):
     assert isinstance(answer, Failure)
     assert answer.reason.startswith(server.url)
     assert "\n" not in answer.reason
+
+
+def test_a_response_that_comes_too_slowly_is_broken_off(server):
+    """A word comes every tenth of a second, within the time for all of them; they take two seconds."""
+    server.rule = lambda asked: Reply(events=chunks(asked, "slow " * 20, seconds=0.1))
+    began = time.monotonic()
+    pieces, answer = asked_of(backend(server, {"timeout": 0.55, "retries": 0}))
+    assert 0.55 <= time.monotonic() - began < 1.5
+    assert 1 <= len(pieces) <= 6
+    assert answer == Failure(f"{server.url} broke off its response (its time is up; see timeout)", "away")
+
+
+def test_the_seconds_are_those_of_an_unstreamed_call(server):
+    """It takes 0.3 seconds until the server answers at all, and 0.1 for each of two words."""
+    server.rule = lambda asked: Reply(events=chunks(asked, "two words", seconds=0.1), seconds=0.3)
+    _, answer = asked_of(backend(server))
+    assert 0.5 <= answer.latency < 1.5
+    assert answer.logprob is None
+    server.rule = lambda asked: Reply(completion(asked, "two words"), seconds=0.5)
+    assert 0.5 <= backend(server).generate(["q"])[0].latency < 1.5

@@ -121,11 +121,11 @@ def test_the_reach_is_the_least_of_what_member_and_config_say():
 
 def test_a_source_is_described_to_transformers(tmp_path):
     folder = ModelConfig("m", str(tmp_path), 8, base_rate=1.0, trust_remote_code=True)
-    assert weights.description(folder) == weights.where(folder) == {"path": str(tmp_path), "trust": True}
+    assert weights.description(folder) == weights._where(folder) == {"path": str(tmp_path), "trust": True}
     hub = ModelConfig("m", "org/model", 8, base_rate=1.0, revision="c0ffee")
-    assert weights.where(hub) == {"path": "org/model", "trust": False, "revision": "c0ffee"}
+    assert weights._where(hub) == {"path": "org/model", "trust": False, "revision": "c0ffee"}
     (tmp_path / "model.gguf").write_bytes(b"")
-    gguf = weights.where(replace(hub, source=str(tmp_path / "model.gguf"), revision=None))
+    gguf = weights._where(replace(hub, source=str(tmp_path / "model.gguf"), revision=None))
     assert gguf == {"path": tmp_path, "gguf_file": "model.gguf"}
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hierrouter_jax.bridge.backends import NoTokenizer
+from hierrouter_jax.bridge.backends import Failure, NoTokenizer
 from hierrouter_jax.bridge.cache import CallCache
 from hierrouter_jax.bridge.collect import Budget, BudgetReached, CallsFailed, Meter
 from hierrouter_jax.bridge.collect.budget import charged_tokens, counts_tokens
@@ -94,6 +94,18 @@ def test_calls_that_are_given_up_are_no_longer_under_way(pair):
     assert (meter.under_way, meter.seconds, meter.total) == (0, 3.0, 0.0)
     meter.begin(pair[0], ["aaaaa"])
     meter.begin(pair[0], ["bbbbb"])
+
+
+def test_a_failed_call_is_charged_by_the_run_that_made_it_alone(pair):
+    """A prompt of 5 characters at price 1; the other call reads as many and writes 3 at price 2."""
+    cache = CallCache(None)
+    meter = Meter(pair, cache)
+    answers = {"aaaaa": Failure("slow"), "bbbbb": pair[0].answer("bbbbb")}
+    meter.begin(pair[0], list(answers))
+    meter.end(pair[0], answers)
+    cache.put_many(pair[0].identity, answers)
+    assert (meter.total, meter.earlier) == (5 + 11, 0)
+    assert Meter(pair, cache).earlier == 11
 
 
 def test_a_failed_call_without_a_tokenizer_is_charged_an_estimate(run_pair, pair):

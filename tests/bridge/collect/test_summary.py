@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hierrouter_jax.bridge.backends import Failure, Generation
-from hierrouter_jax.bridge.collect.summary import Timing, read_timing
+from hierrouter_jax.bridge.collect.summary import Block, Timing, read_timing
 from hierrouter_jax.errors import InputError
 from tests.bridge.conftest import Killed
 from tests.bridge.timed_runs import SECONDS, collected, pool
@@ -83,7 +83,30 @@ def test_long_blocks_are_kept_while_they_last(tmp_path, monkeypatch):
             assert block.seconds == seconds
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"blocks": [{"hop": 1}]}', '{"blocks": [{"hops": 1}]}', "1", "{"])
+BLOCK = {"hop": 1, "model": "a", "identity": "a", "calls": 2, "tokens_in": 3, "tokens_out": 4, "seconds": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"hop": "1"}, "hop is '1', but must be a whole number"),
+        ({"calls": 2.5}, "calls is 2.5, but must be a whole number"),
+        ({"seconds": "1"}, "seconds is '1', but must be a number"),
+        ({"second": 1}, "second is not a field; did you mean seconds"),
+    ],
+)
+def test_a_block_of_a_wrong_value_is_named(tmp_path, change, words):
+    path = tmp_path / "timing.json"
+    path.write_text(json.dumps({"blocks": [BLOCK]}))
+    assert read_timing(path) == (Block(**BLOCK),)
+    path.write_text(json.dumps({"blocks": [BLOCK, BLOCK | change]}))
+    with pytest.raises(InputError, match=rf"timing\.json: blocks\[1\]: {words}"):
+        read_timing(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"blocks": [{"hop": 1}]}', '{"blocks": [{"hops": 1}]}', "1", "{", '{"blocks": 1}']
+)
 def test_what_is_no_timing_is_refused(tmp_path, text):
     path = tmp_path / "timing.json"
     path.write_text(text)

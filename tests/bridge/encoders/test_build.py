@@ -1,5 +1,8 @@
 """Encoders are built from their spec, and embed a context by itself."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -20,6 +23,14 @@ class Lengths:
 
     def encode(self, contexts):
         return [[self.factor * len(c.query), len(c.responses)][: self.width] for c in contexts]
+
+
+class Reader(Lengths):
+    """One that reads a file, and whose first argument is called as one of ours."""
+
+    def __init__(self, path: str, key: str = "factor") -> None:
+        settings = json.loads(Path(path).read_text()) if path else {"factor": 1.0}
+        super().__init__(settings[key])
 
 
 @pytest.fixture
@@ -58,16 +69,26 @@ def test_own_encoder_gets_its_settings(specs):
         ({"kind": "transformers"}, "encoder of kind transformers: .*source"),
         ({"kind": "transformers", "source": "./nowhere"}, "./nowhere: no such folder"),
         ({"kind": "transformers", "source": "x", "truncation": "mid"}, "'mid', but must be left, right or middle"),
-        ({"kind": "no_such_module:Class"}, "'no_such_module:Class' cannot be used"),
-        ({"kind": "json:Nothing"}, "'json:Nothing' cannot be used"),
+        ({"kind": "no_such_module:Class"}, "no_such_module:Class: no_such_module cannot be imported"),
+        ({"kind": "json:Nothing"}, "json:Nothing: json has no 'Nothing'"),
         ({"kind": "json:JSONEncoder"}, "'json:JSONEncoder' cannot be used"),
         ({"kind": "no_such_file.py:Class"}, "no_such_file.py is no file"),
+        ({"kind": f"{__name__}:Reader"}, r"^encoder '.*:Reader' cannot be used \(.*'path'\); it must be a class with"),
+        ({"kind": f"{__name__}:Reader", "path": "none"}, r"cannot be used \(.* No such file .*\); it must be a class"),
+        ({"kind": f"{__name__}:Reader", "path": "", "key": "b"}, r"cannot be used \('b'\); it must be a class"),
     ],
 )
 def test_a_bad_spec_is_one_sentence(spec, words):
     with pytest.raises(InputError, match=words) as caught:
         build_encoder(spec)
     assert "\n" not in str(caught.value)
+
+
+def test_own_encoder_may_have_an_argument_called_path(tmp_path):
+    (tmp_path / "settings.json").write_text('{"factor": 0.5}')
+    encoder = build_encoder({"kind": f"{__name__}:Reader", "path": str(tmp_path / "settings.json")})
+    np.testing.assert_array_equal(encoder.encode(CONTEXTS[:1]), [[0.5, 0]])
+    assert encoder.spec["path"] == str(tmp_path / "settings.json")
 
 
 def test_own_encoder_of_another_size_is_refused():

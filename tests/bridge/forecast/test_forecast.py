@@ -5,14 +5,19 @@ from dataclasses import replace
 
 import pytest
 
+from hierrouter_jax.bridge.cache import CallCache
+from hierrouter_jax.bridge.collect import collect
 from hierrouter_jax.bridge.forecast import (
     forecast_collection,
     query_questions,
 )
+from hierrouter_jax.bridge.grading import exact_match, one_by_one
 from hierrouter_jax.bridge.pool import ModelConfig
 from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.cli.forecast import print_forecast
+from hierrouter_jax.hop_tree import HopTree
+from hierrouter_jax.outcomes.ngrams import NGramEncoder
 from hierrouter_jax.outcomes.table import Turn
 from tests.bridge.forecast.pools import POOL, QUERIES, TAKEN
 
@@ -52,8 +57,29 @@ def test_prompts_that_show_only_the_last_response_or_say_who_gave_it():
     questions = query_questions(QUERIES)
     last = forecast_collection(questions, replace(POOL, prompt=HopPrompt(responses="last")), 3, TAKEN)
     assert [c.expected.tokens_in / c.most for c in last.calls[2:]] == [15, 15, 15, 15]
+    assert [c.fewest for c in last.calls] == [2, 2, 2, 2, 0, 0]
     named = forecast_collection(questions, replace(POOL, prompt=HopPrompt(response="{model}: {response}")), 3, TAKEN)
     assert [c.fewest for c in named.calls] == [c.most for c in named.calls] == [2, 2, 4, 4, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "calls"),
+    [
+        (HopPrompt(), 12),
+        (HopPrompt(responses="none"), 4),
+        (HopPrompt(responses="last"), 8),
+        (HopPrompt(responses="last", response="{model}: {response}"), 12),
+        (HopPrompt(responses="last", response="{number}: {response}"), 12),
+        (HopPrompt(responses="last", response="{number} {model}: {response}"), 20),
+    ],
+)
+def test_the_fewest_calls_are_those_of_models_that_always_answer_alike(programmed, prompt, calls):
+    """Two texts and two models make four calls at the first hop, and as many at each later one, or twice as many."""
+    total = forecast_collection(query_questions(QUERIES), replace(POOL, prompt=prompt), 3, TAKEN).total()
+    backends = [programmed(name, lambda prompt: "alike") for name in ("small", "large")]
+    graded = one_by_one(exact_match), CallCache(None)
+    collect(QUERIES, backends, HopTree(2, 3), NGramEncoder(size=8), prompt, *graded, progress=False)
+    assert total["fewest"] == sum(len(batch) for backend in backends for batch in backend.asked) == calls
 
 
 def test_worked_examples_are_read_by_models_and_not_by_the_encoder():

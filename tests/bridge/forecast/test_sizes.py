@@ -14,7 +14,8 @@ from hierrouter_jax.bridge.forecast import (
     load_assumptions,
     query_questions,
 )
-from hierrouter_jax.bridge.pool import ModelConfig, PoolConfig
+from hierrouter_jax.bridge.forecast.sizes import pool_size, template_tokens, token_counter
+from hierrouter_jax.bridge.pool import Endpoint, ModelConfig, PoolConfig
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
 from tests.bridge.forecast.pools import POOL, QUERIES, TAKEN
@@ -111,3 +112,19 @@ def test_stated_sizes_follow_from_the_published_configurations():
             config.num_hidden_layers,
             config.hidden_size,
         )
+
+
+def test_what_lies_in_the_current_folder_is_no_endpoints_model(model_folder, monkeypatch):
+    """Its tokens are estimated and its size is asked for, although a model's files are here."""
+    monkeypatch.chdir(model_folder())
+    endpoint = Endpoint("http://localhost:1/v1", "m")
+    member = ModelConfig("far", max_new_tokens=9, kind="openai", endpoint=endpoint, base_rate=1.0)
+    count, exact = token_counter(member.source, TAKEN)
+    assert not exact
+    assert count(["abcd"]) == [4]
+    chat = replace(member, chat=True)
+    assert template_tokens(chat, replace(TAKEN, template_tokens=7)) == 7
+    with pytest.raises(InputError, match="model 'far': the configuration of its endpoint is not on this machine"):
+        pool_size(member, TAKEN)
+    with pytest.raises(InputError, match="model 'far': size_from changes its source's config, but it has no source"):
+        pool_size(replace(member, size_from={"tie_word_embeddings": True}), TAKEN)

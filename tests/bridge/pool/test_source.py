@@ -185,6 +185,9 @@ def test_sources(tmp_path):
         resolve_source(str(tmp_path / "none"))
     with pytest.raises(InputError, match="package:nobody: no such specialist"):
         resolve_source("package:nobody")
+    for empty in ("", " "):
+        with pytest.raises(InputError, match="source is empty, but must be a hub id, a folder or a GGUF file"):
+            resolve_source(empty)
 
 
 def test_a_hub_id_is_pinned_to_its_commit_and_a_folder_to_none(monkeypatch, tmp_path):
