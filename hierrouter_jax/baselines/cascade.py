@@ -59,15 +59,19 @@ def fit_chains(problem: Problem, chains: Sequence[Chain]) -> Policy:
 def _confidence(problem: Problem, node: int) -> Fitted:
     """Probability that the answer at a node is right, by the context there; no cost weight changes it."""
     inverse = problem.once("confidence", lambda: _regularisation(problem))
-    return problem.once(("confidence", node), lambda: _fit_confidence(problem, node, inverse))
+
+    def fit() -> Fitted:
+        fitted = _fit_confidence(problem, node, inverse)
+        held_out = fitted.held_out()  # at once, so that the features need not be kept
+        return Fitted(fitted.predict, lambda: held_out)
+
+    return problem.once(("confidence", node), fit)
 
 
 def _fit_confidence(problem: Problem, node: int, inverse: float) -> Fitted:
     train = problem.train
     right = (train.quality[:, [node]] >= RIGHT).astype(np.float64)
-    fitted = logistic(problem.features(train, node), right, train.available[:, [node]], inverse)
-    held_out = fitted.held_out()
-    return Fitted(fitted.predict, lambda: held_out)
+    return logistic(problem.features(train, node), right, train.available[:, [node]], inverse)
 
 
 def _regularisation(problem: Problem) -> float:

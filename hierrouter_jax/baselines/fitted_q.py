@@ -113,16 +113,22 @@ def fit_q(trees: LogTrees, regression: Regression, cost_weight: float) -> Fitted
 def doubly_robust_values(q: FittedQ, trees: LogTrees, episodes: Episodes) -> Float[np.ndarray, "C A"]:
     """Doubly robust pseudo-outcomes: the held-out prediction, and what was found beyond it over the propensity.
 
-    q(c, a) + mean over the decisions at c of 1[a_i = a] / b_i(a) (target(c, a) - q(c, a)) (Dudik et al. 2011).
-    Where predictions are wrong and propensities right, these are right on average; and the other way round.
+    q(c, a) + mean over the decisions at c of 1[a_i = a] j_i / (b_i(a) s) (target(c, a) - q(c, a)) (Dudik et al. 2011).
+    What a last decision came to is known where its episode was judged (j_i), which happens to a share s of them; both
+    are 1 of a decision that led on. Where predictions are wrong and propensities right, and whether an episode is
+    judged is chance, these are right on average; and the other way round. An action without a target keeps its
+    prediction.
 
     Args:
       q: values fitted on `trees`, which are those of the episodes.
     """
     rows, stages = np.nonzero(episodes.taken)
     context = trees.context_at()[trees.query[rows], trees.node[rows, stages]]
+    last = stages == episodes.taken.sum(axis=1)[rows] - 1
+    has_quality = np.isfinite(episodes.quality)
+    counts = np.where(last, has_quality[rows] / (has_quality.mean() or 1.0), 1.0)
     weight = np.zeros_like(q.held_out)
-    np.add.at(weight, (context, episodes.action[rows, stages]), 1 / episodes.propensity[rows, stages])
+    np.add.at(weight, (context, episodes.action[rows, stages]), counts / episodes.propensity[rows, stages])
     weight /= np.bincount(context, minlength=len(weight))[:, None]
     beyond = np.where(np.isfinite(q.target), q.target - q.held_out, 0.0)
     return np.nan_to_num(q.held_out + weight * beyond, nan=float(np.nanmin(q.target)))
@@ -134,7 +140,11 @@ def grouped(regressor: Callable[..., Fitted]) -> Regression:
 
 
 def _directions(x: Float[np.ndarray, "R X"], size: int) -> tuple[Float[np.ndarray, " X"], Float[np.ndarray, "X F"]]:
-    """Mean and leading principal directions, scaled so that the rows have unit mean square along them together."""
+    """Mean and leading principal directions, scaled so that the rows have unit mean square along them together.
+
+    There are always F = `size` of them, as a kernel tells the parts of a context apart by their columns; those that a
+    narrower embedding lacks are 0.
+    """
     from scipy.linalg import eigh
 
     mean = x.mean(axis=0, dtype=np.float64) if len(x) else np.zeros(x.shape[1])
@@ -143,4 +153,5 @@ def _directions(x: Float[np.ndarray, "R X"], size: int) -> tuple[Float[np.ndarra
     least = max(0, width - size)
     variance, vectors = eigh(centred.T @ centred / max(1, len(x)), subset_by_index=(least, width - 1))
     total = np.maximum(variance, 0.0).sum()
-    return mean, vectors[:, ::-1] / np.sqrt(total if total > 0 else 1.0)
+    scaled = vectors[:, ::-1] / np.sqrt(total if total > 0 else 1.0)
+    return mean, np.pad(scaled, ((0, 0), (0, size - scaled.shape[1])))
