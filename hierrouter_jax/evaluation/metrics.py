@@ -91,15 +91,16 @@ def cpt(
 ) -> float:
     """Call-performance threshold (RouteLLM): the least share of strong calls that recovers `percent` % of the gap.
 
-    Between operating points a coin decides, so that the share is linear in the gap that is recovered.
+    Between neighbouring points of the front a coin decides, so that the share is linear in the gap that is recovered.
+    A point that another is at least as good as in both counts for nothing.
     """
     if not 0 < percent <= 100:
         raise InputError(f"CPT is of a percentage above 0 and up to 100, not {percent:g}")
     target = weak + percent / 100 * (strong - weak)
     at = np.concatenate([[0.0], share, [1.0]])
     reached = np.concatenate([[weak], quality, [strong]])
-    order = np.lexsort((-reached, at))
-    at, reached = at[order], np.maximum.accumulate(reached[order])
+    front = pareto_front(at, reached)
+    at, reached = at[front], reached[front]
     point = int(np.argmax(reached >= target - 1e-12))
     if point == 0:
         return float(at[0])
@@ -129,8 +130,10 @@ def hypervolume(
     """Area that the points dominate up to the reference (`reference_cost`, quality 0), over `reference_cost`.
 
     In other words: the mean, over budgets drawn evenly from 0 to the reference, of the best point's quality within
-    the budget (0 where none is). Qualities are at least 0.
+    the budget (0 where none is). Qualities are at least 0. Of a reference of 0 the one budget is 0.
     """
+    if reference_cost == 0:
+        return np.where(cost > 0, 0.0, quality).max(axis=-1)
     order = np.argsort(cost, axis=-1)
     cost = np.minimum(np.take_along_axis(cost, order, axis=-1), reference_cost)
     best = np.maximum.accumulate(np.take_along_axis(quality, order, axis=-1), axis=-1)
@@ -160,7 +163,12 @@ def hull(
 def average_quality(
     cost: Float[np.ndarray, "*B W"], quality: Float[np.ndarray, "*B W"], low: float, high: float
 ) -> Float[np.ndarray, "*B"]:
-    """AIQ of RouterBench: area under the non-decreasing convex hull from cost `low` to `high`, over `high - low`."""
+    """AIQ of RouterBench: area under the non-decreasing convex hull from cost `low` to `high`, over `high - low`.
+
+    Of a range without width it is the hull's height there.
+    """
+    if low == high:
+        return hull(cost, quality, np.full_like(cost[..., :1], low))[..., 0]
     ends = [np.full_like(cost[..., :1], end) for end in (low, high)]
     knots = np.sort(np.concatenate([*ends, np.clip(cost, low, high)], axis=-1), axis=-1)
     return np.trapezoid(hull(cost, quality, knots), knots, axis=-1) / (high - low)  # the hull is straight between them

@@ -6,6 +6,7 @@
 Each gives one `LearnerHyper` whose every leaf is stacked over the points, which `sweep` and `jax.vmap` take as it is.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,8 @@ class Uniform:
     logarithmic: bool = False
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise InputError(f"a range needs finite bounds, not {self.low:g} and {self.high:g}")
         if not self.low <= self.high:
             raise InputError(f"the lower bound {self.low:g} is above the upper bound {self.high:g}")
         if self.logarithmic and self.low <= 0:

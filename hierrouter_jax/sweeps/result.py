@@ -33,12 +33,12 @@ class SweepResult:
       frame: a row a member: `member`, `group` (position of its shapes), `learner`, the fields in which shapes
         differ, `seed`, every number of the learner by its dotted name; `best_return`, `best_accuracy`, `best_cost` and
         `best_update`, the validation's, of the kept policy; `train_return`, the last updates' mean; `accuracy`,
-        `cost` and `return` of the kept policy on `split`, exact and greedy. Costs are in the table's money unit (over
-        the normaliser, where device tables were given), without the router's own; `return` is accuracy minus the cost
-        weight times the normalised cost.
+        `cost` and `return` of the kept policy on `split`, exact and greedy; `diverged`, whether no update had finite
+        parameters. Costs are in the table's money unit (over the normaliser, where device tables were given), without
+        the router's own; `return` is accuracy minus the cost weight times the normalised cost.
       plan: combination of shapes, numbers and seed that each member is.
       finished: scores, curves and parameters of the finished members.
-      split: split of the table that the last three columns are of.
+      split: split of the table that `accuracy`, `cost` and `return` are of.
       layout: layout that the members ran under; None where none had to be trained.
       features: what was fitted on the training split; None where device tables were given.
       table: the outcome table, where it is at hand.
@@ -116,7 +116,8 @@ class SweepResult:
         )
         hyper = jax.tree.map(float, self.plan.hyper(member))
         static = self.plan.statics[self.plan.group(member)]
-        return TrainedRouter(learner_name(static), static, hyper, state, self.features)
+        seeds = (int(self.plan.seed(member)),)
+        return TrainedRouter(learner_name(static), static, hyper, state, self.features, seeds)
 
     def bundle(self, member: int) -> PolicyBundle:
         """A member's policy, ready to leave the learning wing.
@@ -128,8 +129,7 @@ class SweepResult:
         if self.table is None:
             raise InputError("a policy is exported with its outcome table's pool; load the sweep with that table")
         bundle = router.bundle(self.table, 0)
-        own = {"seed": int(self.plan.seed(member)), "member": member}
-        return replace(bundle, provenance=bundle.provenance | own)
+        return replace(bundle, provenance=bundle.provenance | {"member": member})
 
     def _check(self, member: int) -> None:
         if member not in self.finished:

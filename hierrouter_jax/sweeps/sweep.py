@@ -79,11 +79,12 @@ class Source:
     def identity(self) -> dict[str, Any]:
         """What tells this data from other data, as JSON holds it."""
         if self.device is not None:
-            trees = [(part.tree.num_models, part.tree.horizon) for part in self.device]
+            trees = [(part.tree.num_models, part.tree.horizon, *part.tie_order) for part in self.device]
             return {"table": {"fingerprint": None, "sha256": _digest(trees, self.device)}, "split": self.split}
         features = self.features
         if isinstance(features, FittedFeatures):
-            features = {"sha256": _digest(features.cost_normaliser, asdict(features.reduction))}
+            ties = {"tie_order": list(features.tie_order)} if features.tie_order else {}
+            features = {"sha256": _digest(features.cost_normaliser, asdict(features.reduction))} | ties
         return {"table": table_identity(self._outcomes), "features": features, "split": self.split}
 
     def check(self, plan: Plan) -> None:
@@ -199,7 +200,7 @@ def _sweep(
         if remaining:
             splits = source.splits(fitted)
             layout = layout or (kept_layout(folder) if folder else None)
-            with _laid(layout, splits, plan, len(remaining), chunk, bool(progress)) as (layout, workers):
+            with _layout(layout, splits, plan, len(remaining), chunk, bool(progress)) as (layout, workers):
                 if folder:
                     keep_layout(folder, layout)
                 parts = chunks(plan, remaining, lambda members: chunk or chunk_size(layout, members))
@@ -228,7 +229,7 @@ def _plan(
 
 
 @contextmanager
-def _laid(
+def _layout(
     layout: SweepLayout | None, splits: Splits, plan: Plan, members: int, chunk: int | None, say: bool
 ) -> Iterator[tuple[SweepLayout, Workers | None]]:
     """The layout, and workers where they are it."""

@@ -17,7 +17,7 @@ from hierrouter_jax.agents.types import LearnerState
 from hierrouter_jax.claims import claim, refuse_other_table
 from hierrouter_jax.config import from_dict, load_yaml
 from hierrouter_jax.envs.types import device_table, single_precision
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.files import file_name, read_json, write_json
 from hierrouter_jax.interrupts import interrupts_put_off
 from hierrouter_jax.outcomes.table import OutcomeTable
@@ -147,9 +147,12 @@ def load_routers(
 
     Raises:
       InputError: if the folder holds no finished training, one on another table, did not keep the step, or a learner
-        that is asked for, or every one, diverged.
+        that is asked for is none of the run's or diverged, or every one diverged.
     """
     config = read_train_config(run)
+    for name in learners:
+        if name not in config.learners:
+            raise InputError(f"{run}: learner {name!r} is none of the run's; {nearest(name, config.learners)}")
     if (run / FOLDER / FEATURES).is_file():
         refuse_other_table(run, read_json(run / FOLDER / IDENTITY)["table"], table)
     features = _features(run / FOLDER / FEATURES, table)
@@ -164,7 +167,7 @@ def load_routers(
             progress = _progress(template, steps.load(update), path / str(update))
         state = progress.state if step is None else _as_it_was(progress)
         settings = config.of(name)
-        routers[name] = TrainedRouter(name, settings.static, settings.hyper, state, features)
+        routers[name] = TrainedRouter(name, settings.static, settings.hyper, state, features, settings.seeds)
     lost = [name for name, router in routers.items() if router.diverged.all()]
     if lost and (learners or len(lost) == len(routers)):
         raise InputError(f"{run}: {', '.join(lost)}: {DIVERGED}")

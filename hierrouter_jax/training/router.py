@@ -24,7 +24,8 @@ from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
 
-Told = tuple[float | None, float | None]  # a cost weight and a budget in money; None is the run's own, and no limit
+# A cost weight and a budget in money; None is the run's own, and no limit.
+ConditionValues = tuple[float | None, float | None]
 
 
 class Diverged(Unfinished):
@@ -49,6 +50,7 @@ class TrainedRouter:
       hyper: numbers of the learner; a cost-conditioned router serves the reward's cost weight unless told another.
       state: learner states, stacked over seeds [S, ...].
       features: what was fitted on the training split.
+      seeds: the seeds of its runs, in the order of the states; from 0 on unless given.
     """
 
     name: str
@@ -56,6 +58,7 @@ class TrainedRouter:
     hyper: LearnerHyper
     state: LearnerState
     features: FittedFeatures
+    seeds: tuple[int, ...] = ()
 
     @property
     def chosen_seed(self) -> int:
@@ -101,14 +104,14 @@ class TrainedRouter:
         return next(self.end_probabilities(table, seed, [(cost_weight, budget)]))
 
     def end_probabilities(
-        self, table: OutcomeTable, seed: int, several: Iterable[Told]
+        self, table: OutcomeTable, seed: int, several: Iterable[ConditionValues]
     ) -> Iterator[Float[np.ndarray, "Q N"]]:
         """Where the greedy policy of one seed ends under each of several conditions; as `end_probability`."""
         check_charges(table, self.static)
         device = self.features.on_device(table)
         params = self.params(seed)
         for cost_weight, budget in several:
-            self._check_told(table, cost_weight, budget)
+            self._check_conditions(table, cost_weight, budget)
             conditions = self.conditions(table.num_queries, cost_weight, budget)
             policy = run_policy(self.static, params, device, conditions, self.hyper.ranges)
             yield np.asarray(policy.greedy_ends())
@@ -122,7 +125,7 @@ class TrainedRouter:
             budget=jnp.full(queries, limit, jnp.float32) if self.static.budgeted else None,
         )
 
-    def _check_told(self, table: OutcomeTable, cost_weight: float | None, budget: float | None) -> None:
+    def _check_conditions(self, table: OutcomeTable, cost_weight: float | None, budget: float | None) -> None:
         for what, value, trained in (
             ("cost weight", cost_weight, self.static.cost_conditioned),
             ("budget", budget, self.static.budgeted),
@@ -140,7 +143,11 @@ class TrainedRouter:
 
     @single_precision
     def bundle(self, table: OutcomeTable, seed: int | None = None) -> PolicyBundle:
-        """The policy of one seed (the chosen one by default), ready to leave the learning wing.
+        """The policy of one seed, ready to leave the learning wing; its provenance says which seed that is.
+
+        Args:
+          table: the outcome table.
+          seed: index of the seed among the router's; by default the chosen one's.
 
         Raises:
           InputError: if its network is the user's own, or the seed diverged.
@@ -164,7 +171,12 @@ class TrainedRouter:
             reduction=self.features.reduction,
             weights=weights,
             table_fingerprint=table.fingerprint,
-            provenance={"learner": self.name, "seed": seed, "hierrouter_jax": __version__, "jax": jax.__version__},
+            provenance={
+                "learner": self.name,
+                "seed": self.seeds[seed] if self.seeds else seed,
+                "hierrouter_jax": __version__,
+                "jax": jax.__version__,
+            },
             conditions={
                 name: [float(bounds.low), float(bounds.high)]
                 for name, bounds in ((name, getattr(self.hyper.ranges, name)) for name in self.static.conditions)

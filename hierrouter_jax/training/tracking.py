@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -126,11 +126,13 @@ class Tracking:
                 raise InputError(f"track: {name!r} is unknown; {nearest(name, TRACKERS)}")
             _package(name, _PACKAGES[name])
         self._names, self._folder, self._config = chosen, folder, config
-        self._open: dict[str, dict[int, Tracker]] = {}  # by name of the tracker and seed
+        self._open: dict[str, dict[int, Tracker]] = {}  # by name of the tracker and position of the seed
         self._begun = False
 
-    def begin(self, learner: str, seeds: int) -> None:
+    def begin(self, learner: str, seeds: Sequence[int]) -> None:
         """Begin the tracked runs of a learner's seeds, and end those of the learner before.
+
+        A tracked run is named by the seed's position, as in `metrics.parquet`; its configuration has the seed itself.
 
         Raises:
           InputError: if a tracker cannot start, and none has before.
@@ -138,11 +140,11 @@ class Tracking:
         self.finish()
         for name in list(self._names):
             try:
-                for seed in range(seeds):
-                    described = {"learner": learner, "seed": seed, **self._config}
+                for position, seed in enumerate(seeds):
+                    described = {**self._config, "learner": learner, "seed": seed}
                     tracker = TRACKERS[name]()
-                    tracker.start(self._folder, f"{file_name(learner)}-seed-{seed}", described)
-                    self._open.setdefault(name, {})[seed] = tracker
+                    tracker.start(self._folder, f"{file_name(learner)}-seed-{position}", described)
+                    self._open.setdefault(name, {})[position] = tracker
             except InputError:
                 raise
             except Exception as error:  # of somebody else's client, server or network

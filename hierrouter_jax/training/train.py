@@ -90,9 +90,9 @@ def train_routers(
         settings = config.of(name)
         check_trainable(table, settings.static, settings.hyper.ranges)
         if tracking:
-            tracking.begin(name, config.num_seeds)
+            tracking.begin(name, settings.seeds)
         done = _train_seeds(settings, train, validation, config.checkpoint_every, progress, keeper, tracking)
-        routers[name] = TrainedRouter(name, settings.static, settings.hyper, done.state, features)
+        routers[name] = TrainedRouter(name, settings.static, settings.hyper, done.state, features, settings.seeds)
         metrics += _rows(name, done.metrics, settings.static.transitions(table.tree))
     return routers, pd.concat(metrics, ignore_index=True)
 

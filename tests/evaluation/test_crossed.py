@@ -137,6 +137,15 @@ def test_what_is_not_tested_does_not_matter():
     assert incomplete_mean(values, tested, cluster) == incomplete_mean(other, tested, cluster)
 
 
+def test_a_cluster_of_which_each_split_tests_one_query_is_one_query():
+    rng = np.random.default_rng(4)
+    values, second = rng.random((4, 30)), rng.random((4, 30)) < 0.5
+    tested = np.stack([~second, second], axis=2).reshape(4, 60)
+    ours = incomplete_mean(np.repeat(values, 2, axis=1), tested, np.repeat(np.arange(30), 2))
+    one = incomplete_mean(values, np.ones((4, 30), bool), np.arange(30))
+    np.testing.assert_allclose([ours.value, ours.p_value], [one.value, one.p_value])
+
+
 def test_the_mean_square_of_queries_that_few_splits_share_is_right():
     """Queries differ, splits do not: the variance of the mean is about that of 300 queries, not of 150 in each of 8."""
     rng = np.random.default_rng(6)

@@ -1,12 +1,16 @@
 """Intervals whose answer is known; aggregates over runs: rliable's own numbers, and rliable itself beside them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 from hierrouter_jax.evaluation.intervals import (
+    RESAMPLES,
     interquartile_mean,
     interquartile_mean_estimate,
     interquartile_mean_interval,
@@ -16,6 +20,7 @@ from hierrouter_jax.evaluation.intervals import (
     proportion_interval,
     seed_interval,
 )
+from hierrouter_jax.outcomes.replicates import mean_by_question
 
 # The scores of rliable's tests/rliable/metrics_test.py, and the numbers it says they have.
 X = np.array([[1, 2], [2, 2], [1, 1], [2, 1]])
@@ -110,9 +115,35 @@ def test_a_bootstrap_interval_is_near_the_normal_one():
     assert (low, high) == pytest.approx((0.6 - half, 0.6 + half), abs=0.006)
 
 
+@pytest.mark.parametrize("count", [7, 1500])
+def test_a_bootstrap_interval_is_scipys_whatever_is_held_at_once(count):
+    """Above 1,414 values not all of the jackknife is held at once."""
+    values = np.random.default_rng(count).random(count)
+    whole = stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, rng=np.random.default_rng(0))
+    assert mean_interval(values) == tuple(whole.confidence_interval)
+
+
+def test_a_bootstrap_interval_needs_no_square_of_its_values():
+    """Every pair of 20,000 numbers would take 3.2 GB."""
+    tracemalloc.start()
+    mean_interval(np.random.default_rng(0).random(20_000))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2e8
+
+
 def test_constant_values_have_an_interval_without_width():
     assert mean_interval(np.ones(5)) == (1.0, 1.0)
+    assert mean_interval(np.zeros(5)) == (0.0, 0.0)
     assert interquartile_mean_interval(np.full(4, 0.5)) == (0.5, 0.5, 0.5)
+
+
+def test_values_that_differ_by_rounding_have_an_interval():
+    """.7 averaged over groups of unequal size is .7 but for its last digit."""
+    sizes = np.arange(300) % 7 + 1
+    values = mean_by_question(np.full(sizes.sum(), 0.7), np.repeat(np.arange(300), sizes))
+    assert 0 < np.ptp(values) < 1e-15
+    assert mean_interval(values) == pytest.approx((0.7, 0.7), abs=1e-15)
 
 
 def test_the_interquartile_mean_drops_a_quarter_at_each_end():

@@ -59,6 +59,13 @@ def test_apgr_and_cpt_by_hand():
     assert cpt(*curve, 0.4, 0.8, 80) == pytest.approx(0.32)
 
 
+def test_a_setting_that_another_beats_does_not_count_in_cpt():
+    """From (.2, .5) to (.6, .8) half the way has .65, at .4; (.4, .3) costs more than the first and is worse."""
+    share, quality = np.array([0.2, 0.4, 0.6]), np.array([0.5, 0.3, 0.8])
+    assert cpt(share, quality, 0.0, 1.0, 65) == pytest.approx(0.4)
+    assert cpt(share[[0, 2]], quality[[0, 2]], 0.0, 1.0, 65) == pytest.approx(0.4)
+
+
 def test_a_coin_recovers_half_the_gap_on_average():
     """Linear from (0, weak) to (1, strong): an area of 1/2, with points on the way or without; x % for x % of calls."""
     nothing = np.empty(0)
@@ -98,6 +105,23 @@ def test_a_hypervolume_by_hand():
     assert hypervolume(np.array([6.0]), np.array([1.0]), REFERENCE) == 0
 
 
+def test_where_nothing_costs_anything_the_best_point_counts():
+    """Of free points the area up to r > 0 is .8 r, and the hull is .8 throughout; so it is at r = 0."""
+    cost, quality = np.zeros((2, 3)), np.array([[0.5, 0.8, 0.2], [0.1, 0.0, 0.3]])
+    for reference in (1.0, 1e-9, 0.0):
+        assert hypervolume(cost, quality, reference) == pytest.approx([0.8, 0.3])
+        assert average_quality(cost, quality, 0.0, reference) == pytest.approx([0.8, 0.3])
+    assert hypervolume(np.array([0.0, 1.0]), np.array([0.4, 0.9]), 0.0) == 0.4  # what costs is beyond the reference
+
+
+def test_where_everything_costs_the_same_the_hulls_height_counts():
+    """At cost 2 the better of .5 and .8; just above it the trapezoid has that height, too."""
+    cost, quality = np.array([2.0, 2.0]), np.array([0.5, 0.8])
+    assert average_quality(cost, quality, 2.0, 2.0) == pytest.approx(0.8)
+    assert average_quality(cost, quality, 2.0, 2.0 + 1e-6) == pytest.approx(0.8)
+    assert average_quality(COST, QUALITY, 3.0, 3.0) == pytest.approx(0.7)  # halfway from (2, .6) to (4, .8)
+
+
 def test_a_hull_by_hand():
     """From (0, 0) straight to (2, .6): (1, .2) lies below. Then to (4, .8), and flat."""
     at = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 9.0])
@@ -133,6 +157,13 @@ def test_another_point_never_makes_a_front_smaller(front, point):
     assert average_quality(*more, 0.1, 0.9) >= average_quality(*front, 0.1, 0.9) - 1e-12
     if any((front[0] <= point[0]) & (front[1] >= point[1])):  # a dominated one changes nothing
         assert hypervolume(*more, 1.0) == pytest.approx(hypervolume(*front, 1.0))
+
+
+@given(points(), points(1))
+def test_a_setting_that_another_beats_changes_no_cpt(front, point):
+    more = np.concatenate([front, point], axis=1)
+    if any((front[0] <= point[0]) & (front[1] >= point[1])):
+        assert cpt(*more, 0.0, 1.0, 65) == pytest.approx(cpt(*front, 0.0, 1.0, 65))
 
 
 @given(points())

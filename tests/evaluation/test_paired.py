@@ -26,6 +26,8 @@ from hierrouter_jax.evaluation.paired import (
         (-0.02, 0.03, 0.3, "undecided"),
         (-0.02, 0.03, 0.01, "undecided"),  # an interval with 0 in it
         (0.0, 0.0, 1.0, "tied"),
+        (0.01, 0.05, 0.05, "tied"),  # .05 itself is not below .05
+        (-0.01, 0.03, 0.3, "undecided"),  # and a point worse is not above a point worse
     ],
 )
 def test_verdicts_follow_the_rules_of_evaluation(low, high, p, said):

@@ -28,17 +28,15 @@ def test_gains_by_hand():
         gain_contributions(np.ones(1), np.array([-0.1]), 10.0)
 
 
-def test_wealth_by_hand():
-    """Values 1 and -1 in [-1, 1], betting against 0 at level e^-.5: stakes are sqrt(1 / (2 variance)), .75 at most.
+@pytest.mark.parametrize(("power", "first", "second"), [(0.25, 0.5, 0.4**0.5), (0.5, 0.5**0.5, 0.75)])
+def test_wealth_by_hand(power, first, second):
+    """Values 1 and -1 in [-1, 1], betting against 0 at level e^-power: stakes are sqrt(power / variance), .75 at most.
 
-    The variance is 1 before the first value, and (1 + (1 - .5)^2) / 2 before the second: both stakes are cut at .75
-    only where they exceed it, sqrt(.5) = .707 and sqrt(1 / 1.25) = .894.
+    The variance is 1 before the first value, and (1 + (1 - .5)^2) / 2 = .625 before the second. At power .5 the second
+    stake would be sqrt(.8) = .894.
     """
-    level = float(np.exp(-1))
-    capital = wealth(np.array([1.0, -1.0]), 0.0, -1.0, 1.0, level)
-    first = 1 + min(0.75, np.sqrt(2 / (2 * 1.0)))
-    second = 1 - min(0.75, np.sqrt(2 / (2 * 0.625)))
-    np.testing.assert_allclose(capital, [first, first * second])
+    capital = wealth(np.array([1.0, -1.0]), 0.0, -1.0, 1.0, float(np.exp(-power)))
+    np.testing.assert_allclose(capital, [1 + first, (1 + first) * (1 - second)])
 
 
 def test_the_bound_is_the_mean_at_which_the_capital_reaches_what_the_level_allows():

@@ -67,6 +67,9 @@ def test_ranges_and_values_that_are_none_are_refused():
         log(0, 1)
     with pytest.raises(InputError, match="above the upper"):
         uniform(2, 1)
+    for range_of, low, high in ((uniform, 0, np.inf), (uniform, -np.inf, 0), (log, 1, np.nan), (uniform, np.nan, 1)):
+        with pytest.raises(InputError, match=f"a range needs finite bounds, not {low:g} and {high:g}"):
+            range_of(low, high)
     with pytest.raises(InputError, match="gamma must have one or more values"):
         grid({"gamma": []})
     with pytest.raises(InputError, match="count is 0"):

@@ -11,7 +11,8 @@ import pytest
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.sweeps.sweep import train_many
+from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.sweeps.sweep import Source, train_many
 from hierrouter_jax.training.features import fit_features
 from hierrouter_jax.training.settings import TrainConfig
 from hierrouter_jax.training.train import train_routers
@@ -72,6 +73,16 @@ def test_groups_are_each_compiled_for_their_shapes_and_device_tables_serve_too(r
     assert dear.cost[dear.group == 1].max() < dear.cost[dear.group == 0].min()  # who may stop makes fewer calls
     with pytest.raises(InputError, match="device tables"):
         both.router(0)
+
+
+def test_another_order_of_ties_is_other_data(result):
+    """It decides where a greedy policy ends on equal logits. Features without one are described as ever."""
+    features = result.features
+    other = replace(features, tie_order=features.tie_order[::-1])
+    tables, others = (tuple(its.on_device(TABLE.split(name)) for name in SPLITS) for its in (features, other))
+    assert Source.of(tables, 6, "test").identity != Source.of(others, 6, "test").identity
+    assert Source.of(TABLE, features, "test").identity != Source.of(TABLE, other, "test").identity
+    assert set(Source.of(TABLE, replace(features, tie_order=()), "test").identity["features"]) == {"sha256"}
 
 
 def test_wrong_arguments_are_named():

@@ -77,6 +77,9 @@ def test_a_bundle_holds_the_chosen_seeds_policy(router):
     np.testing.assert_array_equal(bundle.weights["logits/kernel"], router.params(2)["params"]["logits"]["kernel"])
     with pytest.raises(InputError, match=r"exact\+stop, seed 1: training diverged"):
         router.bundle(TABLE, 1)
+    later = replace(router, seeds=(20, 21, 22))  # trained with --train.seed 20
+    assert later.bundle(TABLE).provenance["seed"] == 22
+    assert later.bundle(TABLE, 0).provenance["seed"] == 20
     own = replace(router, static=replace(router.static, network="mine.py:Network"))
     assert not own.exportable
     with pytest.raises(InputError, match="can be trained, evaluated and compared, not exported"):

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import file_name
+from hierrouter_jax.learner_config import LearnerStatic
 from hierrouter_jax.training import tracking
+from hierrouter_jax.training.settings import TrainConfig
 from hierrouter_jax.training.tracking import tracked
 from hierrouter_jax.training.train import block_rows
 from tests.events import event_values, metric_values
@@ -33,10 +36,10 @@ def rows(block: int) -> pd.DataFrame:
 
 def track(name: str, folder: Path) -> pd.DataFrame:
     """Two blocks, an interruption, and the same two again with a third; returns what metrics.parquet would hold."""
-    config = {"num_seeds": 2, "static": {"num_envs": 4}, "learners": [LEARNER]}
+    config = to_dict(TrainConfig((LEARNER,), num_seeds=2, seed=20, static=LearnerStatic(num_envs=4, minibatches=1)))
     for blocks in (2, 3):
         with tracked(name, folder, config) as tracking:
-            tracking.begin(LEARNER, 2)
+            tracking.begin(LEARNER, (20, 21))
             for block in range(blocks):
                 tracking.log(rows(block))
     return pd.concat([rows(block) for block in range(3)], ignore_index=True)
@@ -94,7 +97,7 @@ def test_mlflow_holds_every_value_once(tmp_path, monkeypatch):
     client = MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
     experiment = client.get_experiment_by_name("hierrouter")
     runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.data.params["seed"])
-    assert [run.data.params["seed"] for run in runs] == ["0", "1"]
+    assert [run.data.params["seed"] for run in runs] == ["20", "21"]
     assert runs[0].data.params["static.num_envs"] == "4"
     for seed, run in enumerate(runs):
         history = [(name, client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics]
@@ -118,7 +121,7 @@ def test_an_unknown_or_missing_tracker_is_one_sentence(tmp_path, monkeypatch):
 class Client:
     """A tracker whose client fails at one of its steps; `calls` tells what was asked of all of them."""
 
-    fails, after, calls = "", 0, []
+    fails, after, calls, configs = "", 0, [], {}
 
     def _do(self, step: str) -> None:
         self.calls.append(step)
@@ -127,6 +130,7 @@ class Client:
 
     def start(self, folder, run, config):
         self._do("start")
+        self.configs[run] = config
 
     def log(self, row, step):
         self._do("log")
@@ -139,7 +143,7 @@ class Client:
 def client(monkeypatch):
     def make(fails: str, after: int = 0) -> list[str]:
         calls: list[str] = []
-        for name, value in (("fails", fails), ("after", after), ("calls", calls)):
+        for name, value in (("fails", fails), ("after", after), ("calls", calls), ("configs", {})):
             monkeypatch.setattr(Client, name, value)
         monkeypatch.setattr(tracking, "TRACKERS", {**tracking.TRACKERS, "mlflow": Client})
         real = tracking._package
@@ -147,6 +151,16 @@ def client(monkeypatch):
         return calls
 
     return make
+
+
+def test_a_tracked_run_has_its_own_seed_and_is_named_by_the_seeds_position(tmp_path, client):
+    client("")
+    track("mlflow", tmp_path)
+    name = file_name(LEARNER)
+    seeds = {run: config["seed"] for run, config in Client.configs.items()}
+    assert seeds == {f"{name}-seed-0": 20, f"{name}-seed-1": 21}
+    assert {config["learner"] for config in Client.configs.values()} == {LEARNER}
+    assert {config["static"]["num_envs"] for config in Client.configs.values()} == {4}
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -157,7 +171,7 @@ def test_a_tracker_that_does_not_start_stops_the_command_before_training(tmp_pat
         pytest.raises(InputError, match=r"track: mlflow does not start \(the server is away\); .* --track") as caught,
         tracked("mlflow", tmp_path, {}) as going,
     ):
-        going.begin(LEARNER, 2)
+        going.begin(LEARNER, (0, 1))
     assert "\n" not in str(caught.value)
     assert calls == ["start"] * (after + 1) + ["finish"] * after
 
@@ -172,7 +186,7 @@ def test_a_tracker_that_fails_later_is_given_up_and_training_goes_on(tmp_path, c
     calls = client(fails, after)
     with tracked("mlflow, tensorboard", tmp_path, {}) as going:
         for learner in (LEARNER, "ppo"):
-            going.begin(learner, 2)
+            going.begin(learner, (0, 1))
             going.log(rows(0).assign(learner=learner))
     said = capsys.readouterr().err.splitlines()
     assert said == ["track: mlflow is given up (the server is away); metrics.parquet is written anyway"]

@@ -145,6 +145,7 @@ def test_checkpoints_bring_the_routers_back(run, folder):
     assert list(loaded) == list(routers)
     for name, router in routers.items():
         assert loaded[name].chosen_seed == router.chosen_seed
+        assert loaded[name].seeds == router.seeds == CONFIG.of(name).seeds
         for seed in range(2):
             np.testing.assert_array_equal(
                 loaded[name].end_probability(table, seed), router.end_probability(table, seed)
@@ -158,6 +159,14 @@ def test_a_run_folder_without_training_is_named(run, tmp_path):
     RunFolder(tmp_path).write_config({"train": to_dict(CONFIG)})
     with pytest.raises(InputError, match="no such file; train first: hierrouter train TABLE --out"):
         load_routers(tmp_path, table)
+
+
+def test_a_learner_that_a_run_does_not_have_is_named_and_leaves_nothing(run, folder):
+    before = sorted(folder.rglob("*"))
+    said = r"learner 'ppo\+stp' is none of the run's; did you mean ppo\+stop\?"
+    with pytest.raises(InputError, match=rf"^{folder}: {said}$"):
+        load_routers(folder, run[0], learners=("ppo+stp",))
+    assert sorted(folder.rglob("*")) == before
 
 
 def with_prices(table, price: float):

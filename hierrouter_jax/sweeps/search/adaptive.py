@@ -151,7 +151,8 @@ class _Study:
                 self._study.tell(trial.number, state=state.FAIL)
         while len(whole := self._whole()) < end:
             # A sampler anew for each trial: how far an old one's generator had come is not kept in the study.
-            self._study.sampler = _optuna().samplers.TPESampler(seed=self._seed * 1_000_003 + len(whole))
+            seed = (self._seed * 1_000_003 + len(whole)) % 2**32  # NumPy's generator takes no larger one
+            self._study.sampler = _optuna().samplers.TPESampler(seed=seed)
             self._study.ask(self._distributions)
         return whole[start:end]
 

@@ -11,13 +11,14 @@ from hierrouter_jax.claims import claim
 from hierrouter_jax.config import to_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, replacing, write_json
+from hierrouter_jax.sums import begin_sums
 from hierrouter_jax.sweeps.folder import FRAME, HEADER, kept_layout
 from hierrouter_jax.sweeps.result import SweepResult, shape_columns
 from hierrouter_jax.sweeps.search.config import SweepConfig
 from hierrouter_jax.sweeps.sweep import Source, Watcher, train_many
 
 DESCRIPTION = "search.json"
-# What changes neither the points nor how they are trained.
+# Left out of the record, since it changes nothing that is trained, or described there in another form.
 _APART = {"table", "out", "layout", "chunk", "export", "space", "axes", "draw"}
 
 
@@ -68,6 +69,7 @@ class Parts:
         if (folder / HEADER).exists():
             raise InputError(f"{folder}: holds a sweep of one part; choose another folder")
         if not claim(folder, "search", read_json(record) if record.exists() else None, here):
+            begin_sums(folder)
             write_json(record, here)
         # All sweeps look at one table through one set of features.
         fitted = source.fit(folder)

@@ -123,6 +123,7 @@ class SearchResult:
       ranking: ranking of the points.
       sweeps: sweeps by the names of their folders; a search that is one sweep has one, without a name.
       policies: folders of the exported bundles.
+      own_networks: networks of the user's own among the best points, of which there are no bundles.
     """
 
     config: SweepConfig
@@ -130,6 +131,7 @@ class SearchResult:
     ranking: Ranking
     sweeps: dict[str, SweepResult]
     policies: tuple[Path, ...]
+    own_networks: tuple[str, ...]
 
     @property
     def points(self) -> pd.DataFrame:
@@ -213,8 +215,11 @@ def _search(folder: RunFolder, config: SweepConfig, progress: bool | Watcher) ->
         for rank, part, member in zip(*(best[name].tolist() for name in ("rank", "folder", "member")), strict=True)
         if not sweeps[part].frame.set_index("member").loc[member, "diverged"]  # else all of the point's runs did
     ]
-    policies = tuple(_export(config, sweeps, *which) for which in chosen)
-    result = SearchResult(config, frame, ranking, sweeps, policies)
+    routers = [sweeps[part].router(member) for _, part, member in chosen]
+    able = [which for which, router in zip(chosen, routers, strict=True) if router.exportable]
+    own = dict.fromkeys(router.static.network for router in routers if not router.exportable)
+    policies = tuple(_export(config, sweeps, *which) for which in able)
+    result = SearchResult(config, frame, ranking, sweeps, policies, tuple(own))
     results = result.to_dict()
     path = config.out / RESULTS
     if not path.exists() or read_json(path) != results:  # else it was only read, and `run.json` tells of the real one
@@ -262,7 +267,7 @@ def _varied(members: pd.DataFrame, config: SweepConfig) -> tuple[str, ...]:
 
 
 def _point(key: Any, rows: pd.DataFrame, varied: tuple[str, ...]) -> dict[str, Any]:
-
+    """A point's row of `Ranking.points`, and `_key`, from the rows of its runs."""
     values = rows[list(SCORES.values())].to_numpy(float)
     means = np.where(np.isnan(values).any(axis=0), np.nan, interquartile_mean(values, axis=0))
     best = rows.loc[rows["best_return"].fillna(-np.inf).idxmax()]

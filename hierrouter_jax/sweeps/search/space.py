@@ -213,7 +213,7 @@ def number(name: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number may be too large for a float
         raise InputError(f"{name} holds {value!r}, but must hold numbers") from None
 
 

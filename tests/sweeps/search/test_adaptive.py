@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.sums import damaged, read_sums, sign
 from hierrouter_jax.sweeps.search.adaptive import promoted
 from hierrouter_jax.sweeps.search.config import Halving, SweepConfig
 from hierrouter_jax.sweeps.search.run import sweep, work
@@ -34,6 +35,7 @@ def test_halving_gives_the_best_points_more_updates_and_goes_on(config):
     interrupted(cut, after=3)
     interrupted(cut, after=9)
     frames_are_equal(sweep(cut, False), result)
+    assert {"search.json", "features.safetensors", "sweep.parquet", "results.json"} <= set(read_sums(cut.out))
     with pytest.raises(InputError, match=r"holds another search \(seeds is 2 there, but 3 here\)"):
         sweep(replace(cut, seeds=3), False)
     with pytest.raises(InputError, match="is not empty and holds no sweep"):
@@ -53,7 +55,15 @@ def test_optuna_chooses_the_next_batch_and_goes_on_where_it_was_cut_off(config):
     interrupted(cut, after=2)
     interrupted(cut, after=4)
     _ask_halfway(cut)
+    sign(cut.out)
     frames_are_equal(sweep(cut, False), result)
+    assert damaged(cut.out) == []  # the study has grown since
+
+
+def test_optuna_draws_with_every_seed_of_a_search(config):
+    pytest.importorskip("optuna", reason="optuna is not installed: pip install 'hierrouter_jax[search]'")
+    config = replace(config, out=config.out.parent / "last-seed", draw="optuna", draws=1, seeds=1, seed=2**31 - 1)
+    assert sweep(config, False).configurations_tried == 1
 
 
 def _ask_halfway(config: SweepConfig) -> None:

@@ -1,16 +1,20 @@
 """Searches: points ranked among comparable ones, rungs, batches; cut off anywhere, they end as they would have."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from hierrouter_jax.bundle import PolicyBundle
+from hierrouter_jax.cli.sweep import sweep as sweep_verb
 from hierrouter_jax.files import read_json
 from hierrouter_jax.sweeps.search.config import SweepConfig
 from hierrouter_jax.sweeps.search.run import ranked, sweep, work
 from tests.sweeps.search.searches import frames_are_equal
+
+OWN_NETWORK = f"{Path(__file__).parents[3] / 'docs' / 'examples' / 'my_net.py'}:Deep"
 
 
 def test_the_best_policies_are_exported_and_the_results_written(config):
@@ -33,6 +37,18 @@ def test_the_best_policies_are_exported_and_the_results_written(config):
     again = sweep(config, False)
     frames_are_equal(again, result)
     assert (config.out / "run.json").read_bytes() == before
+
+
+def test_of_an_own_network_there_are_results_and_no_bundle(config, capsys):
+    train = replace(config.train, static=replace(config.train.static, network=OWN_NETWORK))
+    config = replace(config, out=config.out.parent / "own", train=train, draws=1, seeds=1)
+    result = sweep(config, False)
+    assert (result.policies, result.own_networks) == ((), (OWN_NETWORK,))
+    assert read_json(config.out / "results.json")["best"][0]["points"][0]["rank"] == 1
+    sweep_verb(config)  # the same again, which trains nothing
+    said = capsys.readouterr().out
+    assert f"no bundle of {OWN_NETWORK}: a network of your own is trained, evaluated and compared, not exported" in said
+    assert "policy: " not in said
 
 
 def members(columns: dict) -> pd.DataFrame:
