@@ -19,6 +19,7 @@ from hierrouter_jax.evaluation.intervals import RESAMPLES, TAILS, mean_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.evaluation.tree_policy import greedy, run_policy
 from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.exploration import SOFTMAX, Exploration, distribution
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.outcomes.ties import first_best
 from hierrouter_jax.policies.conditions import ConditionRanges, Conditions
@@ -29,6 +30,7 @@ from hierrouter_jax.training.router import TrainedRouter
 
 Knob = Literal["cost_weight", "stop_threshold", "none"]
 POINTS = 33  # settings tried of each knob
+AS_TRAINED = Exploration(SOFTMAX, 1.0)  # a policy's own probabilities
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _settings(run: Path, table: OutcomeTable, validation: OutcomeTable, only: st
 def thresholds(logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A"]) -> list[float]:
     """From 0, which stops after every first hop, to 1: quantiles of the probability of STOP where there is a choice."""
     open_nodes = mask[..., -1] & mask[..., :-1].any(axis=-1)
-    stop = _probabilities(logits, mask)[..., -1][open_nodes]
+    stop = distribution(logits, mask, AS_TRAINED)[..., -1][open_nodes]
     if not len(stop):
         return []
     inner = np.quantile(stop, np.linspace(0, 1, POINTS)[1:-1]).tolist()
@@ -205,17 +207,11 @@ def stopping_from(
     Args:
       tie_order: actions in the order in which they win ties, M for STOP.
     """
-    probabilities = _probabilities(logits, mask)
+    probabilities = distribution(logits, mask, AS_TRAINED)
     models = np.where(mask[..., :-1], logits[..., :-1], -np.inf)
     stops = (mask[..., -1] & (probabilities[..., -1] >= threshold)) | ~mask[..., :-1].any(axis=-1)
     action = np.where(stops, logits.shape[-1] - 1, first_best(models, [a for a in tie_order if a < models.shape[-1]]))
     return (action[..., None] == np.arange(logits.shape[-1])).astype(np.float32)
-
-
-def _probabilities(logits: Float[np.ndarray, "Q D A"], mask: Bool[np.ndarray, "Q D A"]) -> Float[np.ndarray, "Q D A"]:
-    legal = np.where(mask, logits, -np.inf)
-    powers = np.exp(legal - legal.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 @lru_cache(maxsize=64)

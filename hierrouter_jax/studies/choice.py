@@ -123,9 +123,9 @@ def bundle_ends(bundle: PolicyBundle, table: OutcomeTable) -> Float[np.ndarray, 
 
 
 def _ensemble(table: OutcomeTable, router: TrainedRouter) -> PolicyBundle:
-    seeds = np.flatnonzero(~router.diverged).tolist()
-    members = [router.bundle(table, seed).weights for seed in seeds]
-    weights = {f"{MEMBER}{i}/{name}": array for i, member in enumerate(members) for name, array in member.items()}
+    members = [router.bundle(table, seed) for seed in np.flatnonzero(~router.diverged).tolist()]
+    seeds = [member.provenance["seed"] for member in members]
+    weights = {f"{MEMBER}{i}/{name}": leaf for i, member in enumerate(members) for name, leaf in member.weights.items()}
     one = router.bundle(table)
     return replace(one, kind=ENSEMBLE, weights=weights, provenance={**one.provenance, "seed": None, "seeds": seeds})
 

@@ -8,7 +8,7 @@ import numpy as np
 from hierrouter_jax.evaluation.paired import paired_difference, verdicts
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.outcomes.table import OutcomeTable
-from hierrouter_jax.studies.measures import question_clusters
+from hierrouter_jax.studies.measures import question_clusters, ratio
 from hierrouter_jax.training.router import TrainedRouter
 
 
@@ -52,7 +52,7 @@ def comparisons(
             "difference": one.value,
             "ci": list(one.interval),
             "p_value": one.p_value,
-            "relative_cost": float(outcomes[policy].cost.mean() / outcomes[opponent].cost.mean()),
+            "relative_cost": ratio(outcomes[policy].cost.mean(), outcomes[opponent].cost.mean()),
             "p_holm": one.p_holm,
             "over_seeds": None,
         }

@@ -9,7 +9,7 @@ from hierrouter_jax.baselines import oracle
 from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.evaluation.intervals import interquartile_mean_interval, mean_interval
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at, policy_outcome
-from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.coverage import evaluated_queries, opponents_train
 from hierrouter_jax.outcomes.duplicates import near_copies
 from hierrouter_jax.outcomes.notes import (
     ENCODER_UNKNOWN,
@@ -39,7 +39,13 @@ from hierrouter_jax.studies.measures import (
 from hierrouter_jax.studies.second_hop import second_hops
 from hierrouter_jax.training.checks import check_charges, smallest_budgets
 from hierrouter_jax.training.features import FittedFeatures
-from hierrouter_jax.training.router import Told, TrainedRouter, deciding_cost, encoder_multiply_adds, router_cost
+from hierrouter_jax.training.router import (
+    ConditionValues,
+    TrainedRouter,
+    deciding_cost,
+    encoder_multiply_adds,
+    router_cost,
+)
 
 CHOSEN = "chosen"  # name and kind of the row of the policy that is exported
 COST_WEIGHTS, BUDGETS = 8, 6  # points of a conditioned router's front over each range
@@ -131,7 +137,7 @@ def evaluate(
         "ceiling": _ceiling(part, outcomes, weight, cost_weight, features.cost_normaliser),
         "policies": sorted(rows, key=lambda row: -row["accuracy"]),
         "comparisons": comparisons(routers, outcomes, by_seed, questions),
-        "second_hop": second_hops(table.split("train"), part, external),
+        "second_hop": second_hops(opponents_train(table), part, external),
         "chosen": choice_record(chosen, rivals) if chosen and rivals else None,
         "live": None,
     }
@@ -245,7 +251,7 @@ def front(router: TrainedRouter, table: OutcomeTable) -> dict[str, Any]:
     return {"front": points}
 
 
-def condition_grid(router: TrainedRouter, table: OutcomeTable) -> list[Told]:
+def condition_grid(router: TrainedRouter, table: OutcomeTable) -> list[ConditionValues]:
     """Every cost weight with every budget, both log-spaced over the ranges that training drew from.
 
     Budgets start at the smallest that leaves no query of the table without an answer.

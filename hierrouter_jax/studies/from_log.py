@@ -58,11 +58,14 @@ def train_from_log(
       learners: names of `LOG_LEARNERS`, the first of which is chosen where the held-out episodes cannot tell.
 
     Raises:
-      InputError: if a learner is unknown, the log is of another pool or encoder, or has too few episodes with feedback.
+      InputError: if a learner is unknown or named twice, or the log is of another pool or encoder or has too few
+        episodes with feedback.
     """
+    if not learners or len(set(learners)) != len(learners):
+        raise InputError(f"log_learners must be one or more different names, not {list(learners)}")
     unknown = next((name for name in learners if name not in LOG_LEARNERS), None)
-    if unknown is not None or not learners:
-        raise InputError(f"log_learners: {unknown!r} is no learner of logs; {nearest(str(unknown), LOG_LEARNERS)}")
+    if unknown is not None:
+        raise InputError(f"log_learners: {unknown!r} is no learner of logs; {nearest(unknown, LOG_LEARNERS)}")
     names = tuple(member.name for member in template.pool)
     if episodes.candidates != names:
         raise InputError(f"the log routes {', '.join(episodes.candidates)}, but the policy {', '.join(names)}")

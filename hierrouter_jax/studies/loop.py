@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.baselines.oracle import oracle_return
@@ -18,7 +18,7 @@ from hierrouter_jax.envs.types import single_precision
 from hierrouter_jax.evaluation.policy_outcome import ending_at
 from hierrouter_jax.evaluation.safe_improvement import may_replace
 from hierrouter_jax.learner_config import VALUES
-from hierrouter_jax.outcomes.coverage import evaluated_queries
+from hierrouter_jax.outcomes.coverage import evaluated_queries, held_ends
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.exploration import EPSILON, SOFTMAX, Exploration
 from hierrouter_jax.outcomes.pricing import accumulate_cost
@@ -216,7 +216,7 @@ def linear_bandit(
     rng = np.random.default_rng(seed)
     tree, reduction = queries.tree, fit_features(queries, TrainConfig.features).reduction
     routes = np.arange(tree.num_nodes)[tree.stage_slice(tree.horizon)]
-    ends, test_ends = (_route_ends(part, routes) for part in (queries, test))
+    ends, test_ends = (held_ends(part, routes[None]) for part in (queries, test))
     x, held = (_with_constant(reduction(part.context_embedding[:, 0])) for part in (queries, test))
     weight = (template.cost_weight or 0.0) / template.cost_normaliser
     value = queries.quality - weight * accumulate_cost(queries.cost.astype(np.float64), tree)
@@ -250,14 +250,6 @@ def linear_bandit(
             answers = np.arange(test.num_queries), test_ends[np.arange(test.num_queries), chosen]
             rounds.append({"episodes": end, "replaced": True, "accuracy": float(test.quality[answers].mean())})
     return Served(earned, rounds)
-
-
-def _route_ends(table: OutcomeTable, routes: Int[np.ndarray, " R"]) -> Int[np.ndarray, "Q R"]:
-    """The node that each route ends at on each query: before the first hop that the table lacks, or at the root."""
-    ends, rows = np.tile(routes, (table.num_queries, 1)), np.arange(table.num_queries)[:, None]
-    while (missing := ~table.available[rows, ends] & (ends > 0)).any():
-        ends = np.where(missing, table.tree.parent(ends), ends)
-    return ends
 
 
 @single_precision

@@ -116,6 +116,11 @@ def means(outcome: PolicyOutcome, rows: Any = slice(None)) -> dict[str, float]:
     return {"accuracy": float(outcome.quality[rows].mean()), "cost": float(outcome.cost[rows].mean())}
 
 
+def ratio(value: float, unit: float) -> float | None:
+    """A cost in units of another; None where that is 0, as of a pool that costs nothing."""
+    return float(value / unit) if unit > 0 else None
+
+
 def achieved(outcome: PolicyOutcome) -> dict[str, Any]:
     """Mean accuracy with its 95 % interval, and mean cost."""
     mean = means(outcome)

@@ -133,7 +133,8 @@ def frontier(table: OutcomeTable, routers: "Iterable[TrainedRouter]", probabilit
 def visits(table: OutcomeTable, routers: "Iterable[TrainedRouter]") -> Float[np.ndarray, "Q N"]:
     """The largest probability with which any seed of any router visits each node, were all hops there to be made.
 
-    Meaningless below nodes that were not collected, whose contexts nobody knows.
+    Seeds that diverged do not count, as their parameters are the untrained ones that they began with. The result is
+    meaningless below nodes that were not collected, whose contexts nobody knows.
     """
     import jax.numpy as jnp
 
@@ -144,7 +145,7 @@ def visits(table: OutcomeTable, routers: "Iterable[TrainedRouter]") -> Float[np.
         device = router.features.on_device(table)
         conditions = router.conditions(table.num_queries)
         legal = jnp.asarray(possible(tree, router.may_stop))
-        for seed in range(len(router.state.best_return)):
+        for seed in np.flatnonzero(~router.diverged).tolist():
             policy = run_policy(router.static, router.params(seed), device, conditions, router.hyper.ranges)
             largest = np.maximum(largest, visit_probability(policy.logits, legal, tree))
     return largest
@@ -190,7 +191,11 @@ def collect_partly(
       plan: name of the sampling plan.
       config: numbers of the plan.
       say: told what comes next, in a sentence.
+
+    Raises:
+      Diverged: if no policy of a round is left to say where to look (plan `frontier`).
     """
+    from hierrouter_jax.training.router import DIVERGED, Diverged
     from hierrouter_jax.training.train import train_routers
 
     if plan == "all":
@@ -204,6 +209,8 @@ def collect_partly(
     for number in range(1, config.rounds + 1):
         say(f"round {number} of {config.rounds}: training, then hops after what is visited with p > {config.visited:g}")
         routers, _ = train_routers(begun(table), config.train, progress=False)
+        if all(router.diverged.all() for router in routers.values()):
+            raise Diverged(f"round {number} of the plan {plan}: {', '.join(routers)}: {DIVERGED}")
         for _ in range(tree.horizon):
             more = frontier(table, routers.values(), config.visited)
             if (more <= mask).all():

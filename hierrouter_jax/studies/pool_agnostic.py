@@ -150,7 +150,8 @@ def pool_agnostic(cost_weight: float, features: int = 64, seed: int = 0, steps: 
                 return (optax.apply_updates(params, updates), state), None
 
             (params, state), _ = jax.lax.scan(step, (params, state), jax.random.split(key, _CHECK_EVERY))
-            chosen = TreePolicy(logits(params, held_out, described), held_out_mask, held_out.tree).greedy()
+            scores = logits(params, held_out, described)
+            chosen = TreePolicy(scores, held_out_mask, held_out.tree, held_out.tie_order).greedy()
             return params, state, expected_return(chosen, held_out, weights).mean()
 
         start_key, key = jax.random.split(jax.random.key(seed))
@@ -164,9 +165,12 @@ def pool_agnostic(cost_weight: float, features: int = 64, seed: int = 0, steps: 
 
         def policy(part: OutcomeTable) -> Float[np.ndarray, "Q N"]:
             order = [table.model_names.index(name) for name in part.model_names]
+            actions = [*order, models]  # of the part, M of them STOP, by their places in the pool of the fit
+            ties = tuple(actions.index(action) for action in fitted.tie_order if action in actions)
             device = fitted.on_device(part)
             scores = logits(best, device, described[np.array(order)])
-            return np.asarray(TreePolicy(scores, decision_masks(device, False), part.tree).greedy_ends())
+            mask = decision_masks(device, False)
+            return np.asarray(TreePolicy(scores, mask, part.tree, ties).greedy_ends())
 
         return policy
 

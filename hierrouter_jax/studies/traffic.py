@@ -42,6 +42,7 @@ class Traffic:
         check_domains(self)
         if self.split not in SPLITS:
             raise InputError(f"split is {self.split!r}, but must be one of {', '.join(SPLITS)}")
+        _ = self.served  # reading it refuses a wrong policy
 
     @property
     def served(self) -> tuple[str, Exploration]:

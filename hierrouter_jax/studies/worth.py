@@ -12,6 +12,7 @@ from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, ending_at
+from hierrouter_jax.outcomes.coverage import held_ends, opponents_train
 from hierrouter_jax.outcomes.replicates import first_rows, replicates_report
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.measures import co_failure, means, outcome_by_question, question_clusters
@@ -49,6 +50,7 @@ def worth(
 
     Args:
       table: outcome table of one hop or more; choices are made on its training split, the regularisation on its
+        validation split. Where training trees were collected in part, routes are chosen on the whole ones and the
         validation split.
       split: name of the split that everything is measured on.
       cost_weight: lambda of the return, which is quality less lambda times cost over the training split's mean cost of
@@ -60,12 +62,13 @@ def worth(
       InputError: if a split or a control is missing, or no query of a split has all of its one-hop outcomes.
     """
     train, validation, part = (_answered(table.split(name), name) for name in ("train", "validation", split))
+    chosen_on = _answered(opponents_train(table), "train")  # what a partial tree holds was chosen for its promise
     one_hop = [one.up_to(1) for one in (train, validation, part)]
     normaliser = float(one_hop[0].cost[:, 1:].mean()) or 1.0
     weight = cost_weight / normaliser
     single = _ending(one_hop[2], sequences.best_sequence(one_hop[0], False, weight))
     best = ending_at(oracle.oracle_return(one_hop[2], weight, allow_stop=True), one_hop[2].tree)
-    by_depth = [_task_sequence(train, validation, part, hops, weight) for hops in range(1, table.tree.horizon + 1)]
+    by_depth = [_task_sequence(chosen_on, validation, part, hops, weight) for hops in range(1, table.tree.horizon + 1)]
     ceiling = outcome_by_question(one_hop[2], best)
     rows, queries = one_hop[2].num_queries, len(first_rows(one_hop[2]))
     group = question_clusters(one_hop[2])
@@ -87,7 +90,7 @@ def worth(
         "oracle": {**means(ceiling), "headroom": gain(ceiling, single)},
         "co_failure": co_failure(one_hop[2]),
         "depth": [_depth(one_hop[2], hops) for hops in range(1, DEEPEST + 1)],
-        "second_hop": second_hops(train, part, external, controls),
+        "second_hop": second_hops(chosen_on, part, external, controls),
         "money_unit": table.money_unit,
     }
     for hops, (deeper, before) in enumerate(zip(by_depth[1:], by_depth, strict=False), start=2):
@@ -120,10 +123,7 @@ def _task_sequence(
     reduction = fit_features(train, FEATURES).reduction
     predicted = sequences.fit_task_classifier(train, validation, reduction)(part)
     nodes = sequences.best_per_task(train, False, weight)[predicted]
-    rows = np.arange(part.num_queries)
-    while (missing := ~part.available[rows, nodes]).any():  # a route that was not collected ends where it was
-        nodes = np.where(missing, part.tree.parent(nodes), nodes)
-    return outcome_by_question(part, ending_at(nodes, part.tree))
+    return outcome_by_question(part, ending_at(held_ends(part, nodes), part.tree))
 
 
 def _depth(one_hop: OutcomeTable, hops: int) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -43,6 +45,14 @@ def test_every_kind_of_policy_is_a_candidate(rivals):
     assert names[-2:] == ["exact", "exact+stop"]  # of one seed each, so that there are no ensembles
     assert {"best-single-per-task+stop", "task-sequence+stop", "predict-then-plan+stop"} < set(names)
     assert len(set(names)) == len(names)
+
+
+def test_an_ensemble_says_which_seeds_it_is_of(rivals):
+    table, routers, _ = rivals
+    state = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), routers["exact"].state)
+    router = replace(routers["exact"], state=state, seeds=(20, 21))
+    bundle = named_candidate(candidates(table, {"exact": router}), "exact ensemble").bundle
+    assert bundle.provenance["seeds"] == [20, 21]
 
 
 def test_a_networks_bundle_ends_where_its_router_does(rivals):

@@ -15,6 +15,7 @@ from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.policies.conditions import ConditionRanges, Range
 from hierrouter_jax.studies.comparisons import declared_pairs
 from hierrouter_jax.studies.evaluate import behaviour, condition_grid, evaluate, front
+from hierrouter_jax.studies.worth import worth
 from hierrouter_jax.training.checks import check_trainable, smallest_budgets
 from hierrouter_jax.training.router import router_cost
 from tests.conditioned import priced_table, random_router, with_limit
@@ -257,6 +258,29 @@ def test_equal_replicates_are_no_further_evidence(table):
         assert three["ci"] == pytest.approx(one["ci"], abs=0.01)
         assert three["p_value"] == pytest.approx(one["p_value"], abs=0.01)
     assert numbers(thrice["ceiling"]) == pytest.approx(numbers(once["ceiling"]))
+
+
+def test_a_pool_that_costs_nothing_has_no_relative_costs(table):
+    free = replace(table, pool=tuple(replace(member, price_in=0.0, price_out=0.0) for member in table.pool))
+    router = random_router(free)
+    evaluation = evaluate(free, {"exact": router}, router.features, 0.02, "test")
+    assert [one["relative_cost"] for one in evaluation["comparisons"]] == [None] * 3
+    assert json.loads(json.dumps(evaluation, allow_nan=False))["comparisons"] == evaluation["comparisons"]
+
+
+def test_the_chosen_second_hop_is_not_chosen_on_partial_trees(table):
+    """m2 after m0 is better than after m2; partial training trees hold the latter alone, and only where it is right."""
+    firsts, train = [table.tree.node((model, 2)) for model in (0, 2)], np.arange(90) % 3 == 0
+    quality, available = table.quality.copy(), table.available.copy()
+    quality[:, firsts] = np.stack([np.full(90, 0.75), np.arange(90) % 2], axis=1)
+    partial = train & (np.arange(90) >= 18)
+    available[partial, table.tree.stage_start(2) :] = False
+    available[partial, firsts[1]] = quality[partial, firsts[1]] == 1
+    settings = {"prompt": {"members": {"m1": {"fresh": "m2"}}}, "partial": {"training_hops": 1, "of_hops": 2}}
+    part = replace(table, quality=np.where(available, quality, 0), available=available, settings=settings)
+    router = random_router(table)
+    for hops in (evaluate(part, {"exact": router}, router.features, 0.02, "test"), worth(part)):
+        assert [(one["first"], one["chosen"]) for one in hops["second_hop"]] == [("m0", True), ("m2", False)]
 
 
 def numbers(part) -> list:

@@ -78,6 +78,9 @@ def test_refusals(template):
         train_from_log(replace(episodes, candidates=("a", "b")), template, SMALL, 0.3)
     with pytest.raises(InputError, match="'exakt' is no learner of logs; did you mean exact"):
         train_from_log(episodes, template, SMALL, 0.3, learners=("exakt",))
+    for learners in ((), ("exact", "exact")):
+        with pytest.raises(InputError, match="log_learners must be one or more different names, not"):
+            train_from_log(episodes, template, SMALL, 0.3, learners=learners)
     with pytest.raises(InputError, match="encoder"):
         train_from_log(replace(episodes, encoder={"kind": "other"}), template, SMALL, 0.3)
     with pytest.raises(InputError, match="0 episodes with feedback are to learn from"):

@@ -17,6 +17,7 @@ from hierrouter_jax.studies.measures import (
     opponents,
     problem_of,
     question_clusters,
+    ratio,
     route_shares,
     task_rows,
 )
@@ -61,6 +62,10 @@ def test_means_and_ceilings_by_hand():
     failure = co_failure(table)
     assert failure["value"] == 0.5
     assert failure["ci"] == pytest.approx([0.0676, 0.9324], abs=1e-4)  # Clopper and Pearson of 2 in 4
+
+
+def test_what_costs_nothing_is_no_unit_of_cost():
+    assert (ratio(3.0, 2.0), ratio(0.0, 2.0), ratio(3.0, 0.0), ratio(0.0, 0.0)) == (1.5, 0.0, None, None)
 
 
 def test_routes_and_tasks_by_hand():

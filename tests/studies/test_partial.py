@@ -2,7 +2,9 @@
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -22,8 +24,11 @@ from hierrouter_jax.studies.partial import (
     possible,
     promising,
     visit_probability,
+    visits,
     whole_trees,
 )
+from hierrouter_jax.training.router import Diverged
+from tests.conditioned import random_router
 from tests.tables import random_table
 
 TREE = HopTree(2, 2)
@@ -98,10 +103,36 @@ def test_the_bound_by_hand():
     assert most_expanded("promising", PartialConfig(), tree) == (1, 3, 9, 27)
 
 
+def test_a_seed_that_diverged_does_not_say_where_to_look():
+    """Two seeds of which the second never had finite parameters: the first alone visits."""
+    table = random_table(queries=6, models=2, horizon=2)
+    one, other = (random_router(table, seed, allow_stop=True) for seed in (0, 1))
+    both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), one.state, other.state)
+    assert (visits(table, [replace(one, state=both)]) > visits(table, [one])).any()
+    lost = replace(one, state=replace(both, best_return=jnp.array([0.0, -jnp.inf])))
+    np.testing.assert_allclose(visits(table, [lost]), visits(table, [one]), rtol=1e-6)
+
+
+def test_where_every_seed_diverged_nothing_more_is_collected(monkeypatch):
+    trained = {"exact+stop": SimpleNamespace(diverged=np.array([True, True]))}
+    monkeypatch.setattr("hierrouter_jax.training.train.train_routers", lambda table, config, progress: (trained, None))
+    full = random_table(queries=48, models=2, horizon=2)
+    asked = []
+
+    def ask(nodes):
+        asked.append(nodes)
+        return masked(full, nodes)
+
+    with pytest.raises(Diverged, match=r"round 1 of the plan frontier: exact\+stop: training diverged"):
+        collect_partly(ask, full.queries, TREE, "frontier", PartialConfig(whole=0.25))
+    assert len(asked) == 1  # the whole trees that training had
+
+
 def test_rounds_ask_for_more_and_more_and_for_no_more_than_the_policies_want(monkeypatch):
     """Policies that always call model 0: of whose hops all siblings are collected, too."""
     reach = np.isin(np.arange(7), (0, 1, 3)).astype(float)
-    monkeypatch.setattr("hierrouter_jax.training.train.train_routers", lambda table, config, progress: ({}, None))
+    trained = {"exact+stop": SimpleNamespace(diverged=np.array([False]))}
+    monkeypatch.setattr("hierrouter_jax.training.train.train_routers", lambda table, config, progress: (trained, None))
     monkeypatch.setattr("hierrouter_jax.studies.partial.visits", lambda table, routers: reach)
     full = random_table(queries=48, models=2, horizon=2)
     asked = []

@@ -1,5 +1,7 @@
 """A policy that knows models by their descriptions alone."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,19 @@ def test_a_pool_in_another_order_is_routed_alike_without_a_new_fit():
     assert policy_outcome(test, policy(test)).quality.mean() > 0.9
     there = reordered(test, [2, 0, 1])
     np.testing.assert_array_equal(policy(there)[:, 1:], policy(test)[:, [3, 1, 2]])
+
+
+def test_equal_models_tie_by_name_and_not_by_place():
+    """The first two models cost the same and answer the same, so that nothing but their names tells them apart."""
+    table = choice()
+    quality, pool = table.quality.copy(), table.pool
+    quality[:, 1] = quality[:, 2]
+    twins = (replace(pool[1], name="b"), replace(pool[1], name="a"), pool[2])
+    table = replace(table, quality=quality, pool=twins)
+    policy, test = pool_agnostic(0.0, steps=50)(table), table.split("test")
+    ends, there = policy(test), policy(reordered(test, [1, 0, 2]))
+    assert (ends[:, 1:].sum(axis=0) > 0).tolist() == [False, True, True]
+    np.testing.assert_array_equal(there[:, 1:], ends[:, [2, 1, 3]])
 
 
 def test_a_new_model_is_used_once_some_outcomes_are_known():

@@ -201,6 +201,22 @@ def test_cost_can_make_routing_a_loss():
     assert report["answers"]["routing"] == "no-go"
 
 
+def test_routes_are_not_chosen_for_the_promise_that_a_partial_tree_was_collected_for():
+    """Small twice is right on half, but of partial trees held only there; small, then large is worth .75 anywhere."""
+    table = built([[0.5, 0.5, 0, 0.75, 0, 0]] * 2, horizon=2)
+    right = np.arange(table.num_queries) // 2 % 2 == 0  # of either task half
+    table.quality[right, 3] = 1
+    whole = worth(table)
+    assert whole["depth"][1]["gain"]["value"] == 0.25
+    partial = np.array([query.split == "train" and number % 100 >= 20 for number, query in enumerate(table.queries)])
+    table.available[partial, 3:] = np.stack([right[partial]] + [np.zeros(partial.sum(), bool)] * 3, axis=1)
+    table.quality[~table.available] = 0
+    report = worth(replace(table, settings={"partial": {"plan": "promising"}}))
+    assert report["depth"][1]["gain"] == whole["depth"][1]["gain"]
+    assert report["answers"]["hop_2"] == "go"
+    assert worth(table)["depth"][1]["gain"]["value"] == 0.0  # what the partial trees alone would say
+
+
 def test_a_deeper_table_may_state_its_costs():
     """What the source bills is what tokens times prices say here, so that nothing of the report differs."""
     table = built([[1, 0, 1, 1, 0, 0], [0, 1, 0, 0, 1, 1]], horizon=2)

@@ -1,6 +1,5 @@
 """What a comparison is: arms that differ by reward, learner, shapes or numbers, tried at the same cost weights."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ from hierrouter_jax.errors import InputError, nearest
 from hierrouter_jax.evaluation.intervals import RESAMPLES
 from hierrouter_jax.learner_config import LOG_LEARNERS, VALUES, LearnerHyper, RewardWeights, SweepLayout
 from hierrouter_jax.outcomes.table import SPLITS
+from hierrouter_jax.studies.leaderboard.config import NAME
 from hierrouter_jax.studies.traffic import Traffic
 from hierrouter_jax.sweeps.draws import sobol
 from hierrouter_jax.sweeps.search.space import flat, number, number_choice
@@ -42,9 +42,6 @@ def drawn_settings(space: Mapping[str, Any], count: int, base: LearnerHyper, lea
     choices = {drawn_as[name]: number_choice(name, value) for name, value in space.items()}
     points = numbers(sobol(choices, count - 1, 0, base))
     return [{}] + [{name: float(points[drawn_as[name]][row]) for name in space} for row in range(count - 1)]
-
-
-_NAME = re.compile(r"[\w.+-]+")
 
 
 @dataclass(frozen=True)
@@ -162,8 +159,8 @@ class CompareConfig:
         if len(self.arms) < 2:
             raise InputError("a comparison needs at least two arms; the first is the baseline")
         for name in self.arms:
-            if not _NAME.fullmatch(name):
-                raise InputError(f"arms: {name!r} is no name; use letters, digits and . _ + - only")
+            if not NAME.fullmatch(name):
+                raise InputError(f"arms: {name!r} is no name; use letters, digits and . _ + - only, with no . first")
         if self.table is None:
             raise InputError("table is missing: name the outcome table's folder")
         if self.split not in SPLITS:
@@ -207,15 +204,6 @@ def resolve(config: CompareConfig, where: Path | str = "arms") -> list[ResolvedA
       InputError: naming the arm and field that is unknown or wrong.
     """
     return [_resolve(name, arm, config, f"{where}.{name}") for name, arm in config.arms.items()]
-
-
-def arms_from(data: Mapping[str, Any], where: Path | str = "arms") -> dict[str, Arm]:
-    """Arms from plain data, as YAML gives them.
-
-    Raises:
-      InputError: naming the arm and field that is unknown or mistyped.
-    """
-    return {str(name): from_dict(Arm, arm or {}, f"{where}.{name}") for name, arm in data.items()}
 
 
 def _resolve(name: str, arm: Arm, config: CompareConfig, where: str) -> ResolvedArm:

@@ -43,17 +43,20 @@ class LogPolicies:
 
     Attributes:
       folder: path of the arm's results; a member's are `N.json`, and its bundle `N`, if it is a network.
-      frame: a row a member: `member`, `best_accuracy` and `best_cost` on the validation split.
+      frame: a row a member: `member`, `best_accuracy` and `best_cost`, in money, on the validation split.
+      cost_normaliser: mean cost of one call on the training split, in the table's money unit.
     """
 
     folder: Path
     frame: pd.DataFrame
+    cost_normaliser: float
 
     def curves(self, member: int) -> dict[str, np.ndarray]:
-        """`ends` [Q] on the judged split, and accuracy and cost on validation after the only block [1]."""
+        """`ends` [Q] on the judged split, and accuracy and normalised cost on validation after the only block [1]."""
         there, row = read_json(self.folder / f"{member}.json"), self.frame.loc[member]
         accuracy, cost = (np.array([row[name]], np.float64) for name in ("best_accuracy", "best_cost"))
-        return {"ends": np.array(there["ends"]), "validation_accuracy": accuracy, "validation_cost": cost}
+        normalised = cost / self.cost_normaliser
+        return {"ends": np.array(there["ends"]), "validation_accuracy": accuracy, "validation_cost": normalised}
 
     def charged(self, member: int, outcome: PolicyOutcome, part: OutcomeTable) -> Float[np.ndarray, "... G"]:
         """Cost with what a network's decisions cost; of opponents none is counted, as everywhere."""
@@ -104,7 +107,7 @@ def learn_from_logs(
                 one.save(out / str(member))
             write_json(path, _record(one, table, config.split))
         rows.append({"member": member, **{name: read_json(path)[name] for name in ("best_accuracy", "best_cost")}})
-    return LogPolicies(out, pd.DataFrame(rows))
+    return LogPolicies(out, pd.DataFrame(rows), features.cost_normaliser)
 
 
 def _learned(

@@ -90,8 +90,11 @@ class Trainer:
 
 
 def run_arms(trainer: Trainer, arms: list[ResolvedArm]) -> list[ArmRuns]:
-    """Tune and train every arm; in the order of the arms."""
-    config, by_name = trainer.config, {}
+    """Tune and train every arm; in the order of the arms.
+
+    Those that learn from logs come first: what is wrong with a log shows before anything else is trained.
+    """
+    config, by_name = trainer.config, {arm.name: _of_logs(trainer, arm) for arm in arms if arm.log is not None}
     of_table = [arm for arm in arms if arm.log is None]
     for group, static in enumerate(dict.fromkeys(arm.settings.static for arm in of_table)):
         here = [arm for arm in of_table if arm.settings.static == static]
@@ -107,7 +110,6 @@ def run_arms(trainer: Trainer, arms: list[ResolvedArm]) -> list[ArmRuns]:
         folder = f"{SWEEPS}/{group}"
         for arm, its, settings, configurations in zip(here, members, chosen, tried, strict=True):
             by_name[arm.name] = ArmRuns(arm, result, folder, its, settings, configurations)
-    by_name |= {arm.name: _of_logs(trainer, arm) for arm in arms if arm.log is not None}
     return [by_name[arm.name] for arm in arms]
 
 

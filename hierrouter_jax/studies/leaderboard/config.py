@@ -1,13 +1,11 @@
 """What a leaderboard is: tables, splits, and who takes part with which settings."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hierrouter_jax.config import from_dict
 from hierrouter_jax.domains import COUNT, NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.intervals import RESAMPLES
@@ -16,7 +14,7 @@ from hierrouter_jax.plugins import is_import_path
 from hierrouter_jax.training.settings import LearnerSettings, SharedSettings
 
 OURS = "ours"
-_NAME = re.compile(r"[\w.+-]+")
+NAME = re.compile(r"[\w+-][\w.+-]*")  # of a participant or an arm: of its files and folders, none of them . or ..
 FEATURES = "features"  # may be tuned beside the learner's numbers
 # Guidance keeps the exact learner from local optima, and costs it a little where there are none: validation says which.
 GUIDED = {"guidance": [0.0, 0.99]}
@@ -146,8 +144,11 @@ class LeaderboardConfig(SharedSettings):
         if not self.learners:
             raise InputError("learners must name at least one")
         for name in self.learners:
-            if not _NAME.fullmatch(name) or name == OURS:
-                raise InputError(f"learners: {name!r} is no name to take part under; use letters, digits and . _ + -")
+            if not NAME.fullmatch(name) or name == OURS:
+                raise InputError(
+                    f"learners: {name!r} is no name to take part under; use letters, digits and . _ + - only, "
+                    "with no . first"
+                )
         for name, spec in self.learners.items():
             entrant(self, name, spec)
 
@@ -207,24 +208,17 @@ def entrant(config: LeaderboardConfig, name: str, spec: LearnerSpec) -> Entrant:
         seeds, points = range(config.seed, config.seed + (spec.seeds or config.seeds)), []
         for values in product(*spec.tune.values()):
             point = dict(zip(spec.tune, values, strict=True))
-            features = int(point.pop(FEATURES, spec.features or config.features))
+            features = point.pop(FEATURES, spec.features or config.features)
+            if features not in COUNT:
+                raise InputError(f"tune.features is {features:g}, but must be {COUNT}")
             hyper = {key: float(value) for key, value in (spec.hyper | point).items()}
-            points.append(config.resolve(spec.learner or name, seeds, spec.static, hyper, features))
+            points.append(config.resolve(spec.learner or name, seeds, spec.static, hyper, int(features)))
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: {error}") from None
     static = points[0].static
     if static.budgeted or static.lagrangian:
         raise InputError(f"{where}: a leaderboard compares at cost weights; leave budgeted and lagrangian out")
     return Entrant(name, tuple(points), spec.ensemble)
-
-
-def learners_from(data: Mapping[str, Any], where: str = "learners") -> dict[str, LearnerSpec]:
-    """Learners from plain data, as YAML gives them.
-
-    Raises:
-      InputError: naming the learner and field that is unknown or mistyped.
-    """
-    return {str(name): from_dict(LearnerSpec, spec or {}, f"{where}.{name}") for name, spec in data.items()}
 
 
 def entrants(config: LeaderboardConfig, horizon: int) -> tuple[dict[str, Entrant], dict[str, str]]:

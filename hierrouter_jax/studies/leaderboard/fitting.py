@@ -15,13 +15,12 @@ from hierrouter_jax.envs.types import DeviceTable
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome, policy_outcome
 from hierrouter_jax.evaluation.tree_policy import TreePolicy, run_policy
-from hierrouter_jax.outcomes.coverage import opponents_train
 from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.plugins import load_object
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.studies.leaderboard.config import Entrant
 from hierrouter_jax.studies.leaderboard.result import Judged, stacked
-from hierrouter_jax.studies.measures import charged
+from hierrouter_jax.studies.measures import charged, problem_of
 from hierrouter_jax.sweeps.result import SweepResult
 from hierrouter_jax.sweeps.sweep import train_many
 from hierrouter_jax.training.features import FittedFeatures, fit_features
@@ -43,7 +42,7 @@ class Fitter:
         self.train, self.validation, self.test = (table.split(name) for name in ("train", "validation", "test"))
         self._features: dict[int, FittedFeatures] = {}
         self.features = self.fitted(features)
-        problem = Problem(opponents_train(table), self.validation, self.features.reduction, 0.0, seed)
+        problem = problem_of(table, self.features, 0.0, seed)
         self.problems = [problem.at(weight / self.features.cost_normaliser) for weight in cost_weights]
 
     def fitted(self, size: int) -> FittedFeatures:

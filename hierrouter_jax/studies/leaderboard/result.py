@@ -15,6 +15,7 @@ from hierrouter_jax.evaluation.policy_outcome import PolicyOutcome
 from hierrouter_jax.files import replacing
 from hierrouter_jax.studies.leaderboard.config import OURS
 from hierrouter_jax.studies.leaderboard.rows import Context
+from hierrouter_jax.studies.measures import ratio
 from hierrouter_jax.sums import arrays_sum
 
 MEASURES = tuple(field.name for field in fields(PolicyOutcome))
@@ -107,7 +108,7 @@ def compared(values: dict[str, Any], rivals: list[str], context: Context) -> lis
                     "difference": test.value,
                     "ci": list(test.interval),
                     "p_value": test.p_value,
-                    "relative_cost": _ratio(values, name, context),
+                    "relative_cost": _relative_cost(values, name, context),
                 }
             )
     for row, verdict in zip(rows, verdicts(tests), strict=True):
@@ -138,6 +139,5 @@ def headline(rows: list[dict[str, Any]], comparisons: list[dict[str, Any]]) -> d
     return {"sentence": sentence, "standing": standing, "place": place, "leader": leader["name"], "counts": counts}
 
 
-def _ratio(values: dict[str, Any], name: str, context: Context) -> float | None:
-    ours, theirs = (float(context.repeats.mean(values[one]["cost"][0])) for one in (OURS, name))
-    return ours / theirs if theirs > 0 else None
+def _relative_cost(values: dict[str, Any], name: str, context: Context) -> float | None:
+    return ratio(*(float(context.repeats.mean(values[one]["cost"][0])) for one in (OURS, name)))

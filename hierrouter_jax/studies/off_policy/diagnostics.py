@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from hierrouter_jax.evaluation.off_policy import weights
 from hierrouter_jax.evaluation.off_policy_intervals import skewness_interval
 from hierrouter_jax.outcomes.decision_log import propensity_check
 from hierrouter_jax.outcomes.log_health import PROPENSITY_LEVEL
@@ -32,7 +33,7 @@ def diagnostics(of: Evidence, signal: tuple[float, float]) -> dict[str, Any]:
         "effective_right": of.effective_answers["right"],
         "largest_weight": float(last.max()),
         "largest_weight_share": float(last.max() / max(last.sum(), 1e-300)),
-        "mean_weight": _mean_weight(last),
+        "mean_weight": _mean_weight(weights(of.uncut)[:, -1]),  # cut ratios lower it, however sound the propensities
         "unsupported": float(of.unsupported.sum(axis=1).mean()),
         "actions": _actions(of),
         "overlap": _overlap(of),
@@ -74,12 +75,11 @@ def _mean_weight(weight: Float[np.ndarray, " E"]) -> dict[str, float]:
 def _actions(of: Evidence) -> list[dict[str, Any]]:
     """At each stage, how often each action was taken and how often the target takes it."""
     names, rows = [*of.episodes.candidates, STOP], []
-    before = _before(of)
     for stage in range(of.episodes.length):
         here = of.episodes.taken[:, stage]
         if not here.any():
             continue
-        logged, target = _shares(of, stage, here, before)
+        logged, target = _shares(of, stage, here)
         rows += [
             {"stage": stage, "action": name, "logged": float(its), "target": float(other)}
             for name, its, other in zip(names, logged, target, strict=True)
@@ -90,15 +90,14 @@ def _actions(of: Evidence) -> list[dict[str, Any]]:
 def _overlap(of: Evidence) -> list[dict[str, Any]]:
     """For each stage and task, what the target does there that the log hardly ever or never took."""
     names, episodes, rows = np.array([*of.episodes.candidates, STOP], dtype=object), of.episodes, []
-    before = _before(of)
     for stage in range(episodes.length):
         for task in dict.fromkeys(episodes.task.tolist()):
             here = episodes.taken[:, stage] & (episodes.task == task)
             if not here.any():
                 continue
             count = np.bincount(episodes.action[here, stage], minlength=len(names))
-            _, target = _shares(of, stage, here, before)
-            visits = max(float(before[here, stage].sum()), 1e-300)
+            _, target = _shares(of, stage, here)
+            visits = max(float(of.before[here, stage].sum()), 1e-300)
             rows.append(
                 {
                     "stage": stage,
@@ -111,17 +110,12 @@ def _overlap(of: Evidence) -> list[dict[str, Any]]:
     return rows
 
 
-def _before(of: Evidence) -> Float[np.ndarray, "E L"]:
-    """Weight of the route before each decision: how often the target comes there, for once that the log did."""
-    return np.pad(of.weight[:, :-1], ((0, 0), (1, 0)), constant_values=1.0)
-
-
 def _shares(
-    of: Evidence, stage: int, here: Bool[np.ndarray, " E"], before: Float[np.ndarray, "E L"]
+    of: Evidence, stage: int, here: Bool[np.ndarray, " E"]
 ) -> tuple[Float[np.ndarray, " A"], Float[np.ndarray, " A"]]:
     """Shares of the actions that were taken, and of those that the target takes where it comes."""
     logged = np.bincount(of.episodes.action[here, stage], minlength=of.episodes.num_models + 1) / here.sum()
-    visits = before[here, stage]
+    visits = of.before[here, stage]
     return logged, visits @ of.target[here, stage] / max(visits.sum(), 1e-300)
 
 

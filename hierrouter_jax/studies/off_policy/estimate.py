@@ -187,6 +187,6 @@ def _metrics(
     for name, signal in signals.items():
         values = contributions(signal)
         low, high = interval(values)
-        bounds = [max(low, least), min(high, 1.0)] if name == "accuracy" else [low, high]
+        bounds = np.clip([low, high], least, 1.0).tolist() if name == "accuracy" else [low, high]
         metrics[name] = {"value": float(values.mean()), "ci": bounds}
     return metrics

@@ -35,6 +35,7 @@ class Evidence:
       episodes: episodes that came to an end and whose quality is known.
       target: probabilities of the target, [E, L, A]; as logged where the episode is over.
       ratio: ratio of each decision, cut where a largest is set, [E, L].
+      uncut: the same as it is, [E, L].
       reward: quality at the last decision, and cost over the normaliser, [E, L, 2].
       fitted: values of both, fitted on the other episodes.
       components: number of principal components that they were fitted on.
@@ -43,6 +44,7 @@ class Evidence:
     episodes: Episodes
     target: Float[np.ndarray, "E L A"]
     ratio: Float[np.ndarray, "E L"]
+    uncut: Float[np.ndarray, "E L"]
     reward: Float[np.ndarray, "E L 2"]
     fitted: FittedValues
     components: int
@@ -51,6 +53,11 @@ class Evidence:
     def weight(self) -> Float[np.ndarray, "E L"]:
         """Weight of the route up to each decision."""
         return off_policy.weights(self.ratio)
+
+    @cached_property
+    def before(self) -> Float[np.ndarray, "E L"]:
+        """Weight of the route before each decision: how often the target comes there, for once that the log did."""
+        return np.pad(self.weight[:, :-1], ((0, 0), (1, 0)), constant_values=1.0)
 
     @cached_property
     def quality(self) -> Float[np.ndarray, " E"]:
@@ -80,10 +87,9 @@ class Evidence:
 
         That is one of a logged probability below `SELDOM` over the number of episodes.
         """
-        before = np.pad(self.weight[:, :-1], ((0, 0), (1, 0)), constant_values=1.0)
         seldom = self.episodes.probs < SELDOM / len(self.episodes)
         missing = np.where(seldom, self.target, 0.0).sum(axis=-1) * self.episodes.taken
-        return before * missing
+        return self.before * missing
 
     def logged(self, signal: Sequence[float]) -> Float[np.ndarray, " E"]:
         """What each episode reached: its signal, a weighing of quality and cost."""
@@ -179,7 +185,7 @@ def weigh(
     target = np.where(taken[..., None], target, 0.0)
     target[..., 0] += ~taken
     probs = np.where(taken[..., None], episodes.probs, target)
-    ratio = off_policy.ratios(target, probs, episodes.action, clip)
+    ratio, uncut = (off_policy.ratios(target, probs, episodes.action, most) for most in (clip, None))
     cost = episodes.cost / cost_normaliser
     last = taken & ~np.pad(taken[:, 1:], ((0, 0), (0, 1)))
     reward = np.stack([np.where(last, episodes.quality[:, None], 0.0), cost], axis=-1)
@@ -190,7 +196,7 @@ def weigh(
     fold = np.random.default_rng(seed).permutation(len(episodes)) % FOLDS
     part = np.ascontiguousarray(features[..., : 2 + components])
     fitted = fit_values(part, taken, episodes.action, target, ratio, reward, fold)
-    return Evidence(episodes, target, ratio, reward, fitted, components)
+    return Evidence(episodes, target, ratio, uncut, reward, fitted, components)
 
 
 def reasons_to_refuse(of: Evidence) -> list[str]:

@@ -6,15 +6,15 @@ import pytest
 
 from hierrouter_jax.agents.types import LearnerHyper
 from hierrouter_jax.cli.main import main, parse
-from hierrouter_jax.config import config_path, load_yaml
+from hierrouter_jax.config import config_path, from_dict, load_yaml
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.studies.compare.config import Arm, CompareConfig, Tuning, arms_from, drawn_settings, resolve
+from hierrouter_jax.studies.compare.config import Arm, CompareConfig, Tuning, drawn_settings, resolve
 
 TABLE = Path("tables/mine")
 
 
 def resolved(arm: dict, **config):
-    return resolve(CompareConfig(arms_from({"plain": {}, "mine": arm}), TABLE, **config))[1]
+    return resolve(CompareConfig({"plain": Arm(), "mine": from_dict(Arm, arm, "arms.mine")}, TABLE, **config))[1]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,10 @@ def resolved(arm: dict, **config):
             r"arms.mine: clip is 'log\(0, 1\)': a logarithmic range needs",
         ),
         ({"tune": {"clip": "around(0, 1)"}}, r"arms.mine: clip is 'around\(0, 1\)', but a range is log\(low, high\)"),
+        (
+            {"log": {"policy": "softmax:0"}},
+            "arms.mine: log.*policy is 'softmax:0', but must be softmax:T with",
+        ),
         ({"tune": {"reward.hop_cost": [0.1, 1]}}, "reward.hop_cost cannot be tuned, because the cost weight sets it"),
     ],
 )
@@ -51,6 +55,7 @@ def test_a_wrong_arm_is_named_with_its_field(arm, message):
     [
         ({"arms": {"one": Arm()}}, "at least two arms"),
         ({"arms": {"a": Arm(), "b/c": Arm()}}, "'b/c' is no name"),
+        ({"arms": {"a": Arm(), "..": Arm()}}, "'..' is no name; .* with no . first"),
         ({"table": None}, "table is missing"),
         ({"split": "dev"}, "split is 'dev'"),
         ({"cost_weights": (0.1, 0.1)}, "cost_weights must be one or more different numbers"),

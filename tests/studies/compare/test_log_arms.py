@@ -10,12 +10,14 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.policy_outcome import policy_outcome
 from hierrouter_jax.outcomes.store import load_table, save_table
 from hierrouter_jax.studies.choice import bundle_ends
-from hierrouter_jax.studies.compare import log_arms
+from hierrouter_jax.studies.compare import log_arms, runs
 from hierrouter_jax.studies.compare.config import Arm, CompareConfig, Tuning, resolve
+from hierrouter_jax.studies.compare.outcomes import arm_outcomes
 from hierrouter_jax.studies.compare.run import compare
+from hierrouter_jax.studies.compare.runs import Trainer, run_arms
 from hierrouter_jax.studies.named_policy import episodes_served
 from hierrouter_jax.studies.traffic import Traffic
-from hierrouter_jax.training.features import fit_features
+from hierrouter_jax.training.features import FEATURES, fit_features, load_features
 from hierrouter_jax.training.router import deciding_cost
 from tests.studies.compare.tiny import BASE, WEIGHTS
 from tests.tables import random_table
@@ -77,6 +79,15 @@ def test_what_learns_from_a_log_is_compared_as_all_else(config, result):
     assert exported == {f"{name}-{weight:g}" for name in ("table", "log", "clipped") for weight in WEIGHTS}
 
 
+def test_the_last_return_of_a_log_arms_curve_is_that_of_its_policies(config, result):
+    """Its only block is its last; money is over the normaliser, which is not 1 here."""
+    features = load_features(config.out / FEATURES)
+    assert abs(features.cost_normaliser - 1) > 0.5
+    for its in run_arms(Trainer(config, config.table, features, config.out, False), resolve(config))[1:]:
+        arm = arm_outcomes(its, load_table(config.table).split("test"), features, config)
+        np.testing.assert_allclose(arm.return_curve[..., 0], arm.validation)
+
+
 def test_what_was_learned_is_not_learned_again(config, result, monkeypatch):
     def never(*_):
         raise AssertionError("learned again")
@@ -101,6 +112,16 @@ def test_an_arm_knows_nothing_of_the_table_but_its_episodes(config, result, tmp_
         assert one.weights.keys() == other.weights.keys()
         for key in one.weights:
             np.testing.assert_array_equal(one.weights[key], other.weights[key])
+
+
+def test_a_log_of_no_policy_is_refused_before_anything_is_trained(config, tmp_path, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(runs, "train_many", never)
+    wrong = {"table": Arm(), "log": Arm(log=replace(TRAFFIC, of="best-sequense"))}
+    with pytest.raises(InputError, match=r"best-sequense: is neither a run nor a bundle.*did you mean best-sequence"):
+        compare(replace(config, arms=wrong, out=tmp_path / "out"), progress=False)
 
 
 def test_cost_weights_mean_the_same_money_for_all_arms(config):

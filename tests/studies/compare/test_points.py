@@ -1,11 +1,15 @@
 """An arm as plain data: its front the slow obvious way."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hierrouter_jax.evaluation.crossed import crossed_mean
 from hierrouter_jax.evaluation.paired import holm
-from tests.studies.compare.tiny import WEIGHTS
+from hierrouter_jax.outcomes.store import load_table, save_table
+from tests.studies.compare.tiny import WEIGHTS, rerun
 
 
 def test_differences_and_fronts_the_slow_way(result, slowly):
@@ -30,3 +34,16 @@ def test_differences_and_fronts_the_slow_way(result, slowly):
     primary = [row for row in rows if row["family"] == "primary"]
     assert [row["p_holm"] for row in primary] == holm([row["p_value"] for row in primary])
     assert len(primary) == 3
+
+
+def test_where_nothing_costs_a_front_is_its_best_accuracy(config, result, tmp_path):
+    table = load_table(config.table)
+    pool = tuple(replace(member, price_in=0.0, price_out=0.0, parameters=None) for member in table.pool)
+    save_table(replace(table, pool=pool), tmp_path / "table")
+    free = rerun(config, tmp_path / "out", table=tmp_path / "table", cost_weights=WEIGHTS[:1])
+    assert json.loads(json.dumps(free, allow_nan=False)) == free
+    for arm in free["arms"]:
+        accuracy = arm["points"][0]["accuracy"]["mean"]
+        assert [arm["front"][name]["value"] for name in ("hypervolume", "aiq")] == pytest.approx([accuracy] * 2)
+    rows = {row["metric"]: row for row in free["comparisons"] if row["cost_weight"] is None}
+    assert rows["hypervolume"]["difference"] == pytest.approx(rows["aiq"]["difference"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
+from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.studies.leaderboard.config import (
     LeaderboardConfig,
@@ -13,7 +14,6 @@ from hierrouter_jax.studies.leaderboard.config import (
     entrant,
     entrants,
     folder_name,
-    learners_from,
 )
 from hierrouter_jax.training.settings import static_of
 from tests.studies.leaderboard.known import config
@@ -82,6 +82,12 @@ def test_guidance_is_tuned_where_a_second_hop_can_mislead_about_the_first():
         (LearnerSpec(hyper={"features": 3}), "learners.exact: features is not a number of the learner"),
         (LearnerSpec(tune={"reward.hop_cost": [1.0]}), "learners.exact: reward.hop_cost is set by cost_weights"),
         (LearnerSpec(static={"budgeted": True}), "learners.exact: a leaderboard compares at cost weights"),
+        (
+            LearnerSpec(tune={"features": [8, 0]}),
+            "learners.exact: tune.features is 0, but must be a whole number",
+        ),
+        (LearnerSpec(tune={"features": [-4]}), "learners.exact: tune.features is -4, but must be a whole number"),
+        (LearnerSpec(tune={"features": [96.7]}), "learners.exact: tune.features is 96.7, but must be a whole number"),
         (LearnerSpec("exat"), r"learners.exact: learner 'exat' is unknown; did you mean exact\?"),
     ],
 )
@@ -91,12 +97,13 @@ def test_what_is_wrong_is_named_with_its_learner(spec, message):
 
 
 def test_learners_are_read_from_plain_data():
-    assert learners_from({"exact": None, "mine": {"learner": "ppo", "seeds": 2}}) == {
+    data = {"tables": ["table"], "learners": {"exact": {}, "mine": {"learner": "ppo", "seeds": 2}}}
+    assert from_dict(LeaderboardConfig, data, "mine.yaml").learners == {
         "exact": LearnerSpec(),
         "mine": LearnerSpec("ppo", seeds=2),
     }
-    with pytest.raises(InputError, match=r"learners.mine: seds is not a field; did you mean seeds\?"):
-        learners_from({"mine": {"seds": 2}})
+    with pytest.raises(InputError, match=r"learners.mine.seds is not a field; did you mean seeds\?"):
+        from_dict(LeaderboardConfig, {"tables": ["table"], "learners": {"mine": {"seds": 2}}}, "mine.yaml")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +115,7 @@ def test_learners_are_read_from_plain_data():
         ({"validation": 1.0}, "must be a finite number above 0 and below 1"),
         ({"cost_weights": (0.0, 0.0)}, "different numbers"),
         ({"learners": {"ours": LearnerSpec()}}, "'ours' is no name"),
+        ({"learners": {"..": LearnerSpec("exact")}}, "'..' is no name to take part under; .* with no . first"),
         (
             {"learners": {"exact": LearnerSpec(hyper={"reward.hop_cost": 1.0})}},
             "learners.exact: reward.hop_cost is set",

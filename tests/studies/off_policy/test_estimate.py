@@ -9,6 +9,7 @@ import pytest
 
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.exploration import Exploration
+from hierrouter_jax.studies.off_policy import estimate as module
 from hierrouter_jax.studies.off_policy.estimate import estimate, target_probs, truth
 from tests.bundles import BUNDLES
 from tests.studies.off_policy.logs import PART, TABLE, log, plan
@@ -114,6 +115,22 @@ def test_propensities_that_are_not_those_of_the_draws_are_refused():
     assert "the logged propensities are not those of the draws" in result["reasons"]
     assert result["estimate"] is None
     assert all(row["return"]["ci"] is None for row in result["estimators"])
+
+
+def test_a_clip_does_not_make_sound_propensities_doubtful():
+    its = log("epsilon:0.9", 3000)
+    plain, cut = (estimate(its, plan(), clip=clip) for clip in (None, 1.2))
+    assert cut["diagnostics"]["mean_weight"] == plain["diagnostics"]["mean_weight"]
+    assert cut["diagnostics"]["largest_weight"] <= 1.2**2 < plain["diagnostics"]["largest_weight"]
+    assert not any("mean weight" in sentence for sentence in cut["warnings"])
+
+
+def test_an_interval_of_accuracy_lies_within_what_can_be():
+    """Beyond 1 on either side it is the point 1, as below the least; a return has no such bounds."""
+    signals, values = {"accuracy": (1.0, 0.0), "return": (1.0, -0.1)}, np.array([1.2, 1.3])
+    for (low, high), ci in (((1.133, 1.4), [1.0, 1.0]), ((-0.2, -0.1), [0.0, 0.0]), ((0.5, 1.1), [0.5, 1.0])):
+        metrics = module._metrics(signals, lambda signal: values, lambda values, ends=(low, high): ends)
+        assert (metrics["accuracy"]["ci"], metrics["return"]["ci"]) == (ci, [low, high])
 
 
 def test_drift_is_said():
