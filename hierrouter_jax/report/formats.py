@@ -53,12 +53,6 @@ def cheapest_single(evaluation: Mapping[str, Any], rows: str = "policies") -> di
     return min(single, key=lambda row: row["cost"], default=None)
 
 
-def best_blind(evaluation: dict[str, Any]) -> str:
-    """The most accurate policy that could serve and is not learned; the best learned one where there is no other."""
-    able = deployable(evaluation)
-    return next((row["name"] for row in able if row["kind"] not in ("learned", "random")), able[0]["name"])
-
-
 def relative_cost(row: Mapping[str, Any], evaluation: Mapping[str, Any]) -> float | None:
     """Cost of a row in units of the cheapest single model, None where there is no such unit."""
     unit = cheapest_single(evaluation)

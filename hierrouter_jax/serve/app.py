@@ -18,7 +18,7 @@ from hierrouter_jax.bridge.backends.interface import Piece
 from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.serve import chat, messages, responses
 from hierrouter_jax.serve.episode import Episode, NoAnswer
-from hierrouter_jax.serve.limits import Guard, Refused, address_of, hosts_of
+from hierrouter_jax.serve.limits import Guard, Refused, address_of, hosts_of, let_pages_in
 from hierrouter_jax.serve.page_files import PageFiles
 from hierrouter_jax.serve.router import Router
 from hierrouter_jax.serve.service import Running, Service, open_log
@@ -62,6 +62,7 @@ def make_app(config: ServeConfig, router: Router, key: str | None = None) -> Fas
     hosts = hosts_of(config.host, config.allowed_hosts, key)
     within = {"max_body": config.max_body, "body_seconds": config.body_seconds}
     app.add_middleware(Guard, key=key, hosts=hosts, origins=config.allowed_origins, note=note, **within)
+    let_pages_in(app, config.allowed_origins)
     app.add_exception_handler(InputError, _bad_input)
     app.add_exception_handler(NoAnswer, _no_answer)
     app.add_exception_handler(HTTPException, _refused)
@@ -125,7 +126,7 @@ def _add_interfaces(app: FastAPI) -> None:
         log = _log(request)
         try:
             forgotten = await asyncio.to_thread(log.forget, episode_id)
-        except OSError as error:
+        except (OSError, InputError) as error:
             raise Refused(503, f"the log cannot be rewritten now ({reason_of(error)}); try again") from None
         return _reply(request, {"object": "hierrouter.forgotten", "episode_id": episode_id, "decisions": forgotten})
 

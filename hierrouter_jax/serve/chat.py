@@ -88,8 +88,7 @@ class Request(Strict):
         """What every hop's generation is told."""
         fields = {name: getattr(self, name) for name in PASSED if getattr(self, name) is not None}
         limit = self.max_completion_tokens or self.max_tokens
-        stop = [self.stop] if isinstance(self.stop, str) else self.stop
-        return fields | ({"max_tokens": limit} if limit else {}) | ({"stop": stop} if stop else {})
+        return fields | ({"max_tokens": limit} if limit else {}) | ({"stop": self.stop} if self.stop else {})
 
 
 def _present(extra: dict[str, Any] | None) -> dict[str, Any]:

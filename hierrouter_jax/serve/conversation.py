@@ -95,12 +95,14 @@ def text_of(message: Mapping[str, Any], place: int) -> str:
     """The text of a message, its parts joined.
 
     Raises:
-      InputError: if its content is none.
+      InputError: if it is no object, or of an unknown role, or its content is no text.
     """
-    content = message.get("content")
-    if message["role"] not in ROLES:
-        raise InputError(f"messages.{place}.role is {str(message['role'])[:40]!r}, but must be {', '.join(ROLES)}")
-    if content is None and message["role"] == "assistant" and message.get("tool_calls"):
+    if not isinstance(message, Mapping):
+        raise InputError(f"messages.{place} must be an object with role and content")
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        raise InputError(f"messages.{place}.role is {str(role)[:40]!r}, but must be {', '.join(ROLES)}")
+    if content is None and role == "assistant" and message.get("tool_calls"):
         return ""
     if isinstance(content, str):
         return content
@@ -129,10 +131,15 @@ class Options:
     """What a client asks of every hop's generation.
 
     Attributes:
-      fields: fields of a chat completion by their names, those that were sent alone; `max_tokens` under this name.
+      fields: fields of a chat completion by their names, those that were sent alone; `max_tokens` under this name, and
+        `stop` as a list.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(stop := self.fields.get("stop"), str):
+            object.__setattr__(self, "fields", {**self.fields, "stop": [stop]})
 
     @property
     def key(self) -> tuple[tuple[str, Any], ...]:

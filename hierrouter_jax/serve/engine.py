@@ -183,8 +183,7 @@ class Engine:
             return None
         probs = distribution(logits, np.isfinite(logits), self.explore, self.bundle.ties)
         action = int(probs.argmax() if self.explore.kind == "none" else sample(probs, self._rng))
-        ends = action < len(self.members) and self._leaves_nothing(ask, spent, charges, action)
-        last = stage + 1 == horizon or ends
+        last = stage + 1 == horizon or (action < len(self.members) and self._leaves_nothing(episode, action))
         return Choice(
             stage, action, np.isfinite(logits), softmax(logits), probs, reading.embedding, charges, masked, last, spent
         )
@@ -237,8 +236,7 @@ class Engine:
 
     def _refuse_budget(self, episode: Episode, budget: float, masked: dict[str, str]) -> NoReturn:
         """Refuse a budget that pays for nobody who can be called now: by its fault, or by that of members."""
-        smallest = self._charges(self._prompts(episode, {}, resting=True)[0]).min(keepdims=True)
-        check_budget(budget, smallest, None, self.bundle.money_unit)
+        check_budget(budget, self._charges_of_all(episode).min(keepdims=True), None, self.bundle.money_unit)
         raise NoAnswer(f"no model that the budget pays for could be called ({_told(masked)})")
 
     def _charges(self, prompts: dict[str, tuple[Prompt, int]]) -> Float[np.ndarray, " M"]:
@@ -252,13 +250,18 @@ class Engine:
             charges.append(member.backend.price.cost(tokens, member.backend.max_new_tokens))
         return np.array(charges)
 
-    def _leaves_nothing(self, ask: Ask, spent: float, charges: Float[np.ndarray, " M"] | None, action: int) -> bool:
+    def _charges_of_all(self, episode: Episode) -> Float[np.ndarray, " M"]:
+        """As `_charges`, also of members that have just failed or are paused: the next hop may call them again."""
+        return self._charges(self._prompts(episode, {}, resting=True)[0])
+
+    def _leaves_nothing(self, episode: Episode, action: int) -> bool:
         """Whether after this call the budget pays for no other, as prompts only grow from hop to hop."""
-        if charges is None or ask.budget is None or self._prompt.responses != "all" or self._prompt.members:
+        budget = episode.ask.budget
+        if budget is None or self._prompt.responses != "all" or self._prompt.members:
             return False
-        called = self.members[action].backend
+        charges, called = self._charges_of_all(episode), self.members[action].backend
         least = charges[action] - called.price.cost(0, called.max_new_tokens)  # it reads its prompt in any case
-        return bool((charges > ask.budget - spent - least).all())
+        return bool((charges > budget - episode.cost - least).all())
 
 
 def _told(masked: dict[str, str]) -> str:

@@ -4,18 +4,20 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.serve.shapes import error_body, kind_of
+from hierrouter_jax.serve.shapes import ROUTE_HEADERS, error_body, kind_of
 
 OPEN = ("/healthz", "/readyz")  # asked by who keeps the server up, without a key
 _NEED_KEY = ("/v1", "/admin", "/metrics", "/docs", "/openapi")  # all but the page, which holds nothing of anybody's
@@ -78,8 +80,9 @@ class Guard:
         headers = Headers(scope=scope)
         refused = self._refused(scope["path"], headers)
         if refused is not None:
-            return await self._turn_away(refused, scope, receive, send)
-        deadline, started, size, over = time.monotonic() + self._body_seconds, False, 0, False
+            self._note(scope, refused.status_code)
+            return await refused(scope, receive, send)
+        deadline, size, over = time.monotonic() + self._body_seconds, 0, False
 
         async def receive_in_time() -> Message:
             nonlocal size, over
@@ -97,21 +100,7 @@ class Guard:
             over = message["type"] != "http.request" or not message.get("more_body", False)
             return message
 
-        async def send_noting(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive_in_time, send_noting)
-        except Refused as late:
-            if not started:
-                answer = _response(scope["path"], late.status_code, late.detail, late.headers)
-                await self._turn_away(answer, scope, receive, send)
-
-    async def _turn_away(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
-        self._note(scope, answer.status_code)
-        await answer(scope, receive, send)
+        await self._app(scope, receive_in_time, send)
 
     def _foreign(self, origin: str, host: str) -> bool:
         """Whether pages of an origin are neither the server's own nor allowed."""
@@ -142,6 +131,16 @@ class Guard:
         if any(hmac.compare_digest(one.encode(), self._key.encode()) for one in keys):
             return None
         return _response(path, 401, "the key is missing or wrong", {"www-authenticate": "Bearer"})
+
+
+def let_pages_in(app: Starlette, origins: Sequence[str]) -> None:
+    """Have an application tell browsers that pages of these origins may call it, and read what it answers.
+
+    To be added last, so that pages can read refusals, too; what browsers ask beforehand holds no key.
+    """
+    if origins:
+        every: dict[str, Any] = {"allow_methods": ["*"], "allow_headers": ["*"], "allow_private_network": True}
+        app.add_middleware(CORSMiddleware, allow_origins=origins, expose_headers=ROUTE_HEADERS, **every)
 
 
 def hosts_of(host: str, allowed: Sequence[str], key: str | None) -> tuple[str, ...]:
@@ -192,14 +191,6 @@ class Gate:
 
     def leave(self) -> None:
         self.under_way -= 1
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        self.enter()
-        try:
-            yield
-        finally:
-            self.leave()
 
 
 class Sessions:

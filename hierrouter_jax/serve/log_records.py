@@ -45,7 +45,7 @@ def records_of(episode: Episode, engine: Engine, began: float, cancelled: bool) 
                 spent=choice.spent,
                 cost_weight=ask.cost_weight,
                 budget=ask.budget,
-                charges=None if ask.budget is None else choice.charges,
+                charges=choice.charges,
                 max_hops=ask.max_hops or bundle.horizon,
                 mask_reasons=_reasons(choice, names),
                 failed=lost,

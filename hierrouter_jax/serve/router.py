@@ -18,7 +18,10 @@ from hierrouter_jax.bridge.servers import Servers
 from hierrouter_jax.bridge.transcript import Transcript
 from hierrouter_jax.bundle import PolicyBundle
 from hierrouter_jax.config import config_path
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.table import Query
+from hierrouter_jax.serve.conversation import Options, read_conversation
+from hierrouter_jax.serve.episode import Ask, Episode, NoAnswer
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -100,7 +103,10 @@ class Router:
         if isinstance(question, str | Query):
             questions: Any = [question]  # of one kind
             return self.route_many(questions, **settings, progress=False)[0]
-        return asyncio.run(self._alone(question, settings))
+        try:
+            return asyncio.run(self.aroute(question, **settings))
+        except NoAnswer as error:
+            raise InputError(str(error)) from None
 
     def route_many(
         self,
@@ -151,9 +157,6 @@ class Router:
           InputError: before any call, if the request makes no sense, or the conversation fits no member.
           NoAnswer: if no member answers.
         """
-        from hierrouter_jax.serve.conversation import Options, read_conversation
-        from hierrouter_jax.serve.episode import Ask, Episode
-
         messages = [{"role": "user", "content": question}] if isinstance(question, str) else question
         conversation = read_conversation(messages, task)
         ask = Ask(uuid4().hex, conversation, Options(dict(options or {})), cost_weight, budget, max_hops)
@@ -162,12 +165,8 @@ class Router:
             pass
         return episode.transcript
 
-    def engine(self, **settings: Any) -> Any:
-        """What carries out requests on the running event loop, one for each loop.
-
-        Args:
-          settings: further arguments of `Engine`, where it is made.
-        """
+    def engine(self) -> Any:
+        """What carries out requests on the running event loop, one for each loop."""
         from hierrouter_jax.serve.engine import Engine
         from hierrouter_jax.serve.members import load_members
 
@@ -175,7 +174,7 @@ class Router:
         if loop not in self._engines:
             self._engines = {other: engine for other, engine in self._engines.items() if not other.is_closed()}
             members = load_members(self.backends)
-            self._engines[loop] = Engine(self.bundle, self.encoder, self.prompt, members, **settings)
+            self._engines[loop] = Engine(self.bundle, self.encoder, self.prompt, members)
         return self._engines[loop]
 
     def close(self) -> None:
@@ -190,6 +189,3 @@ class Router:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-    async def _alone(self, messages: Messages, settings: dict[str, Any]) -> Transcript:
-        return await self.aroute(messages, **settings)

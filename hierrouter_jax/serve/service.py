@@ -139,11 +139,11 @@ class Service:
         """
         async with self._reloading:
             bundle = await asyncio.to_thread(lambda: PolicyBundle.load(policy_folder(self.config.policy)))
-            if not same_spec(bundle.encoder, self._encoder.spec):
+            encoder = self._encoder
+            if not same_spec(bundle.encoder, encoder.spec):
                 encoder = await asyncio.to_thread(build_encoder, bundle.encoder)
-                check_same(bundle, self._router.backends, encoder, budgeted=False)
-                self._encoder = encoder
-            check_same(bundle, self._router.backends, self._encoder, budgeted=False)
+            check_same(bundle, self._router.backends, encoder, budgeted=False)
+            self._encoder = encoder
             self.engine, self.fingerprint = self._engine(bundle), bundle.fingerprint
         say("reloaded", policy=self.fingerprint)
         return self.fingerprint

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hierrouter_jax.bridge.transcript import Hop
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.serve.episode import Choice, Episode, Event, FailedHop
 
+ROUTE_HEADERS = ("x-hierrouter-episode-id", "x-hierrouter-route", "x-hierrouter-cost", "x-hierrouter-overhead-ms")
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -63,7 +64,7 @@ def conditions_of(body: Conditions | None, headers: Mapping[str, str]) -> Condit
     """The conditions of a request, from its body or else its headers.
 
     Raises:
-      InputError: naming a header that holds no number.
+      InputError: naming a header that holds no number, or one that cannot be.
     """
     values = {} if body is None else body.model_dump(exclude_unset=True)
     for name, (header, kind) in _BY_HEADER.items():
@@ -75,8 +76,9 @@ def conditions_of(body: Conditions | None, headers: Mapping[str, str]) -> Condit
             raise InputError(f"the header {header} is {headers[header][:40]!r}, but must be a number") from None
     try:
         return Conditions(**values)
-    except ValueError as error:
-        raise InputError(" ".join(str(error).split())[:300]) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"the header {_BY_HEADER[str(first['loc'][0])][0]}: {first['msg']}") from None
 
 
 def check_text(value: Any) -> None:
@@ -188,12 +190,9 @@ def comment_of(event: Event | None, actions: list[str]) -> str:
 
 def headers_of(episode: Episode) -> dict[str, str]:
     """What the headers of an answer say of its route."""
-    return {
-        "x-hierrouter-episode-id": episode.ask.id,
-        "x-hierrouter-route": ",".join(quote(hop.model) for hop in episode.hops),
-        "x-hierrouter-cost": f"{episode.cost:.10g}",
-        "x-hierrouter-overhead-ms": f"{1e3 * episode.overhead:.3f}",
-    }
+    route = ",".join(quote(hop.model) for hop in episode.hops)
+    values = episode.ask.id, route, f"{episode.cost:.10g}", f"{1e3 * episode.overhead:.3f}"
+    return dict(zip(ROUTE_HEADERS, values, strict=True))
 
 
 def tokens_of(episode: Episode) -> tuple[int, int]:

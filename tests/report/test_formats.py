@@ -35,6 +35,5 @@ def test_rows_are_sorted_by_accuracy_and_the_oracles_are_apart(numbers):
     assert [row["name"] for row in able[:3]] == ["ppo+stop", "ppo", "task-sequence+stop"]
     assert all(row["kind"] != "oracle" for row in able)
     assert "oracle_return" in [row["name"] for row in formats.oracles(numbers)]
-    assert formats.best_blind(numbers) == "task-sequence+stop"
     assert formats.percent_interval((0.9, 0.95)) == "90.0 to 95.0"
     assert formats.number(-0.001) == "0.00"

@@ -109,6 +109,22 @@ def test_unknown_fields_and_untrained_conditions_are_named(start):
     assert len(one["hierrouter"]["route"]) == 1
 
 
+@pytest.mark.parametrize(("name", "value"), [("budget", "-1"), ("cost-weight", "nan"), ("max-hops", "0")])
+def test_a_header_that_cannot_be_is_named_in_one_sentence(start, name, value):
+    message = post(start(), json.dumps(QUESTION), **{f"x-hierrouter-{name}": value}).json()["error"]["message"]
+    assert message.startswith(f"the header x-hierrouter-{name}: Input should be ")
+    assert "pydantic" not in message
+
+
+def test_a_body_of_parts_that_names_no_length_is_refused_where_it_is_too_large(start):
+    served = start(max_body=100_000)
+    reply = post(served, (b" " * 1000 for _ in range(200)))
+    assert reply.status_code == 413
+    assert "larger than 100,000 bytes" in reply.json()["error"]["message"]
+    assert reply.headers["connection"] == "close"
+    assert f'path="{CHAT}",status="413"}} 1.0' in httpx.get(f"{served.url}/metrics").text
+
+
 def test_a_body_that_trickles_in_is_given_up(start):
     served = start(body_seconds=0.5)
     host, port = served.url.removeprefix("http://").split(":")
@@ -143,6 +159,39 @@ def test_keys_hosts_and_origins(start):
     assert httpx.get(url, headers={**key, "origin": "https://evil.example"}).status_code == 403
     assert httpx.get(url, headers={**key, "origin": "https://chat.example"}).status_code == 200
     assert httpx.get(url, headers={**key, "origin": served.url}).status_code == 200
+
+
+def test_an_allowed_page_may_call_and_read_what_browsers_ask_for_beforehand(start):
+    served = start(key="secret-key", allowed_origins=("https://chat.example",))
+    url, page, key = f"{served.url}{CHAT}", {"origin": "https://chat.example"}, {"x-api-key": "secret-key"}
+    asks = {"access-control-request-method": "POST", "access-control-request-headers": "content-type,x-api-key"}
+    asks |= {"access-control-request-private-network": "true"}  # by a page of the internet, of a server at home
+    before = httpx.options(url, headers={**page, **asks})
+    assert before.status_code == 200
+    assert before.headers["access-control-allow-origin"] == "https://chat.example"
+    assert "POST" in before.headers["access-control-allow-methods"]
+    assert before.headers["access-control-allow-headers"] == "content-type,x-api-key"
+    assert before.headers["access-control-allow-private-network"] == "true"
+    reply = httpx.post(url, json=QUESTION, headers={**page, **key}, timeout=20)
+    assert reply.status_code == 200
+    assert reply.headers["access-control-allow-origin"] == "https://chat.example"
+    shown = reply.headers["access-control-expose-headers"].split(", ")
+    assert {name for name in reply.headers if name.startswith("x-hierrouter-")} == set(shown)
+    without = httpx.post(url, json=QUESTION, headers=page)
+    assert without.status_code == 401
+    assert without.headers["access-control-allow-origin"] == "https://chat.example"  # so that the page can say why
+
+
+@pytest.mark.parametrize("origins", [(), ("https://chat.example",)])
+def test_a_page_that_is_not_allowed_is_refused_beforehand_and_when_it_calls(start, origins):
+    served = start(allowed_origins=origins)
+    foreign = {"origin": "https://evil.example"}
+    before = httpx.options(f"{served.url}{CHAT}", headers={**foreign, "access-control-request-method": "POST"})
+    assert before.status_code in (400, 403)
+    reply = httpx.post(f"{served.url}{CHAT}", json=QUESTION, headers=foreign)
+    assert reply.status_code == 403
+    assert "see --allowed_origins" in reply.json()["error"]["message"]
+    assert not any("access-control-allow-origin" in one.headers for one in (before, reply))
 
 
 def test_without_a_key_foreign_names_are_refused(start):

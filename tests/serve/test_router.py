@@ -12,8 +12,9 @@ import openai
 import pytest
 
 import hierrouter_jax
-from hierrouter_jax.bridge.backends import load_backends
+from hierrouter_jax.bridge.backends import Failure, load_backends
 from hierrouter_jax.bridge.pool import load_pool
+from hierrouter_jax.bridge.prompts import HopPrompt
 from hierrouter_jax.bundle import FeatureReduction, PolicyBundle
 from hierrouter_jax.config import config_path
 from hierrouter_jax.errors import InputError
@@ -85,6 +86,15 @@ def test_conditions_that_it_was_not_trained_for_are_refused(router):
         asyncio.run(router.aroute("2+2", cost_weight=0.1))
 
 
+def test_a_conversation_that_nobody_answers_is_refused_as_a_text_is(backends, make_bundle, encoder):
+    for backend in backends:
+        backend.generate = lambda prompts: [Failure("away for tea", "away")] * len(prompts)
+    router = Router(make_bundle([backend.price for backend in backends], 2), backends, encoder, HopPrompt())
+    for question in ("2+2", [{"role": "user", "content": "2+2"}]):
+        with pytest.raises(InputError, match="away for tea"):
+            router.route(question)
+
+
 def test_settings_of_a_call_reach_models_that_run_here(router):
     text = questions(1)[0]
     whole = asyncio.run(router.aroute(text, max_hops=1))
@@ -94,6 +104,9 @@ def test_settings_of_a_call_reach_models_that_run_here(router):
     assert whole.answer.startswith(short.answer)
     stop = whole.answer[1]
     assert asyncio.run(router.aroute(text, max_hops=1, options={"stop": [stop]})).answer == whole.answer[:1]
+    nowhere = 9 * stop  # one string, of which a part alone ends nothing
+    assert nowhere not in whole.answer
+    assert asyncio.run(router.aroute(text, max_hops=1, options={"stop": nowhere})).answer == whole.answer
     warm = {"temperature": 1.5, "seed": 1}
     one, other = (asyncio.run(router.aroute(text, max_hops=1, options=warm)) for _ in range(2))
     assert one.answer == other.answer

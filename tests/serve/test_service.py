@@ -11,7 +11,7 @@ import pytest
 
 from hierrouter_jax.bridge.backends import Failure
 from hierrouter_jax.bridge.prompts import HopPrompt
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, reason_of
 from hierrouter_jax.outcomes.decision_log import LogWriter, propensity_check, read_log, replay
 from hierrouter_jax.serve import chat
 from hierrouter_jax.serve.router import Router
@@ -61,16 +61,20 @@ def test_without_a_log_feedback_says_how_to_have_one(start):
     assert "--log" in reply.json()["error"]["message"]
 
 
-def test_a_log_that_cannot_be_rewritten_says_so(start, tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), InputError("part-00000007.parquet: not a Parquet file")],
+)
+def test_a_log_that_cannot_be_rewritten_says_so(start, tmp_path, error):
     served = start(log=tmp_path / "log")
 
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def failing(_):
+        raise error
 
-    served.service.log.forget = full
+    served.service.log.forget = failing
     reply = httpx.delete(f"{served.url}/v1/episodes/x")
     assert reply.status_code == 503
-    assert "No space left on device" in reply.json()["error"]["message"]
+    assert reason_of(error) in reply.json()["error"]["message"]
 
 
 def test_a_log_that_cannot_be_kept_is_refused_before_the_server_begins(router, tmp_path):

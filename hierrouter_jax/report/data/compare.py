@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from hierrouter_jax.errors import InputError
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.data.run import flat, need, read_object, routes_frame
+from hierrouter_jax.report.data.run import flat, need, need_each, need_some, read_object, routes_frame
 
 COMPARE = "compare.json"
 _TOP = ("table", "cost_weights", "seeds", "arms", "comparisons", "claims", "opponents")
@@ -88,18 +87,15 @@ def read_compare(folder: Path) -> CompareFiles:
     path = folder / COMPARE
     compare = read_object(path, *_TOP)
     need(compare["table"], ("split", "queries", "horizon", "pool"), f"{path}: 'table'")
-    if not compare["arms"]:
-        raise InputError(f"{path}: 'arms' is empty, so there is nothing to report")
+    need_some(compare, ("arms",), str(path))
     for index, arm in enumerate(compare["arms"]):
         need(arm, _ARM, f"{path}: arms[{index}]")
         for at, point in enumerate(arm["points"]):
             need(point, _POINT, f"{path}: arms[{index}].points[{at}]")
             for metric in ("accuracy", "cost", "return"):
                 need(point[metric], ("mean",), f"{path}: arms[{index}].points[{at}].{metric}")
-    for index, row in enumerate(compare["comparisons"]):
-        need(row, _COMPARISON, f"{path}: comparisons[{index}]")
-    for index, row in enumerate(compare["opponents"]):
-        need(row, ("name", "kind", "accuracy", "cost"), f"{path}: opponents[{index}]")
+    need_each(compare["comparisons"], _COMPARISON, f"{path}: comparisons")
+    need_each(compare["opponents"], ("name", "kind", "accuracy", "cost"), f"{path}: opponents")
     return CompareFiles(folder.resolve().name, compare)
 
 

@@ -76,9 +76,10 @@ def _one_call(row: dict[str, Any], evaluation: dict[str, Any]) -> str:
     """The best model outside the pool that is as accurate in one call, for no more."""
     for other in formats.deployable(evaluation):
         if other["kind"] == "external" and other["accuracy"] >= row["accuracy"] and other["cost"] <= row["cost"]:
-            relative = formats.multiple(other["cost"] / row["cost"])
-            called = f"{other['name']}, one call of a model outside the pool"
-            return f"; {called}, answers {_share(other)} at {relative} times the router\u2019s cost"
+            clause = f"; {other['name']}, one call of a model outside the pool, answers {_share(other)}"
+            if not row["cost"]:
+                return clause
+            return f"{clause} at {formats.multiple(other['cost'] / row['cost'])} times the router\u2019s cost"
     return ""
 
 

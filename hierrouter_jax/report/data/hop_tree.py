@@ -188,9 +188,9 @@ def _shown(
     """Nodes that are opened, and of each its most likely children with their probabilities, in model order."""
     tree, opened, shown, rows = table.tree, set(), {}, 1
     route = {0, *tree.path(end)}
-    waiting = [(-2.0, 0)]  # those on the route come before all others
+    waiting = [(False, -1.0, 0)]  # those on the route come before all others, then those that are likelier reached
     while waiting:
-        urgency, node = heapq.heappop(waiting)
+        _, reach, node = heapq.heappop(waiting)
         if node >= tree.num_decision_nodes:
             continue
         there = [int(child) for child in _children(table, node) if table.available[row, child]]
@@ -203,7 +203,7 @@ def _shown(
         opened.add(node)
         shown[node] = [(child, float(probabilities[node, tree.last_model(child)])) for child in sorted(likely)]
         for child, its in shown[node]:
-            heapq.heappush(waiting, (-2.0 if child in route else max(urgency, -1.0) * its, child))
+            heapq.heappush(waiting, (child not in route, reach * its, child))
     return opened, shown
 
 

@@ -62,6 +62,11 @@ class RunPolicies:
         learned = [row["name"] for row in formats.deployable(self.files.evaluation) if row["kind"] == "learned"]
         return next(name for name in [*learned, *self.routers] if name in self.routers)
 
+    def best_opponent(self, but: str = "") -> str:
+        """The most accurate opponent other than `but`; the best router where there is none."""
+        rows = formats.deployable(self.files.evaluation)
+        return next((r["name"] for r in rows if r["name"] in self._opponents and r["name"] != but), self.best)
+
     def ends(self, name: str) -> Int[np.ndarray, " Q"]:
         """Where a policy of the evaluation answers each query of the split.
 
@@ -122,17 +127,33 @@ class Side:
         return f"{self.name} of {self.run}" if self.run else self.name
 
 
+def evaluated_on(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What evaluations must have in common for their policies to be compared query by query: queries and prices."""
+    table = evaluation["table"]
+    prices = [
+        f"{member['name']} {member.get('price_in')} in and {member.get('price_out')} out"
+        + (f" and {cached} cached" if (cached := member.get("price_cached_in")) is not None else "")
+        for member in formats.pool_members(table)
+    ]
+    return {
+        "on the table": table.get("fingerprint"),
+        "on the split": table.get("split"),
+        "in the money unit": evaluation.get("money_unit"),
+        "at the prices": ", ".join(prices),
+    }
+
+
 def check_same_evaluation(a: tuple[Path, dict[str, Any]], b: tuple[Path, dict[str, Any]]) -> None:
-    """Refuse two runs, each with the `table` of its evaluation, whose queries are not the same.
+    """Refuse two runs, each with its evaluation, whose queries or prices are not the same.
 
     Raises:
-      InputError: naming both tables' fingerprints, or both splits.
+      InputError: naming both tables' fingerprints, both splits, both money units, or all prices.
     """
-    for key, what in (("fingerprint", "table"), ("split", "split")):
-        mine, other = a[1].get(key), b[1].get(key)
-        if mine != other:
+    mine, others = evaluated_on(a[1]), evaluated_on(b[1])
+    for where, value in mine.items():
+        if value != others[where]:
             raise InputError(
-                f"{a[0]} was evaluated on the {what} {mine} and {b[0]} on the {what} {other}, "
+                f"{a[0]} was evaluated {where} {value} and {b[0]} {where} {others[where]}, "
                 "so their policies cannot be compared query by query"
             )
 

@@ -81,6 +81,20 @@ def need(value: Any, keys: tuple[str, ...], where: str) -> None:
         raise InputError(f"{where} has no {missing[0]!r}; write the file again with this version of hierrouter")
 
 
+def need_some(value: Any, keys: tuple[str, ...], where: str) -> None:
+    """As `need`, and refuse a key that holds nothing."""
+    need(value, keys, where)
+    empty = [key for key in keys if not value[key]]
+    if empty:
+        raise InputError(f"{where}: {empty[0]!r} is empty, so there is nothing to report")
+
+
+def need_each(rows: Iterable[Any], keys: tuple[str, ...], where: str) -> None:
+    """As `need`, of each row of a list."""
+    for index, row in enumerate(rows):
+        need(row, keys, f"{where}[{index}]")
+
+
 def _evaluation(path: Path) -> dict[str, Any]:
     if "log" in (evaluation := read_object(path)):
         raise InputError(
@@ -89,16 +103,15 @@ def _evaluation(path: Path) -> dict[str, Any]:
         )
     need(evaluation, ("table", "policies", "ceiling"), str(path))
     need(evaluation["table"], ("split", "queries", "horizon", "pool"), f"{path}: 'table'")
-    if not evaluation["policies"]:
-        raise InputError(f"{path}: 'policies' is empty, so there is nothing to report")
+    need_some(evaluation, ("policies",), str(path))
     for index, policy in enumerate(evaluation["policies"]):
         place = f"{path}: policies[{index}]"
         need(policy, _POLICY_KEYS, place)
         accuracy = policy["accuracy"]
         if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
             raise InputError(f"{place} ({policy['name']}) has accuracy {accuracy!r}, which is not a number in [0, 1]")
-    for index, row in enumerate(evaluation.get("comparisons") or []):
-        need(row, ("policy", "opponent", "metric", "difference", "ci", "p_value"), f"{path}: comparisons[{index}]")
+    fields = ("policy", "opponent", "metric", "difference", "ci", "p_value")
+    need_each(evaluation.get("comparisons") or [], fields, f"{path}: comparisons")
     return evaluation
 
 
@@ -107,8 +120,7 @@ def _behaviour(path: Path) -> dict[str, Any]:
     for name, policy in policies.items():
         need(policy, ("routes",), f"{path}: policies[{name!r}]")
         for task, routes in policy["routes"].items():
-            for index, route in enumerate(routes):
-                need(route, ("route", "stopped", "share"), f"{path}: policies[{name!r}].routes[{task!r}][{index}]")
+            need_each(routes, ("route", "stopped", "share"), f"{path}: policies[{name!r}].routes[{task!r}]")
     return policies
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,7 +39,7 @@ def tree_section(tree: QueryTree, models: list[str]) -> Section:
     """
     with rc_context(STYLE):
         figure, titles = tree_figure(tree, models, _PAGE_WIDTH)
-        svg = Markup(to_svg(figure, f"Hop tree of query {tree.query['id']}", titles))
+        svg = to_svg(figure, f"Hop tree of query {tree.query['id']}", titles)
         files = paper_files({"hop_tree": tree_figure(tree, models, DOUBLE)[0]})
     columns = {"router": tree.router, "query_id": tree.query["id"]}
     return Section(_context(tree, svg), [columns | vars(branch) for branch in tree.branches], files)

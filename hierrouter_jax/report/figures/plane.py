@@ -160,8 +160,9 @@ def board_figure(board: dict[str, Any], size: tuple[float, float]) -> Figure:
             markeredgecolor=colour,
             zorder=5 if ours else 3,
         )
-    cost_axis(axes, [row["cost"] / unit for row in shown])
-    ends = [end for row in shown for end in (*row["accuracy_ci"], row["accuracy"])]
+    marks = [point for row in shown for point in (row, *row["points"])]
+    cost_axis(axes, [point["cost"] / unit for point in marks])
+    ends = [end for row in shown for end in row["accuracy_ci"]] + [point["accuracy"] for point in marks]
     axes.set_ylim(max(-0.02, min(ends) - 0.03), min(1.05, max(ends) + 0.04))
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_ylabel("accuracy")

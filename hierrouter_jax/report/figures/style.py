@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.colors import to_hex, to_rgb, to_rgba
@@ -136,7 +137,7 @@ def model_variable(index: int) -> str:
     return f"var(--model-{index % len(_MODEL_COLOURS)})"
 
 
-def to_svg(figure: Figure, label: str, titles: Mapping[str, str] | None = None) -> str:
+def to_svg(figure: Figure, label: str, titles: Mapping[str, str] | None = None) -> Markup:
     """A figure as an inline SVG that follows the page's theme and width.
 
     Args:
@@ -159,7 +160,7 @@ def to_svg(figure: Figure, label: str, titles: Mapping[str, str] | None = None) 
     svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", svg)
     for name, colour in COLOUR.items():
         svg = svg.replace(colour, f"var(--{name})")
-    return svg
+    return Markup(svg)
 
 
 def paper_files(figures: Mapping[str, Figure]) -> dict[str, bytes]:

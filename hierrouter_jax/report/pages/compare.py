@@ -28,7 +28,6 @@ def build_compare_page(folder: Path) -> Path:
 
 def _draw(files: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Inline pictures, and files for paper."""
-    from markupsafe import Markup
     from matplotlib import rc_context
 
     from hierrouter_jax.report.figures import compare as figures
@@ -49,12 +48,8 @@ def _draw(files: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
             "learned": figures.learned_figure(files, (920, 240)),
             **{f"forest_{name}": figures.forest_figure(files, name, (920, tall[name])) for name in families},
         }
-        svg: dict[str, Any] = {
-            name: Markup(to_svg(figure, f"{name} of {files.name}")) for name, figure in drawn.items()
-        }
-        svg["routes"] = [
-            Markup(to_svg(routes_figure(files, [task], (920, _CARD)), f"Routes of task {task}")) for task in tasks
-        ]
+        svg: dict[str, Any] = {name: to_svg(figure, f"{name} of {files.name}") for name, figure in drawn.items()}
+        svg["routes"] = [to_svg(routes_figure(files, [task], (920, _CARD)), f"Routes of task {task}") for task in tasks]
         paper = {
             "learning_curves": figures.with_key(figures.curves_figure(files, (DOUBLE, 60 + 190 * panel_rows)), files),
             "fronts": figures.with_key(figures.fronts_figure(files, (DOUBLE, 350)), files),

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.data.run import need, read_object
+from hierrouter_jax.report.data.run import need, need_each, need_some, read_object
 from hierrouter_jax.report.figures.compare import interval_row, label_rows
 from hierrouter_jax.report.figures.style import COLOUR, DOUBLE, STYLE, arm_look, canvas, paper_files, to_svg
 from hierrouter_jax.report.site import Site, write_site
@@ -27,7 +26,11 @@ _TOP = (
     "episodes",
     "warnings",
     "truth",
+    "money_unit",
+    "cost_weight",
+    "cost_normaliser",
 )
+_DIAGNOSTICS = ("actions", "overlap", "drift", "effective_sample", "effective_wrong", "mean_weight")
 
 
 def build_estimate_page(folder: Path) -> Path:
@@ -38,15 +41,41 @@ def build_estimate_page(folder: Path) -> Path:
     """
     folder = Path(folder)
     result = read_object(folder / ESTIMATE, *_TOP)
-    need(result["diagnostics"], ("actions", "overlap", "drift"), f"{folder / ESTIMATE}: 'diagnostics'")
+    _check(result, str(folder / ESTIMATE))
     return write_site(folder, _site(folder.resolve().name, result))
+
+
+def _check(result: dict[str, Any], path: str) -> None:
+    """Refuse an estimate that lacks what the page shows."""
+    its = result["diagnostics"]
+    need(result["episodes"], ("used",), f"{path}: 'episodes'")
+    need(its, _DIAGNOSTICS, f"{path}: 'diagnostics'")
+    need(its["mean_weight"], ("value",), f"{path}: diagnostics.mean_weight")
+    need_some(its, ("actions",), f"{path}: 'diagnostics'")
+    need_each(its["actions"], ("stage", "action", "logged", "target"), f"{path}: diagnostics.actions")
+    need_each(its["overlap"], ("task", "stage", "decisions", "never_taken"), f"{path}: diagnostics.overlap")
+    need(its["drift"], ("periods",), f"{path}: diagnostics.drift")
+    need_each(its["drift"]["periods"], ("episodes", "value", "ci"), f"{path}: diagnostics.drift.periods")
+    need_each(result["estimators"], ("name",), f"{path}: estimators")
+    metrics = {f"estimators[{at}]": row for at, row in enumerate(result["estimators"])} | {"logging": result["logging"]}
+    if result["answers"]:
+        need(result, ("estimate", "difference"), path)
+        metrics |= {name: result[name] for name in ("estimate", "difference")}
+    else:
+        need_some(result, ("reasons",), path)
+    for place, row in metrics.items():
+        need(row, METRICS, f"{path}: {place}")
+        for metric in METRICS:
+            need(row[metric], ("value", "ci"), f"{path}: {place}.{metric}")
+    if result["truth"]:
+        need(result["truth"], METRICS, f"{path}: 'truth'")
 
 
 def _site(name: str, result: dict[str, Any]) -> Site:
     with rc_context(STYLE):
         svg = {
-            "estimates": Markup(to_svg(_estimates(result, (920, 330)), f"What the log says of {result['name']}")),
-            "overlap": Markup(to_svg(_overlap(result, (920, 260)), "What was taken, and what the policy takes")),
+            "estimates": to_svg(_estimates(result, (920, 330)), f"What the log says of {result['name']}"),
+            "overlap": to_svg(_overlap(result, (920, 260)), "What was taken, and what the policy takes"),
         }
         files = paper_files(
             {"estimates": _estimates(result, (DOUBLE, 280)), "overlap": _overlap(result, (DOUBLE, 220))}

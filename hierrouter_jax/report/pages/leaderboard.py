@@ -7,6 +7,15 @@ from typing import Any
 from hierrouter_jax.report import formats
 
 _FILE = "leaderboard.json"
+_BOARD = ("name", "table", "split", "money_unit", "co_failure", "left_out", "comparisons", "headline")
+_ROW = ("name", "kind", "tried", "accuracy", "accuracy_ci", "cost", "cost_ci", "accuracy_by_split", "ours_against")
+_PARTS = {
+    "table": ("queries", "tasks", "pool", "horizon"),
+    "split": ("kind", "count", "train", "validation", "test", "duplicate_queries"),
+    "co_failure": ("value", "ci"),
+    "headline": ("sentence",),
+}
+_CONTROL = ("policy", "kind", "control", "accuracy", "beside", "chance", "difference", "ci", "p_holm", "leaks")
 
 
 def build_leaderboard_page(folder: Path) -> Path:
@@ -15,11 +24,14 @@ def build_leaderboard_page(folder: Path) -> Path:
     Raises:
       InputError: if leaderboard.json is missing, unreadable or lacks a field.
     """
-    from hierrouter_jax.report.data.run import read_object
+    from hierrouter_jax.report.data.run import need_some, read_object
     from hierrouter_jax.report.site import Site, write_site
 
     folder = Path(folder)
     result = read_object(folder / _FILE, "boards", "record")
+    need_some(result, ("boards",), str(folder / _FILE))
+    for at, board in enumerate(result["boards"]):
+        _check(board, f"{folder / _FILE}: boards[{at}]")
     boards, figures = [], {}
     for at, board in enumerate(result["boards"]):
         svg, files = _draw(board, at)
@@ -36,6 +48,31 @@ def build_leaderboard_page(folder: Path) -> Path:
     }
     numbers = {"name": name, "headlines": context["headlines"]}
     return write_site(folder, Site("leaderboard.html.j2", context, _frames(result["boards"]), numbers, figures))
+
+
+def _check(board: Any, place: str) -> None:
+    """Refuse a board that lacks what the page shows."""
+    from hierrouter_jax.report.data.run import need, need_each, need_some
+
+    need(board, _BOARD, place)
+    need_some(board, ("policies", "cost_weights"), place)
+    for part, keys in _PARTS.items():
+        need(board[part], keys, f"{place}.{part}")
+    if board.get("controls"):
+        need(board["controls"], ("sentence", "rows"), f"{place}.controls")
+        need_each(board["controls"]["rows"], _CONTROL, f"{place}.controls.rows")
+    need_each(board["policies"], _ROW, f"{place}.policies")
+    for index, row in enumerate(board["policies"]):
+        where = f"{place}.policies[{index}]"
+        need_some(row, ("points", "per_task"), where)
+        need_each(row["points"], ("cost", "accuracy"), f"{where}.points")
+        need(row["per_task"], tuple(board["policies"][0]["per_task"]), f"{where}.per_task")
+        for task, value in row["per_task"].items():
+            need(value, ("accuracy", "accuracy_ci"), f"{where}.per_task[{task!r}]")
+        if row["ours_against"]:
+            need(row["ours_against"], ("difference", "ci", "p_holm", "verdict"), f"{where}.ours_against")
+        if row["name"] == "ours":
+            need(row, ("chosen",), where)
 
 
 def _sentences(board: dict[str, Any]) -> list[str]:
@@ -98,7 +135,6 @@ def _with_interval(
 
 def _draw(board: dict[str, Any], at: int) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Inline pictures, and files for paper."""
-    from markupsafe import Markup
     from matplotlib import rc_context
 
     from hierrouter_jax.report.figures.plane import board_figure
@@ -106,8 +142,8 @@ def _draw(board: dict[str, Any], at: int) -> tuple[dict[str, Any], dict[str, byt
 
     with rc_context(STYLE):
         svg = {
-            "plane": Markup(to_svg(board_figure(board, (920, 480)), f"Cost and accuracy on {board['name']}")),
-            "plane_narrow": Markup(to_svg(board_figure(board, (390, 560)), f"Cost and accuracy, {board['name']}")),
+            "plane": to_svg(board_figure(board, (920, 480)), f"Cost and accuracy on {board['name']}"),
+            "plane_narrow": to_svg(board_figure(board, (390, 560)), f"Cost and accuracy, {board['name']}"),
         }
         return svg, paper_files({f"plane_{at}": board_figure(board, (DOUBLE, 350))})
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hierrouter_jax.evaluation.intervals import Estimate, seed_interval
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.data.run import need, read_object
+from hierrouter_jax.report.data.run import need, need_each, need_some, read_object
 from hierrouter_jax.report.figures.style import COLOUR, DOUBLE, PERCENT, STYLE, arm_look, canvas, paper_files, to_svg
 from hierrouter_jax.report.site import Site, write_site
 
@@ -24,12 +23,17 @@ def build_loop_page(folder: Path) -> Path:
     """Write `report.html`, `report.json`, `figures/` and `data/*.csv` into the folder of a loop.json.
 
     Raises:
-      InputError: if loop.json is missing, unreadable or lacks a field.
+      InputError: if loop.json is missing, unreadable, lacks a field, or has no reference, player or round.
     """
     folder = Path(folder)
     record = read_object(folder / LOOP, "episodes", "references", "players")
+    need_some(record, ("references", "players"), str(folder / LOOP))
     for name, player in record["players"].items():
-        need(player, _PLAYER, f"{folder / LOOP}: player {name!r}")
+        place = f"{folder / LOOP}: player {name!r}"
+        need_some(player, _PLAYER, place)
+        need(player["regret"], tuple(record["references"]), f"{place}: 'regret'")
+        for seed, rounds in enumerate(player["rounds"]):
+            need_each(rounds, ("accuracy",), f"{place}: rounds[{seed}]")
     return write_site(folder, _site(folder.resolve().name, record))
 
 
@@ -37,7 +41,7 @@ def _site(name: str, record: dict[str, Any]) -> Site:
     frame = _curves(record)
     with rc_context(STYLE):
         label = f"Accuracy and regret of {name} over episodes"
-        svg = Markup(to_svg(_figure(frame, (920, 330)), label))
+        svg = to_svg(_figure(frame, (920, 330)), label)
         files = paper_files({"loop": _figure(frame, (DOUBLE, 280))})
     last = frame.groupby(["player", "of"], sort=False).last()
     players = list(record["players"])

@@ -65,7 +65,8 @@ def build_run_page(
     context: dict[str, Any] = {"tree": tree.context}
     frames, figures = {"hop_tree": tree.rows}, dict(tree.files)
     if a or b:
-        one, other = a or policies.best, b or formats.best_blind(files.evaluation)
+        one = a or policies.best
+        other = b or policies.best_opponent(one)
         pair = pair_section(Side(policies, one), Side(policies, other))
         context, frames = context | {"pair": pair.context}, frames | {"differing": pair.rows}
     return _write(run, files, context, frames, figures)
@@ -93,7 +94,6 @@ def _write(
 
 def _draw(run: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Inline pictures, and files for paper. Sizes are CSS pixels of the page; a phone gets its own plane."""
-    from markupsafe import Markup
     from matplotlib import rc_context
 
     from hierrouter_jax.report.figures import run as figures
@@ -127,7 +127,7 @@ def _draw(run: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
             "cost_accuracy": cost_accuracy_figure(run, (DOUBLE, 430)),
             "routes": figures.routes_figure(run, tasks, (DOUBLE, 170 * ceil(len(tasks) / columns)), columns),
         }
-        return {name: [Markup(one) for one in several] for name, several in svg.items()}, paper_files(paper)
+        return svg, paper_files(paper)
 
 
 def _context(files: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,7 +13,7 @@ from matplotlib.ticker import EngFormatter
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.report import formats
 from hierrouter_jax.report.data.headlines import headlines
-from hierrouter_jax.report.data.routers import RunPolicies, Side, check_same_evaluation, pair_section
+from hierrouter_jax.report.data.routers import RunPolicies, Side, check_same_evaluation, evaluated_on, pair_section
 from hierrouter_jax.report.data.run import RunFiles, curves_frame, read_run, run_frames
 from hierrouter_jax.report.figures.plane import by_point, front_points, place_labels
 from hierrouter_jax.report.figures.run import learning_column
@@ -31,6 +30,8 @@ from hierrouter_jax.report.figures.style import (
 )
 from hierrouter_jax.report.site import Site, write_site
 
+_TABLES = ("policies", "comparisons", "per_task", "seeds", "routes", "curves")
+
 
 def build_several_page(runs: Sequence[Path], out: Path, a: str | None = None, b: str | None = None) -> Path:
     """Write one report of several runs into the folder `out`.
@@ -45,15 +46,11 @@ def build_several_page(runs: Sequence[Path], out: Path, a: str | None = None, b:
     several = [read_run(Path(run)) for run in runs]
     names = _distinct(several, runs)
     context: dict[str, Any] = {"pair": None, "no_pair": None}
-    frames = {
-        name: _together(several, names, name) for name in ("policies", "comparisons", "per_task", "seeds", "routes")
-    }
-    frames["curves"] = pd.concat(
-        [curves_frame(files.metrics).assign(run=name) for files, name in zip(several, names, strict=True)]
-    )
+    tables = [run_frames(files) for files in several]
+    frames = {table: _together(tables, names, table) for table in _TABLES}
     numbers: dict[str, Any] = {"runs": dict(zip(names, map(str, runs), strict=True))}
     try:
-        check_same_evaluation((runs[0], several[0].evaluation["table"]), (runs[1], several[1].evaluation["table"]))
+        check_same_evaluation((runs[0], several[0].evaluation), (runs[1], several[1].evaluation))
         sides = [RunPolicies(Path(run), files) for run, files in zip(runs[:2], several[:2], strict=True)]
         one, other = (
             Side(side, name or side.best, label) for side, name, label in zip(sides, (a, b), names, strict=False)
@@ -67,7 +64,7 @@ def build_several_page(runs: Sequence[Path], out: Path, a: str | None = None, b:
         context["no_pair"] = str(error)
     with rc_context(STYLE):
         drawn = {"curves": _curves(several, names, (920, 400)), "plane": _plane(several, names, (920, 500))}
-        svg = {name: Markup(to_svg(figure, f"{name} of several runs")) for name, figure in drawn.items()}
+        svg = {name: to_svg(figure, f"{name} of several runs") for name, figure in drawn.items()}
         paper = {
             "learning_curves": _curves(several, names, (DOUBLE, 300)),
             "cost_accuracy": _plane(several, names, (DOUBLE, 400)),
@@ -85,11 +82,10 @@ def _distinct(several: Sequence[RunFiles], runs: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(run) for run in runs]
 
 
-def _together(several: Sequence[RunFiles], names: Sequence[str], table: str) -> pd.DataFrame:
-    """One table of every run, with the run's name before it."""
-    parts = [(name, run_frames(files)[table]) for name, files in zip(names, several, strict=True)]
-    parts = [(name, part) for name, part in parts if not part.empty]
-    return pd.concat([part.assign(run=name) for name, part in parts]) if parts else pd.DataFrame()
+def _together(tables: Sequence[dict[str, pd.DataFrame]], names: Sequence[str], table: str) -> pd.DataFrame:
+    """One table of every run, with the run's name in its last column."""
+    parts = [its[table].assign(run=name) for its, name in zip(tables, names, strict=True) if not its[table].empty]
+    return pd.concat(parts) if parts else pd.DataFrame()
 
 
 def _lines(several: Sequence[RunFiles], names: Sequence[str]) -> list[tuple[int, str, RunFiles, str]]:
@@ -165,7 +161,6 @@ def _plane(several: Sequence[RunFiles], names: Sequence[str], size: tuple[float,
 
 
 def _context(several: Sequence[RunFiles], names: Sequence[str]) -> dict[str, Any]:
-    tables = [files.evaluation["table"] for files in several]
     unit = formats.cheapest_single(several[0].evaluation)
     rows = [
         {**row, "run": name, "relative": formats.multiple(formats.relative_cost(row, several[0].evaluation))}
@@ -180,8 +175,8 @@ def _context(several: Sequence[RunFiles], names: Sequence[str]) -> dict[str, Any
         "title": " and ".join(names),
         "heading": f"hierrouter report \N{MIDDLE DOT} {' and '.join(names)}",
         "headlines": [f"{name}: {headlines(files.evaluation)[0]}" for files, name in zip(several, names, strict=True)],
-        "table": tables[0],
-        "same": len({(table.get("fingerprint"), table["split"]) for table in tables}) == 1,
+        "table": several[0].evaluation["table"],
+        "same": all(evaluated_on(files.evaluation) == evaluated_on(several[0].evaluation) for files in several),
         "learned": [row for row in rows if row["kind"] == "learned"],
         "others": [row for row in rows if row["kind"] != "learned"],
         "unit": unit and unit["name"],

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -43,7 +42,7 @@ def sweep_site(name: str, frame: pd.DataFrame, split: str, planned: int) -> Site
     combined = combinations(frame, numbers)
     with rc_context(STYLE):
         height = 240 * ceil(max(1, len(numbers)) / 3)
-        svg = Markup(to_svg(_responses(frame, numbers, (920, height)), f"Response of {name} to each swept number"))
+        svg = to_svg(_responses(frame, numbers, (920, height)), f"Response of {name} to each swept number")
         files = paper_files({"responses": _responses(frame, numbers, (DOUBLE, 0.8 * height))})
     best = combined.iloc[0]
     point = ", ".join(f"{number} {best[number]:.4g}" for number in numbers) or "the only combination"

@@ -67,6 +67,8 @@ def test_the_headline_names_a_single_call_that_is_as_good_for_less(numbers):
     assert sentence().endswith(call)
     once["cost"] = learned["cost"] * 1.1
     assert "long-once" not in sentence()
+    once["cost"] = learned["cost"] = 0.0  # a pool that costs nothing: there is no ratio
+    assert sentence().endswith("; long-once, one call of a model outside the pool, answers 95.8\u202f%.")
 
 
 def test_a_fixed_router_is_held_against_its_own_moves_and_told_of_better_ones(numbers):

@@ -34,6 +34,21 @@ def test_probabilities_of_a_hop_tree_sum_to_one_and_the_taken_route_is_the_likel
     assert tree.answer == route[-1].response
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_opened_off_the_route_is_likelier_reached_than_what_is_folded(seed):
+    """Nobody stops, so that every node adds as many rows, and those that fit the picture are the likeliest."""
+    table = random_table(seed, queries=1, models=4, horizon=4)
+    probabilities = random_policy(seed, table)
+    probabilities[..., -1] = 0.0
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)
+    end = int(greedy_ends(probabilities, table.tree, tie_order(table))[0])
+    calls = [branch for branch in query_tree("ppo", table, 0, probabilities[0], end).branches if branch.model]
+    opened = [branch.reach for branch in calls if branch.opened and not branch.taken]
+    folded = [branch.reach for branch in calls if branch.folded]
+    assert len(opened) > 3
+    assert min(opened) >= max(folded)
+
+
 def test_the_telling_query_is_one_that_is_repaired():
     table = random_table(0, queries=4, models=2, horizon=2)
     table.quality[:] = 0.0

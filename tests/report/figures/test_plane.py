@@ -2,7 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from hierrouter_jax.report.figures.plane import by_point, cost_axis, front_points, place_labels
+from hierrouter_jax.report.figures.plane import board_figure, by_point, cost_axis, front_points, place_labels
+from tests.report.pages.test_leaderboard import board
 
 
 def test_the_front_is_what_nothing_beats_for_less():
@@ -25,6 +26,17 @@ def test_costs_that_span_more_than_ten_are_on_a_logarithmic_axis():
     cost_axis(axes[1], [1.0, 9.0])
     assert [one.get_xscale() for one in axes] == ["log", "linear"]
     assert axes[1].get_xlim() == (0, 1.12 * 9.0)
+
+
+def test_the_points_of_a_line_are_inside_the_plane():
+    """Ours costs 3 and is right in 80 % at the first cost weight; at the last it costs 30, and is right in 15 %."""
+    rows = board()
+    rows["policies"][0]["points"].append({"cost": 30.0, "accuracy": 0.15})
+    (axes,) = board_figure(rows, (650, 350)).axes
+    (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert low < 2.0 / 2.0  # in units of the cheapest model, which costs 2
+    assert high > 30.0 / 2.0
+    assert bottom < 0.15 < 0.9 < top
 
 
 def test_labels_of_near_points_do_not_overlap():

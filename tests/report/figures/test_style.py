@@ -41,3 +41,4 @@ def test_an_inline_picture_has_its_size_and_follows_the_theme():
     assert 'aria-label="A &lt;line&gt;" viewBox="0 0 100 50"' in svg
     assert "var(--learned)" in svg
     assert COLOUR["learned"] not in svg
+    assert svg.__html__() == svg  # a template writes it as it is

@@ -68,3 +68,29 @@ def test_a_file_without_a_part_is_refused_by_its_name(tmp_path, key):
     (tmp_path / "leaderboard.json").write_text(json.dumps(whole))
     with pytest.raises(InputError, match=rf"leaderboard\.json has no '{key}'"):
         build_leaderboard_page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        (lambda board: board.pop("table"), "boards[0] has no 'table'"),
+        (lambda board: board["split"].pop("count"), "boards[0].split has no 'count'"),
+        (lambda board: board.update(policies=[]), "boards[0]: 'policies' is empty"),
+        (lambda board: board.update(cost_weights=[]), "boards[0]: 'cost_weights' is empty"),
+        (lambda board: board["policies"][1].pop("cost_ci"), "boards[0].policies[1] has no 'cost_ci'"),
+        (
+            lambda board: board["policies"][2]["per_task"].update(sums={}),
+            "policies[2].per_task['sums'] has no 'accuracy'",
+        ),
+        (lambda board: board["policies"][0].pop("chosen"), "boards[0].policies[0] has no 'chosen'"),
+        (lambda board: board["policies"][1]["ours_against"].pop("verdict"), "ours_against has no 'verdict'"),
+        (lambda board: board.update(controls={"sentence": ""}), "boards[0].controls has no 'rows'"),
+    ],
+)
+def test_a_board_without_a_field_is_refused_by_its_place(tmp_path, edit, place):
+    whole = board()
+    edit(whole)
+    (tmp_path / "leaderboard.json").write_text(json.dumps({"boards": [whole], "record": {}}))
+    with pytest.raises(InputError, match=r"leaderboard\.json: boards") as caught:
+        build_leaderboard_page(tmp_path)
+    assert place in str(caught.value)

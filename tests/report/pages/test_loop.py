@@ -44,3 +44,13 @@ def test_a_file_that_is_no_loop_is_refused(tmp_path):
         build_page([tmp_path])
     with pytest.raises(InputError, match="'rounds'"):
         page(tmp_path, {"loop": {}})
+    whole = player([[0.3, 0.8]], [[50, 60]])
+    for players, words in (
+        ({}, "'players' is empty"),
+        ({"loop": whole | {"rounds": []}}, "player 'loop': 'rounds' is empty"),
+        ({"loop": whole, "thompson": whole | {"regret": {}}}, "player 'thompson': 'regret' is empty"),
+        ({"loop": whole | {"regret": {"best": [[50, 60]]}}}, "player 'loop': 'regret' has no 'oracle'"),
+        ({"loop": whole | {"rounds": [[{}, {}]]}}, r"player 'loop': rounds\[0\]\[0\] has no 'accuracy'"),
+    ):
+        with pytest.raises(InputError, match=rf"loop\.json: {words}"):
+            page(tmp_path, players)

@@ -1,11 +1,17 @@
 """The page of a run: its numbers come from the run's files, its words from the numbers, and it needs no network."""
 
 import re
+from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.report import formats
-from hierrouter_jax.report.pages.run import build_report
+from hierrouter_jax.report.data import routers
+from hierrouter_jax.report.figures import hop_tree
+from hierrouter_jax.report.pages.run import build_report, build_run_page
+from hierrouter_jax.report.site import Section
 from tests.report.page_reader import Page, change, policy_row
 from tests.training.run_folder_fixture import MODELS, TASKS, build_run_folder, metrics
 
@@ -98,6 +104,37 @@ def test_a_router_that_is_told_a_cost_weight_shows_its_front(no_paper, tmp_path)
     page = build_report(folder).read_text()
     assert "A coloured line is one router under a range" in page
     assert pd.read_csv(folder / "data" / "fronts.csv")["accuracy"].tolist() == [0.4, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        ("ppo", None, "ppo against task-sequence"),
+        ("task-sequence", None, "task-sequence against best-single"),
+        (None, "best-single", "ppo against best-single"),
+    ],
+)
+def test_a_policy_is_held_against_the_best_opponent_other_than_itself(monkeypatch, tmp_path, a, b, words):
+    class Policies:
+        best, routers, table = "ppo", {"ppo": None}, SimpleNamespace(model_names=[])
+
+        def __init__(self, run, files, table):
+            pass
+
+        def tree(self, query, router):
+            return None
+
+        def best_opponent(self, but):
+            return next(name for name in ("task-sequence", "best-single") if name != but)
+
+    def pair(one, other):
+        raise InputError(f"{one.name} against {other.name}")
+
+    monkeypatch.setattr(routers, "RunPolicies", Policies)
+    monkeypatch.setattr(routers, "pair_section", pair)
+    monkeypatch.setattr(hop_tree, "tree_section", lambda tree, models: Section({}))
+    with pytest.raises(InputError, match=words):
+        build_run_page(build_run_folder(tmp_path / "run", seeds=1), a=a, b=b)
 
 
 def test_the_same_run_gives_the_same_page(run, html):
