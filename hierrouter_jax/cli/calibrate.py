@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 from hierrouter_jax.cli.evaluate import table_folder
 from hierrouter_jax.cli.result_tables import result_console
 from hierrouter_jax.domains import POSITIVE, SHARE, Domains, check_domains
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import existing, write_json
+from hierrouter_jax.outcomes.table import SPLITS
 from hierrouter_jax.report import formats
 
 CALIBRATION = "calibration.json"
@@ -24,7 +26,7 @@ class CalibrateConfig:
       accuracy: accuracy to reach, as a fraction, instead of a budget.
       learner: name of the only learner to look at; by default all that the runs hold.
       table: folder of the outcome table, if it is no longer where the first run found it.
-      split: part of the table that the choice is checked on.
+      split: part of the table that the choice is checked on: train or test.
     """
 
     DOMAINS: ClassVar[Domains] = {"budget": POSITIVE, "accuracy": SHARE}
@@ -38,6 +40,10 @@ class CalibrateConfig:
 
     def __post_init__(self) -> None:
         check_domains(self)
+        if self.split not in SPLITS:
+            raise InputError(f"--split is {self.split!r}, but must be one of {', '.join(SPLITS)}")
+        if self.split == "validation":
+            raise InputError("--split is 'validation', on which the setting is chosen; check it on another")
 
     @property
     def written(self) -> Path | None:
@@ -63,9 +69,9 @@ def calibrate(config: CalibrateConfig, json: bool = False) -> None:
         return
     console = result_console()
     for sentence in calibrated(result):
-        console.print(sentence, soft_wrap=True, markup=False)
+        console.print(sentence, soft_wrap=True)
     files = f"all {result['settings_tried']} settings: {runs[0] / CALIBRATION}"
-    console.print(files, style="dim", soft_wrap=True, markup=False)
+    console.print(files, style="dim", soft_wrap=True)
 
 
 def calibrated(result: dict[str, Any]) -> list[str]:

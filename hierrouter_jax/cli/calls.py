@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +45,8 @@ def calls(config: CallsConfig) -> None:
     out, folder = config.out, config.folder
     if not (out / CALLS).is_file():
         raise InputError(f"{out / CALLS}: no such file; name the folder of a collection that has begun")
-    cache = CallCache(out / CALLS)
-    new = write_new_calls(cache, folder)
-    cache.close()
+    with closing(CallCache(out / CALLS)) as cache:
+        new = write_new_calls(cache, folder)
     print(f"{folder}: {new:,} new calls" if new else f"{folder}: holds all of them already, nothing is written")
 
 

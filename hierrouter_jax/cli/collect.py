@@ -3,6 +3,8 @@
 from hierrouter_jax.cli.configs import CollectConfig
 from hierrouter_jax.errors import InputError
 
+_OF_FORECASTS = ("assumptions", "measured")
+
 
 def collect(config: CollectConfig, json: bool = False) -> None:
     """Run a pool over the routes of a set of queries, once, into an outcome table.
@@ -20,10 +22,11 @@ def collect(config: CollectConfig, json: bool = False) -> None:
     source, pool = source_of(config), load_pool(config_path(config.pool))
     if config.dry_run:
         print_forecast(source, pool, config, json)
-    elif config.measured is not None:
-        raise InputError("--measured is of a forecast: add --dry_run")
-    elif config.out is None:
+        return
+    for name in _OF_FORECASTS:
+        if getattr(config, name) != getattr(CollectConfig, name):
+            raise InputError(f"--{name} is of a forecast: add --dry_run")
+    if config.out is None:
         raise InputError("--out is missing: say in which folder the table is to be")
-    else:
-        with what_is_kept(f"{config.out} keeps the finished calls"):
-            collect_table(source, pool, config, config.out, json)
+    with what_is_kept(f"{config.out} keeps the finished calls"):
+        collect_table(source, pool, config, config.out, json)

@@ -34,11 +34,11 @@ def compare(config: CompareConfig, json: bool = False) -> None:
         for point in (point for point in arm["points"] if point["diverged"]):
             lost = f"seeds {', '.join(map(str, point['diverged']))} diverged"
             sentence = f"{arm['name']} at cost weight {point['cost_weight']:g}: {lost}, and count as they began"
-            console.print(f"! {sentence}", soft_wrap=True, markup=False)
+            console.print(f"! {sentence}", soft_wrap=True)
     for sentence in result["claims"]:
-        console.print(f"· {sentence}", soft_wrap=True, markup=False)
+        console.print(f"· {sentence}", soft_wrap=True)
     files = f"page: {page}, numbers: {config.out / RESULT}, a row a policy: {config.out / FRAME}"
-    console.print(files, style="dim", soft_wrap=True, markup=False)
+    console.print(files, style="dim", soft_wrap=True)
 
 
 def comparison_table(result: dict[str, Any]) -> Table:

@@ -90,9 +90,9 @@ def estimate(config: EstimateConfig, json: bool = False) -> None:
     console.print()
     print_result(console, estimators_table(result))
     for sentence in sentences(result):
-        console.print(f"\N{MIDDLE DOT} {sentence}", soft_wrap=True, markup=False)
+        console.print(f"\N{MIDDLE DOT} {sentence}", soft_wrap=True)
     if config.out is not None:
-        console.print(f"numbers: {config.out / RESULT}", style="dim", soft_wrap=True, markup=False)
+        console.print(f"numbers: {config.out / RESULT}", style="dim", soft_wrap=True)
 
 
 def estimate_log(config: EstimateConfig) -> dict[str, Any]:

@@ -72,9 +72,9 @@ def evaluate(config: EvaluateConfig, json: bool = False) -> None:
         print_result(output, _caching_table(rows, evaluation["money_unit"]))
     if evaluation["chosen"]:
         line = f"chosen on validation, what 'hierrouter export' writes: {evaluation['chosen']['policy']}"
-        output.print(f"{line} ({evaluation['chosen']['kind']})", style="dim", soft_wrap=True, markup=False)
+        output.print(f"{line} ({evaluation['chosen']['kind']})", style="dim", soft_wrap=True)
     for note in evaluation["table"]["notes"]:
-        output.print(note, style="dim", soft_wrap=True, markup=False)
+        output.print(note, style="dim", soft_wrap=True)
 
 
 def _caching_table(rows: list[dict[str, Any]], money_unit: str) -> Table:

@@ -61,7 +61,7 @@ def show_forecast(forecast: Forecast, json: bool) -> None:
     output.print(_table(forecast))
     output.print()
     for line in _words(forecast):
-        output.print(line, soft_wrap=True, highlight=False, markup=False)
+        output.print(line, soft_wrap=True)
 
 
 def _table(forecast: Forecast) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from hierrouter_jax.domains import NATURAL, NONNEGATIVE, REAL, SEED, SIMILARITY, Domains, check_domains
+from hierrouter_jax.domains import NONNEGATIVE, REAL, SEED, SIMILARITY, Domain, Domains, check_domains
 from hierrouter_jax.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ImportConfig:
     """
 
     DOMAINS: ClassVar[Domains] = {
-        "tokens_out": NATURAL,
+        "tokens_out": Domain(0, 2**31 - 1, whole=True),  # what a table's column holds
         "score_range": REAL,
         "shares": NONNEGATIVE,
         "seed": SEED,

@@ -78,7 +78,7 @@ def _inspect_table(folder: Path, query: str | None, json: bool) -> None:
         source = table.settings["import"]
         notes = [f"imported from {source.get('format')} {source.get('path')}", *import_notes(source), *notes]
     for note in dict.fromkeys(notes):
-        output.print(note, soft_wrap=True, markup=False)
+        output.print(note, soft_wrap=True)
 
 
 def _print_changes(output: Console, rows: list[dict[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from hierrouter_jax.bridge.tasks.examples import Example, GradedResponse, read_e
 from hierrouter_jax.bridge.tasks.graders import make_grader
 from hierrouter_jax.bridge.tasks.mix import draw_mix
 from hierrouter_jax.cli.configs import InspectConfig
-from hierrouter_jax.cli.result_tables import plain_table, result_console
+from hierrouter_jax.cli.result_tables import plain_console, plain_table, result_console
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import user_cache
 from hierrouter_jax.outcomes.notes import mix_notes
@@ -60,7 +60,7 @@ def inspect_task(config: InspectConfig, task: str, json: bool) -> None:
     if json:
         print(jsonlib.dumps([_plain(example) for example in shown]))
         return
-    output = Console(highlight=False, width=min(_WIDTH, Console().width))
+    output = plain_console(width=min(_WIDTH, Console().width))
     for example in shown:
         _show(example, output, config.chat, None if config.full else _LINES)
     counts = Counter(_class(answer) for example in examples for answer in example.responses)

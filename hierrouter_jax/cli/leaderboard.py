@@ -32,9 +32,9 @@ def leaderboard(config: LeaderboardConfig, json: bool = False) -> None:
         print_result(console, *(board_table(board, hidden) for hidden in ((), ("AIQ",), ("AIQ", "gap %"))))
         sentences = [board["headline"]["sentence"], *([board["controls"]["sentence"]] if board["controls"] else [])]
         lines = (f"\N{MIDDLE DOT} {sentence}\n" for sentence in sentences)
-        console.print("".join(lines), soft_wrap=True, markup=False)
+        console.print("".join(lines), soft_wrap=True)
     files = f"page: {page}, numbers: {config.out / RESULT}"
-    console.print(files, style="dim", soft_wrap=True, markup=False)
+    console.print(files, style="dim", soft_wrap=True)
 
 
 def board_table(board: dict[str, Any], hidden: tuple[str, ...] = ()) -> Table:

@@ -8,14 +8,11 @@ from contextlib import nullcontext
 from jsonargparse import ArgumentError
 
 from hierrouter_jax._version import __version__
-from hierrouter_jax.cli.parser import help_of, parse, parser_of
-from hierrouter_jax.cli.verbs import VERBS, Verb
+from hierrouter_jax.cli.parser import help_of, parse
+from hierrouter_jax.cli.verbs import VERBS
 from hierrouter_jax.errors import InputError, Unfinished
 from hierrouter_jax.files import sole_writer, trouble_of_place, user_cache
 from hierrouter_jax.processor import use_wide_vectors
-
-__all__ = ["VERBS", "Verb", "help_of", "main", "parse", "parser_of"]
-
 
 PIPE_CLOSED = 141  # as a shell has it of who was ended by SIGPIPE
 

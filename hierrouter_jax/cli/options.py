@@ -14,11 +14,11 @@ from hierrouter_jax.config import config_path, load_yaml
 from hierrouter_jax.errors import InputError
 
 # As jsonargparse words it; whatever it words otherwise is passed on as it is.
-_CLASS = r"<class '(?:\w+\.)*(\w+)'>"
-_MISTYPED = re.compile(rf'Parser key "([^"]+)": Expected a {_CLASS}\. Got value: (.*)')
+_MISTYPED = re.compile(r'Parser key "([^"]+)": Expected a (<class .*?>|typing\.Literal\[.*?\])\. Got value: (.*)')
 _NOT_IN_UNION = re.compile(
     r'Parser key "([^"]+)": Does not validate .* Subtypes: \[(.*?)\] Errors: .* Given value: (.*)'
 )
+_TYPE = re.compile(r"<class '(?:\w+\.)*(\w+)'>|\bLiteral\[(.*?)\]|\bdict\[str, (\w+)|\b(list|tuple)\[")
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -109,16 +109,26 @@ def check_options(names: set[str], arguments: list[str]) -> None:
 def explain(error: Exception, arguments: list[str]) -> str:
     """The sentence for a value that the parser refused, with the file that it stands in."""
     text = " ".join(str(error).split())
-    if match := _MISTYPED.fullmatch(text):
-        name, kinds, value = match[1], [match[2]], match[3]
-    elif match := _NOT_IN_UNION.fullmatch(text):
-        name, kinds, value = match[1], re.findall(_CLASS, match[2]), match[3]
-    else:
+    match = _MISTYPED.fullmatch(text) or _NOT_IN_UNION.fullmatch(text)
+    if match is None:
         return text
+    name, types, value = match.groups()
     options = dict(_given(arguments))
     where = "--" if name in options else f"{options['config']}: " if options.get("config") else ""
-    right = " or ".join(_KINDS.get(kind, kind) for kind in kinds if kind != "NoneType") or "as --help says"
-    return f"{where}{name} is {value!r}, but must be {right}"
+    return f"{where}{name} is {value!r}, but must be {' or '.join(_kinds(types)) or 'as --help says'}"
+
+
+def _kinds(types: str) -> list[str]:
+    """Types in plain words, each once, None left out."""
+    words = []
+    for plain, choices, of_values, sequence in _TYPE.findall(types):
+        if choices:
+            words.append("one of " + choices.replace("'", ""))
+        elif of_values:
+            words.append(f"fields (name: {_KINDS.get(of_values, 'value')})")
+        elif plain != "NoneType":
+            words.append(_KINDS.get(plain or sequence, plain or sequence))
+    return list(dict.fromkeys(words))
 
 
 def _given(arguments: list[str]) -> Iterator[tuple[str, str]]:

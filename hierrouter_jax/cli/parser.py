@@ -111,6 +111,9 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         values = parser.instantiate(parser.parse_args(arguments)).as_dict()
         keywords = {"json": values.pop("json")} if _prints_json(verb) else {}
         values.pop("config", None)
+        several = _several(config)
+        if several and not values[several]:
+            raise InputError(f"{several} is empty, but must name one or more")
         for name, inside in _mappings(config).items():
             values |= _filled(name, inside, values.pop(name) or ({} if _required(config, name) else None))
         domains = getattr(config, "DOMAINS", {})
@@ -118,6 +121,8 @@ def parse(verb: str, arguments: list[str]) -> tuple[Callable[..., None], dict[st
         return function, {"config": config(**values)} | keywords
     except (ArgumentError, ValueError) as error:  # the parser, or a configuration, refuses a value
         raise InputError(explain(error, arguments)) from None
+    except OverflowError:
+        raise InputError("a number among the options is above 1.8e308, the largest that a float can hold") from None
 
 
 def kinds_of(verb: str) -> dict[str, Any]:

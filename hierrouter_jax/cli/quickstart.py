@@ -1,8 +1,6 @@
 """The verb `quickstart`: the main job end to end, on the tiny pool."""
 
-from rich.console import Console
-
-from hierrouter_jax.cli.result_tables import print_result, result_console, result_table
+from hierrouter_jax.cli.result_tables import plain_console, print_result, result_console, result_table
 from hierrouter_jax.quickstart_config import QuickstartConfig
 
 
@@ -11,18 +9,17 @@ def quickstart(config: QuickstartConfig) -> None:
     from hierrouter_jax.interrupts import what_is_kept
     from hierrouter_jax.quickstart import run_quickstart
 
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     with what_is_kept(f"{config.out} keeps the finished calls and the checkpoints"):
         evaluation = run_quickstart(config, console)
     output = result_console()
     print_result(output, result_table(evaluation))
     for note in evaluation["table"]["notes"]:
-        output.print(note, style="dim", soft_wrap=True, markup=False)
+        output.print(note, style="dim", soft_wrap=True)
     live = evaluation["live"]
     if live:
         output.print(
             f"live: {live['routes_equal']} of {live['queries']} routes and {live['responses_equal']} of "
             f"{live['queries']} responses of {live['policy']} equal the table's",
-            highlight=False,
         )
-    output.print(f"report: {config.out / 'report.html'}", highlight=False, soft_wrap=True)
+    output.print(f"report: {config.out / 'report.html'}", soft_wrap=True)

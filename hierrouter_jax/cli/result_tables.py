@@ -19,10 +19,19 @@ _SHORTEST, _UNBOUNDED = 16, 10_000  # columns that a long name keeps where there
 VERDICT_STYLES = {"better": "green", "worse": "red", "tied": "", "undecided": "dim"}
 
 
+def plain_console(**options: Any) -> Console:
+    """A console that shows names as they are: brackets are no markup, words between colons no emoji.
+
+    Args:
+      options: settings of rich's console.
+    """
+    return Console(highlight=False, markup=False, emoji=False, **options)
+
+
 def result_console() -> Console:
     """Standard output, wide enough for a result table where it is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=100)
+    console = plain_console()
+    return console if console.is_terminal else plain_console(width=100)
 
 
 def plain_table(

@@ -34,8 +34,6 @@ def sign(config: SignConfig, json: bool = False) -> None:
     changed file is refused. --check compares and writes nothing. A folder of an earlier version has no such file and
     is loaded unchecked; sign it once, and it is checked from then on.
     """
-    if not config.folder.is_dir():
-        raise InputError(f"{config.folder}: is no folder; name that of a table, a policy, a run, a sweep or a log")
     if config.check:
         faults = damaged(config.folder)
         if faults:

@@ -42,7 +42,7 @@ def table_summary(table: OutcomeTable) -> dict[str, Any]:
     pool = [
         asdict(member)
         | {
-            name: float(np.ma.average(column[:, model], weights=weight))
+            name: float(np.ma.average(column[:, model], weights=weight)) if ran[:, model].any() else None
             for name, column in {"accuracy_alone": alone, "mean_cost": cost}.items()
         }
         for model, member in enumerate(table.pool)
@@ -259,7 +259,7 @@ def print_nobody_right(console: Console, rows: list[dict[str, Any]]) -> None:
         console.print(grid)
         reasons = ", ".join(f"{name or 'none'} {count:,}" for name, count in its[-1]["reasons"].items())
         if reasons:
-            console.print(f"verdicts of their responses: {reasons}", style="dim", soft_wrap=True, markup=False)
+            console.print(f"verdicts of their responses: {reasons}", style="dim", soft_wrap=True)
         unknown = [name for name in CAUSES if name not in causes]
         if unknown:
             console.print(f"the table does not tell: {', '.join(unknown)}", style="dim", soft_wrap=True)

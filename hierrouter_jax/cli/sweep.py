@@ -3,11 +3,10 @@
 import json as jsonlib
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hierrouter_jax.cli.result_tables import in_words, plain_table, result_console, value_text
+from hierrouter_jax.cli.result_tables import in_words, plain_console, plain_table, result_console, value_text
 from hierrouter_jax.sweeps.search.config import SweepConfig
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def sweep(config: SweepConfig, json: bool = False) -> None:
     from hierrouter_jax.interrupts import interrupts_put_off
     from hierrouter_jax.sweeps.search.run import sweep as run_sweep
 
-    progress, console = SweepProgress(config), Console(stderr=True)
+    progress, console = SweepProgress(config), plain_console(stderr=True)
     try:
         with shown(progress, console) as (watch, say):
             stopping = "stops after the runs under way; Ctrl-C again stops at once"
@@ -63,6 +62,9 @@ def _show(results: dict[str, Any], search: "SearchResult") -> None:
     output.print(f"all runs: {search.config.out / FRAME}", soft_wrap=True)
     for path in results["policies"]:
         output.print(f"policy: {path}", soft_wrap=True)
+    for network in search.own_networks:
+        reason = "a network of your own is trained, evaluated and compared, not exported"
+        output.print(f"no bundle of {network}: {reason}", soft_wrap=True)
 
 
 def points_table(ranked: dict[str, Any], results: dict[str, Any]) -> Table:

@@ -4,9 +4,9 @@ import json as jsonlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from hierrouter_jax.cli.result_tables import plain_console
 from hierrouter_jax.outcomes.shipped import TABLES, shipped_tables
 
 
@@ -27,9 +27,9 @@ def tables(config: TablesConfig, json: bool = False) -> None:
     if json:
         print(jsonlib.dumps({"tables": shipped}))
         return
-    output = Console(highlight=False)
+    output = plain_console()
     if not shipped:
-        output.print(f"no table ships with this version; they would lie in {TABLES}", soft_wrap=True, markup=False)
+        output.print(f"no table ships with this version; they would lie in {TABLES}", soft_wrap=True)
     for table in shipped:
         grid = Table(box=None, show_header=False, title=table["name"], title_justify="left", title_style="bold")
         grid.add_column(style="dim")
@@ -44,4 +44,4 @@ def tables(config: TablesConfig, json: bool = False) -> None:
         grid.add_row("size", f"{table['bytes'] / 1e6:.1f} MB")
         grid.add_row("licence", table["licence"])
         output.print(grid)
-        output.print(f" datasheet {Path(table['folder']) / DATASHEET}\n", soft_wrap=True, markup=False)
+        output.print(f" datasheet {Path(table['folder']) / DATASHEET}\n", soft_wrap=True)

@@ -11,6 +11,8 @@ from hierrouter_jax.domains import Domain, Domains
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.training.settings import TrainConfig
 
+_OF_LOGS = ("like", "truth", "held_out", "log_learners")
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -21,7 +23,8 @@ class RunConfig:
       out: run folder, which is written.
       train: learners, seeds and every number of the learner.
       fresh: discard what the run folder holds of an earlier training, and start anew.
-      track: tensorboard, wandb or mlflow, or several with commas between them; metrics.parquet is written anyway.
+      track: tensorboard, wandb or mlflow, or several with commas between them, for training on a table; metrics.parquet
+        is written anyway.
       like: a run or policy bundle of the pool that a log is of, for its prices and encoder; by default made of `truth`.
       truth: outcome table of a log's pool, whose test queries show the truth beside the estimates.
       held_out: share of a log's questions whose episodes judge, and teach nothing.
@@ -64,8 +67,9 @@ def train(config: RunConfig) -> None:
     if LogFolder(config.table).exists:
         _train_from_log(config)
         return
-    if config.like is not None or config.truth is not None:
-        raise InputError(f"{config.table}: like and truth go with a decision log, but this is none")
+    for name in _OF_LOGS:
+        if getattr(config, name) != getattr(RunConfig, name):
+            raise InputError(f"{config.table}: --{name} goes with a decision log, but this is none")
     out, settings = config.out, config.train
     run, table = RunFolder(out), load_table(config.table)
     checkpoints = RunCheckpoints(out, table, settings, config.fresh)
@@ -112,6 +116,8 @@ def _train_from_log(config: RunConfig) -> None:
     from hierrouter_jax.training.checkpoints import FINISHED, discard
     from hierrouter_jax.training.run_folder import RunFolder
 
+    if config.track:
+        raise InputError(f"{config.table}: --track goes with a table; a log's metrics are in metrics.parquet")
     if config.like is None and config.truth is None:
         raise InputError(
             f"{config.table}: a log holds no prices; name a run or policy of its pool (--like), or a table (--truth)"

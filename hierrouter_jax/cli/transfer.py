@@ -72,11 +72,11 @@ def transfer(config: TransferConfig, json: bool = False) -> None:
     console = result_console()
     print_result(console, left_out_table(result))
     for sentence in sentences(result):
-        console.print(f"\N{MIDDLE DOT} {sentence}", soft_wrap=True, markup=False)
+        console.print(f"\N{MIDDLE DOT} {sentence}", soft_wrap=True)
     if result["added_model"]:
         console.print()
         print_result(console, added_table(result))
-    console.print(f"numbers: {config.out / RESULT}", style="dim", soft_wrap=True, markup=False)
+    console.print(f"numbers: {config.out / RESULT}", style="dim", soft_wrap=True)
 
 
 def left_out_table(result: dict[str, Any]) -> Table:

@@ -86,7 +86,7 @@ def worth(config: WorthConfig, json: bool = False) -> None:
     for sentence in sentences(report):
         console.print(sentence, soft_wrap=True)
     if report["replicates"]:
-        console.print(replicates_note(report["replicates"]), style="dim", soft_wrap=True, markup=False)
+        console.print(replicates_note(report["replicates"]), style="dim", soft_wrap=True)
 
 
 def sentences(report: dict[str, Any]) -> list[str]:

@@ -42,3 +42,10 @@ def test_a_target_out_of_its_domain_is_refused():
     for wrong in ({"budget": 0.0}, {"accuracy": 1.5}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             CalibrateConfig((), **wrong)
+
+
+def test_a_split_that_cannot_check_the_choice_is_refused():
+    assert CalibrateConfig((), 1.0, split="train").split == "train"
+    for split, right in (("validation", "on which the setting is chosen"), ("dev", "one of train, validation, test")):
+        with pytest.raises(InputError, match=f"--split is '{split}', .*{right}"):
+            CalibrateConfig((), 1.0, split=split)

@@ -4,7 +4,9 @@ from collections import Counter
 
 import pytest
 
+from hierrouter_jax.bridge import paid_calls
 from hierrouter_jax.cli.main import main
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.outcomes.store import load_external, load_table
 from tests.bridge.endpoints import Asked, FakeServer, Reply, completion
 
@@ -111,3 +113,17 @@ def test_what_the_verb_says(machine, tmp_path, capsys):
     assert capsys.readouterr().out == f"{folder}: {len(one.requests())} new calls\n"
     assert main(["calls", str(one.folder / "table"), folder]) == 0
     assert capsys.readouterr().out == f"{folder}: holds all of them already, nothing is written\n"
+
+
+def test_a_cache_is_closed_though_its_calls_cannot_be_written(machine, tmp_path, monkeypatch):
+    one, caches = machine(), []
+    assert one.collect() == 0
+
+    def full(cache, folder):
+        caches.append(cache)
+        raise InputError(f"{folder}: is full")
+
+    monkeypatch.setattr(paid_calls, "write_new_calls", full)
+    assert main(["calls", str(one.folder / "table"), str(tmp_path / "committed")]) == 2
+    with pytest.raises(InputError, match="closed database"):
+        caches[0].get_many("a", ["a prompt"])

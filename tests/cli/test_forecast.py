@@ -15,6 +15,12 @@ def test_more_hops_than_a_table_has_nodes_for_are_refused(tmp_path, capsys):
         assert "a hop tree of 3 models and 20 hops has more than 2,147,483,647 nodes; lower the horizon" in line
 
 
+def test_assumptions_of_a_collection_that_is_no_forecast_are_refused(tmp_path, capsys):
+    command = ["collect", str(tmp_path / "table"), *COMMAND[2:], "--assumptions", "mine.yaml"]
+    assert "--assumptions is of a forecast: add --dry_run" in refused(capsys, *command)
+    assert not (tmp_path / "table").exists()
+
+
 def test_one_hop_of_three_models_is_a_call_a_query_and_model(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([*COMMAND, "--json"]) == 0

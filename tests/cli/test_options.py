@@ -96,3 +96,24 @@ def test_a_value_that_the_parser_refuses_is_told_in_plain_words():
     assert explain(error, ["--train.seed=x"]) == "--train.seed is 'x', but must be a whole number"
     assert explain(error, ["--config=f.yaml"]) == "f.yaml: train.seed is 'x', but must be a whole number"
     assert explain(Exception("as it\n is"), []) == "as it is"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["collect", "t", "--plan", "foo"], "one of all, promising, frontier"),
+        (["collect", "t", "--replicate_by", "[a]"], "one of seed, order"),
+        (["sweep", "t", "--draw", "foo"], "one of grid, random, sobol, optuna"),
+        (["collect", "t", "--counts", "5"], "fields (name: a whole number)"),
+        (["collect", "t", "--counts", "{train: a}"], "fields (name: a whole number)"),
+        (["import", "long", "o.csv", "--columns", "foo"], "fields (name: text)"),
+        (["import", "long", "o.csv", "--score_range", "5"], "fields (name: a list) or a list"),
+        (["pack", "t", "--encoders", "5"], "a list"),
+        (["worth", "t", "--controls", "5"], "fields (name: text)"),
+    ],
+)
+def test_a_choice_and_a_collection_are_told_in_plain_words_too(arguments, right):
+    with pytest.raises(InputError) as refused:
+        parse(arguments[0], arguments[1:])
+    assert str(refused.value).startswith(f"{arguments[-2]} is ")
+    assert str(refused.value).endswith(f", but must be {right}")

@@ -56,6 +56,20 @@ def test_a_verb_is_parsed_into_its_dataclass():
         parse("export", ["run"])
 
 
+@pytest.mark.parametrize(
+    ("verb", "name"), [("calibrate", "runs"), ("report", "runs"), ("pack", "tables"), ("leaderboard", "tables")]
+)
+def test_a_file_that_names_none_of_what_there_must_be_is_refused(verb, name, tmp_path):
+    (tmp_path / "none.yaml").write_text(f"{name}: []\n")
+    with pytest.raises(InputError, match=f"^{name} is empty, but must name one or more$"):
+        parse(verb, ["--config", str(tmp_path / "none.yaml")])
+
+
+def test_a_whole_number_that_no_float_can_hold_is_refused():
+    with pytest.raises(InputError, match=r"a number among the options is above 1\.8e308"):
+        parse("train", ["t", "--train.hyper.clip", "1" + "0" * 400])
+
+
 def test_a_mapping_of_dataclasses_is_read_from_plain_data():
     arms = parse("compare", ["t", "--arms", "{a: {}, b: {learner: exact}}"])[1]["config"].arms
     assert arms == {"a": Arm(), "b": Arm(learner="exact")}

@@ -24,6 +24,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quickstart")
     done = hierrouter("quickstart", *SMALL, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
+    assert "Training routers on " in done.stderr
+    assert "[bold]" not in done.stderr
     (folder / "stdout.txt").write_text(done.stdout)
     return folder
 

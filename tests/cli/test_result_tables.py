@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from hierrouter_jax.cli.result_tables import print_result, result_table
+from hierrouter_jax.cli.result_tables import plain_console, plain_table, print_result, result_console, result_table
 from tests.training.run_folder_fixture import evaluation
 
 
@@ -66,6 +66,23 @@ def test_names_that_would_read_the_same_are_folded():
     starts = [line.partition("  ")[0] for line in shown(result_table(numbers), width=40)]
     assert starts.count("a-model-of-seven") == 2
     assert "anoth\u2026ether-chat" in starts
+
+
+@pytest.mark.parametrize("name", ["qwen[thinking]", "a[/b]", "[red]x", "m:100:8k", r"a\[b]"])
+def test_a_name_is_shown_as_it_is_wherever_it_stands(name, capsys):
+    table = plain_table(title=name, caption=name)
+    table.add_column(name)
+    table.add_row(name)
+    console = result_console()
+    print_result(console, table)
+    console.print(name, style="dim")
+    assert capsys.readouterr().out.count(name) == 5
+
+
+def test_a_plain_console_keeps_styles():
+    console = plain_console(file=io.StringIO(), force_terminal=True, color_system="standard", no_color=False)
+    console.print("[bold]", style="bold")
+    assert console.file.getvalue() == "\x1b[1m[bold]\x1b[0m\n"
 
 
 def test_printing_loads_no_plotting():

@@ -49,4 +49,5 @@ def test_edited_outcomes_are_refused_though_they_are_signed(table, capsys):
 
 
 def test_what_is_no_folder_is_refused(tmp_path, capsys):
-    assert "is no folder" in refused(capsys, "sign", str(tmp_path / "nothing"))
+    for options in ((), ("--check",)):
+        assert "is no folder" in refused(capsys, "sign", str(tmp_path / "nothing"), *options)

@@ -225,6 +225,18 @@ def test_the_verb_shows_and_gives_them(by_hand, tmp_path, capsys):
     assert [row["model"] for row in told["external_by_task"]] == ["m0"] * 3
 
 
+def test_a_model_without_a_first_hop_has_no_mean(by_hand, recwarn):
+    """Of a partial table; JSON has no NaN."""
+    available = by_hand.available.copy()
+    available[:, [2, 5, 6]] = False  # the second model's hop, and the hops after it
+    summary = table_summary(replace(by_hand, available=available))
+    assert (summary["pool"][1]["accuracy_alone"], summary["pool"][1]["mean_cost"]) == (None, None)
+    assert "NaN" not in json.dumps(summary)
+    (line,) = (line for line in lines_of(pool_tables(summary["pool"], "tokens"), 100) if line.startswith(MEMBERS[1]))
+    assert line.removeprefix(MEMBERS[1]).split()[:2] == ["\N{EN DASH}"] * 2
+    assert not recwarn.list
+
+
 def test_a_question_that_is_asked_twice_counts_once():
     """Two rows of one question, right and wrong, and one of another, wrong: a quarter, not a third; costs likewise."""
     table = random_table(queries=3, models=1, horizon=1)

@@ -75,8 +75,12 @@ def test_other_learners_of_logs(folder, tmp_path, capsys):
 def test_refusals(folder, tmp_path, capsys):
     assert main(["train", str(folder / "log"), "--out", str(tmp_path / "run"), *SMALL]) == 2
     assert "a log holds no prices" in capsys.readouterr().err
-    assert main(["train", str(folder / "table"), "--truth", str(folder / "table"), "--out", str(tmp_path / "a")]) == 2
-    assert "go with a decision log" in capsys.readouterr().err
+    like = ["--like", str(folder / "table")]
+    for given in (like, ["--truth", "t"], ["--held_out", "0.3"], ["--log_learners", "[exact]"]):
+        line = refused(capsys, "train", str(folder / "table"), *given, "--out", str(tmp_path / "run"))
+        assert f"table: {given[0]} goes with a decision log, but this is none" in line
+    line = refused(capsys, "train", str(folder / "log"), *like, "--track", "wandb", "--out", str(tmp_path / "run"))
+    assert "--track goes with a table; a log's metrics are in metrics.parquet" in line
     assert not (tmp_path / "run").exists()
 
 
