@@ -3,35 +3,39 @@
 python -m scripts.ablate --table tables/lookahead                       # ten random splits of 1,200/540 queries
 python -m scripts.ablate --table runs/quickstart/table --splits 0 --cost_weight 0.01   # the table's own split
 
-Writes a JSON file and a Markdown table beside it. Every variant sees the same queries; of the training queries of a
-random split every fifth is the validation split. Differences are to the best single model per task of training and
-validation queries together, with a 95 % bootstrap interval over queries: a query's differences are averaged over the
-splits that tested it first, so that no query counts as several.
+Writes a JSON file and a Markdown table beside it. Every variant sees the same queries; a fifth of the training queries
+of a random split is its validation split, and no split parts duplicates. Differences are to the best single model per
+task of training and validation queries together, with a 95 % interval over splits and queries at once, duplicates
+counting as one.
 """
 
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
 from jsonargparse import auto_cli
 
 from hierrouter_jax.agents import learner
 from hierrouter_jax.agents.types import LearnerHyper, LearnerStatic
 from hierrouter_jax.baselines import oracle, sequences
 from hierrouter_jax.envs.types import DeviceTable
-from hierrouter_jax.evaluation.intervals import mean_interval
+from hierrouter_jax.evaluation.paired import Repeats
 from hierrouter_jax.evaluation.policy_outcome import ending_at
 from hierrouter_jax.files import write_json, write_text
+from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.studies.leaderboard.splits import Split, clusters, given_split, questions_tested, random_splits
 from hierrouter_jax.studies.measures import opponents, problem_of
 from hierrouter_jax.sweeps.members import greedy_scores
 from hierrouter_jax.training.features import fit_features
 
 REFERENCE = "best single per task (train + validation)"
+VALIDATION = 0.2  # of the training queries
 EXACT = LearnerStatic(algorithm="exact", num_envs=256, num_updates=20, evaluate_every=1)
 PRIOR = replace(EXACT, prior=True)
 # Never leave the prior: all that is learnt is the plan, and training need not go on.
@@ -45,13 +49,6 @@ VARIANTS: dict[str, tuple[LearnerStatic, dict[str, float]]] = {
     "prior alone": (ALONE[0], ALONE[1] | {"prior_caution": 0.5}),
     "prior alone, caution 1": (ALONE[0], ALONE[1] | {"prior_caution": 1.0}),
 }
-
-
-class Partition(NamedTuple):
-    """A table with one assignment of its queries to splits, and the rows that are tested."""
-
-    table: OutcomeTable
-    tested: np.ndarray
 
 
 def main(
@@ -79,16 +76,17 @@ def main(
       out: JSON file; the Markdown goes beside it.
     """
     loaded = load_table(table)
-    parts = partitions(loaded, splits, train)
-    qualities = baselines(parts, features, cost_weight, stop)
+    drawn, group = parted(loaded, splits, train)
+    repeats = Repeats(questions_tested(drawn, np.arange(loaded.num_queries)), clusters(group))
+    qualities = baselines(loaded, drawn, features, cost_weight, stop)
     notes = {}
     for name in variants:
         static, numbers = VARIANTS[name]
         qualities[name], notes[name] = learned(
-            parts, replace(static, allow_stop=stop), numbers, features, seeds, cost_weight
+            loaded, drawn, replace(static, allow_stop=stop), numbers, features, seeds, cost_weight
         )
-        print(name, round(float(np.mean([q.mean() for q in qualities[name]])), 4), flush=True)
-    rows = [row(name, scores, qualities[REFERENCE], parts, notes.get(name)) for name, scores in qualities.items()]
+        print(name, round(float(repeats.mean(qualities[name])), 4), flush=True)
+    rows = [row(name, quality, qualities[REFERENCE], repeats, notes.get(name)) for name, quality in qualities.items()]
     rows.sort(key=lambda one: -one["accuracy"])
     write_json(
         out,
@@ -109,26 +107,23 @@ def main(
     print(markdown(rows))
 
 
-def partitions(table: OutcomeTable, splits: int, train: int) -> list[Partition]:
-    """The table under each random assignment, or under its own."""
+def parted(table: OutcomeTable, splits: int, train: int) -> tuple[list[Split], Int[np.ndarray, " Q"]]:
+    """Random splits, or the table's own where none are asked for; and each query's group of duplicates."""
+    group = find_duplicates([query.text for query in table.queries]).joined(table.question)
     if not splits:
-        return [Partition(table, np.flatnonzero([query.split == "test" for query in table.queries]))]
-    made = []
-    for seed in range(splits):
-        order = np.random.default_rng(seed).permutation(table.num_queries)
-        names = np.full(table.num_queries, "test", dtype=object)
-        names[order[:train]] = "train"
-        names[order[:train:5]] = "validation"
-        queries = tuple(replace(q, split=str(name)) for q, name in zip(table.queries, names, strict=True))
-        made.append(Partition(replace(table, queries=queries), np.flatnonzero(names == "test")))
-    return made
+        return [given_split(table, group, VALIDATION, seed=0)], group
+    tested = table.num_queries - train
+    return random_splits(np.asarray(table.task), group, splits, train, tested, VALIDATION, seed=0), group
 
 
-def baselines(parts: list[Partition], features: int, cost_weight: float, stop: bool) -> dict[str, list[np.ndarray]]:
-    """Quality of each opponent on each split's test queries."""
-    found: dict[str, list[np.ndarray]] = {}
+def baselines(
+    table: OutcomeTable, drawn: list[Split], features: int, cost_weight: float, stop: bool
+) -> dict[str, Float[np.ndarray, "S Q"]]:
+    """Quality of each opponent on each split's test queries, 0 elsewhere."""
+    quality: dict[str, Float[np.ndarray, "S Q"]] = {}
     suffix = "+stop" if stop else ""
-    for whole, _ in parts:
+    for number, split in enumerate(drawn):
+        whole = split.of(table)
         fitted = fit_features(whole.split("train"), features)
         part, weight = whole.split("test"), cost_weight / fitted.cost_normaliser
         seen = whole.select(np.array([query.split != "test" for query in whole.queries]))
@@ -139,33 +134,35 @@ def baselines(parts: list[Partition], features: int, cost_weight: float, stop: b
         ceiling = oracle.oracle_stop(part) if stop else oracle.oracle_fixed(part)
         ends["oracle"] = ending_at(ceiling, part.tree)
         for name, ended in ends.items():
-            found.setdefault(name, []).append((ended * part.quality).sum(axis=1))
-    return found
+            values = quality.setdefault(name, np.zeros((len(drawn), table.num_queries)))
+            values[number, split.test] = (ended * part.quality).sum(axis=1)
+    return quality
 
 
 def learned(
-    parts: list[Partition],
+    table: OutcomeTable,
+    drawn: list[Split],
     static: LearnerStatic,
     numbers: dict[str, float],
     features: int,
     seeds: int,
     cost_weight: float,
-) -> tuple[list[np.ndarray], dict[str, float]]:
-    """Quality of the seed that validation chose, on each split's test queries; and how training went."""
+) -> tuple[Float[np.ndarray, "S Q"], dict[str, float]]:
+    """Quality of the seed that validation chose, on each split's test queries, 0 elsewhere; and how training went."""
     hyper = replace(LearnerHyper(), **numbers)
     hyper = replace(hyper, reward=replace(hyper.reward, hop_cost=cost_weight))
     hyper = jax.tree.map(np.float32, hyper)
-    qualities, updates, trained = [], [], []
-    for whole, _ in parts:
+    quality, updates, trained = np.zeros((len(drawn), table.num_queries)), [], []
+    for number, split in enumerate(drawn):
+        whole = split.of(table)
         fitted = fit_features(whole.split("train"), features)
-        tables = [fitted.on_device(whole.split(split)) for split in ("train", "validation", "test")]
+        tables = [fitted.on_device(whole.split(name)) for name in ("train", "validation", "test")]
         best, ends, at, value = program(static)(jax.vmap(jax.random.key)(np.arange(seeds)), hyper, *tables)
         chosen = int(np.argmax(best))
-        rows = np.arange(len(whole.split("test").queries))
-        qualities.append(whole.split("test").quality[rows, np.asarray(ends)[chosen]])
+        quality[number, split.test] = table.quality[split.test, np.asarray(ends)[chosen]]
         updates.append(float(at[chosen]))
         trained.append(float(value[chosen]))
-    return qualities, {"updates kept": float(np.mean(updates)), "last train return": float(np.mean(trained))}
+    return quality, {"updates kept": float(np.mean(updates)), "last train return": float(np.mean(trained))}
 
 
 @lru_cache(maxsize=8)
@@ -184,21 +181,19 @@ def program(static: LearnerStatic) -> Any:
 
 
 def row(
-    name: str, scores: list[np.ndarray], reference: list[np.ndarray], parts: list[Partition], note: Any
+    name: str,
+    quality: Float[np.ndarray, "S Q"],
+    reference: Float[np.ndarray, "S Q"],
+    repeats: Repeats,
+    note: dict[str, float] | None,
 ) -> dict[str, Any]:
-    """Accuracy, and the difference to the reference with its interval over queries."""
-    total, times = np.zeros(parts[0].table.num_queries), np.zeros(parts[0].table.num_queries)
-    for one, other, part in zip(scores, reference, parts, strict=True):
-        total[part.tested] += one - other
-        times[part.tested] += 1
-    tested = times > 0
-    difference = total[tested] * tested.sum() / times.sum()  # their mean is the mean over all tests
-    low, high = mean_interval(difference)
+    """Accuracy, and the difference to the reference with its interval over splits and queries."""
+    difference = repeats.difference(quality - reference)
     return {
         "name": name,
-        "accuracy": float(np.mean([one.mean() for one in scores])),
-        "difference": float(difference.mean()),
-        "ci": [low, high],
+        "accuracy": float(repeats.mean(quality)),
+        "difference": difference.value,
+        "ci": list(difference.interval),
         **(note or {}),
     }
 

@@ -6,14 +6,14 @@ A precision is that of the matrix products, as JAX calls it: `highest` is single
 (TF32 on an H100), `bfloat16` the fastest. What it costs is the mean return of the same runs beside that of `highest`.
 """
 
-import sys
 from pathlib import Path
 
 from jsonargparse import auto_cli
 
 from scripts.contenders import flops_per_step, matmul, opponent, ours
-from scripts.measure import Worker, fresh_process, interleave, last_json, ratio, result, write
+from scripts.measure import Worker, interleave, ratio, result, write
 from scripts.opponents.problem import Settings
+from scripts.sweep_process import timed
 
 SIZES = {"queries": 1400, "models": 3, "horizon": 3}
 EXACT = "highest"
@@ -63,11 +63,12 @@ def main(
     peaks = {precision: [product / s for s in seconds.pop(f"peak {precision}")] for precision in precisions}
     rates = {name: [steps / s for s in times] for name, times in seconds.items()}
     returns = {precision: trained_returns(runs, layout, features[-1], precision) for precision in precisions}
-    exact = sweep(policies, layout, features[-1], algorithm="exact", num_envs=256, updates=6)
+    sweep = {"runs": policies, "layout": layout, "features": features[-1]}
+    whole, _ = timed({**sweep, "algorithm": "exact", "num_envs": 256, "updates": 6})
     results = [result(name, values, "environment steps/s") for name, values in rates.items()]
     results += [result(f"matmul_peak {name}", values, "GFLOP/s") for name, values in peaks.items()]
     results += [result(f"return after training, {name}", values, "return") for name, values in returns.items()]
-    results.append(result(f"{policies:,} policies trained and evaluated", [exact[0]], "s from process start"))
+    results.append(result(f"{policies:,} policies trained and evaluated", [whole], "s from process start"))
     ratios = {}
     for precision in precisions:
         for size in features:
@@ -84,18 +85,8 @@ def main(
 
 def trained_returns(runs: int, layout: str, features: int, precision: str) -> list[float]:
     """Best validation return of each run of PPO, products at a precision."""
-    told = {"JAX_DEFAULT_MATMUL_PRECISION": precision}
-    return sweep(runs, layout, features, told, num_envs=4096, updates=40)[1]
-
-
-def sweep(
-    runs: int, layout: str, features: int, environment: dict[str, str] | None = None, **flags: str | int
-) -> tuple[float, list[float]]:
-    """Seconds of a sweep from process start to exit, and its members' returns."""
-    flags = {"runs": runs, "layout": layout, "features": features, **flags}
-    command = [sys.executable, "-m", "scripts.sweep_process", *(f"--{name}={value}" for name, value in flags.items())]
-    seconds, printed = fresh_process(command, environment)
-    return seconds, last_json(printed)["returns"]
+    flags = {"runs": runs, "layout": layout, "features": features, "num_envs": 4096, "updates": 40}
+    return timed(flags, {"JAX_DEFAULT_MATMUL_PRECISION": precision})[1]["returns"]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from scripts.bench_train import host_devices
 from scripts.contenders import flops_per_step, matmul
 from scripts.measure import Worker, fresh_process, last_json, ratio, result, write
 from scripts.opponents.problem import Settings
+from scripts.sweep_process import timed
 
 MODELS, HORIZON = 3, 3
 SHORT, LONG = 2, 42  # updates; far apart, since start-up differs by seconds
@@ -118,11 +119,10 @@ def other_rates(flags: dict[str, int], per_update: int, layouts: Iterable[str]) 
 
 def sweep_process(flags: dict[str, int], layout: str | None = None, patience: float | None = None) -> tuple[float, str]:
     """Seconds from start to exit, and the layout; without one the sweep measures and chooses."""
-    command = [sys.executable, "-m", "scripts.sweep_process", *(f"--{name}={value}" for name, value in flags.items())]
-    command += [] if layout is None else [f"--layout={layout}"]
+    chosen = {} if layout is None else {"layout": layout}
     spread = layout is not None and layout.startswith("devices")
-    seconds, printed = fresh_process(command, host_devices(os.cpu_count() or 1) if spread else {}, patience)
-    return seconds, last_json(printed)["layout"]
+    seconds, found = timed({**flags, **chosen}, host_devices(os.cpu_count() or 1) if spread else {}, patience)
+    return seconds, found["layout"]
 
 
 def opponent_process(module: str, more: list[str], features: int, num_envs: int, steps: int) -> float:

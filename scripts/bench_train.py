@@ -63,9 +63,9 @@ def main(
     for worker, _ in workers.values():
         worker.close()
 
-    flops = dict.fromkeys((PEAK,), 2 * MATMUL_SIZE**3 * 8)
+    flops = 2 * MATMUL_SIZE**3 * 8
     per_step = {size: flops_per_step(models, horizon, size, Settings()) for size in (features, REDUCED)}
-    peak = [flops[PEAK] / s / 1e9 for s in seconds.pop(PEAK)]
+    peak = [flops / s / 1e9 for s in seconds.pop(PEAK)]
     acting = {name: seconds.pop(name) for name in list(seconds) if name.startswith("acting")}
     rates = {name: [steps / s for s in runs] for name, runs in seconds.items()}
     results = [result(name, runs, "environment steps/s") for name, runs in rates.items()]

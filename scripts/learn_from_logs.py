@@ -10,7 +10,6 @@ which table they are of.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,12 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from hierrouter_jax._version import __version__
 from hierrouter_jax.baselines.fitted_q import FittedQ, fit_q, grouped
 from hierrouter_jax.baselines.regressors import neighbours, ridge
 from hierrouter_jax.baselines.sequences import best_per_task
-from hierrouter_jax.claims import claim, table_identity
-from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.claims import table_identity
 from hierrouter_jax.learner_config import LOG_LEARNERS
 from hierrouter_jax.outcomes.episodes import Episodes
 from hierrouter_jax.outcomes.log_trees import log_trees
@@ -38,6 +35,7 @@ from hierrouter_jax.studies.simulate import simulate
 from hierrouter_jax.training.log_arrays import fit_log_features
 from hierrouter_jax.training.log_training import learn_values, train_log_learner
 from hierrouter_jax.training.settings import TrainConfig
+from scripts.study import add_lines, begin, read_lines
 
 BEHAVIOURS = {"uniform": 1.0, "half": 0.5, "fifth": 0.2}
 SMALL = {"width": 64, "rate": 3e-3, "decay": 0.3, "batch": 128, "passes": 60, "networks": 4}
@@ -205,13 +203,9 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, default=None)
     asked = parser.parse_args()
     table = load_table(asked.table)
-    here, record = {"table": table_identity(table)}, asked.out / "record.json"
-    if not claim(asked.out, "study of logs", read_json(record) if record.exists() else None, here):
-        asked.out.mkdir(parents=True, exist_ok=True)
-        write_json(record, {"version": __version__, **here})
+    begin(asked.out, "study of logs", {"table": table_identity(table)})
     results = asked.out / "results.jsonl"
-    rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    train = table.split("train")
+    rows, train = read_lines(results), table.split("train")
     there = {(row["episodes"], row["behaviour"], row["seed"], row["learner"]) for row in rows}
     for count in asked.episodes:
         for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
@@ -226,8 +220,7 @@ def main() -> None:
                     row |= {"accuracy": accuracy(table.split("test"), scores())}
                     row |= {"seconds": round(time.perf_counter() - started, 1)}
                     rows.append(row)
-                    with results.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                    add_lines(results, [row])
     if asked.figure:
         figure(rows, asked.figure)
     for count in asked.episodes:

@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from scripts.study import add_lines, read_lines
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "runs" / "mutate"
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.json")
@@ -48,12 +50,6 @@ def mirrors(path: str) -> list[str]:
     if not found:
         raise SystemExit(f"{path}: no tests/{module.parent}/test_{module.stem}*.py")
     return [one.relative_to(ROOT).as_posix() for one in found]
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a file of JSON lines; none where it is not there."""
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines]
 
 
 def tried(tree: Path, tests: list[str], seconds: float) -> tuple[str, float]:
@@ -123,8 +119,7 @@ def run(minutes: float = 600.0, again: bool = False) -> None:
             shutil.copy(ROOT / path, tree / path)
         result = {"passed": "survived", "failed": "killed", "late": "killed by the clock"}[said]
         about = {"key": key(mutant), "line": mutant["line"], "operator": mutant["operator"], "result": result}
-        with results.open("a", encoding="utf-8") as file:
-            print(json.dumps(about | {"seconds": round(seconds, 1)}), file=file, flush=True)
+        add_lines(results, [about | {"seconds": round(seconds, 1)}])
         print(f"{result:20} {seconds:5.1f} s  {key(mutant)}", flush=True)
     report()
 

@@ -12,7 +12,6 @@ replication, so that a study that was cut off goes on; `OUT/record.json` says wh
 Values are fitted on features of the table's contexts, made once; `hierrouter estimate` makes them from the log.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +21,10 @@ import numpy as np
 from jaxtyping import Float
 from jsonargparse import auto_cli
 
-from hierrouter_jax._version import __version__
 from hierrouter_jax.bundle import PolicyBundle
-from hierrouter_jax.claims import claim, table_identity
+from hierrouter_jax.claims import table_identity
 from hierrouter_jax.evaluation.off_policy_intervals import bernstein_interval, bootstrap_interval
-from hierrouter_jax.files import read_json, write_json
+from hierrouter_jax.files import write_json
 from hierrouter_jax.outcomes.exploration import Exploration, distribution
 from hierrouter_jax.outcomes.pricing import accumulate_cost
 from hierrouter_jax.outcomes.store import load_table
@@ -34,6 +32,7 @@ from hierrouter_jax.outcomes.table import OutcomeTable
 from hierrouter_jax.studies.off_policy.evidence import DEFAULT, ESTIMATORS, Evidence, reasons_to_refuse, weigh
 from hierrouter_jax.studies.off_policy.fitted_values import context_features
 from hierrouter_jax.studies.simulate import draw_routes, legal_actions, simulate
+from scripts.study import add_lines, begin, read_lines
 
 CELLS = ("softmax", "epsilon", "uniform", "wrong")
 POINTS = tuple(0.005 * step for step in range(10))  # what the named policies lack of the best one's return
@@ -151,27 +150,6 @@ def choice(of: World, policies: list[Float[np.ndarray, "Q D A"]], episodes: int,
     return {"values": values, "chosen": int(np.argmax(values))}
 
 
-def begin(out: Path, here: dict[str, Any]) -> None:
-    """Go on in the folder of this very study, or begin it in an empty one.
-
-    Args:
-      out: folder of the results.
-      here: everything that a replication depends on, beside its cell, size and number.
-
-    Raises:
-      InputError: if the folder holds another study, or something else.
-    """
-    record = out / "record.json"
-    if not claim(out, "off-policy study", read_json(record) if record.exists() else None, here):
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(record, {"version": __version__, **here})
-
-
-def finished(path: Path) -> list[dict[str, Any]]:
-    """Replications that are done."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def work(of: World, out: Path, sizes: tuple[int, ...], replications: int, resamples: int, seed: int) -> Iterator[Path]:
     """Do every cell's replications, some of each at a time; gives each cell's file once more has been tried."""
     out.mkdir(parents=True, exist_ok=True)
@@ -179,12 +157,11 @@ def work(of: World, out: Path, sizes: tuple[int, ...], replications: int, resamp
         for number, cell in enumerate(CELLS):
             for episodes in sizes:
                 path = out / f"{cell}-{episodes}.jsonl"
-                rows = finished(path)
+                rows = read_lines(path)
                 silent = len(rows) >= SILENT and not any(row["answers"] for row in rows)
-                with path.open("a") as file:
-                    for at in range(len(rows), 0 if silent else min(target, replications)):
-                        row = replication(of, cell, episodes, [seed, number, episodes, at], resamples)
-                        file.write(json.dumps(row) + "\n")
+                left = range(len(rows), 0 if silent else min(target, replications))
+                seeds = ([seed, number, episodes, at] for at in left)
+                add_lines(path, (replication(of, cell, episodes, one, resamples) for one in seeds))
                 yield path
 
 
@@ -253,7 +230,8 @@ def main(
     """
     whole, policy = load_table(table), PolicyBundle.load(bundle)
     here = {"table": table_identity(whole), "bundle": policy.fingerprint, "split": split, "temperature": temperature}
-    begin(out, here | {"epsilon": epsilon, "seed": seed, "selection_episodes": selection_episodes})
+    here |= {"epsilon": epsilon, "seed": seed, "selection_episodes": selection_episodes}
+    begin(out, "off-policy study", here | {"resamples": resamples or None})  # None: as in records without it
     of = world(whole.split(split), policy, temperature, epsilon)
     best = of.greedy(of.logits)
     truth = float(of.returns(best).mean())
@@ -261,10 +239,9 @@ def main(
     result: dict[str, Any] = {"table": str(table), "bundle": str(bundle), "return": truth, "accuracy": accuracy}
     policies, exact = named_policies(of)
     path = out / "choice.jsonl"
-    with path.open("a") as file:
-        for at in range(len(finished(path)), selections):
-            file.write(json.dumps(choice(of, policies, selection_episodes, [seed, 99, at])) + "\n")
-    chosen = np.array([row["chosen"] for row in finished(path)], dtype=int)
+    seeds = ([seed, 99, at] for at in range(len(read_lines(path)), selections))
+    add_lines(path, (choice(of, policies, selection_episodes, one) for one in seeds))
+    chosen = np.array([row["chosen"] for row in read_lines(path)], dtype=int)
     regret = exact.max() - exact[chosen]
     result["choice"] = {
         "logs": len(chosen),
@@ -275,7 +252,7 @@ def main(
     print(f"target: return {truth:.4f}, accuracy {accuracy:.4f}; choice: {result['choice']}", flush=True)
     cells = result["cells"] = {}
     for path in work(of, out, sizes, replications, resamples, seed):
-        cells[path.stem] = summary(finished(path), truth, accuracy)
+        cells[path.stem] = summary(read_lines(path), truth, accuracy)
         write_json(out / "off_policy_study.json", result)
     for name, cell in cells.items():
         errors = "  ".join(f"{its} {value:.4f}" for its, value in cell["rmse"].items())

@@ -4,13 +4,17 @@ python -m scripts.sweep_process --runs 16 --updates 82
 """
 
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jsonargparse import auto_cli
 
 from hierrouter_jax.learner_config import SweepLayout
 from scripts.contenders import our_settings
+from scripts.measure import fresh_process, last_json
 from scripts.opponents.problem import make_problem
 
 
@@ -46,6 +50,21 @@ def main(
     rates = replace(hyper, learning_rate=np.geomspace(3e-4, 3e-3, runs))
     found = train_many((table, table, table), static, rates, 1, layout=layout, progress=False)
     print(json.dumps({"layout": found.layout, "returns": found.frame["best_return"].tolist()}))
+
+
+def timed(
+    flags: Mapping[str, int | str], environment: Mapping[str, str] | None = None, patience: float | None = None
+) -> tuple[float, dict[str, Any]]:
+    """Seconds of a sweep from process start to exit, and what it printed.
+
+    Args:
+      flags: options of this program, by name.
+      environment: variables of the process, beside those of this one.
+      patience: seconds after which it is killed.
+    """
+    command = [sys.executable, "-m", "scripts.sweep_process", *(f"--{name}={value}" for name, value in flags.items())]
+    seconds, printed = fresh_process(command, environment, patience)
+    return seconds, last_json(printed)
 
 
 if __name__ == "__main__":

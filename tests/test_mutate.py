@@ -28,6 +28,12 @@ def test_a_fault_is_seen_overlooked_or_ended_by_the_clock(tmp_path):
     assert done.stdout.strip() == "['failed', 'passed', 'late']", done.stderr
 
 
+def test_nothing_of_the_package_is_there_before_it_forks():
+    code = "import sys, scripts.mutate; print([one for one in sys.modules if one.startswith('hierrouter_jax')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_module_has_its_mirrored_test_files():
     assert mutate.mirrors("hierrouter_jax/hop_tree.py") == ["tests/test_hop_tree.py"]
     assert mutate.mirrors("hierrouter_jax/envs/routing.py") == [

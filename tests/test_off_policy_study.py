@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import read_json
+from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.outcomes.exploration import Exploration
 from hierrouter_jax.outcomes.store import save_table
 from hierrouter_jax.studies.named_policy import named_policy
@@ -47,7 +47,7 @@ def test_it_goes_on_and_sums_up(tmp_path, capsys):
     options = {"sizes": (300,), "temperature": 0.3, "out": tmp_path / "out"}
     study.main(tmp_path / "table", tmp_path / "plan", replications=2, selections=1, **options)
     first = (tmp_path / "out" / "softmax-300.jsonl").read_text()
-    study.main(tmp_path / "table", tmp_path / "plan", replications=3, selections=2, resamples=50, **options)
+    study.main(tmp_path / "table", tmp_path / "plan", replications=3, selections=2, **options)
     assert (tmp_path / "out" / "softmax-300.jsonl").read_text().startswith(first)
     result = read_json(tmp_path / "out" / "off_policy_study.json")
     assert result["choice"]["logs"] == 2
@@ -57,11 +57,43 @@ def test_it_goes_on_and_sums_up(tmp_path, capsys):
     assert 0 <= cell["coverage"] <= 1
     assert cell["width_bernstein"] > cell["width"]
     assert "softmax-300" in capsys.readouterr().out
-    with pytest.raises(InputError, match=r"another off-policy study \(seed is 0 there, but 1 here"):
-        study.main(tmp_path / "table", tmp_path / "plan", seed=1, **options)
+    for name, there, here in (("seed", 0, 1), ("resamples", None, 50)):
+        with pytest.raises(InputError, match=rf"another off-policy study \({name} is {there} there, but {here} here"):
+            study.main(tmp_path / "table", tmp_path / "plan", **{name: here}, **options)
     save_table(random_table(seed=5, queries=120, horizon=2), tmp_path / "other")
     with pytest.raises(InputError, match="another off-policy study"):
         study.main(tmp_path / "other", tmp_path / "plan", **options)
+
+
+def test_a_record_of_before_resamples_were_in_it_is_gone_on_with(tmp_path):
+    save_table(TABLE, tmp_path / "table")
+    plan().save(tmp_path / "plan")
+    arguments = (tmp_path / "table", tmp_path / "plan", "train", (300,), 0, 0)
+    study.main(*arguments, out=tmp_path / "out")
+    record = read_json(tmp_path / "out" / "record.json")
+    assert record.pop("resamples") is None
+    write_json(tmp_path / "out" / "record.json", record)
+    study.main(*arguments, out=tmp_path / "out")
+    assert read_json(tmp_path / "out" / "record.json") == record
+
+
+def test_resamples_add_a_bootstrap(of):
+    row = study.replication(of, "softmax", 300, [0], 50)
+    assert row["bootstrap"][0] < row["values"][study.DEFAULT] < row["bootstrap"][1]
+    assert "bootstrap" not in study.replication(of, "softmax", 300, [0], 0)
+
+
+def test_a_kill_loses_no_finished_replication(of, tmp_path, monkeypatch):
+    """When one begins, those before it are in the file."""
+    path = tmp_path / "softmax-300.jsonl"
+
+    def replication(*arguments):
+        return {"answers": True, "before": len(path.read_text().splitlines())}
+
+    monkeypatch.setattr(study, "CELLS", ("softmax",))
+    monkeypatch.setattr(study, "replication", replication)
+    list(study.work(of, tmp_path, (300,), 3, 0, 0))
+    assert [row["before"] for row in study.read_lines(path)] == [0, 1, 2]
 
 
 def test_a_cell_that_never_answers_is_not_gone_on_with_but_summed_up(of, tmp_path, monkeypatch):

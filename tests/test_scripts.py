@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierrouter_jax.files import read_json
+from hierrouter_jax.files import read_json, write_json
 from scripts import measure
+from scripts.bench_quality import soon_good
 from scripts.bench_scale import exponent
 from scripts.contenders import flops_per_step, opponent
 from scripts.opponents.problem import Settings
@@ -55,6 +56,17 @@ def test_a_ratio_and_its_interval_by_hand():
     value, (low, high) = measure.ratio([1.0, 8.0], [1.0, 2.0])
     assert value == pytest.approx(2.0)
     assert (low, high) == pytest.approx((2 * 2**-12.7062, 2 * 2**12.7062), rel=1e-3)
+
+
+def test_a_run_that_never_gets_good_is_counted_and_has_no_time_by_hand(tmp_path):
+    """The best is 1: one run is at .96 after 2 s, another never above .9."""
+    good, bad = [(1.0, 0.5), (2.0, 0.96)], [(1.0, 0.9), (2.0, 0.9)]
+    count, seconds = soon_good("ppo", [good, bad], 1.0)
+    assert (count["name"], count["value"], count["unit"]) == ("ppo: runs that reach 95% of it", 1, "of 2")
+    assert (seconds["name"], seconds["runs"]) == ("ppo: training to 95% of it", [2.0])
+    (none,) = soon_good("ppo", [bad], 1.0)
+    assert none["value"] == 0
+    write_json(tmp_path / "quality.json", [count, seconds, none])
 
 
 def test_the_exponent_of_a_power_law():

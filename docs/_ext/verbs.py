@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from jsonargparse import ArgumentParser
 
-from hierrouter_jax.cli.main import VERBS, parser_of
+from hierrouter_jax.cli.parser import parser_of
+from hierrouter_jax.cli.verbs import VERBS
 
 NOT_SHOWN = ("help", "print_config")
 
