@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from safetensors.numpy import save_file
 from hierrouter_jax.bundle_card import CARD, OTHER_FORMS, model_card
 from hierrouter_jax.bundle_checks import (
     ACTIVATION,
-    CONDITIONS,
     PolicyFields,
     check_architecture,
     check_finite,
@@ -34,8 +32,9 @@ from hierrouter_jax.bundle_logits import (
     num_layers,
     policy_logits,
 )
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, brief
 from hierrouter_jax.files import read_json, read_tensors, replacing, write_json, write_text
+from hierrouter_jax.learner_config import CONDITIONS
 from hierrouter_jax.outcomes.ties import first_best, price_order
 from hierrouter_jax.sums import begin_anew
 
@@ -251,7 +250,7 @@ class PolicyBundle(PolicyFields):
         path = folder / HEADER
         data = read_json(path)
         if not isinstance(data, dict):
-            raise InputError(f"{path}: is {shorten(repr(data), 60)}, but must hold fields (name: value)")
+            raise InputError(f"{path}: is {brief(repr(data))}, but must hold fields (name: value)")
         version, first, last = data.get("schema_version"), SCHEMA_VERSION, KIND_SCHEMA_VERSION
         if version not in range(first, last + 1) or isinstance(version, bool | float):
             newer = "; a newer hierrouter_jax wrote it" if type(version) is int and version > last else ""

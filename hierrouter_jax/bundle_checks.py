@@ -10,10 +10,10 @@ import numpy as np
 from hierrouter_jax.bundle_logits import ENSEMBLE, KINDS, LINEAR, MEMBER, NETWORK, PRIOR, VALUE, networks
 from hierrouter_jax.config import from_dict
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.learner_config import CONDITIONS
 from hierrouter_jax.outcomes.pricing import PricedModel
 
 ACTIVATION = "tanh"
-CONDITIONS = ("cost_weight", "budget")  # in the order of the network's inputs
 Shape = tuple[int, ...]
 
 
@@ -29,7 +29,8 @@ class PolicyFields:
       money_unit: unit of the pool's prices.
       cost_normaliser: mean cost of one call on the training split; costs enter the network over it.
       table_fingerprint: fingerprint of the outcome table that the policy was trained on.
-      provenance: learner, seed and versions; carried along as they are.
+      provenance: learner, the seed that it was trained with (not its place among the run's) and versions; carried
+        along as they are.
       conditions: inputs of the network beside its state, out of `cost_weight` (lambda, per normalised cost) and
         `budget` (over the cost normaliser), each with the [low, high] that scale it. A policy with a budget may always
         STOP once there is an answer.

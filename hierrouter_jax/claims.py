@@ -5,13 +5,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
 from hierrouter_jax._version import __version__
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, brief
 from hierrouter_jax.files import holds_something
 from hierrouter_jax.outcomes.table import SPLITS, OutcomeTable
 
@@ -64,7 +63,7 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
         if one != other and name.startswith(f"{SOURCES}."):
             return f"the file of {name.removeprefix(f'{SOURCES}.')} is not what it was there"
         if one != other:
-            return f"{name} is {shorten(str(one), 60)} there, but {shorten(str(other), 60)} here"
+            return "{} is {} there, but {} here".format(name, *_in_brief(one, other))
     return None
 
 
@@ -112,6 +111,17 @@ def _fields(record: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]
             yield from _fields(value, f"{at}{name}.")
         else:
             yield f"{at}{name}", value
+
+
+def _in_brief(one: Any, other: Any) -> tuple[str, str]:
+    """Two values that differ, for a message; where they begin and end alike, from a little before they differ."""
+    short = brief(one), brief(other)
+    if short[0] != short[1]:
+        return short
+    pairs = enumerate(zip(repr(one), repr(other), strict=False))
+    start = max(0, next((at for at, (a, b) in pairs if a != b), 0) - 20)
+    before = "... " if start else ""
+    return f"{before}{brief(repr(one)[start:])}", f"{before}{brief(repr(other)[start:])}"
 
 
 def _sha256(content: Any) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from textwrap import shorten
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from hierrouter_jax.errors import InputError, reason_of
+from hierrouter_jax.errors import InputError, brief, reason_of
 from hierrouter_jax.sums import check_sum
 
 T = TypeVar("T")
@@ -67,7 +66,7 @@ def load_yaml(path: Path | str) -> dict[str, Any]:
     if _size(data, {}) > _MOST_VALUES:
         raise InputError(f"{path}: its anchors stand for more than {_MOST_VALUES:,} values, or for themselves")
     if not isinstance(data, dict):
-        raise InputError(f"{path}: is {shorten(repr(data), 60)}, but must hold fields (name: value)")
+        raise InputError(f"{path}: is {brief(repr(data))}, but must hold fields (name: value)")
     return data
 
 
@@ -128,6 +127,14 @@ class _StrictLoader(yaml.SafeLoader):
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
+    def construct_number(self, node: yaml.ScalarNode) -> int:
+        number = self.construct_yaml_int(node)
+        str(number)  # a hexadecimal one may be too long for Python to write it into any message
+        return number
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_number)
+
 
 def _build(cls: Any, data: Any, where: str, at: str) -> Any:
     if not isinstance(data, Mapping):
@@ -174,7 +181,10 @@ def _convert(kind: Any, value: Any, where: str, at: str) -> Any:
 
 def _scalar(kind: Any, value: Any, where: str, at: str) -> Any:
     if kind is float and (type(value) is int or (isinstance(value, str) and _SCIENTIFIC.fullmatch(value))):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise _wrong(where, at, value, "a number that a float can hold, of at most 1.8e308") from None
     if kind is Path and isinstance(value, str | Path):
         return Path(value)
     if kind not in (bool, int, float, str, NoneType, Path):
@@ -222,4 +232,4 @@ def _name(kind: Any) -> str:
 
 
 def _wrong(where: str, at: str, value: Any, right: str) -> InputError:
-    return InputError(f"{where}: {at or 'top level'} is {shorten(repr(value), 60)}, but must be {right}")
+    return InputError(f"{where}: {at or 'top level'} is {brief(repr(value))}, but must be {right}")

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from textwrap import shorten
+
+_GAP = " ... "
 
 
 class InputError(ValueError):
@@ -17,9 +18,12 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in message)
-        if len(shown) > self.LONGEST:
-            shown = f"{shown[: self.LONGEST // 2]} ... {shown[-self.LONGEST // 2 :]}"
-        super().__init__(shown)
+        super().__init__(_without_middle(shown, self.LONGEST))
+
+
+def brief(value: object, most: int = 60) -> str:
+    """A value for a message, on one line of at most `most` letters: of a longer one the middle is left out."""
+    return _without_middle(" ".join(str(value).split()), most)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -31,7 +35,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def reason_of(error: BaseException) -> str:
     """What a library says of its own failure, on one line of at most 400 letters; else the kind of its error."""
-    return shorten(str(error), 400, placeholder=" ...") or type(error).__name__
+    return brief(error, 400) or type(error).__name__
 
 
 class Unfinished(Exception):
@@ -41,3 +45,10 @@ class Unfinished(Exception):
     """
 
     code = 3
+
+
+def _without_middle(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    head = (most - len(_GAP)) // 2
+    return f"{text[:head].rstrip()}{_GAP}{text[len(_GAP) + head - most :].lstrip()}"

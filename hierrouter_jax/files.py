@@ -31,7 +31,7 @@ def file_name(name: str) -> str:
 
 def user_cache() -> Path:
     """Where what can be made again is kept between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierrouter_jax"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierrouter_jax"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -58,11 +58,13 @@ def read_json(path: Path) -> Any:
     try:
         check_sum(path)
         return json.loads(path.read_text(encoding="utf-8"))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of its syntax, its bytes, or a number of thousands of digits
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 

@@ -15,7 +15,7 @@ ALGORITHMS = ("ppo", "all-actions", "exact")
 VALUES, DOUBLY_ROBUST, OFF_POLICY = "exact", "doubly-robust", "off-policy-ppo"
 LOG_LEARNERS = (VALUES, DOUBLY_ROBUST, OFF_POLICY)  # what learns from a decision log
 TWO_LAYER = "two-layer"  # the network's name
-COST_WEIGHT, BUDGET = "cost_weight", "budget"  # what a policy may be conditioned on
+CONDITIONS = COST_WEIGHT, BUDGET = "cost_weight", "budget"  # of a policy, in the order of the network's inputs
 SweepLayout = Literal["map", "vmap", "devices", "devices-vmap", "processes"]  # of many runs on the hardware
 
 

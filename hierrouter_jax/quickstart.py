@@ -1,5 +1,6 @@
 """The main job end to end: real models collected, routed by a learned policy, evaluated, and routed again live."""
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -147,20 +148,19 @@ def _table(
         f"Running {len(backends)} models over every route of {len(queries):,} queries ({tree.num_nodes - 1} hops each)",
     )
     with run.timed("collect"):
-        cache = CallCache(run.path / "calls.sqlite")
         encoder = build_encoder(config.encoder)
-        table = collect(
-            queries,
-            backends,
-            tree,
-            encoder,
-            prompt,
-            one_by_one(exact_match),
-            cache,
-            config.batch_size,
-            money_unit=money_unit,
-        )
-        cache.close()
+        with closing(CallCache(run.path / "calls.sqlite")) as cache:
+            table = collect(
+                queries,
+                backends,
+                tree,
+                encoder,
+                prompt,
+                one_by_one(exact_match),
+                cache,
+                config.batch_size,
+                money_unit=money_unit,
+            )
         save_table(table, run.path / "table")
     return table
 
@@ -175,4 +175,4 @@ def _graded(table: OutcomeTable, transcripts: list[Transcript]) -> list[dict[str
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(f"[bold]{text}[/bold]", highlight=False)
+    console.print(text, style="bold", highlight=False, markup=False)

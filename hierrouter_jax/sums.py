@@ -8,8 +8,10 @@ version, or a kill came before its line. So a kill never makes a whole file look
 import hashlib
 import os
 import re
-import tempfile
+import secrets
+import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,9 @@ SUMS = "hierrouter.sha256"
 STEP_MARK = "_CHECKPOINT_METADATA"  # lies in every step of Orbax, whose arrays carry a digest of their own
 _LEVELS = 3  # folders above a file in which its line may lie
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
-_UNSIGNED = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".wal")  # have checksums of their own, or change all the time
+# Have checksums of their own, or change all the time; `.db` is the study of an Optuna search.
+_UNSIGNED = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".wal", ".db")
+_BUSY_SECONDS = 60.0
 _guard = threading.RLock()
 
 
@@ -32,17 +36,17 @@ _guard = threading.RLock()
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed.
 
-    In a signed folder the file's line is kept right.
+    Who may read the file is left to the umask. In a signed folder the file's line is kept right.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
+    temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode & 0o777
     try:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)  # safetensors makes the file anew, for its owner alone
         with _recorded(path, temporary):
             temporary.replace(path)
     finally:
@@ -69,7 +73,7 @@ def check_sum(path: Path) -> None:
     )
 
 
-def sign(folder: Path) -> list[str]:
+def sign(folder: Path | str) -> list[str]:
     """Write the sums of all files of a folder that readers load; folders in it with sums of their own are signed, too.
 
     Model cards (`README.md`), caches of calls, write-ahead files, hidden files and the steps of checkpoints have no
@@ -77,7 +81,10 @@ def sign(folder: Path) -> list[str]:
 
     Returns:
       Names of the files that have a line now, in the folder and in those folders, sorted.
+    Raises:
+      InputError: if there is no such folder.
     """
+    folder = _existing(folder)
     names = []
     for one in sorted({folder, *(path.parent for path in folder.rglob(SUMS))}):
         inside = _files(one)
@@ -126,12 +133,13 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def damaged(folder: Path) -> list[str]:
+def damaged(folder: Path | str) -> list[str]:
     """One sentence for each file that the sums of a folder, or of one in it, list otherwise or that is gone.
 
     Raises:
-      InputError: if the folder has no sums, or they cannot be read.
+      InputError: if there is no such folder, it has no sums, or they cannot be read.
     """
+    folder = _existing(folder)
     if not (folder / SUMS).is_file():
         raise InputError(f"{folder}: has no {SUMS}, so that nothing can be checked; sign it: hierrouter sign {folder}")
     faults = []
@@ -230,6 +238,33 @@ def checked_rows(path: Path | None, table: str, rows: Iterable[Sequence[Any]]) -
                 f'or take the row out, to be made again: sqlite3 {path} "DELETE FROM {table} WHERE key = {key}"'
             )
         yield values
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Let a database be read while it is written; its file keeps this.
+
+    Whatever the connection's timeout, SQLite refuses this at once where another process is making the file, so that
+    it is tried for a minute.
+
+    Raises:
+      sqlite3.OperationalError: if the file is busy all that time, or cannot be used.
+    """
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
+def _existing(folder: Path | str) -> Path:
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; name that of a table, a policy, a run, a sweep or a log")
+    return folder
 
 
 def _has_line(name: Path) -> bool:

@@ -133,6 +133,12 @@ def test_spoiled_weights_are_named(saved, name, change, message):
         PolicyBundle.load(saved)
 
 
+def test_a_header_that_holds_no_fields_is_shown_in_brief(tmp_path):
+    write_json(tmp_path / HEADER, ["x" * 99])
+    with pytest.raises(InputError, match=r"is \['x{25} \.\.\. x{26}'\], but must hold fields"):
+        PolicyBundle.load(tmp_path)
+
+
 def test_a_missing_layer_is_named(saved):
     tensors = load_file(saved / WEIGHTS)
     tensors.pop("logits/kernel")

@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hierrouter_jax.bundle import CONDITIONS, HEADER, PolicyBundle
+from hierrouter_jax.bundle import HEADER, PolicyBundle
 from hierrouter_jax.envs.routing import decision_masks
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.tree_policy import decision_logits
 from hierrouter_jax.files import read_json, write_json
 from hierrouter_jax.outcomes.pricing import accumulate_cost
-from hierrouter_jax.policies import conditions as conditioning
 from hierrouter_jax.policies.conditions import Conditions
 from hierrouter_jax.policies.network import build_network
 from tests.conditioned import priced_table, random_router
@@ -81,7 +80,6 @@ def test_conditions_survive_the_disk(table, saved):
     assert bundle.conditions == {"cost_weight": [0.001, 0.3], "budget": [0.5, 8.0]}
     assert bundle.cost_weight == 0.02
     assert bundle.pool == table.pool
-    assert CONDITIONS == (conditioning.COST_WEIGHT, conditioning.BUDGET)
 
 
 def test_an_older_bundle_is_unconditioned(table, tmp_path):

@@ -54,12 +54,22 @@ def test_the_first_field_that_differs_is_named_with_both_values():
     assert difference(here, here | {"b": {"c": [2, 1], "d": "y"}}) == "b.c is [1, 2] there, but [2, 1] here"
     assert difference({"a": 1}, here) == "b.c is absent there, but [1, 2] here"
     assert difference(here | {"e": 3}, here) == "e is 3 there, but absent here"
-    assert difference({"a": "x" * 99}, {"a": 1}) == "a is [...] there, but 1 here"
     assert difference({}, {"arm": {"log": None}}) is None  # a field that came later and is not set
     assert difference({"a": 1}, {"a": None}) == "a is 1 there, but None here"
     assert difference({"sources": {"m.py:f": "1"}}, {"sources": {"m.py:f": "2"}}) == (
         "the file of m.py:f is not what it was there"
     )
+
+
+def test_of_long_values_that_part_is_shown_that_differs():
+    assert difference({"a": "x" * 99}, {"a": 1}) == f"a is {'x' * 27} ... {'x' * 28} there, but 1 here"
+    there, here = list(range(100)), list(range(100))
+    here[50] = -1
+    assert difference({"a": there}, {"a": here}) == (
+        "a is ... 45, 46, 47, 48, 49, 50, 51, ... 93, 94, 95, 96, 97, 98, 99] there, but "
+        "... 45, 46, 47, 48, 49, -1, 51, ... 93, 94, 95, 96, 97, 98, 99] here"
+    )
+    assert difference({"a": 1}, {"a": "1"}) == "a is 1 there, but '1' here"
 
 
 def with_split(query: int, split: str):

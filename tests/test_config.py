@@ -108,6 +108,16 @@ def test_an_int_will_do_for_a_float():
         ({"weights": {1: 1.0}}, "run.yaml: weights.1 is 1, but must be text"),
         ({"table": 3}, "run.yaml: table is 3, but must be a path"),
         ({"seeds": "x"}, "run.yaml: seeds is 'x', but must be a whole number or list"),
+        (
+            {"optimizer": {"learning_rate": 10**400}},
+            f"run.yaml: optimizer.learning_rate is 1{'0' * 26} ... {'0' * 28}, but must be a number that a float can "
+            "hold, of at most 1.8e308",
+        ),
+        (
+            {"optimizer": {"learning_rate": [1000 + place for place in range(40)]}},
+            "run.yaml: optimizer.learning_rate is [1000, 1001, 1002, 1003, 10 ... 035, 1036, 1037, 1038, 1039], but "
+            "must be a number",
+        ),
         ({"optimizer": {"learning_rate": 0.0}}, "run.yaml: optimizer: learning_rate must be above 0"),
     ],
 )
@@ -142,6 +152,9 @@ def test_a_field_of_a_foreign_type_is_our_own_mistake():
         ("a: !!python/object:os.system x\n", ", line 1: not valid YAML"),
         ("a: \x07\n", ": not valid YAML"),
         ("- 1\n", ": is [1], but must hold fields"),
+        (f"- {'x' * 99}\n", f": is ['{'x' * 25} ... {'x' * 26}'], but must hold fields"),
+        (f"a: {'9' * 5000}\n", ": not valid YAML (Exceeds the limit (4300 digits)"),
+        (f"a: 0x{'f' * 5000}\n", ": not valid YAML (Exceeds the limit (4300 digits)"),
     ],
 )
 def test_bad_yaml_names_file_and_line(tmp_path, text, message):

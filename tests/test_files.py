@@ -17,7 +17,16 @@ from safetensors.numpy import save_file
 
 from hierrouter_jax import files
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.files import LOCK, existing, holds_something, read_tensors, sole_writer, trouble_of_place
+from hierrouter_jax.files import (
+    LOCK,
+    existing,
+    holds_something,
+    read_json,
+    read_tensors,
+    sole_writer,
+    trouble_of_place,
+    user_cache,
+)
 
 HOLDS = """
 import sys, time
@@ -222,3 +231,18 @@ def test_a_file_of_tensors_that_is_none_is_named(tmp_path):
     path.write_bytes(b"half a file")
     with pytest.raises(InputError, match=r"a\.safetensors: not a safetensors file"):
         read_tensors(path)
+
+
+@pytest.mark.parametrize("content", [b"{", b'"\xff"', b"[" * 100_000, b"1" * 5_000])
+def test_a_json_file_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json: not valid JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_an_empty_cache_folder_counts_as_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert user_cache() == tmp_path / ".cache" / "hierrouter_jax"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert user_cache() == tmp_path / "caches" / "hierrouter_jax"

@@ -1,5 +1,6 @@
 """The quickstart's own parts: what it refuses, and live routes held against the table."""
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 
 from hierrouter_jax.errors import InputError
-from hierrouter_jax.quickstart import compare_live
-from hierrouter_jax.quickstart_config import QueryCounts
+from hierrouter_jax.quickstart import compare_live, run_quickstart
+from hierrouter_jax.quickstart_config import QueryCounts, QuickstartConfig
 from hierrouter_jax.studies.choice import Candidate
 from tests.conditioned import random_router
 from tests.tables import random_table
@@ -18,6 +19,22 @@ def test_every_task_needs_a_query():
     assert vars(QueryCounts(8, 8, 8)) == {"train": 8, "validation": 8, "test": 8}
     with pytest.raises(InputError, match=r"queries\.test is 7, but each of the eight tasks needs at least one query"):
         QueryCounts(test=7)
+
+
+def test_the_cache_of_calls_is_closed_though_collecting_fails(tmp_path, monkeypatch):
+    caches = []
+
+    def fails(queries, backends, tree, encoder, prompt, grader, cache, batch_size, money_unit):
+        caches.append(cache)
+        raise InputError("a model is away")
+
+    quickstart = sys.modules[run_quickstart.__module__]
+    monkeypatch.setattr(quickstart, "load_backends", lambda pool: (None, None))
+    monkeypatch.setattr(quickstart, "collect", fails)
+    with pytest.raises(InputError, match="a model is away"):
+        run_quickstart(QuickstartConfig(tmp_path / "run", queries=QueryCounts(8, 8, 8)))
+    with pytest.raises(InputError, match="closed database"):
+        caches[0].get_many("a", ["a prompt"])
 
 
 def test_live_routes_and_responses_are_counted_beside_the_tables_by_hand():

@@ -1,16 +1,31 @@
 """A signed folder's files are refused once they differ; writers keep their lines; no kill makes a file look bad."""
 
 import hashlib
+import os
 import shutil
+import sqlite3
 import subprocess
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+import hierrouter_jax as hr
 from hierrouter_jax import sums
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.files import read_json, write_json, write_text
-from hierrouter_jax.sums import SUMS, arrays_sum, begin_sums, check_sum, damaged, read_sums, remove, sign
+from hierrouter_jax.sums import (
+    SUMS,
+    arrays_sum,
+    begin_sums,
+    check_sum,
+    damaged,
+    read_sums,
+    remove,
+    replacing,
+    sign,
+    write_ahead,
+)
 
 
 @pytest.fixture
@@ -90,8 +105,9 @@ def test_sums_that_end_early_are_refused(signed):
         check_sum(signed / "a.json")
 
 
-def test_hidden_files_cards_caches_and_steps_have_no_line(signed):
-    for name in (".writing.lock", "README.md", "calls.sqlite", "steps/100/_CHECKPOINT_METADATA", "w/1.wal"):
+def test_hidden_files_cards_caches_studies_and_steps_have_no_line(signed):
+    unsigned = (".writing.lock", "README.md", "calls.sqlite", "optuna.db", "steps/100/_CHECKPOINT_METADATA", "w/1.wal")
+    for name in unsigned:
         write_text(signed / name, "x")
     assert "README.md" not in read_sums(signed)
     assert sign(signed) == ["a.json", "deep/er/b.txt"]
@@ -147,3 +163,57 @@ def test_arrays_of_other_names_types_shapes_or_values_have_another_sum():
     assert arrays_sum(arrays).shape == (32,)
     assert (arrays_sum(arrays) == arrays_sum({"a": arrays["a"].copy()})).all()
     assert all((arrays_sum(arrays) != arrays_sum(other)).any() for other in others)
+
+
+def test_a_database_that_stays_busy_or_is_none_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(sums, "_BUSY_SECONDS", 0.05)
+    with sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None) as one:
+        one.execute("CREATE TABLE rows (key TEXT)")
+        one.execute("BEGIN IMMEDIATE")
+        other = sqlite3.connect(tmp_path / "a.sqlite", timeout=60)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            write_ahead(other)
+        one.execute("COMMIT")
+        write_ahead(other)
+    (tmp_path / "text").write_text("no database, whatever its name may say" * 9)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        write_ahead(sqlite3.connect(tmp_path / "text"))
+
+
+@pytest.fixture
+def umask():
+    """Sets the mask of what is taken away from the permissions of new files; it is as it was afterwards."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644)])
+def test_who_may_read_a_file_is_as_the_umask_says_whoever_writes_it(signed, umask, mask, mode):
+    """Over a file that everybody may read, too."""
+    umask(mask)
+    write_json(signed / "a.json", {"price": 2})
+    with replacing(signed / "b.safetensors") as temporary:
+        save_file({"b": np.arange(3)}, temporary)
+    for name in ("a.json", "b.safetensors", SUMS):
+        assert (signed / name).stat().st_mode & 0o777 == mode, name
+    assert not [path.name for path in signed.iterdir() if path.name.startswith(".")]
+
+
+def test_a_file_that_is_not_whole_is_hidden_beside_its_place(tmp_path):
+    """Whoever looks for what a kill left finds it by the beginning of its name; writers choose a form by the end."""
+    with replacing(tmp_path / "part-1.parquet") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.match(".part-1.parquet.????????.parquet")
+    longest = 255 - len("..????????")
+    write_text(tmp_path / ("n" * longest), "x")
+    with pytest.raises(OSError, match="File name too long"):
+        write_text(tmp_path / ("n" * (longest + 1)), "x")
+
+
+def test_a_folder_is_named_by_text_as_well_and_one_that_is_not_there_is_refused(signed):
+    assert hr.sign(str(signed)) == ["a.json", "deep/er/b.txt"]
+    assert damaged(str(signed)) == []
+    for refuses in (hr.sign, damaged):
+        with pytest.raises(InputError, match=r"none: is no folder; name that of a table"):
+            refuses(signed / "none")

@@ -31,12 +31,11 @@ def data_mesh(devices: int | None = None) -> AbstractContextManager[object]:
     return jax.set_mesh(mesh)
 
 
-def spread(tree: Tree, axis: int = 0) -> Tree:
-    """The arrays split over the mesh along an axis that its size divides; as they are where there is no mesh."""
+def spread(tree: Tree) -> Tree:
+    """The arrays split over the mesh along their first axis, which its size divides; as they are without a mesh."""
     if not _in_mesh():
         return tree
-    spec = PartitionSpec(*[None] * axis, AXIS)
-    return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec), tree)
+    return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, PartitionSpec(AXIS)), tree)
 
 
 def gather(tree: Tree) -> Tree:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hierrouter_jax.learner_config import BUDGET, COST_WEIGHT, ConditionRanges, Range
+from hierrouter_jax.learner_config import CONDITIONS, ConditionRanges, Range
 
 jax.tree_util.register_dataclass(Range)
 jax.tree_util.register_dataclass(ConditionRanges)
@@ -20,7 +20,7 @@ class Conditions:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in (COST_WEIGHT, BUDGET) if getattr(self, name) is not None)
+        return tuple(name for name in CONDITIONS if getattr(self, name) is not None)
 
 
 NONE = Conditions()
@@ -30,7 +30,7 @@ def draw(key: PRNGKeyArray, names: tuple[str, ...], ranges: ConditionRanges, sha
     """A value of each named condition for every episode."""
     keys = jax.random.split(key, 2)
     values = {}
-    for name, its_key in zip((COST_WEIGHT, BUDGET), keys, strict=True):
+    for name, its_key in zip(CONDITIONS, keys, strict=True):
         bounds: Range = getattr(ranges, name)
         if name in names:
             position = jax.random.uniform(its_key, shape)
@@ -38,7 +38,7 @@ def draw(key: PRNGKeyArray, names: tuple[str, ...], ranges: ConditionRanges, sha
     return Conditions(**values)
 
 
-def grid(names: tuple[str, ...], ranges: ConditionRanges, points: int = 4) -> Conditions:
+def grid(names: tuple[str, ...], ranges: ConditionRanges, points: int) -> Conditions:
     """Every combination of `points` values of each condition, from its low to its high end [points ** K]."""
     axes = []
     for name in names:

@@ -53,12 +53,12 @@ def number_words(number: int) -> str:
     return num2words(number)
 
 
-def draw_expression(rng: random.Random, steps: int, operators: str = "+-*") -> str:
+def draw_expression(rng: random.Random, steps: int) -> str:
     """A random expression of `steps` (1 or 2) operations, every value on the way in 0..99.
 
     Multiplication comes first and only between 2..9, so that leftmost-first agrees with precedence.
     """
-    operator = rng.choice(operators)
+    operator = rng.choice("+-*")
     if operator == "*":
         head, value = _draw_product(rng)
     else:

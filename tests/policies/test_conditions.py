@@ -5,16 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hierrouter_jax.policies.conditions import (
-    BUDGET,
-    COST_WEIGHT,
-    ConditionRanges,
-    Conditions,
-    Range,
-    draw,
-    grid,
-    inputs,
-)
+from hierrouter_jax.learner_config import BUDGET, COST_WEIGHT, ConditionRanges, Range
+from hierrouter_jax.policies.conditions import Conditions, draw, grid, inputs
 
 RANGES = ConditionRanges(cost_weight=Range(0.01, 1.0), budget=Range(0.5, 8.0))
 NAMES = (COST_WEIGHT, BUDGET)

@@ -52,6 +52,14 @@ def test_it_is_the_plain_network(conditions):
     assert params["params"]["hidden_0"]["kernel"].shape == (6 + 5 + 1 + conditions, 16)
 
 
+def test_an_untrained_policy_takes_every_action_about_as_often():
+    """Orthogonal weights of scale .01 on 16 values in (-1, 1): a logit is at most .01 sqrt(16) in size."""
+    network = RouterNetwork(4, 3, (16, 16), 5)
+    logits, value = network_outputs(network, network.init(jax.random.key(1), inputs()), inputs())
+    assert 0 < np.abs(logits).max() <= 0.04
+    assert np.abs(value).max() > 0.04  # whose head has the scale 1
+
+
 def test_half_precision_features_give_nearly_the_same():
     network = RouterNetwork(4, 3, (16, 16), 5)
     params = network.init(jax.random.key(1), inputs())
