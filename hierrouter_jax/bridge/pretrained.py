@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
-from hierrouter_jax.errors import InputError, reason_of
+from hierrouter_jax.errors import InputError, brief, reason_of
 
 # Every file of a model that may name code of its own, under the key `auto_map`.
 _CONFIGS = (
@@ -64,7 +63,7 @@ def refuse_foreign_code(path: str | Path, revision: str | None = None, local_fil
         code = None if file is None else _auto_map(file)
         if code:
             raise ForeignCode(
-                f"{path}: its {name} asks to run code of its own (auto_map: {shorten(str(code), 100)}), which is not "
+                f"{path}: its {name} asks to run code of its own (auto_map: {brief(code, 100)}), which is not "
                 "done; a pool's model that you trust may have trust_remote_code: true, all else needs a model without"
             )
 

@@ -3,6 +3,7 @@
 import json as jsonlib
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -91,10 +92,11 @@ def collect_table(
         raise InputError(
             f"{config.pool}: tasks are of several lines, which its prompt would fold; set prompt: {{fold: false}}"
         )
-    with Servers(out / "servers") as servers:
+    with ExitStack() as busy:
+        servers = busy.enter_context(Servers(out / "servers"))
         members, external = _everyone(pool, servers, config.seeds, config.ray)
         backends, everyone = members[0], list(chain(*members, *external))
-        cache = CallCache(out / CALLS)
+        cache = busy.enter_context(closing(CallCache(out / CALLS)))
         if config.calls is not None:
             take_over(config.calls, cache, everyone)
         budget, gives_up = Budget(config.max_cost, config.max_hours), not config.keep_failed
@@ -116,7 +118,6 @@ def collect_table(
         )
         table = _collected(collection, config.plan, config.partial)
         beside = _beside(collection, external)
-        cache.close()
         save_table(table, out, beside)
     _print_summary(table, out, calls, json)
 

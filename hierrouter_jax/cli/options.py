@@ -100,8 +100,10 @@ def check_options(names: set[str], arguments: list[str]) -> None:
     for option, value in _given(arguments):
         if option != "config":
             _check_name(option, names, "--", "")
-            with suppress(yaml.YAMLError):  # text, such as a query
-                _check_keys(yaml.safe_load(value), option, names, f"--{option}")
+            read = value  # text, such as a query, or digits beyond what Python reads
+            with suppress(yaml.YAMLError, ValueError):
+                read = yaml.safe_load(value)
+            _check_keys(read, option, names, f"--{option}")
         elif value:
             _check_keys(load_yaml(value), "", names, value)
 

@@ -134,9 +134,7 @@ def _reworded(rng: random.Random, draft: _Draft) -> _Draft:
 def _near_copies(drafts: Sequence[_Draft]) -> set[int]:
     """Rows that are near copies of a row of an earlier split, or the same as an earlier row."""
     pairs = find_duplicates([draft.text for draft in drafts]).pairs
-    return {
-        pair.second for pair in pairs if pair.similarity == 1 or drafts[pair.first].split != drafts[pair.second].split
-    }
+    return {pair.second for pair in pairs if pair.equal or drafts[pair.first].split != drafts[pair.second].split}
 
 
 def _gold(content: str, form: str) -> str:

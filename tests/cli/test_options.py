@@ -48,6 +48,13 @@ def test_another_value_is_refused(capsys):
     assert "perhaps" in capsys.readouterr().err
 
 
+def test_a_number_of_thousands_of_digits_is_one_sentence(capsys):
+    assert main(["train", "t", "o", "--train.seed", "9" * 5000]) == 2
+    said = capsys.readouterr().err
+    assert "train.seed" in said
+    assert "4300 digits" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "options"),
     [

@@ -58,15 +58,8 @@ class VerdictCache:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version not in (1, _SCHEMA_VERSION) and (version or tables):
-                raise InputError(f"{path}: a SQLite file, but not a verdict cache of this version; name another file")
-            columns = "key BLOB PRIMARY KEY, quality REAL, extracted TEXT, reason TEXT, sum BLOB"
-            if version == 1:  # its rows have no sums, so that nothing shows whether they are what was written
-                self._connection.execute("DROP TABLE verdicts")
-            self._connection.execute(f"CREATE TABLE IF NOT EXISTS verdicts ({columns}) WITHOUT ROWID")
-            self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            with self._connection:
+                self._make_or_check()
             write_ahead(self._connection)
 
     def get(self, key: bytes) -> Verdict | None:
@@ -81,6 +74,19 @@ class VerdictCache:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _make_or_check(self) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")  # another process may be making the file, too
+        version = execute("PRAGMA user_version").fetchone()[0]
+        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if version not in (1, _SCHEMA_VERSION) and (version or tables):
+            raise InputError(f"{self._path}: a SQLite file, but not a verdict cache of this version; name another file")
+        columns = "key BLOB PRIMARY KEY, quality REAL, extracted TEXT, reason TEXT, sum BLOB"
+        if version == 1:  # its rows have no sums, so that nothing shows whether they are what was written
+            execute("DROP TABLE verdicts")
+        execute(f"CREATE TABLE IF NOT EXISTS verdicts ({columns}) WITHOUT ROWID")
+        execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

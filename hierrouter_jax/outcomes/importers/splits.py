@@ -29,14 +29,21 @@ def leak_report(queries: pd.DataFrame, duplicates: Duplicates) -> dict[str, Any]
       duplicates: the duplicates among their texts.
     """
     split = queries["split"].tolist()
-    exact: set[int] = set()
-    near: set[int] = set()
-    across = []
+    rank = np.array([_rank(name) for name in split])
+    text = np.arange(len(split))  # of each row, the first of equal text: only these have near pairs
     for pair in duplicates.pairs:
-        earlier, later = sorted((pair.first, pair.second), key=lambda row: _rank(split[row]))
-        if split[earlier] != split[later]:
-            across.append(pair)
-            (exact if pair.equal else near).add(later)
+        if pair.equal:
+            text[pair.second] = pair.first
+    earliest = np.full(len(split), len(SPLITS))
+    np.minimum.at(earliest, text, rank)
+    alike = np.full(len(split), len(SPLITS))  # the earliest split of a near copy
+    for pair in duplicates.pairs:
+        if not pair.equal:
+            for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+                alike[text[one]] = min(alike[text[one]], earliest[text[other]])
+    exact = set(np.flatnonzero(earliest[text] < rank).tolist())
+    near = set(np.flatnonzero(alike[text] < rank).tolist())
+    across = [pair for pair in duplicates.pairs if split[pair.first] != split[pair.second]]
     return {
         **duplicates.counts,
         "leaked": {name: _by_task(queries, name, exact, near - exact) for name in SPLITS[1:] if name in split},

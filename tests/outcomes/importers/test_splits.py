@@ -87,6 +87,17 @@ def test_leaks_by_hand():
     assert not leaked(split, duplicates.group, "keep").any()
 
 
+def test_a_copy_leaks_also_where_one_of_its_own_split_comes_first():
+    """Test 0 and 2 equal train 1; test 3 is near them, and so are validation 4 and its equal, test 5."""
+    duplicates = found(6, (0, 1, EQUAL), (0, 2, EQUAL), (0, 3, NEAR), (0, 4, NEAR), (4, 5, EQUAL))
+    split = ["test", "train", "test", "test", "validation", "test"]
+    queries = pd.DataFrame({"query_id": list("uvwxyz"), "task": ["a"] * 6, "split": split})
+    assert leak_report(queries, duplicates)["leaked"] == {
+        "validation": {"a": {"queries": 1, "exact": 0, "near": 1}},
+        "test": {"a": {"queries": 4, "exact": 3, "near": 1}},
+    }
+
+
 def test_unequal_texts_of_the_same_shingles_leak_nearly():
     duplicates = Duplicates((Pair(0, 1, 1.0, equal=False),), 2)
     queries = pd.DataFrame({"query_id": ["u", "v"], "task": ["a", "a"], "split": ["train", "test"]})
