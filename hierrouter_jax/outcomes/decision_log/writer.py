@@ -254,10 +254,15 @@ class LogWriter:
             paths = [self.folder.decisions_path(number), self.folder.feedback_path(number)]
             here = [path for path in paths if path.exists()]
             left -= sum(path.stat().st_size for path in here)
-            rows = pq.read_metadata(paths[0]).num_rows if paths[0] in here else 0
+            rows, broken = 0, 0
+            if paths[0] in here:
+                try:
+                    rows = pq.read_metadata(paths[0]).num_rows
+                except pa.ArrowException:  # it takes room all the same
+                    broken = 1
             for path in here:
                 remove(path)
-            self._count(expired=rows)
+            self._count(expired=rows, broken=broken)
 
     def _count(self, **more: int) -> None:
         """Add to the counts, and keep them on the disk, where it takes them."""

@@ -12,6 +12,7 @@ from hierrouter_jax.config import load_yaml
 from hierrouter_jax.errors import InputError
 from hierrouter_jax.evaluation.paired import paired_difference
 from hierrouter_jax.evaluation.policy_outcome import ending_at, policy_outcome
+from hierrouter_jax.outcomes.coverage import evaluated_queries
 from hierrouter_jax.outcomes.duplicates import find_duplicates
 from hierrouter_jax.outcomes.store import load_table
 from hierrouter_jax.outcomes.table import RIGHT
@@ -50,7 +51,7 @@ class RunPolicies:
             raise InputError(
                 f"{path}: has fingerprint {self.table.fingerprint}, but {run} was evaluated on the table {evaluated}"
             )
-        self.part = self.table.split(files.evaluation["table"]["split"])
+        self.part = evaluated_queries(self.table, files.evaluation["table"]["split"])
 
     @cached_property
     def routers(self) -> dict[str, TrainedRouter]:

@@ -278,6 +278,14 @@ def test_beyond_the_size_limit_the_oldest_parts_go_and_are_counted(tmp_path):
     assert min(folder.feedback) >= min(folder.decisions)
     with LogWriter(tmp_path, options) as writer:
         assert writer.counts == log.counts
+    oldest = folder.decisions_path(min(folder.decisions))
+    oldest.write_bytes(b"no Parquet")  # takes room, and keeps none of the others
+    with LogWriter(tmp_path, options) as writer:
+        for number in range(200, 300):
+            writer.append(decision(f"{number:03d}", embedding=rng.normal(size=1_000)))
+    assert writer.counts.broken == 1
+    assert not oldest.exists()
+    assert folder.size() <= 200_000
 
 
 def test_a_forgotten_episode_is_in_no_file(tmp_path):
