@@ -8,9 +8,10 @@ annotation is none: it shows when the module is imported, whatever the tests say
 
 import argparse
 import ast
+import hashlib
 import json
-import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cosmic_ray.ast import ast_nodes, get_ast  # pyright: ignore[reportMissingImports]
@@ -25,6 +26,7 @@ MODULES = (
     "outcomes/pricing.py",
     *(f"agents/{name}.py" for name in ("all_actions", "batching", "exact", "guidance", "optimizer", "ppo")),
 )
+Fault = tuple[str, str, int, tuple[int, int]]  # module, operator, occurrence, and place (line, column)
 UNTESTED = ("gymnax_env.py",)  # the library that it adapts to is not among the pins
 
 
@@ -47,8 +49,8 @@ def annotated(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     return found
 
 
-def candidates() -> Iterator[tuple[str, str, int, tuple[int, int]]]:
-    """Module, operator, occurrence and place of every fault."""
+def candidates() -> Iterator[Fault]:
+    """Every fault."""
     for path in modules():
         source = (ROOT / path).read_text("utf-8")
         spans, tree = annotated(source), get_ast(source)
@@ -73,15 +75,27 @@ def mutant(path: str, operator: str, occurrence: int) -> dict[str, str]:
     return dict(zip(("before", "after"), lines, strict=True)) | {"source": changed}
 
 
+def in_random_order(faults: Iterable[Fault], seed: int) -> list[Fault]:
+    """An order by digests of each fault's line: where a line stays, its faults keep their places in later versions."""
+    lines = {path.as_posix(): (ROOT / path).read_text("utf-8").splitlines() for path in modules()}
+    alike: Counter[tuple[str, str, str]] = Counter()
+    places = []
+    for path, operator, occurrence, at in faults:
+        about = path, operator, lines[path][at[0] - 1].strip()
+        alike[about] += 1
+        digest = hashlib.sha256(repr((seed, *about, alike[about])).encode()).digest()
+        places.append((digest, (path, operator, occurrence, at)))
+    return [fault for _, fault in sorted(places)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--size", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    drawn = list(candidates())
+    drawn = in_random_order(candidates(), chosen.seed)
     total = len(drawn)
-    random.Random(chosen.seed).shuffle(drawn)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     with chosen.out.open("w", encoding="utf-8") as file:
         for path, operator, occurrence, (line, _) in drawn[: chosen.size]:

@@ -19,7 +19,7 @@ from hierrouter_jax.evaluation.intervals import CONFIDENCE, RESAMPLES
 
 Word = Literal["better", "worse", "tied", "undecided"]
 
-SIGNIFICANCE = 1 - CONFIDENCE
+SIGNIFICANCE = round(1 - CONFIDENCE, 9)  # .05 itself, which a p-value of .05 is not below
 TIE_MARGIN = 0.01  # one point, on a scale where quality is in [0, 1]
 
 

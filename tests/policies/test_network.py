@@ -52,6 +52,16 @@ def test_it_is_the_plain_network(conditions):
     assert params["params"]["hidden_0"]["kernel"].shape == (6 + 5 + 1 + conditions, 16)
 
 
+def test_rows_in_several_dimensions_are_those_of_one():
+    seen, network = inputs(conditions=2), RouterNetwork(4, 3, (16, 16), 5)
+    params = network.init(jax.random.key(1), seen)
+    folded = jax.tree.map(lambda leaf: leaf.reshape(3, 4, *leaf.shape[1:]), seen)
+    assert jax.tree.map(jnp.shape, network.init(jax.random.key(1), folded)) == jax.tree.map(jnp.shape, params)
+    flat = network_outputs(network, params, seen)
+    for ours, theirs in zip(network_outputs(network, params, folded), flat, strict=True):
+        np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_an_untrained_policy_takes_every_action_about_as_often():
     """Orthogonal weights of scale .01 on 16 values in (-1, 1): a logit is at most .01 sqrt(16) in size."""
     network = RouterNetwork(4, 3, (16, 16), 5)
