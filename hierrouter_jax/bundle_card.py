@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hierrouter_jax.bundle_checks import PolicyFields
+from hierrouter_jax.bundle_logits import ENSEMBLE, NETWORK
 
 CARD = "README.md"
 ONNX, STABLEHLO = OTHER_FORMS = ("policy.onnx", "policy.stablehlo")  # the policy for other runtimes, beside the bundle
 _OPPONENT = "best-single"  # the row beside the router's own
+_CHOSEN = "chosen"  # the row of the policy that the evaluation's `chosen` names
 
 
 def model_card(policy: PolicyFields, evaluation: Mapping[str, Any] | None = None) -> str:
@@ -16,10 +18,9 @@ def model_card(policy: PolicyFields, evaluation: Mapping[str, Any] | None = None
 
     Args:
       policy: fields of the bundle.
-      evaluation: content of the `evaluation.json` that holds the router's row; None where there is none of this very
-        router.
+      evaluation: content of an `evaluation.json` of the run that the router is of; None where there is none.
     """
-    name = policy.provenance.get("learner", "router")
+    name = _name(policy)
     stop = policy.may_stop
     facts = {
         "horizon": f"at most {policy.horizon} calls of a model for a query"
@@ -91,12 +92,32 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def _name(policy: PolicyFields) -> str:
+    """Its name among the policies that a run may export."""
+    learner = str(policy.provenance.get("learner", "router"))
+    return f"{learner} ensemble" if policy.kind == ENSEMBLE else learner
+
+
+def _own_row(policy: PolicyFields, evaluation: Mapping[str, Any]) -> str:
+    """Name of the evaluation's row that is of this very policy, whether or not it is there.
+
+    A row with a learner's name is of one seed's network, and one with an opponent's name is of the opponent, which may
+    be told the task. So an ensemble, a plan and a task-sequence have no row but `chosen`.
+    """
+    if policy.kind == NETWORK:
+        return _name(policy)
+    chosen = evaluation.get("chosen") or {}
+    return _CHOSEN if (chosen.get("policy"), chosen.get("kind")) == (_name(policy), policy.kind) else ""
+
+
 def _evaluation(policy: PolicyFields, evaluation: Mapping[str, Any] | None) -> str:
     by_name = {row["name"]: row for row in evaluation["policies"]} if evaluation else {}
-    own = str(policy.provenance.get("learner"))
+    own = _own_row(policy, evaluation) if evaluation else ""
     if evaluation is None or own not in by_name:
         return "No evaluation of this router was at hand when it was exported."
-    names = [name for name in (own, _OPPONENT) if name in by_name]
+    shown = {_name(policy): by_name[own]}
+    if _OPPONENT in by_name:
+        shown[_OPPONENT] = by_name[_OPPONENT]
     table, unit = evaluation["table"], evaluation.get("money_unit", policy.money_unit)
     lines = [
         f"{table['queries']:,} queries of the split `{table['split']}`, exactly, with 95 % intervals. Cost is that of "
@@ -105,8 +126,7 @@ def _evaluation(policy: PolicyFields, evaluation: Mapping[str, Any] | None) -> s
         "| policy | accuracy | cost | calls | return |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for name in names:
-        row = by_name[name]
+    for name, row in shown.items():
         lines.append(
             f"| {_cell(name)} | {row['accuracy']:.3f}{_interval(row, 'accuracy_ci')} | "
             f"{row['cost']:.4g}{_interval(row, 'cost_ci')} | {row['hops']:.2f} | {row['return']:.3f} |"

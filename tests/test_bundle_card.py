@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import yaml
 
 from hierrouter_jax.bundle_card import CARD, model_card
@@ -44,6 +45,28 @@ def test_a_router_without_its_own_row_has_no_evaluation():
         assert "No evaluation of this router was at hand when it was exported." in card
         assert "| told |" not in card
         assert "chooses the next\nmodel.\n" in card
+
+
+@pytest.mark.parametrize(
+    ("kind", "learner", "name", "wrong"),
+    [
+        ("ensemble", "ppo", "ppo ensemble", "| 0.972"),  # the row of one seed
+        ("plan", "random", "random", "| 0.100"),  # the row of an opponent of its name
+    ],
+)
+def test_another_kind_than_a_network_has_the_row_of_the_chosen_policy_or_none(kind, learner, name, wrong):
+    bundle = replace(BUNDLES[kind], provenance={"learner": learner})
+    row = {"name": "chosen", "accuracy": 0.5, "cost": 20.0, "hops": 1.5, "return": 0.25}
+    rows = [*EVALUATION["policies"], row]
+
+    def card(chosen):
+        return model_card(bundle, EVALUATION | {"policies": rows, "chosen": chosen})
+
+    assert f"| {name} | 0.500 | 20 | 1.50 | 0.250 |\n| best-single |" in card({"policy": name, "kind": kind})
+    assert card({"policy": name, "kind": kind}).split("\n# ")[1].startswith(f"{name}: a router")
+    for other in (None, {"policy": name, "kind": "network"}, {"policy": "exact", "kind": kind}):
+        assert "No evaluation of this router was at hand" in card(other)
+        assert wrong not in card(other)
 
 
 def test_a_name_with_a_bar_stays_in_its_cell_and_save_writes_the_card(tmp_path):

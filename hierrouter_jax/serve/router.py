@@ -37,7 +37,7 @@ class Router:
       servers: servers of the pool's commands, stopped by `close`.
 
     Raises:
-      InputError: if pool or encoder are not the policy's.
+      InputError: if pool or encoder are not the policy's; of a budgeted policy also if the pool's limits are others.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Router:
         prompt: HopPrompt,
         servers: Servers | None = None,
     ) -> None:
-        check_same(bundle, backends, encoder, budgeted=False)
+        check_same(bundle, backends, encoder, budgeted="budget" in bundle.conditions)
         self.bundle, self.backends, self.encoder, self.prompt = bundle, tuple(backends), encoder, prompt
         self.servers, self._logs = servers, None
         self._engines: dict[asyncio.AbstractEventLoop, Any] = {}

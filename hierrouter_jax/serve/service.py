@@ -142,7 +142,7 @@ class Service:
             encoder = self._encoder
             if not same_spec(bundle.encoder, encoder.spec):
                 encoder = await asyncio.to_thread(build_encoder, bundle.encoder)
-            check_same(bundle, self._router.backends, encoder, budgeted=False)
+            check_same(bundle, self._router.backends, encoder, budgeted="budget" in bundle.conditions)
             self._encoder = encoder
             self.engine, self.fingerprint = self._engine(bundle), bundle.fingerprint
         say("reloaded", policy=self.fingerprint)

@@ -9,6 +9,7 @@ import pytest
 
 from hierrouter_jax.agents import all_actions, learner
 from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.evaluation.tree_policy import run_network
 from hierrouter_jax.policies.conditions import Conditions
 from tests.agents.trees import FIXED, SMALL, loss_of, on_device, reached_share, standing_still
 from tests.tables import random_table
@@ -28,6 +29,20 @@ def test_all_actions_first_step_is_the_exact_gradients_but_for_a_factor():
         for f in (lambda p: all_actions.loss(p, device, old, network, static, hyper, zero)[0], whole)
     )
     assert float(jnp.dot(ours, theirs) / (jnp.linalg.norm(ours) * jnp.linalg.norm(theirs))) > 0.9999
+
+
+def test_the_divergence_is_that_of_both_policies_where_the_old_one_comes():
+    device = on_device(random_table(seed=5, queries=6, models=2, missing=0.2))
+    static = replace(SMALL, algorithm="all-actions", allow_stop=True)
+    params = learner.init(jax.random.key(0), device, static, FIXED).params
+    network = loss_of(static, FIXED, device, Conditions())[0]
+    old = all_actions.old_policy(params, device, Conditions(), network, static, FIXED)
+    moved = jax.tree.map(lambda leaf: jnp.sin(50 * leaf), params)  # any other policy
+    _, metrics = all_actions.loss(moved, device, old, network, static, FIXED, jnp.zeros(()))
+    policy = run_network(network, moved, device, Conditions(), True, FIXED.ranges)
+    apart = jnp.where(policy.mask & (old.weight > 0), old.weight * (old.log_probs - policy.log_probs()), 0.0)
+    assert metrics["approx_kl"] > 1e-3
+    assert float(metrics["approx_kl"]) == pytest.approx(float(apart.sum() / old.weight.sum()), rel=1e-4)
 
 
 @pytest.mark.parametrize("allow_stop", [False, True])

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from hierrouter_jax.agents import learner, ppo
+from hierrouter_jax.agents import exact, learner, ppo
 from hierrouter_jax.agents.batching import draw_conditions
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.evaluation.tree_policy import run_network
@@ -75,3 +75,16 @@ def test_an_update_is_counted_and_says_what_the_policy_earns_costs_and_leaves_op
     for name in ("train_return", "train_cost"):
         assert metrics[name] == pytest.approx(expected[name], rel=1e-5), name
     assert metrics["entropy"] == pytest.approx(expected["entropy"] / 3, rel=1e-5)  # a hop
+
+
+def test_an_update_has_as_many_steps_as_epochs_times_minibatches_of_equal_parts_of_the_queries(monkeypatch):
+    device = on_device(random_table(seed=8, queries=4, models=2))
+    static = replace(SMALL, num_envs=6, epochs=2, minibatches=3)
+    state = learner.init(jax.random.key(1), device, static, FIXED)
+    sizes, draw = [], exact.draw_trees
+    monkeypatch.setattr(
+        exact, "draw_trees", lambda key, table, size, *more: sizes.append(size) or draw(key, table, size, *more)
+    )
+    after, _ = learner.update(state, device, static, FIXED)
+    assert set(sizes) == {2}
+    assert int(after.optimizer.count) == 6

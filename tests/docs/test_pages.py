@@ -70,7 +70,7 @@ def rewards_left(home: Path, names: dict[str, Any]) -> None:
 
 @then("estimate")
 def estimate_left(home: Path, names: dict[str, Any]) -> None:
-    assert names["result"]["episodes"]["used"] == 2000
+    assert names["result"]["episodes"]["used"] == 5000
     assert (home / "runs/estimate/report.html").is_file()
 
 

@@ -169,6 +169,12 @@ def test_a_product_is_linearised_by_the_product_rule():
     assert ours == pytest.approx(x.mean() * y.mean() + (x - x.mean()) * y.mean() + x.mean() * (y - y.mean()))
 
 
+def test_a_slope_is_taken_over_one_standard_error_to_either_side():
+    """Seeds 1 and 5, queries 2 and 4: mean 3, variance of it 8 / 2 and 2 / 2, so m^3 has the slope 3 m^2 + 5 = 32."""
+    ours = linearised(lambda means: means[..., 0] ** 3, np.array([[[0.0, 2.0], [4.0, 6.0]]]))
+    assert ours == pytest.approx(np.array([[27 - 96, 27 - 32], [27 + 32, 27 + 96]]))
+
+
 @pytest.mark.parametrize(("seeds", "spread"), [(3, 0.0), (3, 1.0), (3, 4.0), (5, 0.5), (10, 0.5)])
 def test_intervals_cover_and_tests_err_as_they_say(seeds, spread):
     """2,000 means of 0: 95 % covered but for three standard errors, .015; seeds that dominate at S = 3 included."""

@@ -77,8 +77,9 @@ def test_a_coin_recovers_half_the_gap_on_average():
 def test_a_gap_or_a_percentage_that_is_none_is_refused():
     with pytest.raises(InputError, match="better than the weak one"):
         apgr(np.array([0.5]), np.array([0.5]), 0.6, 0.5)
-    with pytest.raises(InputError, match="above 0 and up to 100"):
-        cpt(np.array([0.5]), np.array([0.5]), 0.5, 0.6, 0)
+    for percent in (-5, 0, 101):
+        with pytest.raises(InputError, match="above 0 and up to 100"):
+            cpt(np.array([0.5]), np.array([0.5]), 0.5, 0.6, percent)
 
 
 @given(arrays(float, (2, 4), elements=st.floats(0.01, 0.99).map(lambda value: round(value, 3))))

@@ -1,10 +1,13 @@
 """What a conditioned policy is told by a request is what `route` tells it."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
 from hierrouter_jax.bridge.backends import Failure
 from hierrouter_jax.bridge.prompts import HopPrompt
+from hierrouter_jax.errors import InputError
 from hierrouter_jax.serve.router import Router
 
 CHAT = "/v1/chat/completions"
@@ -87,3 +90,20 @@ def test_a_hop_after_which_the_budget_pays_for_none_is_streamed(start, router, q
     comments = [number for number, line in enumerate(lines) if line.startswith(": hop")]
     pieces = [number for number, line in enumerate(lines) if '"content"' in line and '"content": ""' not in line]
     assert pieces[0] < comments[0]  # the text comes before the hop is over
+
+
+def test_a_budgeted_policy_is_not_served_with_other_limits_than_it_was_trained_with(
+    start, router, backends, make_bundle, encoder, tmp_path
+):
+    served = start()
+    first, *others = router.bundle.pool
+    replace(router.bundle, pool=(replace(first, max_new_tokens=50), *others)).save(tmp_path / "policy")
+    reply = httpx.post(f"{served.url}/admin/reload")
+    assert reply.status_code == 400
+    assert "'reader': max_new_tokens is 50 in the policy, but 60 in the pool" in reply.json()["error"]["message"]
+    assert served.service.fingerprint == router.bundle.fingerprint
+    backends[1].max_new_tokens = 70
+    with pytest.raises(InputError, match="'calculator': max_new_tokens is 60 in the policy, but 70 in the pool"):
+        Router(router.bundle, backends, encoder, HopPrompt())
+    free = make_bundle(router.bundle.pool, 4, {"cost_weight": [0.001, 1.0]})
+    assert Router(free, backends, encoder, HopPrompt()).bundle is free  # which no request can give a budget
