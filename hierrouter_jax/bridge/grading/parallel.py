@@ -14,14 +14,13 @@ from contextlib import closing, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from textwrap import shorten
 from typing import Any
 
 import cloudpickle
 from tqdm import tqdm
 
 from hierrouter_jax.bridge.grading.verdict import Grader, Verdict
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, brief
 from hierrouter_jax.outcomes.table import Query
 from hierrouter_jax.sums import checked_rows, row_sum, write_ahead
 
@@ -294,5 +293,5 @@ def _only_verdict(verdicts: object, query: Query) -> Verdict:
     if len(every) == 1 and isinstance(every[0], Verdict):
         return every[0]
     raise InputError(
-        f"query {query.id}: the grader must give one Verdict for each response, but gave {shorten(repr(verdicts), 60)}"
+        f"query {query.id}: the grader must give one Verdict for each response, but gave {brief(repr(verdicts))}"
     )

@@ -4,11 +4,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from textwrap import shorten
 from typing import Any
 
 from hierrouter_jax.bridge.grading.markup import last_box
-from hierrouter_jax.errors import InputError
+from hierrouter_jax.errors import InputError, brief
 from hierrouter_jax.plugins import is_import_path, load_object
 
 Row = Mapping[str, Any]
@@ -176,9 +175,11 @@ def make_item(make: MakeItem, row: Row, where: str) -> Item:
         raise InputError(f"{where}: {error}; are these the columns of this task?") from None
     if not isinstance(item, Item):
         raise InputError(f"{where}: rows must give an Item, not {type(item).__name__}")
+    absent = {name: "" for name in ("stratum", "key") if getattr(item, name) is None}  # a row without that column
+    item = replace(item, **absent)
     for name in ("content", "gold", "stratum", "key"):
         if not isinstance(value := getattr(item, name), str):
-            raise InputError(f"{where}: {name} of the Item is {shorten(repr(value), 60)}, but must be text")
+            raise InputError(f"{where}: {name} of the Item is {brief(repr(value))}, but must be text")
     return item
 
 
