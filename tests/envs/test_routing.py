@@ -35,6 +35,24 @@ def children(table: OutcomeTable, query: int, node: int) -> list[int]:
     return [c for m in range(table.tree.num_models) if table.available[query, c := int(table.tree.child(node, m))]]
 
 
+def test_returns_are_not_discounted_unless_told_otherwise():
+    """Potential shaping adds gamma times the quality after a call less the one before."""
+    table, weights = on_device(random_table(queries=4)), RewardWeights(potential=1.0)
+    state, action = routing.start(jnp.arange(4)), jnp.zeros(4, int)
+
+    def earned(*gamma: float) -> list[np.ndarray]:
+        first = routing.step(state, action, table, weights, True, *gamma)[1].reward
+        return [
+            first,
+            routing.entering_rewards(table, weights, *gamma),
+            routing.stopping_rewards(table, weights, *gamma),
+        ]
+
+    for plain, one in zip(earned(), earned(1.0), strict=True):
+        np.testing.assert_array_equal(plain, one)
+    assert not np.allclose(earned()[0], earned(0.5)[0])
+
+
 @given(table=tables(), allow_stop=st.booleans(), seed=st.integers(0, 99))
 def test_a_random_episode_earns_what_the_table_says(table, allow_stop, seed):
     """Walk every query at random with the environment and, beside it, by hand on the host table."""

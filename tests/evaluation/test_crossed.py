@@ -169,6 +169,12 @@ def test_a_product_is_linearised_by_the_product_rule():
     assert ours == pytest.approx(x.mean() * y.mean() + (x - x.mean()) * y.mean() + x.mean() * (y - y.mean()))
 
 
+def test_a_statistic_of_what_does_not_vary_adds_up_too():
+    """Nothing to step by, so the slope is taken over a millionth of the mean, and over more than nothing at 0."""
+    for value in (0.0, 3.0, 2e-9):
+        assert linearised(lambda means: 2 * means[..., 0], np.full((1, 2, 3), value)) == pytest.approx(2 * value)
+
+
 def test_a_slope_is_taken_over_one_standard_error_to_either_side():
     """Seeds 1 and 5, queries 2 and 4: mean 3, variance of it 8 / 2 and 2 / 2, so m^3 has the slope 3 m^2 + 5 = 32."""
     ours = linearised(lambda means: means[..., 0] ** 3, np.array([[[0.0, 2.0], [4.0, 6.0]]]))
