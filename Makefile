@@ -45,9 +45,9 @@ docs: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	@for name in train scale quality sweep; do echo "bench_$$name"; $(BIN)/python -m scripts.bench_$$name $(ARGS) || exit 1; done
 
-# Hostile input: make fuzz SECONDS=60 gives each law that long. A kill at random moments: make soak KILLS=5, see docs/reliability.md.
+# Hostile input: make fuzz SECONDS=60 gives each kind that long. A kill at random moments: make soak KILLS=5, see docs/reliability.md.
 fuzz: $(VENV)/.installed-dev
-	HIERROUTER_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest tests/fuzz -q -s $(ARGS)
+	HIERROUTER_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest tests/fuzz tests/training/test_damage.py -m fuzzed -q -s $(ARGS)
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.soak.engine --kills $(KILLS) $(ARGS)

@@ -1,6 +1,7 @@
 """How laws are tried on hostile input: a few seeded examples in every run of the tests, minutes of them by `make fuzz`.
 
-`HIERROUTER_FUZZ_SECONDS` is how long each law is tried; without it, its few examples are tried once.
+A law says with `@pytest.mark.fuzzed("tables")` which kind of input it is about. `HIERROUTER_FUZZ_SECONDS` is how long
+each kind is tried, in equal parts for its laws; without it, the few examples of a law are tried once.
 """
 
 import itertools
@@ -8,7 +9,8 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,33 @@ from hierrouter_jax.sums import STEP_MARK, SUMS
 
 SECONDS = float(os.environ.get("HIERROUTER_FUZZ_SECONDS", "0"))
 PATIENCE = 60  # seconds that one example may take before it counts as a hang
+SHARES: dict[str, float] = {}  # seconds of each law that was collected, by its node id; tests/conftest.py fills it
+
+
+def shares(kinds: Mapping[str, str], seconds: float) -> dict[str, float]:
+    """The seconds of each law, where each kind has the same time and its laws have equal parts of it.
+
+    Args:
+      kinds: kind of each law.
+      seconds: time of each kind.
+    """
+    laws = Counter(kinds.values())
+    return {law: seconds / laws[kind] for law, kind in kinds.items()}
+
+
+def end_of_time() -> float:
+    """When the law of the test that runs now has had its time, by the monotonic clock.
+
+    Raises:
+      KeyError: if the test names no kind, so that it has no share.
+    """
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]  # behind it: (call)
+    return time.monotonic() + SHARES[test]
 
 
 def fuzz(law: Callable[..., None], *strategies: st.SearchStrategy, examples: int = 30) -> None:
     """Try a law on seeded examples, again and again with other seeds while there is time."""
-    end = time.monotonic() + SECONDS
+    end = end_of_time()
     phases = [Phase.generate, Phase.shrink] if SECONDS else [Phase.generate]
     for number in itertools.count():
 
@@ -112,7 +136,7 @@ def names_of(path: Path) -> list[str]:
 
 def while_time(rounds: Callable[[int], None]) -> None:
     """Do something once, or again with other seeds while there is time."""
-    end = time.monotonic() + SECONDS
+    end = end_of_time()
     for number in itertools.count():
         rounds(number)
         if time.monotonic() >= end:

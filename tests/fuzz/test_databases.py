@@ -78,6 +78,7 @@ KINDS = {
 }
 
 
+@pytest.mark.fuzzed("databases")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flipped_byte_of_a_database_is_refused_or_gives_no_other_value(kind, tmp_path):
     """What is still given is as before; what can no longer be found is made, graded or embedded again."""

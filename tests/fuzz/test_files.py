@@ -43,6 +43,7 @@ def refused(read, path):
         return message
 
 
+@pytest.mark.fuzzed("settings")
 @pytest.mark.parametrize("name", READERS)
 def test_odd_settings(name, tmp_path):
     data, path = yaml.safe_load((PRESETS / name).read_text()), tmp_path / "x.yaml"
@@ -54,6 +55,7 @@ def test_odd_settings(name, tmp_path):
     fuzz(law, mutations(data), examples=25)
 
 
+@pytest.mark.fuzzed("settings")
 def test_any_bytes_as_yaml(tmp_path):
     path = tmp_path / "x.yaml"
 
@@ -133,6 +135,7 @@ def imported(name, path, scratch):
     assert load_table(scratch).fingerprint == table.fingerprint
 
 
+@pytest.mark.fuzzed("outcomes")
 @pytest.mark.parametrize("name", IMPORTS)
 def test_files_of_outcomes_with_odd_bytes(name, tmp_path):
     """Bytes are changed, taken out, doubled or put in, as JSON and CSV may arrive."""
@@ -151,6 +154,7 @@ def test_files_of_outcomes_with_odd_bytes(name, tmp_path):
     fuzz(law, st.integers(0, 99), st.integers(0, 10**6), examples=25)
 
 
+@pytest.mark.fuzzed("outcomes")
 @pytest.mark.parametrize("name", [name for name in IMPORTS if name not in ("long", "routellm", "routerbench")])
 def test_files_of_outcomes_with_odd_values(name, tmp_path):
     path = IMPORTS[name](tmp_path / "data")
@@ -169,6 +173,7 @@ def test_files_of_outcomes_with_odd_values(name, tmp_path):
     fuzz(law, st.integers(0, 99), st.data(), examples=25)
 
 
+@pytest.mark.fuzzed("outcomes")
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".parquet", ".csv.gz", ".parquet.gz"])
 def test_any_bytes_as_rows(suffix, tmp_path):
     path = tmp_path / f"x{suffix}"

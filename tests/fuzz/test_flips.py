@@ -53,7 +53,15 @@ def made(kind, folder):
     return lambda: rows_of(folder / "t")
 
 
-@pytest.mark.parametrize("kind", ["table", "packed", "bundle", "log"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("table", marks=pytest.mark.fuzzed("tables")),
+        pytest.param("packed", marks=pytest.mark.fuzzed("tables")),
+        pytest.param("bundle", marks=pytest.mark.fuzzed("bundles")),
+        pytest.param("log", marks=pytest.mark.fuzzed("logs")),
+    ],
+)
 def test_a_flipped_byte_is_refused_or_changes_nothing(kind, tmp_path):
     load = made(kind, tmp_path)
     seen = {"refused": 0, "unchanged": 0}

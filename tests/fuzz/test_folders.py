@@ -50,6 +50,7 @@ def sound_or_refused(folder, scratch):
     assert load_table(scratch).fingerprint == loaded.fingerprint
 
 
+@pytest.mark.fuzzed("tables")
 def test_odd_headers_of_tables(table, tmp_path):
     header = json.loads((table / HEADER).read_text())
     shutil.copytree(table, tmp_path / "t")
@@ -73,6 +74,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.fuzzed("tables")
 def test_odd_rows_of_nodes(table, tmp_path):
     rows = pq.read_table(table / NODES).to_pandas().to_dict("list")
     shutil.copytree(table, tmp_path / "t")
@@ -97,6 +99,7 @@ def test_odd_rows_of_nodes(table, tmp_path):
     fuzz(lambda pair, row, also: law(pair[0], row, pair[1], also), pairs, st.integers(0, 99), also, examples=60)
 
 
+@pytest.mark.fuzzed("tables")
 def test_odd_queries(table, tmp_path):
     rows = pq.read_table(table / QUERIES).to_pylist()
     shutil.copytree(table, tmp_path / "t")
@@ -111,6 +114,7 @@ def test_odd_queries(table, tmp_path):
     fuzz(law, mutations(rows), examples=60)
 
 
+@pytest.mark.fuzzed("tables")
 def test_odd_embeddings(table, tmp_path):
     whole = load_file(table / EMBEDDINGS)["context_embedding"]
     shutil.copytree(table, tmp_path / "t")
@@ -157,6 +161,7 @@ def test_a_tensor_that_promises_more_than_its_file_holds_is_refused(file, claim,
         load(tmp_path / "t")
 
 
+@pytest.mark.fuzzed("bundles")
 def test_odd_headers_of_bundles(tmp_path):
     BUNDLES["conditioned"].save(tmp_path / "t")
     header = json.loads((tmp_path / "t" / "policy.json").read_text())
@@ -169,6 +174,7 @@ def test_odd_headers_of_bundles(tmp_path):
     fuzz(law, mutations(header), examples=60)
 
 
+@pytest.mark.fuzzed("bundles")
 def test_odd_tensors_of_bundles(tmp_path):
     BUNDLES["prior"].save(tmp_path / "t")
     drop_sums(tmp_path / "t")
@@ -208,6 +214,7 @@ def test_a_bundle_of_another_encoder_size_is_told_apart():
     assert BUNDLES["prior"].reduction.mean.shape == (EMBEDDING,)
 
 
+@pytest.mark.fuzzed("logs")
 def test_odd_rows_of_logs(tmp_path):
     with LogWriter(tmp_path / "l", LogOptions()) as log:
         for number in range(3):
@@ -243,6 +250,7 @@ def consistent_or_refused(folder):
         assert abs(probs[action] - propensity) < 1e-5
 
 
+@pytest.mark.fuzzed("logs")
 def test_odd_records_of_write_ahead_files(tmp_path):
     """Records whose checksum is right, of whatever a broken or hostile writer may have put there."""
     for room in ("decisions", "feedback", "write-ahead"):
@@ -263,6 +271,7 @@ def test_odd_records_of_write_ahead_files(tmp_path):
     fuzz(law, kinds, fields, st.binary(max_size=9), examples=80)
 
 
+@pytest.mark.fuzzed("logs")
 def test_bytes_that_are_no_log(tmp_path):
     for room in ("decisions", "feedback", "write-ahead"):
         (tmp_path / "l" / room).mkdir(parents=True)

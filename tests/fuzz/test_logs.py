@@ -70,6 +70,7 @@ def imported(kind: str, path: Path, out: Path) -> Episodes | str:
     return episodes
 
 
+@pytest.mark.fuzzed("logs")
 @pytest.mark.parametrize("kind", FILES)
 def test_logs_with_odd_bytes(kind, tmp_path):
     name, text = FILES[kind]
@@ -84,6 +85,7 @@ def test_logs_with_odd_bytes(kind, tmp_path):
     fuzz(law, st.integers(0, 10**9), examples=40)
 
 
+@pytest.mark.fuzzed("logs")
 @pytest.mark.parametrize("kind", ["log", "dsjson"])
 def test_logs_with_odd_values(kind, tmp_path):
     path = tmp_path / FILES[kind][0]

@@ -44,11 +44,13 @@ def kept_or_failed(body):
     json.dumps(answer._asdict(), allow_nan=False)
 
 
+@pytest.mark.fuzzed("replies")
 @pytest.mark.parametrize("number", range(len(REPLIES)))
 def test_odd_replies(number):
     fuzz(lambda odd: kept_or_failed(json.dumps(odd).encode()), mutations(REPLIES[number]), examples=60)
 
 
+@pytest.mark.fuzzed("replies")
 def test_any_bytes_as_a_reply():
     deep = [b"[" * 100_000, b'{"choices":' * 20_000, b'{"choices": [' + b"9" * 5000 + b"]}"]
     bodies = st.one_of(st.binary(max_size=60), st.sampled_from(deep), odd_values.map(lambda v: json.dumps(v).encode()))
@@ -111,6 +113,7 @@ REQUESTS = {
 }
 
 
+@pytest.mark.fuzzed("requests")
 @pytest.mark.parametrize("path", REQUESTS)
 def test_odd_requests(path, call):
     def law(odd):
@@ -124,6 +127,7 @@ def test_odd_requests(path, call):
     fuzz(law, mutations(REQUESTS[path]), examples=30)
 
 
+@pytest.mark.fuzzed("requests")
 def test_any_bytes_as_a_request(call):
     def law(path, body):
         with no_hang(20):

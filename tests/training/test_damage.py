@@ -45,6 +45,7 @@ def values_of(run: Path) -> list:
     return [config, state, reduction, router.features.cost_normaliser, router.features.tie_order]
 
 
+@pytest.mark.fuzzed("checkpoints")
 def test_a_flipped_byte_of_a_run_is_refused_or_changes_nothing(run):
     seen = {"refused": 0, "unchanged": 0}
 
