@@ -37,6 +37,14 @@ def test_an_order_is_the_slow_arithmetic_where_products_pass_31_bits():
     assert step in even_steps(size)
 
 
+@pytest.mark.parametrize("size", [*range(1, 300), 924, 13_734, 83_496, 564_234, 1_037_430])
+def test_every_size_has_a_step_that_spreads_evenly(size):
+    """Also those below 2^20 that have the fewest such steps."""
+    steps = even_steps(size)
+    assert 1 <= len(steps) <= 64
+    assert (np.gcd(steps, size) == 1).all()
+
+
 def test_beyond_a_million_rows_an_order_is_still_one():
     order = np.asarray(shuffle(jax.random.key(0), (1 << 20) + 6))
     assert np.bincount(order).tolist() == [1] * len(order)

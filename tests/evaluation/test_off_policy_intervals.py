@@ -85,6 +85,14 @@ def test_a_bernstein_bound_by_hand():
     assert high == 1.0
 
 
+def test_a_bernstein_bound_of_values_that_vary_by_hand():
+    """1000 weights of 1, half of the answers right: the sample variance is 250 / 999."""
+    log = np.log(2 * 7 / 0.025)
+    slack = np.sqrt(2 * (250 / 999) * log / 1000) + 7 * log / (3 * 999)
+    low, high = bernstein_interval(np.ones(1000), np.tile([0.0, 1.0], 500))
+    assert (low, high) == pytest.approx((0.5 - slack, 0.5 + slack), rel=1e-9)
+
+
 def test_a_bernstein_interval_covers_more_often_than_it_says():
     """Weights of 0 and 5 of which every fifth is above 0, wrong answers of a tenth: 500 logs of 300 episodes."""
     rng = np.random.default_rng(1)
