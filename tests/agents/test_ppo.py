@@ -17,6 +17,7 @@ from hierrouter_jax.envs.routing import action_mask
 from hierrouter_jax.envs.types import DeviceTable, RoutingState, device_table
 from hierrouter_jax.evaluation.tree_policy import run_policy
 from hierrouter_jax.outcomes.table import OutcomeTable
+from hierrouter_jax.policies.masking import masked_log_probs
 from hierrouter_jax.policies.network import build_network, gather_inputs, network_outputs
 from tests.agents.trees import standing_still
 from tests.tables import random_table
@@ -82,6 +83,21 @@ def test_rollouts_are_legal_and_their_rewards_the_tables():
     stops = rollout.alive & (rollout.action == table.tree.num_models)
     np.testing.assert_allclose(rollout.reward[stops], table.quality[rollout.query[stops], rollout.node[stops]])
     assert int(stops.sum()) > 0
+
+
+def test_under_guidance_actions_are_drawn_from_the_mixture_that_is_recorded():
+    """k = .4 of the best policy and .6 of the network's; the better a best action, the more often it is taken."""
+    table, static, hyper = on_device(random_table(queries=20)), LearnerStatic(num_envs=256, hidden=(8,)), LearnerHyper()
+    network = build_network(table, static)
+    params = learner.init(jax.random.key(0), table, static, hyper).params
+    rollout, _ = ppo.collect(jax.random.key(1), params, table, network, static, hyper, 0.4)
+    seen = gather_inputs(table, rollout.query, rollout.node, rollout.conditions, hyper.ranges)
+    logits = masked_log_probs(network_outputs(network, params, seen)[0], rollout.mask)
+    own = jnp.exp(jnp.take_along_axis(logits, rollout.action[..., None], axis=-1)[..., 0])
+    expected = 0.6 * own + rollout.guided
+    alive = np.asarray(rollout.alive)
+    np.testing.assert_allclose(np.exp(rollout.log_prob)[alive], np.asarray(expected)[alive], rtol=1e-4)
+    assert float(jnp.mean(rollout.guided[rollout.alive] > 0)) > 0.5
 
 
 def slow_loss(batch, logits, values, hyper, bonus):

@@ -198,6 +198,7 @@ def test_a_seed_repeats_the_stream_of_queries():
     assert queries(env, None) != first
     assert queries(env, 5) == first
     assert queries(RoutingVectorEnv(device, NUM_ENVS), 5) == first
+    assert queries(RoutingVectorEnv(device, NUM_ENVS), None) == queries(env, 0)
     assert queries(env, 6) != first
 
 

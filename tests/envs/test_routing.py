@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierrouter_jax.envs import routing
-from hierrouter_jax.envs.rewards import RewardWeights
+from hierrouter_jax.envs.rewards import TERMS, RewardWeights
 from hierrouter_jax.envs.types import DeviceTable, device_table
 from hierrouter_jax.outcomes.table import OutcomeTable
 from tests.tables import random_table, tables
@@ -173,6 +173,24 @@ def test_stopping_earns_the_answer_and_costs_nothing():
     device = on_device(table)
     earned = routing.stopping_rewards(device, RewardWeights(terminal_quality=2.0, hop_cost=5.0))
     np.testing.assert_allclose(earned[:, 1:], 2 * table.quality[:, 1:])
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_stopping_earns_in_a_step_what_is_said_of_it(term):
+    """By the answer that it ends with alone: STOP itself writes nothing, takes no time and costs nothing."""
+    weights = RewardWeights(**{"terminal_quality": 0.0, term: 1.0})
+    table = random_table(queries=3, models=2, horizon=3)
+    device = on_device(table)
+    device = device.replace(
+        cheapest_right=jnp.array([1.0, 2.0, 3.0]),
+        tokens=jnp.asarray(table.tokens_out, jnp.float32),
+        seconds=jnp.full(device.cost.shape, 7.0),
+    )
+    said = routing.stopping_rewards(device, weights, 0.9)
+    for query, node in [(0, 1), (1, 2), (2, 5)]:
+        state = routing.start(jnp.array(query)).replace(node=jnp.array(node))
+        _, result = routing.step(state, jnp.array(device.tree.num_models), device, weights, True, 0.9)
+        assert float(result.reward) == pytest.approx(float(said[query, node]))
 
 
 def test_episodes_start_at_the_root_of_drawn_queries():

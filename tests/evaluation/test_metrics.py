@@ -43,6 +43,8 @@ def test_a_cost_saving_by_hand():
     assert cost_saving(cost, quality, np.array(10.0), np.array(0.3)) == pytest.approx(0.9)
     assert np.isnan(cost_saving(cost, quality, np.array(10.0), np.array(0.9)))
     assert cost_saving(cost[1:2], quality[1:2], np.array(2.0), np.array(0.8)) == pytest.approx(-0.5)
+    several = cost_saving(np.stack([cost, 2 * cost]), np.stack([quality] * 2), np.full(2, 10.0), np.array([0.7, 0.7]))
+    assert several == pytest.approx([0.75, 0.5])
 
 
 def test_a_threshold_curve_by_hand():

@@ -69,6 +69,16 @@ def test_a_switch_leaves_out_what_its_bound_says_is_not_worth_it():
     assert none.contributions == pytest.approx(off_policy.doubly_robust(ratio, reward, q, v))
 
 
+def test_a_switch_counts_the_weights_of_earlier_decisions_in_its_bound():
+    """Two decisions: ratios 2 and 8. Beyond 4 lies .8 of the target at the second, 0 at the first: 2 * .8 = 1.6."""
+    target = np.tile([[0.8, 0.2], [0.8, 0.2]], (3, 1, 1))
+    logged = np.tile([[0.4, 0.6], [0.1, 0.9]], (3, 1, 1))
+    ratio = off_policy.ratios(target, logged, np.zeros((3, 2), int))
+    nothing = np.zeros((3, 2))
+    told = off_policy.switch(target, logged, ratio, nothing, nothing, nothing, spread=1.0, thresholds=[4.0])
+    assert told.bias_bound == pytest.approx(1.6)
+
+
 def test_a_switch_tries_fifteen_thresholds_up_to_the_largest_ratio_and_infinity():
     """At a spread of 0 no bias counts: what has the least variance wins, which cuts every ratio above it."""
     rng = np.random.default_rng(0)

@@ -33,6 +33,8 @@ def test_the_cost_weight_comes_first_and_nothing_is_no_column():
     told = Conditions(cost_weight=jnp.asarray(0.1), budget=jnp.asarray(6.0))
     seen = inputs(told, jnp.array([0.0, 2.0, 6.0]), RANGES)  # one episode, three nodes
     np.testing.assert_allclose(seen, [[0, 6 / 8], [0, 4 / 8], [0, 0]], atol=1e-6)
+    spent = jnp.array([[0.0, 2.0, 6.0], [4.0, 4.0, 4.0]])  # two episodes
+    np.testing.assert_allclose(inputs(told, spent, RANGES)[1], [[0, 2 / 8]] * 3, atol=1e-6)
     assert inputs(Conditions(), jnp.zeros((5, 2)), RANGES).shape == (5, 2, 0)
     assert told.names == NAMES
     assert Conditions().names == ()

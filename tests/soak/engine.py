@@ -6,6 +6,7 @@ how many kills of each job are done. Processes are forked from one that has impo
 
 import argparse
 import atexit
+import hashlib
 import json
 import os
 import random
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors import safe_open
 
+import hierrouter_jax
 from hierrouter_jax import sums
 from hierrouter_jax.files import LEAST_FREE, LOCK
 from tests.soak.jobs import JOBS, Job
@@ -77,7 +79,11 @@ class Soak:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.job, self.folder = name, JOBS[name], folder
         self.errors, self._server = folder / "errors", None
-        folder.mkdir(parents=True, exist_ok=True)
+        mark, code = folder / "code", _code()
+        if not mark.is_file() or mark.read_text() != code:  # what another version left is no result of this one
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            mark.write_text(code)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder.parent / "xla")
         if self.job.serves:
             self._serve()
@@ -273,6 +279,14 @@ class Soak:
             time.sleep(0.02)
         if (self.folder / "pool.yaml").is_file():
             self.job.prepare(self.folder)  # its address is another now
+
+
+def _code() -> str:
+    """SHA-256 of the sources of the package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(hierrouter_jax.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _pages(folder: Path) -> int:
