@@ -11,6 +11,8 @@ from hierrouter_jax.agents.batching import (
     draw_conditions,
     draw_trees,
     even_steps,
+    in_units,
+    reward_unit,
     reward_weights,
     shuffle,
     tree_rewards,
@@ -62,6 +64,19 @@ def test_every_minibatch_takes_the_same_from_every_stage(size):
 def test_orders_differ_between_keys():
     orders = {tuple(np.asarray(shuffle(jax.random.key(seed), 1536))[:2].tolist()) for seed in range(50)}
     assert len(orders) > 45
+
+
+@pytest.mark.parametrize(
+    ("weight", "unit"), [(5.0, 1.0), (10.0, 1.0), (20.0, 4.0), (-50.0, 25.0), (100.0, 100.0), (1e6, 1e6)]
+)
+def test_the_unit_of_returns_by_hand(weight, unit):
+    """1 up to a weight of 10, then its square over 100, and from 100 on the weight; a limit on costs is no weight."""
+    weights = RewardWeights(terminal_quality=1.0, hop_cost=weight, overrun_limit=1e9)
+    assert float(reward_unit(weights)) == pytest.approx(unit)
+    counted = in_units(weights, reward_unit(weights))
+    assert float(counted.hop_cost) == pytest.approx(weight / unit)
+    assert float(counted.terminal_quality) == pytest.approx(1 / unit)
+    assert counted.overrun_limit == 1e9
 
 
 def test_dropout_zeroes_the_share_and_keeps_the_mean():

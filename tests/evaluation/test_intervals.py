@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from hierrouter_jax.evaluation.intervals import (
-    RESAMPLES,
     interquartile_mean,
     interquartile_mean_estimate,
     interquartile_mean_interval,
@@ -119,7 +118,7 @@ def test_a_bootstrap_interval_is_near_the_normal_one():
 def test_a_bootstrap_interval_is_scipys_whatever_is_held_at_once(count):
     """Above 1,414 values not all of the jackknife is held at once."""
     values = np.random.default_rng(count).random(count)
-    whole = stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, rng=np.random.default_rng(0))
+    whole = stats.bootstrap((values,), np.mean, n_resamples=2000, rng=np.random.default_rng(0))
     assert mean_interval(values) == tuple(whole.confidence_interval)
 
 

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial import ConvexHull
 
 from hierrouter_jax.errors import InputError
+from hierrouter_jax.evaluation import metrics
 from hierrouter_jax.evaluation.metrics import (
     apgr,
     average_quality,
@@ -147,6 +148,14 @@ def test_leading_axes_are_so_many_fronts():
         assert average_quality(cost, quality, 0.1, 0.9)[one] == pytest.approx(
             average_quality(cost[one], quality[one], 0.1, 0.9)
         )
+
+
+def test_a_hull_of_more_points_than_are_held_at_once_is_the_same(monkeypatch):
+    cost, quality = np.random.default_rng(0).random((2, 7, 4))
+    at = np.array([[0.2, 0.9]])
+    whole = hull(cost, quality, at)
+    monkeypatch.setattr(metrics, "_AT_ONCE", 1)  # less than one row takes
+    np.testing.assert_array_equal(hull(cost, quality, at), whole)
 
 
 def points(count=5):
