@@ -119,3 +119,11 @@ def test_spoiled_conditions_are_named(saved, changes, message):
 def test_a_budget_without_charges_is_refused(table, saved):
     with pytest.raises(InputError, match="without the largest charge of each model"):
         PolicyBundle.load(saved).act(table.context_embedding[:, 0], 0, np.zeros(QUERIES), None, np.ones(QUERIES))
+
+
+@pytest.mark.parametrize("weight", [-0.5, -1e-9, np.inf, np.nan])
+def test_a_cost_weight_that_is_no_number_of_at_least_0_is_refused(table, saved, weight):
+    bundle = PolicyBundle.load(saved)
+    bundle.check_told(0.0, None)
+    with pytest.raises(InputError, match=f"the cost weight is {weight}, but must be a number of at least 0"):
+        bundle.check_told(weight, None)

@@ -77,6 +77,17 @@ def test_an_update_is_counted_and_says_what_the_policy_earns_costs_and_leaves_op
     assert metrics["entropy"] == pytest.approx(expected["entropy"] / 3, rel=1e-5)  # a hop
 
 
+def test_guidance_falls_with_the_updates_that_are_done():
+    """After 5 of 10 updates a share of .8 that ends with them is as one of .4 at the start."""
+    device = on_device(random_table(seed=8, queries=4, models=2))
+    earned = []
+    for guidance, done in ((0.8, 5), (0.4, 0)):
+        hyper = replace(FIXED, guidance=guidance, guidance_until=1.0, learning_rate=0.0)
+        state = replace(learner.init(jax.random.key(1), device, SMALL, hyper), update=jnp.asarray(done))
+        earned.append(float(learner.update(state, device, SMALL, hyper)[1]["train_return"]))
+    assert earned[0] == pytest.approx(earned[1], rel=1e-6)
+
+
 def test_an_update_has_as_many_steps_as_epochs_times_minibatches_of_equal_parts_of_the_queries(monkeypatch):
     device = on_device(random_table(seed=8, queries=4, models=2))
     static = replace(SMALL, num_envs=6, epochs=2, minibatches=3)

@@ -98,6 +98,10 @@ def test_under_guidance_actions_are_drawn_from_the_mixture_that_is_recorded():
     alive = np.asarray(rollout.alive)
     np.testing.assert_allclose(np.exp(rollout.log_prob)[alive], np.asarray(expected)[alive], rtol=1e-4)
     assert float(jnp.mean(rollout.guided[rollout.alive] > 0)) > 0.5
+    batch = ppo.to_batch(rollout, hyper)
+    at_once = gather_inputs(table, batch.query, batch.node, batch.conditions, hyper.ranges)
+    _, metrics = ppo.loss(params, hyper, jnp.zeros(()), 0.4, at_once, batch, network)
+    assert float(metrics["approx_kl"]) == pytest.approx(0.0, abs=1e-4)  # the same policy: all ratios are 1
 
 
 def slow_loss(batch, logits, values, hyper, bonus):

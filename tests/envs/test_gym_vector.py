@@ -4,7 +4,6 @@ import warnings
 from itertools import pairwise
 
 import gymnasium
-import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -13,7 +12,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
-from hierrouter_jax.envs import routing
 from hierrouter_jax.envs.gym_vector import RoutingVectorEnv
 from hierrouter_jax.envs.rewards import RewardWeights
 from hierrouter_jax.envs.types import DeviceTable, device_table
@@ -228,18 +226,6 @@ def test_what_is_no_row_of_whole_numbers_is_refused(actions):
     env.reset(seed=0)
     with pytest.raises((ValueError, TypeError)):
         env.step(actions)
-
-
-def test_a_step_of_the_pure_environment_takes_no_integer_for_another():
-    """Under jit, of every shape: -1 is not STOP, and M + 1 reads nothing beside the mask."""
-    table = on_device(random_table(queries=4))
-    state = routing.start(np.zeros(8, np.int32))
-    after, result = jax.jit(routing.step, static_argnames="allow_stop")(
-        state, np.array([-5, -4, -1, 4, 5, 100, 2**31 - 1, -(2**31)], np.int32), table, WEIGHTS, allow_stop=True
-    )
-    assert np.asarray(result.terminated).all()
-    assert (np.asarray(result.reward) == 0).all()
-    assert (np.asarray(after.node) == 0).all()
 
 
 def test_what_reset_is_given_is_named_as_gymnasium_names_it():

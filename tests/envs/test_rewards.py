@@ -79,6 +79,16 @@ def test_a_term_by_hand(name):
     assert float(stopped.reward) == pytest.approx(expected_stop, abs=1e-6)
 
 
+def test_a_limit_that_is_reached_is_not_passed_yet():
+    """Costs 1, 2 and .5 at a limit of 1: the second hop passes it, and begins where it is just reached."""
+    device, weights = one_route(), replace(NOTHING, overrun_once=1.0, overrun_limit=1.0)
+    state, hops = routing.start(jnp.zeros((), int)), []
+    for action in ROUTE:
+        state, result = routing.step(state, jnp.asarray(action), device, weights, True)
+        hops.append(float(result.reward))
+    assert hops == [0.0, -1.0, 0.0]
+
+
 @settings(max_examples=20)
 @given(table=tables(models=3), seed=st.integers(0, 99))
 def test_a_step_gives_what_the_tree_holds(table, seed):

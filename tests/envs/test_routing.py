@@ -107,6 +107,18 @@ def test_illegal_actions_end_the_episode_without_reward():
         assert int(state.node) == 0
 
 
+def test_a_step_takes_no_integer_for_another():
+    """Under jit, of every shape: -1 is not STOP, and M + 1 reads nothing beside the mask."""
+    table = on_device(random_table(queries=4))
+    state = routing.start(np.zeros(8, np.int32))
+    after, result = jax.jit(routing.step, static_argnames="allow_stop")(
+        state, np.array([-5, -4, -1, 4, 5, 100, 2**31 - 1, -(2**31)], np.int32), table, WEIGHTS, allow_stop=True
+    )
+    assert np.asarray(result.terminated).all()
+    assert (np.asarray(result.reward) == 0).all()
+    assert (np.asarray(after.node) == 0).all()
+
+
 def test_step_under_vmap_and_jit_equals_the_batched_step():
     device = on_device(random_table(queries=6))
     state, action = routing.start(jnp.arange(6)), jnp.array([0, 1, 2, 0, 1, 2])

@@ -47,6 +47,12 @@ def test_the_spread_of_a_self_normalised_form_is_that_of_the_ratio_by_hand():
     assert off_policy.weighted_importance_sampling(ratio, reward).tolist() == [0.375, 1.125]
 
 
+def test_where_no_weight_is_above_0_a_self_normalised_form_is_0():
+    nothing = np.zeros((2, 2))
+    assert off_policy.weighted_importance_sampling(nothing, REWARD).tolist() == [0.0, 0.0]
+    assert off_policy.weighted_doubly_robust(nothing, REWARD, Q, V).tolist() == V[:, 0].tolist()
+
+
 def test_the_effective_sample_by_hand():
     assert off_policy.effective_sample_size(np.array([1.0, 1.0, 2.0])) == pytest.approx(16 / 6)
     assert off_policy.effective_sample_size(np.zeros(3)) == 0

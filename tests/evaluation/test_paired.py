@@ -143,6 +143,12 @@ def test_one_split_without_duplicates_is_the_plain_bootstrap():
     assert resampled == pytest.approx([np.repeat(values[0], count).mean() for count in times])
 
 
+def test_leading_axes_are_so_many_resampled_means():
+    values = np.random.default_rng(0).random((3, 2, 4))
+    repeats = Repeats(TESTED, np.arange(4), resamples=50)
+    assert repeats.resampled(values).tolist() == [repeats.resampled(one).tolist() for one in values]
+
+
 def test_splits_are_redrawn_evenly():
     """Two splits of means 0 and 1: both are drawn once in half of the resamples, either twice in a quarter each."""
     values = np.repeat([[0.0], [1.0]], 6, axis=1)

@@ -29,6 +29,10 @@ POOL = (PricedModel("a", 1.0, 2.0, max_new_tokens=10), PricedModel("b", 3.0, 4.0
 TREE = HopTree(2, 1)
 
 
+def test_a_call_costs_what_it_reads_and_writes_by_hand():
+    assert POOL[1].cost(5, 7) == 5 * 3.0 + 7 * 4.0
+
+
 def test_cached_tokens_have_their_own_price():
     """Of five tokens that a reads two are cached, at .25 each instead of 1; b has no such price."""
     pool = (replace(POOL[0], price_cached_in=0.25), POOL[1])
