@@ -48,7 +48,8 @@ def test_every_size_has_a_step_that_spreads_evenly(size):
 
 
 def test_beyond_a_million_rows_an_order_is_still_one():
-    order = np.asarray(shuffle(jax.random.key(0), (1 << 21) - 1))
+    """Products of these numbers pass 31 bits; not every step shows it, that of the first key does."""
+    order = np.asarray(shuffle(jax.random.key(0), (1 << 21) - 8))
     assert (np.bincount(order, minlength=len(order)) == 1).all()
 
 
