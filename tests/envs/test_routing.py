@@ -205,6 +205,20 @@ def test_stopping_earns_in_a_step_what_is_said_of_it(term):
         assert float(result.reward) == pytest.approx(float(said[query, node]))
 
 
+def test_tokens_and_seconds_that_a_table_does_not_hold_count_as_none():
+    device = on_device(random_table(queries=1))
+    device = device.replace(tokens=jnp.full(device.cost.shape, 50.0), seconds=jnp.full(device.cost.shape, 2.0))
+    weights = RewardWeights(terminal_quality=0.0, length=1.0, latency=1.0)
+    for held, expected in (
+        (device, -0.5 - 2.0),
+        (device.replace(tokens=None), -2.0),
+        (device.replace(seconds=None), -0.5),
+    ):
+        _, result = routing.step(routing.start(jnp.zeros((), int)), jnp.asarray(0), held, weights, False)
+        assert float(result.reward) == pytest.approx(expected)
+        assert float(routing.entering_rewards(held, weights)[0, 1]) == pytest.approx(expected)
+
+
 def test_episodes_start_at_the_root_of_drawn_queries():
     device = on_device(random_table(queries=5, models=2, horizon=2))
     query = routing.draw_queries(jax.random.key(0), device, 500)
