@@ -208,7 +208,7 @@ def test_stopping_earns_in_a_step_what_is_said_of_it(term):
 def test_tokens_and_seconds_that_a_table_does_not_hold_count_as_none():
     device = on_device(random_table(queries=1))
     device = device.replace(tokens=jnp.full(device.cost.shape, 50.0), seconds=jnp.full(device.cost.shape, 2.0))
-    weights = RewardWeights(terminal_quality=0.0, length=1.0, latency=1.0)
+    weights = RewardWeights(terminal_quality=0.0, hop_cost=0.0, length=1.0, latency=1.0)
     for held, expected in (
         (device, -0.5 - 2.0),
         (device.replace(tokens=None), -2.0),
