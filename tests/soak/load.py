@@ -85,7 +85,8 @@ def collect(folder: Path, count: int, port: int) -> tuple[list[str], None]:
 def sweep(folder: Path, count: int, port: int) -> tuple[list[str], None]:
     """A sweep of so many members over one drawn number."""
     save_table(random_table(queries=60, models=2, horizon=2), folder / "table")
-    static = {"num_envs": 32, "epochs": 1, "minibatches": 1, "hidden": [8], "num_updates": 2, "evaluate_every": 2}
+    static = {"num_envs": 32, "epochs": 1, "minibatches": 1, "hidden": [8], "num_updates": 20}
+    static["evaluate_every"] = static["num_updates"]
     train = {"learners": ["exact"], "features": 4, "static": static}
     (folder / "sweep.yaml").write_text(yaml.safe_dump({"train": train, "seeds": 1, "layout": "map", "chunk": 100}))
     command = ["sweep", str(folder / "table"), "agent.learning_rate=log(3e-4,1e-2)", "--draws", str(count)]
@@ -156,7 +157,7 @@ def watched(command: list[str], out: Path, every: float, ask: Ask | None = None)
                     row |= {"descriptors": about.num_fds(), "threads": about.num_threads()}
             except psutil.Error:
                 break
-            if ask is None or warm.is_set():
+            if row["resident"] and (ask is None or warm.is_set()):  # of a process that has just ended all is 0
                 rows.append(row | {"on_disk": done(out) if out.is_dir() else 0})
         return process.wait(), rows
 

@@ -29,8 +29,8 @@ def test_a_leak_of_descriptors_and_one_of_memory_are_seen():
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize(("job", "count"), [("collect", 200), ("sweep", 200), ("serve", 4000)])
-def test_a_small_job_is_watched(job, count, tmp_path):
+@pytest.mark.parametrize(("job", "count"), [("collect", 200), ("sweep", 10_000), ("serve", 4000)])
+def test_a_job_is_watched(job, count, tmp_path):
     command = [
         sys.executable,
         "-m",
