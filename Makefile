@@ -51,6 +51,7 @@ fuzz: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.soak.engine --kills $(KILLS) $(ARGS)
+	HIERROUTER_KILLS=$(KILLS) $(BIN)/pytest -q -m extended tests/serve/test_kills.py tests/outcomes/decision_log/test_writer.py -k kill
 
 # Memory and descriptors of a large collection, sweep and log of a server: make load COUNT=10000.
 load: $(VENV)/.installed-dev

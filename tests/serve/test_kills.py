@@ -1,6 +1,8 @@
 """A server that is killed under load leaves a decision log that can be read, with every answer that was given."""
 
 import json
+import os
+import random
 import subprocess
 import sys
 import threading
@@ -15,10 +17,11 @@ from tests.bridge.endpoints import FakeServer, either
 from tests.serve.pools import endpoint_router
 
 CLIENTS = 8
+KILLS = int(os.environ.get("HIERROUTER_KILLS", "20"))
 
 
 @pytest.mark.extended
-def test_twenty_kills_under_load(make_bundle, tmp_path):
+def test_kills_under_load(make_bundle, tmp_path):
     members = [FakeServer(either(lambda asked, name=name: f"{name} says", 0.02)) for name in "ab"]
     endpoint_router(members, make_bundle).bundle.save(tmp_path / "policy")
     models = [
@@ -33,19 +36,19 @@ def test_twenty_kills_under_load(make_bundle, tmp_path):
         for place, member in enumerate(members)
     ]
     (tmp_path / "pool.yaml").write_text(yaml.safe_dump({"models": models}))
-    answered = []
-    for _ in range(20):
-        answered += kill_once(tmp_path)
+    answered, rng = [], random.Random(0)
+    for _ in range(KILLS):
+        answered += kill_once(tmp_path, rng.uniform(0.2, 1.8))
         log = read_log(tmp_path / "log")
         assert set(answered) <= set(log.rows["episode_id"].to_pylist())
-        assert log.counts.broken <= CLIENTS * 20
-    assert len(answered) > 400
+        assert log.counts.broken <= CLIENTS * KILLS
+    assert len(answered) > 20 * KILLS
     for member in members:
         member.stop()
 
 
-def kill_once(folder):
-    """Start a server, load it for a while, kill it; the episodes that it has answered."""
+def kill_once(folder, seconds):
+    """Start a server, load it for so long, kill it; the episodes that it has answered."""
     command = [sys.executable, "-m", "hierrouter_jax.cli.main", "serve", "--policy", str(folder / "policy")]
     command += ["--pool", str(folder / "pool.yaml"), "--port", "0", "--log", str(folder / "log")]
     (folder / "stderr").write_bytes(b"")
@@ -71,7 +74,7 @@ def kill_once(folder):
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
-    time.sleep(1.0)
+    time.sleep(seconds)
     process.kill()
     process.wait()
     for thread in threads:

@@ -19,7 +19,7 @@ from hierrouter_jax.outcomes.decision_log.folder import LogFolder
 from tests.import_graph import ROOT
 from tests.outcomes.decision_log.served import decision, ids
 
-EXTENDED_KILLS, KILLS, THREADS = 20, 5, 4
+EXTENDED_KILLS, KILLS, THREADS = int(os.environ.get("HIERROUTER_KILLS", "20")), 5, 4
 SMALL = LogOptions(rotate_bytes=2_000)
 
 
@@ -142,8 +142,8 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path):
 
 
 @pytest.mark.extended
-def test_twenty_killed_writers_lose_nothing_that_they_acknowledged(tmp_path):
-    assert kill_writers(tmp_path / "log", EXTENDED_KILLS) > 1_000
+def test_many_killed_writers_lose_nothing_that_they_acknowledged(tmp_path):
+    assert kill_writers(tmp_path / "log", EXTENDED_KILLS) > 50 * EXTENDED_KILLS
 
 
 def test_a_kill_between_a_part_and_the_end_of_its_write_ahead_file_doubles_nothing(tmp_path):
