@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -53,11 +54,15 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-      InputError: if it is missing, no file that can be read, not what its folder's sums list, or not JSON.
+      InputError: if it is missing, no file that can be read, not what its folder's sums list, or not JSON; naming the
+        field, if a number is not finite, which Python reads and `write_json` does not write.
     """
     try:
         check_sum(path)
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
+        for where, number in _not_finite(value, ""):
+            raise InputError(f"{path}: {where or 'all of it'} is {number}, but must be a finite number")
+        return value
     except InputError:
         raise
     except FileNotFoundError:
@@ -66,6 +71,15 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, RecursionError) as error:  # of its syntax, its bytes, or a number of thousands of digits
         raise InputError(f"{path}: not valid JSON ({error})") from None
+
+
+def _not_finite(value: Any, where: str) -> Iterator[tuple[str, float]]:
+    """Numbers inside plain data that are not finite, each with the names of the fields that lead to it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield where, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inside in items:
+        yield from _not_finite(inside, f"{where}.{name}" if where else str(name))
 
 
 def read_tensors(path: Path, *names: str) -> dict[str, np.ndarray]:

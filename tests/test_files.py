@@ -240,6 +240,28 @@ def test_a_json_file_that_is_none_is_named(tmp_path, content):
         read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("NaN", "all of it is nan"),
+        ('{"a": {"b": [1, -Infinity]}}', "a.b.1 is -inf"),
+        ('[{"rate": 1e999}]', "0.rate is inf"),
+    ],
+)
+def test_numbers_of_a_json_file_that_are_not_finite_are_named(tmp_path, content, said):
+    """Python reads them, and what it read could not be written again."""
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=rf"a\.json: {said}, but must be a finite number"):
+        read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("depth", [500, 900, 1000])
+def test_json_of_any_depth_is_read_or_refused(tmp_path, depth):
+    (tmp_path / "a.json").write_text("[" * depth + "NaN" + "]" * depth)
+    with pytest.raises(InputError, match=r"a\.json: "):
+        read_json(tmp_path / "a.json")
+
+
 def test_an_empty_cache_folder_counts_as_none(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "")

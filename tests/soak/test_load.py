@@ -29,7 +29,7 @@ def test_a_leak_of_descriptors_and_one_of_memory_are_seen():
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize(("job", "count"), [("collect", 200), ("sweep", 10_000), ("serve", 4000)])
+@pytest.mark.parametrize(("job", "count"), [("collect", 5000), ("sweep", 10_000), ("serve", 4000)])
 def test_a_job_is_watched(job, count, tmp_path):
     command = [
         sys.executable,
