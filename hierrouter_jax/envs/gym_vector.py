@@ -101,8 +101,7 @@ def _as_actions(actions: Any, num_envs: int, count: int) -> Int[np.ndarray, " B"
     array = np.asarray(actions)
     if array.shape != (num_envs,) or not (array.dtype == object or np.issubdtype(array.dtype, np.integer)):
         raise ValueError(f"actions are {array.dtype} {array.shape}, but must be {num_envs} whole numbers")
-    legal = np.array([0 <= action < count for action in array], bool)
-    return np.where(legal, array, -1).astype(np.int32)
+    return np.array([action if 0 <= action < count else -1 for action in array], np.int32)
 
 
 def _observation_space(table: DeviceTable) -> spaces.Box:

@@ -117,6 +117,7 @@ def _orbax() -> ModuleType:
     from orbax.checkpoint import v1  # takes a while to import, and most commands do without
 
     logging.getLogger("absl").addFilter(_is_not_raised)
+    logging.getLogger("asyncio").addFilter(_is_no_other_read)
     show = sys.unraisablehook
     sys.unraisablehook = lambda unraisable: None if _comes_too_late(unraisable.exc_value) else show(unraisable)
     return v1
@@ -125,6 +126,11 @@ def _orbax() -> ModuleType:
 def _is_not_raised(record: logging.LogRecord) -> bool:
     """Whether to log: not what failed in a thread of Orbax, with its traceback, as it is raised here, too."""
     return not (record.exc_info and "orbax" in record.pathname)
+
+
+def _is_no_other_read(record: logging.LogRecord) -> bool:
+    """Whether to log: not that a read of TensorStore failed beside the one whose failure is raised here."""
+    return not (record.exc_info and "tensorstore_spec" in str(record.exc_info[1]))
 
 
 def _comes_too_late(error: BaseException | None) -> bool:

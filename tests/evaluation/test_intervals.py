@@ -45,6 +45,7 @@ def test_a_quarter_is_trimmed_at_each_end_over_all_strata_together():
 
 @pytest.fixture(scope="module")
 def rliable():
+    pytest.importorskip("rliable", reason="rliable is not installed")
     from rliable import library, metrics  # loads for seconds
 
     np.random.seed(0)  # the library draws from numpy's global state

@@ -133,7 +133,7 @@ def kill_writers(folder, kills):
 
 
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path):
-    assert kill_writers(tmp_path / "log", KILLS) > 100
+    assert kill_writers(tmp_path / "log", KILLS) > 5 * KILLS  # on a busy machine too
     with LogWriter(tmp_path / "log"):
         pass
     folder = LogFolder(tmp_path / "log")
@@ -143,7 +143,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path):
 
 @pytest.mark.extended
 def test_many_killed_writers_lose_nothing_that_they_acknowledged(tmp_path):
-    assert kill_writers(tmp_path / "log", EXTENDED_KILLS) > 50 * EXTENDED_KILLS
+    assert kill_writers(tmp_path / "log", EXTENDED_KILLS) > 10 * EXTENDED_KILLS
 
 
 def test_a_kill_between_a_part_and_the_end_of_its_write_ahead_file_doubles_nothing(tmp_path):
