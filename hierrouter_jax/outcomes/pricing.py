@@ -11,6 +11,7 @@ from hierrouter_jax.errors import InputError
 from hierrouter_jax.hop_tree import HopTree
 
 _CACHED = "price_cached_in"
+_DEAREST = 1e15  # a token, in any currency: a route of the longest answers stays within float32
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class PricedModel:
 
     Attributes:
       name: name that is unique in the pool.
-      price_in: money per token read. The paper's single base rate is `price_in == price_out`.
+      price_in: money per token read, at most 1e15. The paper's single base rate is `price_in == price_out`.
       price_out: money per token written.
       parameters: number of weights, where known.
       max_new_tokens: largest number of tokens that it may write in one call, where known; a budget needs it.
@@ -40,8 +41,11 @@ class PricedModel:
             value = getattr(self, field)
             if value is None and field == "price_cached_in":
                 continue
-            if not (isinstance(value, int | float) and np.isfinite(value) and value >= 0):
-                raise InputError(f"model {self.name!r}: {field} is {value!r}, but a price is a number of at least 0")
+            if not (isinstance(value, int | float) and 0 <= value <= _DEAREST):
+                raise InputError(
+                    f"model {self.name!r}: {field} is {value!r}, but a price is a number of at least 0 and at most "
+                    f"{_DEAREST:g}"
+                )
 
         if self.price_cached_in is not None and self.price_cached_in > self.price_in:
             raise InputError(

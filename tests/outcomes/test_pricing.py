@@ -11,7 +11,7 @@ from hierrouter_jax.outcomes.pricing import PricedModel, cached_costs, check_bud
 from tests.tables import random_table
 
 
-@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf"), None])
+@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf"), 1e16, 10**400, None])
 def test_unknown_prices_are_refused(price):
     with pytest.raises(InputError, match="a price is a number of at least 0"):
         PricedModel("m", price, 1.0)
