@@ -14,6 +14,7 @@ settings.register_profile("default", deadline=None, max_examples=15, derandomize
 settings.load_profile("default")
 
 
+@pytest.hookimpl(trylast=True)  # of the tests that -k and -m leave
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each law of tests/fuzz its share of the time of its kind."""
     from tests.fuzz.engine import SECONDS, SHARES, shares
