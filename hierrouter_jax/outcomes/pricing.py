@@ -21,7 +21,7 @@ class PricedModel:
     Attributes:
       name: name that is unique in the pool.
       price_in: money per token read, at most 1e15. The paper's single base rate is `price_in == price_out`.
-      price_out: money per token written.
+      price_out: money per token written, at most 1e15.
       parameters: number of weights, where known.
       max_new_tokens: largest number of tokens that it may write in one call, where known; a budget needs it.
       flops_per_token: arithmetic of a written token, attention left out, where known.

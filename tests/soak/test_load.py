@@ -1,4 +1,4 @@
-"""What watches large jobs sees a leak, and lets pass what is kept; small jobs run under it."""
+"""What watches large jobs sees a leak, and lets pass what is kept; jobs run under it."""
 
 import json
 import subprocess
